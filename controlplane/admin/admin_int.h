@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT
+ * admin_int.h - one call of the admin API, and how its handlers read and answer.
+ * Floor: controlplane/admin, private.
+ * Owns: see struct call.
+ * Invariant: every call is answered exactly once. */
+#ifndef BERTH_CONTROLPLANE_ADMIN_ADMIN_INT_H
+#define BERTH_CONTROLPLANE_ADMIN_ADMIN_INT_H
+
+#include "controlplane/admin/admin.h"
+#include "lib/base/metrics.h"
+
+#define CALL_ARENA_BYTES_MAX (64u * 1024u * 1024u)
+#define CALL_PARAMS_MAX 2u
+#define REPLY_BYTES_MAX (32u * 1024u * 1024u)
+
+struct admin_listener {
+    struct admin_listener *next;
+    struct admin *admin;
+    struct http_server *server;
+    bool trusted;
+};
+struct admin {
+    struct admin_conf conf;
+    struct admin_listener *listeners;
+    struct metrics *metrics;
+};
+
+/* From `request` to `closed`. params: decoded path parameters. All texts in the arena or the stream. */
+struct call {
+    struct admin *admin;
+    struct http_stream *stream;
+    struct arena arena;
+    const struct endpoint *endpoint;
+    struct str query;
+    struct str params[CALL_PARAMS_MAX];
+    bool yaml_in;  /* content-type of the body */
+    bool answered;
+};
+struct endpoint {
+    void (*handle)(struct call *call);
+    const char *method;
+    const char *path;
+    bool open;
+};
+#define ENDPOINT_ROW(handler, method, path, open, text) void endpoint_##handler(struct call *call);
+#include "controlplane/admin/endpoints.def"
+#undef ENDPOINT_ROW
+
+/* ---- reply.c --------------------------------------------------------------------------------------- */
+/* A JSON reply under construction; wiped when sent: it may hold a new API key. */
+struct reply {
+    struct buf text;
+    struct json_writer writer;
+};
+struct json_writer *reply_begin(struct reply *reply);
+void reply_send(struct call *call, unsigned status, struct reply *reply);
+void reply_text(struct call *call, unsigned status, const char *type, struct str text);
+/* code: symbolic, as in NOT_FOUND. reply_err: status and code from err. */
+void reply_error(struct call *call, unsigned status, const char *code, const char *message);
+void reply_err(struct call *call, int code, const struct err *err);
+void reply_money(struct json_writer *writer, const char *key, struct money money);
+void reply_digits(struct json_writer *writer, const char *key, uint64_t value);
+unsigned reply_status_of(int code);
+
+/* ---- body.c ------------------------------------------------------------------------------------------ */
+/* body_tree - the body as a list of documents (YAML stream) or as one (JSON). Answers itself and
+ * returns NULL when it is malformed. */
+const struct tree *body_tree(struct call *call);
+/* body_object - a JSON object with no keys but known[]; answers itself and returns NULL. */
+const struct tree *body_object(struct call *call, const char *const *known);
+/* Text of a string member, `fallback` when absent; false (and answered) when it is no string. */
+bool body_text(struct call *call, const struct tree *body, const char *key, struct str fallback,
+               struct str *ret);
+/* query_text - decoded value, or fallback; false and answered when malformed. */
+bool query_text(struct call *call, const char *key, struct str fallback, struct str *ret);
+bool query_u64(struct call *call, const char *key, uint64_t max, uint64_t fallback, uint64_t *ret);
+/* query_known - no keys but known[] (NULL-terminated); answers itself. */
+bool query_known(struct call *call, const char *const *known);
+
+/* ---- metrics of this room: rows of metrics.def ---------------------------------------------------------- */
+enum admin_metric {
+#define METRIC_ROW(name, kind, label, help) ADMIN_METRIC_##name,
+#include "controlplane/admin/metrics.def"
+#undef METRIC_ROW
+    ADMIN_METRIC_COUNT
+};
+int admin_metrics_new(struct metrics **ret_metrics) MUST_USE;
+
+#endif

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: MIT
+ * wallet.c - endpoints of money: balances, transfers, deposits, transactions, audit, usage.
+ * Floor: controlplane/admin; engine thread.
+ * Owns: nothing.
+ * Invariant: money is decimal strings of dollars; the ledger alone decides what moves. */
+#include "controlplane/admin/admin_int.h"
+#include "lib/base/num.h"
+#include "lib/text/tree.h"
+
+static struct ledger *
+ledger_of(const struct call *call)
+{
+    return call->admin->conf.ledger;
+}
+
+static bool
+wallet_exists(struct call *call, struct str wallet)
+{
+    struct object object;
+    struct err err = {0};
+    int code = object_get(call->admin->conf.engine->conf.store, kind_at(KIND_WALLET), wallet,
+                          &call->arena, &object, &err);
+    if (code < 0)
+        reply_err(call, code, &err);
+    return code == 0;
+}
+
+void
+endpoint_balances(struct call *call)
+{
+    static const char *const known[] = {"wallet", NULL};
+    struct str wallet;
+    struct ledger_balances balances;
+    struct err err = {0};
+    if (!query_known(call, known) || !query_text(call, "wallet", STR("default"), &wallet) ||
+        !wallet_exists(call, wallet))
+        return;
+    int code = ledger_balances(ledger_of(call), wallet, &balances, &err);
+    if (code < 0) {
+        reply_err(call, code, &err);
+        return;
+    }
+    struct reply reply;
+    struct json_writer *writer = reply_begin(&reply);
+    json_open_object(writer);
+    json_member_str(writer, "wallet", wallet);
+    reply_money(writer, "general_balance", balances.general);
+    reply_money(writer, "ai_limit", balances.ai_limit);
+    reply_money(writer, "ai_usage", balances.ai_usage);
+    reply_money(writer, "ai_remaining", balances.ai_remaining);
+    reply_money(writer, "held", balances.held);
+    json_member_str(writer, "ai_usage_status", STR("live"));
+    json_member_str(writer, "status",
+                    engine_wallet_frozen(call->admin->conf.engine, wallet) ? STR("frozen")
+                    : balances.ai_remaining.nano > 0                       ? STR("ok")
+                                                                           : STR("empty"));
+    json_close_object(writer);
+    reply_send(call, 200, &reply);
+}
+
+/* ---- moving money -------------------------------------------------------------------------------------- */
+
+/* Fields that transfers and deposits share; false when answered. */
+static bool
+read_movement(struct call *call, const struct tree *body, struct str *ret_wallet,
+              struct money *ret_amount, struct str *ret_key)
+{
+    struct str amount;
+    if (!body_text(call, body, "wallet", STR("default"), ret_wallet) ||
+        !body_text(call, body, "amount", STR_EMPTY, &amount) ||
+        !body_text(call, body, "idempotency_key", STR_EMPTY, ret_key))
+        return false;
+    if (money_parse(amount, 2, ret_amount) < 0 || ret_amount->nano <= 0) {
+        reply_error(call, 400, "INVALID_AMOUNT",
+                    "amount must be dollars as \"12.50\": more than 0, at most two decimals, no "
+                    "leading zeros");
+        return false;
+    }
+    if (str_trim(*ret_key).len == 0 || ret_key->len > LEDGER_KEY_BYTES_MAX) {
+        reply_error(call, 400, "INVALID_IDEMPOTENCY_KEY",
+                    "idempotency_key must have 1 to 128 bytes and not be blank");
+        return false;
+    }
+    return wallet_exists(call, *ret_wallet);
+}
+
+static void
+reply_movement_error(struct call *call, int code, const struct err *err)
+{
+    if (code == -ERR_KEY_REUSED)
+        reply_error(call, 409, "TRANSFER_IDEMPOTENCY_KEY_REUSED", err->text);
+    else if (code == -ERR_CONFLICT && str_starts(str_from(err->text), STR("FEE_CHANGED")))
+        reply_error(call, 409, "TRANSFER_FEE_CHANGED", err->text);
+    else if (code == -ERR_OVERDRAWN)
+        reply_error(call, 402, "INSUFFICIENT_BALANCE", err->text);
+    else
+        reply_err(call, code, err);
+}
+
+static bool
+read_fee(struct call *call, const struct tree *body, int32_t *ret_bps)
+{
+    const struct tree *node = tree_get(body, STR("expected_fee_bps"));
+    int64_t value = LEDGER_ANY_FEE;
+    if (node && (node->kind != TREE_NUMBER || num_i64(node->text, 0, 9999, &value) < 0)) {
+        reply_error(call, 400, "INVALID", "expected_fee_bps must be a whole number from 0 to 9999");
+        return false;
+    }
+    *ret_bps = (int32_t)value;
+    return true;
+}
+
+void
+endpoint_transfer(struct call *call)
+{
+    static const char *const none[] = {NULL};
+    static const char *const known[] = {"wallet", "amount", "idempotency_key", "expected_fee_bps",
+                                        NULL};
+    struct str wallet;
+    struct money amount;
+    struct str key;
+    int32_t fee_bps;
+    struct ledger_receipt receipt;
+    struct err err = {0};
+    if (!query_known(call, none))
+        return;
+    const struct tree *body = body_object(call, known);
+    if (!body || !read_fee(call, body, &fee_bps) ||
+        !read_movement(call, body, &wallet, &amount, &key))
+        return;
+    int code = ledger_transfer(ledger_of(call), wallet, amount, key, fee_bps, &receipt, &err);
+    if (code < 0) {
+        reply_movement_error(call, code, &err);
+        return;
+    }
+    struct reply reply;
+    struct json_writer *writer = reply_begin(&reply);
+    json_open_object(writer);
+    json_member_str(writer, "wallet", wallet);
+    reply_money(writer, "gross_transferred", receipt.gross);
+    reply_money(writer, "net_ai_credit", receipt.net);
+    reply_money(writer, "fee", receipt.fee);
+    reply_money(writer, "general_balance", receipt.general);
+    reply_money(writer, "ai_balance", receipt.ai);
+    reply_digits(writer, "transaction", receipt.transaction);
+    json_member_bool(writer, "key_created", false);
+    json_member_bool(writer, "limit_sync_pending", false);
+    json_member_bool(writer, "replayed", receipt.replayed);
+    json_close_object(writer);
+    reply_send(call, 200, &reply);
+}
+
+void
+endpoint_deposit(struct call *call)
+{
+    static const char *const none[] = {NULL};
+    static const char *const known[] = {"wallet", "amount", "idempotency_key", "purse", NULL};
+    struct str wallet;
+    struct money amount;
+    struct str key;
+    struct str purse;
+    struct ledger_receipt receipt;
+    struct err err = {0};
+    if (!query_known(call, none))
+        return;
+    const struct tree *body = body_object(call, known);
+    if (!body || !body_text(call, body, "purse", STR("general"), &purse))
+        return;
+    bool ai = str_eq(purse, STR("ai"));
+    if (!ai && !str_eq(purse, STR("general"))) {
+        reply_error(call, 400, "INVALID", "purse must be general or ai");
+        return;
+    }
+    if (!read_movement(call, body, &wallet, &amount, &key))
+        return;
+    int code = ledger_deposit(ledger_of(call), wallet, ai ? LEDGER_AI : LEDGER_GENERAL, amount, key,
+                              &receipt, &err);
+    if (code < 0) {
+        reply_movement_error(call, code, &err);
+        return;
+    }
+    struct reply reply;
+    struct json_writer *writer = reply_begin(&reply);
+    json_open_object(writer);
+    json_member_str(writer, "wallet", wallet);
+    reply_money(writer, "deposited", receipt.gross);
+    reply_money(writer, "general_balance", receipt.general);
+    reply_money(writer, "ai_balance", receipt.ai);
+    reply_digits(writer, "transaction", receipt.transaction);
+    json_member_bool(writer, "replayed", receipt.replayed);
+    json_close_object(writer);
+    reply_send(call, 200, &reply);
+}
+
+/* ---- looking back ---------------------------------------------------------------------------------------- */
+
+void
+endpoint_transactions(struct call *call)
+{
+    static const char *const known[] = {"wallet", "before", "limit", NULL};
+    struct str wallet;
+    uint64_t before;
+    uint64_t limit;
+    struct ledger_transaction *rows;
+    size_t count;
+    uint64_t next;
+    struct err err = {0};
+    if (!query_known(call, known) || !query_text(call, "wallet", STR_EMPTY, &wallet) ||
+        !query_u64(call, "before", INT64_MAX, 0, &before) ||
+        !query_u64(call, "limit", 100, 50, &limit))
+        return;
+    int code = ledger_transactions(ledger_of(call), wallet, before, limit ? limit : 50, &call->arena,
+                                   &rows, &count, &next, &err);
+    if (code < 0) {
+        reply_err(call, code, &err);
+        return;
+    }
+    struct reply reply;
+    struct json_writer *writer = reply_begin(&reply);
+    json_open_object(writer);
+    json_key(writer, "transactions");
+    json_open_array(writer);
+    for (size_t i = 0; i < count; i++)
+        json_value_raw(writer, rows[i].text);
+    json_close_array(writer);
+    if (next > 0)
+        reply_digits(writer, "next", next);
+    json_close_object(writer);
+    reply_send(call, 200, &reply);
+}
+
+void
+endpoint_audit(struct call *call)
+{
+    static const char *const known[] = {NULL};
+    struct ledger_audit audit = {0};
+    struct err err = {0};
+    if (!query_known(call, known))
+        return;
+    int code = ledger_audit(ledger_of(call), &audit, &err);
+    struct reply reply;
+    struct json_writer *writer = reply_begin(&reply);
+    json_open_object(writer);
+    json_member_bool(writer, "ok", code == 0);
+    reply_digits(writer, "transactions", audit.transactions);
+    reply_digits(writer, "accounts", audit.accounts);
+    if (code < 0) {
+        reply_digits(writer, "bad", audit.bad);
+        json_member_str(writer, "message", str_from(err.text));
+    }
+    json_close_object(writer);
+    reply_send(call, 200, &reply);
+}
+
+/* ---- usage -------------------------------------------------------------------------------------------------- */
+
+static bool
+read_group(struct call *call, enum usage_group *ret_group)
+{
+    static const struct {
+        const char *name;
+        enum usage_group group;
+    } groups[] = {{"subject", USAGE_BY_SUBJECT},
+                  {"model", USAGE_BY_MODEL},
+                  {"wallet", USAGE_BY_WALLET},
+                  {"provider", USAGE_BY_PROVIDER}};
+    struct str text;
+    if (!query_text(call, "group", STR("subject"), &text))
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(groups); i++) {
+        if (str_eq(text, str_from(groups[i].name))) {
+            *ret_group = groups[i].group;
+            return true;
+        }
+    }
+    reply_error(call, 400, "INVALID", "group must be subject, model, wallet or provider");
+    return false;
+}
+
+static void
+put_sum(struct json_writer *writer, const struct usage_sum *sum)
+{
+    json_open_object(writer);
+    json_member_str(writer, "name", sum->name);
+    json_member_u64(writer, "requests", sum->requests);
+    json_key(writer, "usage");
+    json_open_object(writer);
+    for (size_t i = 0; i < USAGE_CLASS_COUNT; i++) {
+        if (sum->count[i] > 0)
+            json_member_u64(writer, usage_class_name((enum usage_class)i), sum->count[i]);
+    }
+    json_close_object(writer);
+    reply_money(writer, "charge", sum->charge);
+    reply_money(writer, "cost", sum->cost);
+    json_close_object(writer);
+}
+
+void
+endpoint_usage(struct call *call)
+{
+    static const char *const known[] = {"group", "wallet", "subject", "from_ms", "to_ms", NULL};
+    struct usage_filter filter = {0};
+    uint64_t from;
+    uint64_t to;
+    struct usage_sum *sums;
+    size_t count;
+    struct err err = {0};
+    if (!query_known(call, known) || !read_group(call, &filter.group) ||
+        !query_text(call, "wallet", STR_EMPTY, &filter.wallet) ||
+        !query_text(call, "subject", STR_EMPTY, &filter.subject) ||
+        !query_u64(call, "from_ms", INT64_MAX, 0, &from) ||
+        !query_u64(call, "to_ms", INT64_MAX, 0, &to))
+        return;
+    filter.from_ms = (int64_t)from;
+    filter.to_ms = (int64_t)to;
+    int code = usage_sums(ledger_of(call), &filter, &call->arena, &sums, &count, &err);
+    if (code < 0) {
+        reply_err(call, code, &err);
+        return;
+    }
+    struct reply reply;
+    struct json_writer *writer = reply_begin(&reply);
+    json_open_object(writer);
+    json_key(writer, "items");
+    json_open_array(writer);
+    for (size_t i = 0; i < count; i++)
+        put_sum(writer, &sums[i]);
+    json_close_array(writer);
+    json_close_object(writer);
+    reply_send(call, 200, &reply);
+}
+
+void
+endpoint_usage_records(struct call *call)
+{
+    static const char *const known[] = {"after", "limit", NULL};
+    struct str after;
+    uint64_t limit;
+    struct store_row *rows;
+    size_t count;
+    struct err err = {0};
+    if (!query_known(call, known) || !query_text(call, "after", STR_EMPTY, &after) ||
+        !query_u64(call, "limit", 1000, 100, &limit))
+        return;
+    int code = usage_list(ledger_of(call), after, limit ? limit : 100, &call->arena, &rows, &count,
+                          &err);
+    if (code < 0) {
+        reply_err(call, code, &err);
+        return;
+    }
+    struct reply reply;
+    struct json_writer *writer = reply_begin(&reply);
+    json_open_object(writer);
+    json_key(writer, "records");
+    json_open_array(writer);
+    for (size_t i = 0; i < count; i++)
+        json_value_raw(writer, rows[i].value);
+    json_close_array(writer);
+    if (count > 0 && count == (limit ? limit : 100))
+        json_member_str(writer, "continue", rows[count - 1].key);
+    json_close_object(writer);
+    reply_send(call, 200, &reply);
+}

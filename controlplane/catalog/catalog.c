@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT
+ * catalog.c - models: bisecting a sorted text of one model a line, and reading one line's prices.
+ * Floor: controlplane/catalog; any thread.
+ * Owns: nothing.
+ * Invariant: see catalog.h. */
+#include "controlplane/catalog/catalog.h"
+
+#include <stdio.h>
+
+#include "controlplane/catalog/embed_int.h"
+#include "lib/base/check.h"
+#include "lib/base/num.h"
+
+#define LINE_NODES_MAX 4096u
+#define ID_START "{\"id\":\""
+
+/* Field of `pricing` in the catalogue -> usage class; each may also stand as NAME_pico. */
+static const struct {
+    const char *name;
+    enum usage_class class_;
+} prices[] = {
+    {"input", USAGE_input},
+    {"cache_read", USAGE_cached},
+    {"cache_write_5m", USAGE_cache_write},
+    {"cache_write_1h", USAGE_cache_write_1h},
+    {"output", USAGE_output},
+    {"reasoning", USAGE_reasoning},
+    {"audio_in", USAGE_audio_in},
+    {"audio_out", USAGE_audio_out},
+    {"per_request", USAGE_request},
+};
+/* A class that the catalogue leaves out is billed as another one; in this order. */
+static const struct {
+    enum usage_class class_;
+    enum usage_class as;
+} fallbacks[] = {
+    {USAGE_cached, USAGE_input},           {USAGE_cache_write, USAGE_input},
+    {USAGE_cache_write_1h, USAGE_cache_write}, {USAGE_reasoning, USAGE_output},
+    {USAGE_audio_in, USAGE_input},         {USAGE_audio_out, USAGE_output},
+};
+_Static_assert(ARRAY_LEN(prices) == USAGE_CLASS_COUNT, "a price for every usage class");
+
+/* ---- lines --------------------------------------------------------------------------------------- */
+
+/* The lines with models: behind the line `"models":[`, before the closing bracket. */
+static struct str
+model_lines(void)
+{
+    struct str all = embed_models();
+    size_t start = str_find(all, STR("\n" ID_START));
+    ASSERT(start != SIZE_MAX);
+    return str_skip(all, start + 1);
+}
+
+static struct str
+line_at(struct str lines, size_t offset)
+{
+    struct str rest = str_skip(lines, offset);
+    size_t end = str_find_byte(rest, '\n');
+    return end == SIZE_MAX ? rest : str_make(rest.ptr, end);
+}
+
+static struct str
+line_id(struct str line)
+{
+    if (!str_starts(line, STR(ID_START)))
+        return STR_EMPTY;
+    struct str rest = str_skip(line, sizeof ID_START - 1);
+    size_t end = str_find_byte(rest, '"');
+    return end == SIZE_MAX ? STR_EMPTY : str_make(rest.ptr, end);
+}
+
+/* Offset of the first line whose id is >= key, or lines.len. */
+static size_t
+lower_bound(struct str lines, struct str key)
+{
+    size_t low = 0;
+    size_t high = lines.len;
+    while (low < high) {
+        size_t at = low + (high - low) / 2;
+        while (at > low && lines.ptr[at - 1] != '\n')
+            at--;
+        struct str line = line_at(lines, at);
+        struct str id = line_id(line);
+        if (id.len > 0 && str_cmp(id, key) < 0)
+            low = at + line.len + 1;
+        else
+            high = at;
+    }
+    return MIN(low, lines.len);
+}
+
+/* ---- one model ------------------------------------------------------------------------------------ */
+
+static bool
+price_field(const struct json_doc *doc, uint32_t pricing, const char *name, int64_t *ret_pico)
+{
+    char pico_name[64];
+    int64_t value = 0;
+    if (json_i64(doc, json_get(doc, pricing, str_from(name)), 0, INT64_MAX / 1000, &value) == 0) {
+        *ret_pico = value * 1000;
+        return true;
+    }
+    snprintf(pico_name, sizeof pico_name, "%s_pico", name);
+    return json_i64(doc, json_get(doc, pricing, str_from(pico_name)), 0, INT64_MAX, ret_pico) == 0;
+}
+
+void
+catalog_price_fall(struct price *price, const bool have[USAGE_CLASS_COUNT])
+{
+    for (size_t i = 0; i < ARRAY_LEN(fallbacks); i++) {
+        if (!have[fallbacks[i].class_])
+            price->pico[fallbacks[i].class_] = price->pico[fallbacks[i].as];
+    }
+}
+
+static void
+read_price(const struct json_doc *doc, uint32_t pricing, struct price *ret_price)
+{
+    struct price price = {.version = catalog_version()};
+    bool have[USAGE_CLASS_COUNT] = {false};
+    uint32_t status = json_get(doc, pricing, STR("status"));
+    for (size_t i = 0; i < ARRAY_LEN(prices); i++)
+        have[prices[i].class_] =
+            price_field(doc, pricing, prices[i].name, &price.pico[prices[i].class_]);
+    catalog_price_fall(&price, have);
+    if (json_string_eq(doc, status, STR("free")) || json_string_eq(doc, status, STR("local")))
+        price.known = true;
+    else if (status == JSON_NONE)
+        price.known = have[USAGE_input] || have[USAGE_request];
+    *ret_price = price;
+}
+
+static struct str
+text_of(const struct json_doc *doc, uint32_t node)
+{
+    struct str raw = json_raw(doc, node);
+    ASSERT(raw.len < 2 || !memchr(raw.ptr, '\\', raw.len));
+    return raw.len < 2 ? STR_EMPTY : str_make(raw.ptr + 1, raw.len - 2);
+}
+
+static uint32_t
+number_of(const struct json_doc *doc, uint32_t node)
+{
+    uint64_t value = 0;
+    return json_u64(doc, node, UINT32_MAX, &value) == 0 ? (uint32_t)value : 0;
+}
+
+static int
+read_line(struct str line, struct catalog_model *ret_model)
+{
+    const struct json_limits limits = {.node_count_max = LINE_NODES_MAX};
+    struct json_doc doc;
+    if (str_ends(line, STR(",")))
+        line.len--;
+    json_init(&doc);
+    int code = json_scan(&doc, line, &limits, NULL);
+    if (code == 0) {
+        uint32_t pricing = json_get(&doc, 0, STR("pricing"));
+        uint32_t tiers = json_get(&doc, pricing, STR("tiers"));
+        uint32_t tier = tiers == JSON_NONE ? JSON_NONE : json_first(&doc, tiers);
+        struct catalog_model model = {
+            .id = text_of(&doc, json_get(&doc, 0, STR("id"))),
+            .provider = text_of(&doc, json_get(&doc, 0, STR("provider"))),
+            .upstream = text_of(&doc, json_get(&doc, 0, STR("upstream_id"))),
+            .kind = text_of(&doc, json_get(&doc, 0, STR("kind"))),
+            .context = number_of(&doc, json_get(&doc, 0, STR("context_tokens"))),
+            .max_output = number_of(&doc, json_get(&doc, 0, STR("max_output_tokens"))),
+            .long_context_over = number_of(&doc, json_get(&doc, tier, STR("over_tokens"))),
+        };
+        read_price(&doc, pricing, &model.price);
+        *ret_model = model;
+    }
+    json_fini(&doc);
+    return code;
+}
+
+int
+catalog_find(struct str id, struct catalog_model *ret_model)
+{
+    struct str lines = model_lines();
+    struct str line = line_at(lines, lower_bound(lines, id));
+    if (id.len == 0 || !str_eq(line_id(line), id))
+        return -ERR_NOT_FOUND;
+    return read_line(line, ret_model);
+}
+
+int
+catalog_next(struct str provider, size_t *cursor, struct catalog_model *ret_model)
+{
+    struct str lines = model_lines();
+    size_t at = *cursor;
+    if (at == 0 && provider.len > 0)
+        at = lower_bound(lines, provider);
+    struct str line = line_at(lines, at);
+    struct str id = line_id(line);
+    /* '-' sorts before '/': "azure-ai/..." stands between "azure" and "azure/..." */
+    while (provider.len > 0 && id.len > 0 && str_starts(id, provider) &&
+           (id.len == provider.len || id.ptr[provider.len] != '/')) {
+        at += line.len + 1;
+        line = line_at(lines, at);
+        id = line_id(line);
+    }
+    if (id.len == 0 || !str_starts(id, provider))
+        return -ERR_NOT_FOUND;
+    *cursor = at + line.len + 1;
+    return read_line(line, ret_model);
+}
+
+uint32_t
+catalog_version(void)
+{
+    /* "as_of":"2026-08-21" is the third line of the file */
+    struct str all = embed_models();
+    size_t at = str_find(str_make(all.ptr, MIN(all.len, (size_t)512)), STR("\"as_of\":\""));
+    ASSERT(at != SIZE_MAX);
+    const char *date = all.ptr + at + 9;
+    uint32_t version = 0;
+    for (size_t i = 0; i < 10; i++) {
+        if (date[i] != '-')
+            version = version * 10 + (uint32_t)(date[i] - '0');
+    }
+    return version;
+}
+
+/* What a reader takes a class for that is left out: the class it falls back to, or nothing. */
+static int64_t
+implied(const struct price *price, enum usage_class class_)
+{
+    for (size_t i = 0; i < ARRAY_LEN(fallbacks); i++) {
+        if (fallbacks[i].class_ == class_)
+            return price->pico[fallbacks[i].as];
+    }
+    return 0;
+}
+
+int
+catalog_price_put(const struct price *price, struct buf *out)
+{
+    struct json_writer writer;
+    json_writer_init(&writer, out);
+    json_open_object(&writer);
+    json_member_u64(&writer, "version", price->version);
+    for (size_t i = 0; i < USAGE_CLASS_COUNT; i++) {
+        char text[20];
+        if (price->pico[i] != implied(price, (enum usage_class)i))
+            json_member_str(&writer, usage_class_name((enum usage_class)i),
+                            str_make(text, num_write_u64(text, (uint64_t)price->pico[i])));
+    }
+    json_close_object(&writer);
+    return out->failed ? -ERR_TOO_LARGE : 0;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT
+ * catalog.h - the catalogue inside the binary: models with prices and limits, providers with their
+ *             addresses and the usual names of their keys.
+ * Floor: controlplane/catalog; any thread.
+ * Owns: nothing; the data lies in the binary and is scanned where it lies. Sources: data/README.md.
+ * Invariant: a price is exact in pico-dollars or unknown, never rounded here; catalog_test.c walks the
+ *            whole catalogue. */
+#ifndef BERTH_CONTROLPLANE_CATALOG_CATALOG_H
+#define BERTH_CONTROLPLANE_CATALOG_CATALOG_H
+
+#include "api/money.h"
+#include "lib/text/json.h"
+
+/* Facts of one model; strings are borrowed for ever. context, max_output: tokens, 0 = not known.
+ * long_context_over: input tokens above which the provider asks more than `price`; 0 = never. */
+struct catalog_model {
+    struct str id;       /* "openai/gpt-4o-mini" */
+    struct str provider; /* "openai" */
+    struct str upstream; /* its name at the provider */
+    struct str kind;     /* "chat", "embedding", "image_generation", ... */
+    uint32_t context;
+    uint32_t max_output;
+    uint32_t long_context_over;
+    struct price price;
+};
+/* catalog_find - by exact id. 0 or -ERR_NOT_FOUND. O(log n), one line scanned. */
+int catalog_find(struct str id, struct catalog_model *ret_model) MUST_USE;
+/* catalog_next - models of one provider in order of id: start with *cursor = 0; -ERR_NOT_FOUND at the
+ * end. An empty provider walks everything. */
+int catalog_next(struct str provider, size_t *cursor, struct catalog_model *ret_model) MUST_USE;
+/* catalog_version - of the prices, as in 20260821: what charge rows name. */
+uint32_t catalog_version(void);
+/* catalog_price_put - the "price" object of the config document: version, and the classes that
+ * differ from what a reader assumes for a class that is left out (the one it falls back to, or 0).
+ * catalog_price_fall - set the classes that have no price of their own (have[i] false) to those. */
+int catalog_price_put(const struct price *price, struct buf *out) MUST_USE;
+void catalog_price_fall(struct price *price, const bool have[USAGE_CLASS_COUNT]);
+
+/* One provider; strings live in the arena that was given. env: names that may hold its key, in order of
+ * preference, env_base: the one that may hold its base URL, or empty. dialect: as in the catalogue. */
+#define CATALOG_ENV_MAX 8u
+struct catalog_provider {
+    struct str id;
+    struct str name;
+    struct str dialect;
+    struct str base_url;
+    struct str env[CATALOG_ENV_MAX];
+    uint32_t env_count;
+    struct str env_base;
+};
+/* catalog_providers - all of them. Scans 64 KiB of text: call it at start, not per request. */
+int catalog_providers(struct arena *arena, struct catalog_provider **ret_providers,
+                      size_t *ret_count) MUST_USE;
+
+#endif

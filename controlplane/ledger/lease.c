@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT
+ * lease.c - money that a node may spend: lent from AI to holds, given back, closed.
+ * Floor: controlplane/ledger; the engine thread.
+ * Owns: nothing.
+ * Invariant: a wallet's holds are the sum of the rests of its leases, and never more than the AI purse
+ *            had. Proved by ledger_model_test.c. */
+#include "controlplane/ledger/ledger_int.h"
+
+#include "lib/base/check.h"
+
+#define PAGE_ROWS 200u
+
+int
+lease_load(struct draft *draft, struct str node, uint64_t epoch, struct str wallet,
+           struct lease *ret_lease)
+{
+    struct draft_field fields[] = {{"granted", 0}, {"used", 0}, {"returned", 0}};
+    struct draft_row *row;
+    int r = draft_row(draft, &row, KEY_LEASE "%.*s/%llu/%.*s", STR_ARG(node),
+                      (unsigned long long)epoch, STR_ARG(wallet));
+    if (r == 0 && row->value.len > 0)
+        r = fields_read(draft->ledger, row, fields, ARRAY_LEN(fields), draft->err);
+    if (r < 0)
+        return r;
+    *ret_lease = (struct lease){row, fields[0].value, fields[1].value, fields[2].value};
+    ASSERT(lease_rest(ret_lease) >= 0);
+    return 0;
+}
+
+int
+lease_store(struct draft *draft, const struct lease *lease)
+{
+    ASSERT(lease_rest(lease) >= 0);
+    const struct draft_field fields[] = {
+        {"granted", lease->granted}, {"used", lease->used}, {"returned", lease->returned}};
+    return fields_write(draft, lease->row, fields, ARRAY_LEN(fields));
+}
+
+static int
+names_check(struct str node, struct str wallet, struct err *err)
+{
+    int r = ledger_name_check(node, "node", err);
+    return r < 0 ? r : ledger_name_check(wallet, "wallet", err);
+}
+
+/* Move `nano` from AI to holds (back when negative), chain it, store the lease, commit. */
+static int
+lease_move(struct draft *draft, const struct lease *lease, const char *kind, struct str node,
+           uint64_t epoch, struct str wallet, int64_t nano)
+{
+    struct draft_account *ai;
+    struct draft_account *holds;
+    int r = draft_wallet(draft, wallet, WALLET_AI, &ai);
+    if (r == 0)
+        r = draft_wallet(draft, wallet, WALLET_HOLDS, &holds);
+    if (r < 0)
+        return r;
+    struct draft_tx tx = {.kind = kind, .wallet = wallet};
+    tx.reference = arena_printf(&draft->arena, "%.*s/%llu", STR_ARG(node),
+                                (unsigned long long)epoch);
+    if (tx.reference.ptr == NULL)
+        return ledger_fail(draft->err, -ERR_NOMEM);
+    draft_entry(&tx, ai, -nano);
+    draft_entry(&tx, holds, nano);
+    r = draft_post(draft, &tx, NULL);
+    if (r == 0)
+        r = lease_store(draft, lease);
+    return r < 0 ? r : draft_commit(draft);
+}
+
+static int
+closed_row(struct draft *draft, struct str node, uint64_t epoch, struct draft_row **ret_row)
+{
+    return draft_row(draft, ret_row, "ledger/closed/%.*s/%llu", STR_ARG(node),
+                     (unsigned long long)epoch);
+}
+
+static int
+lease_grant(struct draft *draft, struct str node, uint64_t epoch, struct str wallet,
+            struct money granted, int64_t want, struct lease *lease)
+{
+    struct draft_row *closed;
+    struct draft_account *ai;
+    int r = closed_row(draft, node, epoch, &closed);
+    if (r < 0)
+        return r;
+    if (closed->value.len > 0)
+        return err_set(draft->err, ERR_REVOKED, "the leases of this epoch are closed");
+    if (granted.nano > lease->granted)
+        return err_set(draft->err, ERR_CONFLICT, "the node knows of more than was ever granted");
+    r = draft_wallet(draft, wallet, WALLET_AI, &ai);
+    if (r < 0)
+        return r;
+    int64_t lendable = MAX(ai->nano, 0);
+    int64_t grant = MIN(want, lendable);
+    /* Behind: this is a repeat of a question that has been answered. */
+    if (granted.nano < lease->granted || grant == 0)
+        return 0;
+    if (ADD_OVERFLOW(lease->granted, grant, &lease->granted))
+        return err_set(draft->err, ERR_RANGE, "the lease would leave the range of money");
+    return lease_move(draft, lease, "lease", node, epoch, wallet, grant);
+}
+
+static int
+lease_answer(struct draft *draft, const struct lease *lease, struct str wallet,
+             struct ledger_lease *ret_lease)
+{
+    struct draft_account *ai;
+    int r = draft_wallet(draft, wallet, WALLET_AI, &ai);
+    if (r < 0)
+        return r;
+    *ret_lease = (struct ledger_lease){
+        .granted = {lease->granted}, .rest = {lease_rest(lease)}, .empty = ai->nano <= 0};
+    return 0;
+}
+
+int
+lease_want(struct ledger *ledger, struct str node, uint64_t epoch, struct str wallet,
+           struct money granted, struct money want, struct ledger_lease *ret_lease,
+           struct err *err)
+{
+    int r = names_check(node, wallet, err);
+    if (r < 0)
+        return r;
+    if (granted.nano < 0 || want.nano < 0)
+        return err_set(err, ERR_INVALID, "a lease cannot be negative");
+    CLEANUP(draft_fini) struct draft draft;
+    draft_init(&draft, ledger, err);
+    struct lease lease;
+    r = lease_load(&draft, node, epoch, wallet, &lease);
+    if (r == 0)
+        r = lease_grant(&draft, node, epoch, wallet, granted, want.nano, &lease);
+    return r < 0 ? r : lease_answer(&draft, &lease, wallet, ret_lease);
+}
+
+int
+lease_get(struct ledger *ledger, struct str node, uint64_t epoch, struct str wallet,
+          struct ledger_lease *ret_lease, struct err *err)
+{
+    int r = names_check(node, wallet, err);
+    if (r < 0)
+        return r;
+    CLEANUP(draft_fini) struct draft draft;
+    draft_init(&draft, ledger, err);
+    struct lease lease;
+    r = lease_load(&draft, node, epoch, wallet, &lease);
+    if (r == 0 && lease.row->value.len == 0)
+        return err_set(err, ERR_NOT_FOUND, "the node has no lease of this wallet");
+    return r < 0 ? r : lease_answer(&draft, &lease, wallet, ret_lease);
+}
+
+int
+lease_return(struct ledger *ledger, struct str node, uint64_t epoch, struct str wallet,
+             struct money amount, struct err *err)
+{
+    int r = names_check(node, wallet, err);
+    if (r < 0)
+        return r;
+    if (amount.nano <= 0)
+        return err_set(err, ERR_INVALID, "the amount must be positive");
+    CLEANUP(draft_fini) struct draft draft;
+    draft_init(&draft, ledger, err);
+    struct lease lease;
+    r = lease_load(&draft, node, epoch, wallet, &lease);
+    if (r < 0)
+        return r;
+    if (amount.nano > lease_rest(&lease))
+        return err_set(err, ERR_RANGE, "more than is left of the lease");
+    lease.returned += amount.nano;
+    return lease_move(&draft, &lease, "lease_return", node, epoch, wallet, -amount.nano);
+}
+
+static int
+lease_close_one(struct ledger *ledger, struct str node, uint64_t epoch, struct str wallet,
+                struct err *err)
+{
+    CLEANUP(draft_fini) struct draft draft;
+    draft_init(&draft, ledger, err);
+    struct lease lease;
+    int r = lease_load(&draft, node, epoch, wallet, &lease);
+    int64_t rest = r == 0 ? lease_rest(&lease) : 0;
+    if (rest == 0)
+        return r;
+    lease.returned += rest;
+    return lease_move(&draft, &lease, "lease_close", node, epoch, wallet, -rest);
+}
+
+/* After this no lease of the epoch grows, so that closing them one by one misses none. */
+static int
+epoch_close(struct ledger *ledger, struct str node, uint64_t epoch, struct err *err)
+{
+    CLEANUP(draft_fini) struct draft draft;
+    draft_init(&draft, ledger, err);
+    struct draft_row *closed;
+    int r = closed_row(&draft, node, epoch, &closed);
+    if (r < 0 || closed->value.len > 0)
+        return r;
+    draft_set(closed, STR("{}"));
+    return draft_commit(&draft);
+}
+
+int
+lease_close(struct ledger *ledger, struct str node, uint64_t epoch, struct err *err)
+{
+    int r = ledger_name_check(node, "node", err);
+    if (r == 0)
+        r = epoch_close(ledger, node, epoch, err);
+    char after_text[STORE_KEY_BYTES_MAX + 1] = "";
+    for (size_t count = PAGE_ROWS; r == 0 && count == PAGE_ROWS;) {
+        CLEANUP(arena_fini) struct arena arena;
+        arena_init(&arena, LEDGER_ARENA_BYTES_MAX);
+        struct str prefix = arena_printf(&arena, KEY_LEASE "%.*s/%llu/", STR_ARG(node),
+                                         (unsigned long long)epoch);
+        struct store_row *rows = NULL;
+        r = prefix.ptr ? store_list(ledger->store, prefix, str_from(after_text), PAGE_ROWS, &arena,
+                                    &rows, &count, NULL)
+                       : -ERR_NOMEM;
+        if (r < 0)
+            return ledger_fail(err, r);
+        for (size_t i = 0; i < count && r == 0; i++)
+            r = lease_close_one(ledger, node, epoch, str_skip(rows[i].key, prefix.len), err);
+        if (count > 0)
+            ASSERT(str_copy(after_text, sizeof after_text, rows[count - 1].key));
+    }
+    return r;
+}

@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: MIT
+ * records.c - the records that come up: a table of what is allowed when, and what each does.
+ * Floor: controlplane/push; engine thread.
+ * Owns: nothing.
+ * Invariant: a record outside its row's role and state, or malformed, ends the connection: a node of
+ *            ours does not send such things. push_test.c, records_fuzz.c. */
+#include "controlplane/push/push_int.h"
+
+#include <stdio.h>
+
+#include "controlplane/reconcile/bind.h"
+#include "lib/base/check.h"
+#include "lib/base/log.h"
+#include "lib/base/num.h"
+
+#define ARENA_BYTES_MAX (64u * 1024u * 1024u)
+#define USAGE_RECORDS_MAX 10000u
+#define HOSTING_ROWS_MAX 100000u
+
+/* One record being handled. */
+struct incoming {
+    struct node *node;
+    const struct json_doc *doc;
+    struct arena *arena;
+    struct err *err;
+};
+typedef int (*record_fn)(struct incoming *in);
+
+/* ---- fields ----------------------------------------------------------------------------------------- */
+
+static int
+get_text(const struct incoming *in, const char *key, size_t max, struct str *ret)
+{
+    struct str text;
+    uint32_t node = json_get(in->doc, 0, str_from(key));
+    if (json_string(in->doc, node, in->arena, &text) < 0 || text.len > max)
+        return err_set(in->err, ERR_INVALID, "\"%s\" is missing or no short string", key);
+    *ret = text;
+    return 0;
+}
+
+static int
+get_digits(const struct incoming *in, const char *key, uint64_t max, uint64_t *ret)
+{
+    struct str text;
+    uint32_t node = json_get(in->doc, 0, str_from(key));
+    /* 64-bit numbers come as strings; a plain one that fits is taken too */
+    if (json_is(in->doc, node, JSON_NUMBER) && json_u64(in->doc, node, max, ret) == 0)
+        return 0;
+    if (json_string(in->doc, node, in->arena, &text) < 0 || num_u64(text, max, ret) < 0)
+        return err_set(in->err, ERR_INVALID, "\"%s\" is missing or no number", key);
+    return 0;
+}
+
+static int
+get_part(const struct incoming *in, enum node_part *ret)
+{
+    struct str text;
+    int code = get_text(in, "part", 32, &text);
+    for (unsigned i = 0; i < PART_COUNT && code == 0; i++) {
+        if (str_eq(text, str_from(node_part_name((enum node_part)i)))) {
+            *ret = (enum node_part)i;
+            return 0;
+        }
+    }
+    return code < 0 ? code : err_set(in->err, ERR_INVALID, "unknown part");
+}
+
+/* ---- both roles ----------------------------------------------------------------------------------------- */
+
+/* A node that connects again replaces its older connection, which may be half dead. */
+static void
+replace_older(struct node *node)
+{
+    LIST_FOREACH(at, &node->push->nodes)
+    {
+        struct node *other = LIST_ENTRY(at, struct node, in_push);
+        if (other != node && other->role == node->role &&
+            str_eq(str_from(other->name), str_from(node->name)))
+            node_drop(other, "the node connected again");
+    }
+}
+
+static int
+on_hello(struct incoming *in)
+{
+    struct node *node = in->node;
+    struct str role;
+    struct str boot;
+    uint64_t protocol;
+    int code = get_digits(in, "protocol", UINT32_MAX, &protocol);
+    if (code == 0)
+        code = get_text(in, "role", 32, &role);
+    if (code == 0)
+        code = get_text(in, "boot", NODE_TEXT_BYTES_MAX, &boot);
+    if (code == 0)
+        code = get_digits(in, "epoch", UINT64_MAX, &node->epoch);
+    if (code < 0)
+        return code;
+    if (protocol != 1)
+        return err_set(in->err, ERR_UNSUPPORTED, "protocol %llu is not spoken here",
+                       (unsigned long long)protocol);
+    if (!str_eq(role, node->role == ROLE_AGENT ? STR("agent") : STR("dataplane")))
+        return err_set(in->err, ERR_PERMISSION, "its certificate has another role");
+    if (!str_copy(node->boot, sizeof node->boot, boot))
+        return err_set(in->err, ERR_INVALID, "bad boot id");
+    replace_older(node);
+    node->state = NODE_LIVE;
+    LOG_INFO("node connected", LOG_S("role", role), LOG_C("node", node->name));
+    state_welcome(node);
+    if (node->role == ROLE_DATAPLANE) {
+        state_config(node, true);
+        state_bindings_full(node);
+        state_funds_full(node);
+    }
+    state_tick(node);
+    return 0;
+}
+
+static int
+on_ack(struct incoming *in)
+{
+    enum node_part part;
+    uint64_t revision;
+    int code = get_part(in, &part);
+    if (code == 0)
+        code = get_digits(in, "rev", UINT64_MAX, &revision);
+    if (code < 0)
+        return code;
+    in->node->acked[part] = MAX(in->node->acked[part], revision);
+    if (part == PART_config)
+        in->node->nack[0] = '\0';
+    if (part == PART_bindings)
+        pending_look(in->node->push);
+    return 0;
+}
+
+static int
+on_nack(struct incoming *in)
+{
+    struct node *node = in->node;
+    enum node_part part;
+    uint64_t revision;
+    struct str path = STR_EMPTY;
+    struct str reason = STR_EMPTY;
+    int code = get_part(in, &part);
+    if (code == 0)
+        code = get_digits(in, "rev", UINT64_MAX, &revision);
+    if (code == 0)
+        code = get_text(in, "reason", 4096, &reason);
+    if (code < 0)
+        return code;
+    if (json_get(in->doc, 0, STR("path")) != JSON_NONE)
+        code = get_text(in, "path", 4096, &path);
+    snprintf(node->nack, sizeof node->nack, "%s %llu: %.*s%s%.*s", node_part_name(part),
+             (unsigned long long)revision, (int)MIN(path.len, (size_t)60), path.ptr,
+             path.len ? ": " : "", (int)MIN(reason.len, (size_t)100), reason.ptr);
+    LOG_WARN("a node refused an update", LOG_C("node", node->name), LOG_C("nack", node->nack));
+    if (part == PART_bindings)
+        pending_nacked(node->push, node, revision);
+    return code;
+}
+
+static int
+on_ping(struct incoming *in)
+{
+    struct buf text;
+    uint32_t n = json_get(in->doc, 0, STR("n"));
+    struct json_writer writer;
+    buf_init(&text, 4096);
+    json_writer_init(&writer, &text);
+    json_open_object(&writer);
+    json_member_str(&writer, "type", STR("pong"));
+    if (n != JSON_NONE && json_raw(in->doc, n).len < 64)
+        json_member_raw(&writer, "n", json_raw(in->doc, n));
+    json_close_object(&writer);
+    node_send(in->node, FRAME_PLAIN, buf_str(&text));
+    buf_fini(&text);
+    return 0;
+}
+
+/* ---- data plane ------------------------------------------------------------------------------------------- */
+
+static void
+send_posted(struct node *node, struct str stream, uint64_t epoch, uint64_t seq)
+{
+    struct buf text;
+    struct json_writer writer;
+    char digits[20];
+    buf_init(&text, 4096);
+    json_writer_init(&writer, &text);
+    json_open_object(&writer);
+    json_member_str(&writer, "type", STR("posted"));
+    json_member_str(&writer, "stream", stream);
+    json_member_str(&writer, "epoch", str_make(digits, num_write_u64(digits, epoch)));
+    json_member_str(&writer, "seq", str_make(digits, num_write_u64(digits, seq)));
+    json_close_object(&writer);
+    node_send(node, FRAME_PLAIN, buf_str(&text));
+    buf_fini(&text);
+}
+
+static int
+on_usage(struct incoming *in)
+{
+    struct ledger_stream stream = {.node = str_from(in->node->name)};
+    uint64_t first;
+    int code = get_digits(in, "epoch", UINT64_MAX, &stream.epoch);
+    if (code == 0)
+        code = get_text(in, "stream", 63, &stream.stream);
+    if (code == 0)
+        code = get_digits(in, "first", INT64_MAX, &first);
+    if (code < 0)
+        return code;
+    uint32_t list = json_get(in->doc, 0, STR("records"));
+    uint32_t count = json_is(in->doc, list, JSON_ARRAY) ? json_count(in->doc, list) : 0;
+    struct str *records = arena_array(in->arena, count + 1u, sizeof *records);
+    if (count > USAGE_RECORDS_MAX || !records || !json_is(in->doc, list, JSON_ARRAY))
+        return err_set(in->err, ERR_INVALID, "\"records\" is no list of usage records");
+    size_t at = 0;
+    for (uint32_t node = json_first(in->doc, list); node != JSON_NONE;
+         node = json_sibling(in->doc, list, node))
+        records[at++] = json_raw(in->doc, node);
+    struct ledger_applied applied = {0};
+    struct err err = {0};
+    code = usage_apply(in->node->push->conf.ledger, &stream, first, records, count, &applied, &err);
+    if (code < 0)
+        LOG_ERROR("usage was not posted; the node will send it again",
+                  LOG_C("node", in->node->name), LOG_E(&err));
+    if (applied.quarantined > 0)
+        LOG_ERROR("usage records are in quarantine", LOG_C("node", in->node->name),
+                  LOG_U("count", applied.quarantined));
+    /* after a failure the mark still says what may be forgotten, unless it could not be read */
+    if (code == 0 || applied.seq > 0)
+        send_posted(in->node, stream.stream, stream.epoch, applied.seq);
+    return 0;
+}
+
+static int
+on_lease(struct incoming *in)
+{
+    struct node *node = in->node;
+    struct str wallet;
+    uint64_t epoch;
+    uint64_t granted;
+    uint64_t want;
+    int code = get_digits(in, "epoch", UINT64_MAX, &epoch);
+    if (code == 0)
+        code = get_text(in, "wallet", LEDGER_NAME_BYTES_MAX, &wallet);
+    if (code == 0)
+        code = get_digits(in, "granted", INT64_MAX, &granted);
+    if (code == 0)
+        code = get_digits(in, "want", INT64_MAX, &want);
+    if (code < 0)
+        return code;
+    if (!ledger_name_valid(wallet))
+        return err_set(in->err, ERR_INVALID, "bad wallet name");
+    if (epoch == node->epoch && !engine_wallet_frozen(node->push->engine, wallet)) {
+        struct ledger_lease lease;
+        struct err err = {0};
+        code = lease_want(node->push->conf.ledger, str_from(node->name), epoch, wallet,
+                          (struct money){(int64_t)granted}, (struct money){(int64_t)want}, &lease,
+                          &err);
+        if (code < 0)
+            LOG_WARN("a lease was not granted", LOG_C("node", node->name),
+                     LOG_S("wallet", wallet), LOG_E(&err));
+    }
+    state_funds(node, wallet, true);
+    return 0;
+}
+
+static int
+on_return(struct incoming *in)
+{
+    struct str wallet;
+    uint64_t epoch;
+    uint64_t amount;
+    int code = get_digits(in, "epoch", UINT64_MAX, &epoch);
+    if (code == 0)
+        code = get_text(in, "wallet", LEDGER_NAME_BYTES_MAX, &wallet);
+    if (code == 0)
+        code = get_digits(in, "amount", INT64_MAX, &amount);
+    if (code < 0)
+        return code;
+    struct err err = {0};
+    if (lease_return(in->node->push->conf.ledger, str_from(in->node->name), epoch, wallet,
+                     (struct money){(int64_t)amount}, &err) < 0)
+        LOG_WARN("a lease was not returned", LOG_C("node", in->node->name), LOG_E(&err));
+    return 0;
+}
+
+static int
+on_flushed(struct incoming *in)
+{
+    uint64_t epoch;
+    int code = get_digits(in, "epoch", UINT64_MAX, &epoch);
+    if (code < 0)
+        return code;
+    if (epoch == in->node->epoch)
+        return err_set(in->err, ERR_INVALID, "it flushed the epoch that it runs in");
+    struct err err = {0};
+    if (lease_close(in->node->push->conf.ledger, str_from(in->node->name), epoch, &err) < 0)
+        LOG_WARN("an old epoch was not closed", LOG_C("node", in->node->name), LOG_E(&err));
+    return 0;
+}
+
+/* ---- agent -------------------------------------------------------------------------------------------------- */
+
+static int
+on_bind(struct incoming *in)
+{
+    struct node *node = in->node;
+    struct binding wanted;
+    struct binding_row *row = NULL;
+    const char *refusal = "store";
+    struct err err = {0};
+    uint64_t id;
+    int code = get_digits(in, "id", INT64_MAX, &id);
+    if (code == 0)
+        code = binding_parse_request(in->doc, json_get(in->doc, 0, STR("binding")), in->arena,
+                                     &wanted, in->err);
+    if (code < 0)
+        return code;
+    if (json_is(in->doc, json_get(in->doc, 0, STR("name")), JSON_STRING)) {
+        code = get_text(in, "name", 4096, &wanted.name);
+        if (code < 0)
+            return code;
+    }
+    if (!str_eq(wanted.boot, str_from(node->boot))) {
+        pending_refuse(node, id, "conflict", "the boot id is not the one of this agent's hello");
+        return 0;
+    }
+    code = bind_container(node->push->engine, &wanted, str_from(node->name), &row, &refusal, &err);
+    if (code < 0)
+        pending_refuse(node, id, refusal, err.text);
+    else
+        pending_add(node, id, row);
+    return 0;
+}
+
+static struct binding_row *
+own_row(const struct incoming *in, struct str hex)
+{
+    struct binding_row *row = bindings_find(&in->node->push->engine->bindings, hex);
+    return row && str_eq(row->node, str_from(in->node->name)) ? row : NULL;
+}
+
+static int
+on_unbind(struct incoming *in)
+{
+    struct node *node = in->node;
+    struct str hex;
+    struct err err = {0};
+    int code = get_text(in, "incarnation", 2u * INCARNATION_BYTES, &hex);
+    if (code < 0)
+        return code;
+    struct binding_row *row = own_row(in, hex);
+    if (row && bind_revoke(node->push->engine, row, "unbound", &err) < 0) {
+        /* no answer: the agent tries again, and `hosting` heals it in any case */
+        LOG_ERROR("an unbind was not stored", LOG_E(&err));
+        return 0;
+    }
+    struct buf text;
+    struct json_writer writer;
+    buf_init(&text, 4096);
+    json_writer_init(&writer, &text);
+    json_open_object(&writer);
+    json_member_str(&writer, "type", STR("unbound"));
+    json_member_str(&writer, "incarnation", hex);
+    json_close_object(&writer);
+    node_send(node, FRAME_PLAIN, buf_str(&text));
+    buf_fini(&text);
+    return 0;
+}
+
+static int
+on_hosting(struct incoming *in)
+{
+    struct node *node = in->node;
+    uint32_t list = json_get(in->doc, 0, STR("rows"));
+    uint32_t count = json_is(in->doc, list, JSON_ARRAY) ? json_count(in->doc, list) : 0;
+    struct str *alive = arena_array(in->arena, count + 1u, sizeof *alive);
+    if (!json_is(in->doc, list, JSON_ARRAY) || count > HOSTING_ROWS_MAX || !alive)
+        return err_set(in->err, ERR_INVALID, "\"rows\" is no list of incarnations");
+    size_t at = 0;
+    for (uint32_t row = json_first(in->doc, list); row != JSON_NONE;
+         row = json_sibling(in->doc, list, row)) {
+        if (json_string(in->doc, row, in->arena, &alive[at++]) < 0)
+            return err_set(in->err, ERR_INVALID, "\"rows\" is no list of incarnations");
+    }
+    struct err err = {0};
+    if (bind_hosting(node->push->engine, str_from(node->name), str_from(node->boot), alive, count,
+                     &err) < 0) {
+        LOG_ERROR("the agent's list could not be applied", LOG_E(&err));
+        node_drop(node, "its list could not be applied; it shall say it again");
+    }
+    return 0;
+}
+
+/* ---- the table ----------------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *type;
+    unsigned roles;
+    enum node_state state;
+    record_fn handle;
+} rows[] = {
+    {"hello", ROLE_DATAPLANE | ROLE_AGENT, NODE_HELLO, on_hello},
+    {"ack", ROLE_DATAPLANE | ROLE_AGENT, NODE_LIVE, on_ack},
+    {"nack", ROLE_DATAPLANE | ROLE_AGENT, NODE_LIVE, on_nack},
+    {"ping", ROLE_DATAPLANE | ROLE_AGENT, NODE_LIVE, on_ping},
+    {"usage", ROLE_DATAPLANE, NODE_LIVE, on_usage},
+    {"lease", ROLE_DATAPLANE, NODE_LIVE, on_lease},
+    {"return", ROLE_DATAPLANE, NODE_LIVE, on_return},
+    {"flushed", ROLE_DATAPLANE, NODE_LIVE, on_flushed},
+    {"bind", ROLE_AGENT, NODE_LIVE, on_bind},
+    {"unbind", ROLE_AGENT, NODE_LIVE, on_unbind},
+    {"hosting", ROLE_AGENT, NODE_LIVE, on_hosting},
+};
+
+static int
+dispatch(struct incoming *in)
+{
+    uint32_t type = json_get(in->doc, 0, STR("type"));
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (!json_string_eq(in->doc, type, str_from(rows[i].type)))
+            continue;
+        if (!(rows[i].roles & in->node->role))
+            return err_set(in->err, ERR_PERMISSION, "a record \"%s\" is not for its role",
+                           rows[i].type);
+        if (rows[i].state != in->node->state)
+            return err_set(in->err, ERR_PROTOCOL, "a record \"%s\" out of order", rows[i].type);
+        return rows[i].handle(in);
+    }
+    return err_set(in->err, ERR_PROTOCOL, "a record of unknown type");
+}
+
+void
+record_handle(struct node *node, struct str line)
+{
+    struct json_doc doc;
+    struct arena arena;
+    struct err err = {0};
+    struct incoming in = {.node = node, .doc = &doc, .arena = &arena, .err = &err};
+    const struct json_limits limits = {.depth_max = 16, .node_count_max = 2000000};
+    ASSERT(node->push->engine);
+    json_init(&doc);
+    arena_init(&arena, ARENA_BYTES_MAX);
+    int code = json_scan(&doc, line, &limits, &err);
+    if (code == 0)
+        code = dispatch(&in);
+    if (code < 0)
+        node_drop(node, err.text);
+    arena_fini(&arena);
+    json_fini(&doc);
+}

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT
+ * state.c - the records that go down: full state after hello, then only what changes.
+ * Floor: controlplane/push; engine thread.
+ * Owns: what each node was told (rows, funds).
+ * Invariant: `sum` of a bindings record is the number of rows the node holds after it. */
+#include "controlplane/push/push_int.h"
+
+#include <stdlib.h>
+
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/base/num.h"
+
+#define ARENA_BYTES_MAX (64u * 1024u * 1024u)
+
+/* One record under construction. */
+struct record {
+    struct buf text;
+    struct json_writer writer;
+};
+
+static void
+member_digits(struct json_writer *writer, const char *key, uint64_t value)
+{
+    char text[20];
+    json_member_str(writer, key, str_make(text, num_write_u64(text, value)));
+}
+
+static struct json_writer *
+record_begin(struct record *record, const char *type)
+{
+    buf_init(&record->text, PUSH_RECORD_BYTES_MAX);
+    json_writer_init(&record->writer, &record->text);
+    json_open_object(&record->writer);
+    json_member_str(&record->writer, "type", str_from(type));
+    return &record->writer;
+}
+
+static void
+record_send(struct record *record, struct node *node, enum frame_kind kind)
+{
+    json_close_object(&record->writer);
+    if (record->text.failed)
+        node_drop(node, "a record for it could not be built");
+    else
+        node_send(node, kind, buf_str(&record->text));
+    buf_wipe(&record->text);
+}
+
+static uint64_t
+revision_now(const struct node *node)
+{
+    return store_revision(node->push->engine->conf.store);
+}
+
+void
+state_welcome(struct node *node)
+{
+    struct record record;
+    const struct engine *engine = node->push->engine;
+    char key[2 * ED25519_KEY_BYTES + 1];
+    hex_encode(engine->public_key, ED25519_KEY_BYTES, key);
+    struct json_writer *writer = record_begin(&record, "welcome");
+    json_member_str(writer, "server", str_from(engine->server));
+    json_member_str(writer, "server_key", str_from(key));
+    json_member_i64(writer, "now_ms", clock_wall_ns() / 1000000);
+    json_member_u64(writer, "lease_ms", node->push->conf.lease_ms);
+    json_member_str(writer, "node", str_from(node->name));
+    record_send(&record, node, FRAME_PLAIN);
+}
+
+void
+state_tick(struct node *node)
+{
+    struct record record;
+    struct json_writer *writer = record_begin(&record, "tick");
+    member_digits(writer, "rev", revision_now(node));
+    record_send(&record, node, FRAME_PLAIN);
+}
+
+void
+state_config(struct node *node, bool full)
+{
+    struct record record;
+    const struct snapshot *snapshot = &node->push->engine->snapshot;
+    if (snapshot->revision == 0)
+        return;
+    struct json_writer *writer = record_begin(&record, "config");
+    member_digits(writer, "rev", snapshot->revision);
+    json_member_str(writer, "hash", str_from(snapshot->hash));
+    json_member_raw(writer, "doc", buf_str(&snapshot->text));
+    node->sent[PART_config] = snapshot->revision;
+    record_send(&record, node, full ? FRAME_FULL : FRAME_CONFIG);
+}
+
+/* ---- bindings ---------------------------------------------------------------------------------------- */
+
+bool
+state_serves(const struct node *node, struct str boot)
+{
+    if (str_eq(str_from(node->boot), boot))
+        return true;
+    LIST_FOREACH(at, &node->push->nodes)
+    {
+        const struct node *other = LIST_ENTRY(at, struct node, in_push);
+        if (node_is_live(other, ROLE_DATAPLANE) && str_eq(str_from(other->boot), boot))
+            return false;
+    }
+    return true;
+}
+
+static bool
+remember_row(struct node *node, const char *hex)
+{
+    char *copy = map_get(&node->rows, str_from(hex)) ? NULL : str_dup(str_from(hex));
+    if (!copy)
+        return map_get(&node->rows, str_from(hex)) != NULL;
+    if (map_put(&node->rows, str_from(copy), copy, NULL) < 0) {
+        free(copy);
+        return false;
+    }
+    return true;
+}
+
+static void
+bindings_begin(struct record *record, struct node *node, uint64_t revision, bool full)
+{
+    struct json_writer *writer = record_begin(record, "bindings");
+    member_digits(writer, "rev", revision);
+    json_member_bool(writer, "full", full);
+    json_key(writer, "rows");
+    json_open_array(writer);
+    node->sent[PART_bindings] = revision;
+}
+
+static void
+bindings_send(struct record *record, struct node *node, bool full)
+{
+    json_close_array(&record->writer);
+    member_digits(&record->writer, "sum", node->rows.count);
+    record_send(record, node, full ? FRAME_FULL : FRAME_PLAIN);
+}
+
+void
+state_bindings_full(struct node *node)
+{
+    struct record record;
+    bindings_begin(&record, node, revision_now(node), true);
+    LIST_FOREACH(at, &node->push->engine->bindings.all)
+    {
+        const struct binding_row *row = LIST_ENTRY(at, struct binding_row, node_in_all);
+        if (!state_serves(node, row->binding.boot))
+            continue;
+        if (!remember_row(node, row->hex)) {
+            buf_wipe(&record.text);
+            node_drop(node, "out of memory");
+            return;
+        }
+        json_value_raw(&record.writer, row->json);
+    }
+    bindings_send(&record, node, true);
+}
+
+void
+state_binding_add(struct node *node, const struct binding_row *row)
+{
+    struct record record;
+    if (!remember_row(node, row->hex)) {
+        node_drop(node, "out of memory");
+        return;
+    }
+    bindings_begin(&record, node, row->revision, false);
+    json_value_raw(&record.writer, row->json);
+    bindings_send(&record, node, false);
+}
+
+static void
+send_revoke(struct node *node, const char *hex, uint64_t revision)
+{
+    struct record record;
+    struct json_writer *writer = record_begin(&record, "revoke");
+    member_digits(writer, "rev", revision);
+    json_member_str(writer, "incarnation", str_from(hex));
+    node->sent[PART_revoke] = revision;
+    record_send(&record, node, FRAME_URGENT);
+}
+
+void
+state_binding_end(struct node *node, const struct binding_row *row, uint64_t revision)
+{
+    if (node->role == ROLE_AGENT) {
+        send_revoke(node, row->hex, revision);
+        return;
+    }
+    void *known = map_remove(&node->rows, str_from(row->hex));
+    if (!known)
+        return;
+    free(known);
+    send_revoke(node, row->hex, revision);
+    struct record record;
+    bindings_begin(&record, node, revision, false);
+    json_open_object(&record.writer);
+    json_member_str(&record.writer, "incarnation", str_from(row->hex));
+    json_member_bool(&record.writer, "deleted", true);
+    json_close_object(&record.writer);
+    bindings_send(&record, node, false);
+}
+
+/* ---- funds ---------------------------------------------------------------------------------------------- */
+
+/* What to tell now; false when the ledger cannot be read (the next change tries again). */
+static bool
+look_up_funds(const struct node *node, struct str wallet, int64_t *ret_granted,
+              const char **ret_status)
+{
+    struct ledger *ledger = node->push->conf.ledger;
+    struct ledger_balances balances;
+    struct ledger_lease lease = {0};
+    struct err err = {0};
+    if (ledger_balances(ledger, wallet, &balances, &err) < 0)
+        return false;
+    int code = lease_get(ledger, str_from(node->name), node->epoch, wallet, &lease, &err);
+    if (code < 0 && code != -ERR_NOT_FOUND)
+        return false;
+    *ret_granted = lease.granted.nano;
+    *ret_status = balances.ai_remaining.nano - balances.held.nano > 0 ? "ok" : "empty";
+    if (engine_wallet_frozen(node->push->engine, wallet))
+        *ret_status = "frozen";
+    return true;
+}
+
+static bool
+remember_funds(struct node *node, struct str wallet, int64_t granted, const char *status,
+               bool *ret_changed)
+{
+    struct told_funds *told = map_get(&node->funds, wallet);
+    *ret_changed = !told || told->granted != granted || told->status != status;
+    if (!told) {
+        told = malloc(sizeof *told + wallet.len);
+        if (!told)
+            return false;
+        told->wallet_len = wallet.len;
+        memcpy(told->wallet, wallet.ptr, wallet.len);
+        if (map_put(&node->funds, str_make(told->wallet, wallet.len), told, NULL) < 0) {
+            free(told);
+            return false;
+        }
+    }
+    told->granted = granted;
+    told->status = status;
+    return true;
+}
+
+static void
+put_funds_row(struct json_writer *writer, struct str wallet, int64_t granted, const char *status)
+{
+    json_open_object(writer);
+    json_member_str(writer, "wallet", wallet);
+    member_digits(writer, "granted", (uint64_t)MAX(granted, (int64_t)0));
+    json_member_str(writer, "status", str_from(status));
+    json_close_object(writer);
+}
+
+static struct json_writer *
+funds_begin(struct record *record, struct node *node, bool full)
+{
+    struct json_writer *writer = record_begin(record, "funds");
+    node->sent[PART_funds] = revision_now(node);
+    member_digits(writer, "rev", node->sent[PART_funds]);
+    json_member_bool(writer, "full", full);
+    json_key(writer, "rows");
+    json_open_array(writer);
+    return writer;
+}
+
+void
+state_funds(struct node *node, struct str wallet, bool always)
+{
+    struct record record;
+    int64_t granted;
+    const char *status;
+    bool changed;
+    if (!look_up_funds(node, wallet, &granted, &status))
+        return;
+    if (!remember_funds(node, wallet, granted, status, &changed)) {
+        node_drop(node, "out of memory");
+        return;
+    }
+    if (!changed && !always)
+        return;
+    put_funds_row(funds_begin(&record, node, false), wallet, granted, status);
+    json_close_array(&record.writer);
+    record_send(&record, node, FRAME_PLAIN);
+}
+
+void
+state_funds_full(struct node *node)
+{
+    struct record record;
+    struct arena arena;
+    struct object *wallets = NULL;
+    size_t count = 0;
+    struct err err = {0};
+    arena_init(&arena, ARENA_BYTES_MAX);
+    if (object_list(node->push->engine->conf.store, kind_at(KIND_WALLET), STR_EMPTY, 0, &arena,
+                    &wallets, &count, &err) < 0)
+        LOG_ERROR("listing the wallets failed", LOG_E(&err));
+    funds_begin(&record, node, true);
+    for (size_t i = 0; i < count; i++) {
+        int64_t granted;
+        const char *status;
+        bool changed;
+        if (look_up_funds(node, wallets[i].name, &granted, &status) &&
+            remember_funds(node, wallets[i].name, granted, status, &changed))
+            put_funds_row(&record.writer, wallets[i].name, granted, status);
+    }
+    json_close_array(&record.writer);
+    record_send(&record, node, FRAME_FULL);
+    arena_fini(&arena);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT
+ * bindings.h - the bindings in force, in memory: a mirror of the store's rows bindings/INCARNATION.
+ * Floor: controlplane/reconcile; engine thread.
+ * Owns: its rows; a row lives until bindings_remove.
+ * Invariant: equal to the store after every commit of this process, its only writer. bind_test.c. */
+#ifndef BERTH_CONTROLPLANE_RECONCILE_BINDINGS_H
+#define BERTH_CONTROLPLANE_RECONCILE_BINDINGS_H
+
+#include "api/binding.h"
+#include "controlplane/store/store.h"
+#include "lib/base/list.h"
+#include "lib/base/map.h"
+
+#define BINDINGS_PREFIX "bindings/"
+
+/* node: the agent that asked. json: the signed binding. revision: of the commit that made it. All
+ * strings live in the row's arena. */
+struct binding_row {
+    struct list node_in_all;
+    struct arena arena;
+    char hex[2 * INCARNATION_BYTES + 1];
+    struct str node;
+    struct str json;
+    struct binding binding;
+    uint64_t revision;
+};
+struct bindings {
+    struct list all;
+    struct map by_hex;
+};
+void bindings_init(struct bindings *bindings);
+void bindings_fini(struct bindings *bindings);
+/* bindings_load - all rows of the store. 0; -ERR_STORE (damaged row), -ERR_NOMEM. */
+int bindings_load(struct bindings *bindings, struct store *store, struct err *err) MUST_USE;
+/* bindings_add - from the row's value in the store: {"node":...,"binding":{...}}. */
+int bindings_add(struct bindings *bindings, struct str value, uint64_t revision,
+                 struct binding_row **ret_row, struct err *err) MUST_USE;
+void bindings_remove(struct bindings *bindings, struct binding_row *row);
+/* bindings_find - by 32 hex digits, or NULL. */
+struct binding_row *bindings_find(const struct bindings *bindings, struct str hex);
+/* bindings_value - what is stored for a signed binding. */
+int bindings_value(const struct binding *binding, struct str node, struct buf *out) MUST_USE;
+
+#endif

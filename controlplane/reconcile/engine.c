@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT
+ * engine.c - wiring: store events become names in the queue, names become calls of reconcilers.
+ * Floor: controlplane/reconcile; engine thread.
+ * Owns: see engine.h.
+ * Invariant: an event only says where to look; nothing is taken from it but the key. */
+#include "controlplane/reconcile/engine.h"
+
+#include <stdlib.h>
+
+#include "lib/base/check.h"
+
+/* Which keys concern which reconciler; named: the subject is the key's part behind the prefix, up to
+ * its next '/', else the reconciler has one subject, "". */
+static const struct {
+    const char *prefix;
+    enum reconciler which;
+    bool named;
+} watched[] = {
+    {"objects/Provider/", RECONCILER_config, false},
+    {"objects/Model/", RECONCILER_config, false},
+    {"objects/Route/", RECONCILER_config, false},
+    {"objects/ApiKey/", RECONCILER_config, false},
+    {"secrets/", RECONCILER_config, false},
+    {"objects/Container/", RECONCILER_containers, true},
+    {"objects/Wallet/", RECONCILER_wallets, true},
+    {"ledger/balance/wallet/", RECONCILER_wallets, true},
+};
+
+static int (*const reconcilers[RECONCILER_COUNT])(struct engine *engine, struct str subject,
+                                                  struct err *err) = {
+#define RECONCILER_ROW(name, text) [RECONCILER_##name] = reconcile_##name,
+#include "controlplane/reconcile/reconcilers.def"
+#undef RECONCILER_ROW
+};
+static const char *const names[RECONCILER_COUNT] = {
+#define RECONCILER_ROW(name, text) [RECONCILER_##name] = #name,
+#include "controlplane/reconcile/reconcilers.def"
+#undef RECONCILER_ROW
+};
+
+const char *
+reconciler_name(enum reconciler which)
+{
+    ASSERT(which < RECONCILER_COUNT);
+    return names[which];
+}
+
+static int
+run(void *user, unsigned which, struct str name, struct err *err)
+{
+    struct engine *engine = user;
+    ASSERT(which < RECONCILER_COUNT);
+    engine->runs[which]++;
+    return reconcilers[which](engine, name, err);
+}
+
+static void
+failed(void *user, unsigned which, struct str name, unsigned attempts, const struct err *err)
+{
+    struct engine *engine = user;
+    engine->failures[which]++;
+    if (engine->conf.ops && engine->conf.ops->failed)
+        engine->conf.ops->failed(names[which], name, attempts, err, engine->conf.user);
+}
+
+static int
+enqueue(struct engine *engine, struct str key)
+{
+    for (size_t i = 0; i < ARRAY_LEN(watched); i++) {
+        struct str prefix = str_from(watched[i].prefix);
+        if (!str_starts(key, prefix))
+            continue;
+        struct str subject = STR_EMPTY;
+        struct str rest;
+        if (watched[i].named)
+            str_cut(str_skip(key, prefix.len), '/', &subject, &rest);
+        return queue_add(engine->queue, watched[i].which, subject);
+    }
+    return 0;
+}
+
+static void
+on_events(struct store_watch *watch, const struct store_event *events, size_t count,
+          uint64_t revision, void *user)
+{
+    struct engine *engine = user;
+    (void)watch;
+    (void)revision;
+    for (size_t i = 0; i < count; i++) {
+        /* a name that does not fit the queue is found again by the next event or restart */
+        if (enqueue(engine, events[i].key) < 0)
+            engine->failures[RECONCILER_config]++;
+    }
+}
+
+static int
+enqueue_all(struct engine *engine, struct err *err)
+{
+    int code = 0;
+    for (size_t i = 0; i < ARRAY_LEN(watched) && code == 0; i++) {
+        if (!watched[i].named) {
+            code = queue_add(engine->queue, watched[i].which, STR_EMPTY);
+            continue;
+        }
+        struct arena arena;
+        struct store_row *rows = NULL;
+        size_t count = 0;
+        arena_init(&arena, 256u << 20);
+        code = store_list(engine->conf.store, str_from(watched[i].prefix), STR_EMPTY, 0, &arena,
+                          &rows, &count, NULL);
+        for (size_t row = 0; row < count && code == 0; row++)
+            code = enqueue(engine, rows[row].key);
+        arena_fini(&arena);
+    }
+    return code < 0 ? err_set(err, (enum err_code)-code, "listing the store: %s", err_text(code))
+                    : 0;
+}
+
+static int
+start(struct engine *engine, struct err *err)
+{
+    const struct engine_conf *conf = &engine->conf;
+    uint8_t digest[SHA256_BYTES];
+    bool changed;
+    uint64_t revision = store_revision(conf->store);
+    ed25519_public(conf->key, engine->public_key);
+    digest_sha256(str_make((const char *)engine->public_key, ED25519_KEY_BYTES), digest);
+    hex_encode(digest, 16, engine->server);
+    int code = queue_new(conf->loop, run, failed, engine, &engine->queue);
+    if (code < 0)
+        return err_set(err, ERR_NOMEM, "out of memory");
+    code = bindings_load(&engine->bindings, conf->store, err);
+    if (code == 0)
+        code = snapshot_rebuild(&engine->snapshot, conf->store, &conf->settings, &changed, err);
+    if (code == 0 && store_watch(conf->store, STR_EMPTY, revision, on_events, engine,
+                                 &engine->watch) < 0)
+        code = err_set(err, ERR_STORE, "the store cannot be watched");
+    return code < 0 ? code : enqueue_all(engine, err);
+}
+
+int
+engine_new(const struct engine_conf *conf, struct engine **ret_engine, struct err *err)
+{
+    CLEANUP(engine_free) struct engine *engine = calloc(1, sizeof *engine);
+    if (!engine)
+        return err_set(err, ERR_NOMEM, "out of memory");
+    engine->conf = *conf;
+    bindings_init(&engine->bindings);
+    snapshot_init(&engine->snapshot);
+    int code = start(engine, err);
+    if (code == 0)
+        *ret_engine = TAKE(engine);
+    return code;
+}
+
+void
+engine_free(struct engine **engine)
+{
+    if (!*engine)
+        return;
+    if ((*engine)->watch)
+        store_unwatch(&(*engine)->watch);
+    queue_free(&(*engine)->queue);
+    bindings_fini(&(*engine)->bindings);
+    snapshot_fini(&(*engine)->snapshot);
+    free(TAKE(*engine));
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT
+ * document.c - the config document as text: providers, their models, routes, keys.
+ * Floor: controlplane/snapshot; engine thread.
+ * Owns: nothing that outlives a call.
+ * Invariant: models are sorted by id and unique; a Model object wins over the catalogue. */
+#include <stdlib.h>
+
+#include "controlplane/catalog/catalog.h"
+#include "controlplane/snapshot/snapshot.h"
+#include "lib/base/map.h"
+#include "lib/base/num.h"
+
+
+struct builder {
+    const struct snapshot_input *input;
+    struct json_writer writer;
+    struct catalog_model *models;
+    size_t count;
+    size_t cap;
+    struct map by_id; /* id -> anything */
+};
+
+static const char *const price_paths[USAGE_CLASS_COUNT] = {
+    [USAGE_input] = "price.input",
+    [USAGE_cached] = "price.cached",
+    [USAGE_cache_write] = "price.cacheWrite",
+    [USAGE_cache_write_1h] = "price.cacheWrite1h",
+    [USAGE_output] = "price.output",
+    [USAGE_reasoning] = "price.reasoning",
+    [USAGE_audio_in] = "price.audioIn",
+    [USAGE_audio_out] = "price.audioOut",
+    [USAGE_request] = "price.request",
+};
+
+/* ---- what is offered -------------------------------------------------------------------------------- */
+
+static bool
+is_offered(const struct snapshot_input *input, size_t index)
+{
+    return input->keys[index].ptr && !schema_true(input->providers[index].spec, "disabled");
+}
+
+static const struct object *
+find_offered(const struct snapshot_input *input, struct str name)
+{
+    for (size_t i = 0; i < input->provider_count; i++) {
+        if (str_eq(input->providers[i].name, name))
+            return is_offered(input, i) ? &input->providers[i] : NULL;
+    }
+    return NULL;
+}
+
+static int
+add_model(struct builder *builder, const struct catalog_model *model)
+{
+    if (builder->count == builder->cap) {
+        size_t cap = builder->cap ? builder->cap * 2 : 256;
+        struct catalog_model *models = realloc(builder->models, cap * sizeof *models);
+        if (!models)
+            return -ERR_NOMEM;
+        builder->models = models;
+        builder->cap = cap;
+    }
+    builder->models[builder->count++] = *model;
+    /* the key is the id's bytes, not our array: it may move */
+    return map_put(&builder->by_id, model->id, builder, NULL);
+}
+
+static bool
+is_listed(const struct tree *list, struct str upstream_name)
+{
+    if (!list || list->count == 0)
+        return true;
+    for (const struct tree *item = list->first; item; item = item->next) {
+        if (str_eq(item->text, upstream_name))
+            return true;
+    }
+    return false;
+}
+
+static bool
+is_served_kind(struct str kind)
+{
+    return str_eq(kind, STR("chat")) || str_eq(kind, STR("embedding"));
+}
+
+static int
+collect_catalogue(struct builder *builder, const struct object *provider)
+{
+    const struct tree *only = schema_get(provider->spec, "models");
+    struct catalog_model model;
+    size_t cursor = 0;
+    while (catalog_next(provider->name, &cursor, &model) == 0) {
+        struct str bare = str_skip(model.id, provider->name.len + 1);
+        if (!is_served_kind(model.kind) || str_ends(model.id, STR("*")) || !is_listed(only, bare) ||
+            map_get(&builder->by_id, model.id))
+            continue;
+        int code = add_model(builder, &model);
+        if (code < 0)
+            return code;
+    }
+    return 0;
+}
+
+static void
+read_model_object(const struct object *object, struct catalog_model *ret_model)
+{
+    const struct tree *spec = object->spec;
+    uint64_t context = 0;
+    uint64_t max_output = 0;
+    struct price price = {.version = (uint32_t)(object->generation & UINT32_MAX)};
+    bool have[USAGE_CLASS_COUNT] = {false};
+    struct catalog_model known;
+    bool in_catalogue = catalog_find(object->name, &known) == 0;
+    if (num_u64(schema_text(spec, "context", STR_EMPTY), UINT32_MAX, &context) < 0)
+        context = in_catalogue ? known.context : 0;
+    if (num_u64(schema_text(spec, "maxOutput", STR_EMPTY), UINT32_MAX, &max_output) < 0)
+        max_output = in_catalogue ? known.max_output : 0;
+    for (size_t i = 0; i < USAGE_CLASS_COUNT; i++) {
+        struct str text = schema_text(spec, price_paths[i], STR_EMPTY);
+        have[i] = schema_pico(text, i == USAGE_request ? 12 : 6, &price.pico[i]) == 0;
+        price.known = price.known || have[i];
+    }
+    catalog_price_fall(&price, have);
+    if (!price.known && in_catalogue)
+        price = known.price;
+    *ret_model = (struct catalog_model){
+        .id = object->name,
+        .provider = schema_text(spec, "provider", STR_EMPTY),
+        .upstream = schema_text(spec, "upstream", STR_EMPTY),
+        .kind = schema_text(spec, "kind", STR("chat")),
+        .context = (uint32_t)context,
+        .max_output = (uint32_t)max_output,
+        .price = price,
+    };
+}
+
+static int
+compare_models(const void *a, const void *b)
+{
+    const struct catalog_model *model_a = a;
+    const struct catalog_model *model_b = b;
+    return str_cmp(model_a->id, model_b->id);
+}
+
+static int
+collect(struct builder *builder)
+{
+    const struct snapshot_input *input = builder->input;
+    int code = 0;
+    for (size_t i = 0; i < input->model_count && code == 0; i++) {
+        struct catalog_model model;
+        read_model_object(&input->models[i], &model);
+        if (find_offered(input, model.provider))
+            code = add_model(builder, &model);
+    }
+    for (size_t i = 0; i < input->provider_count && code == 0; i++) {
+        if (is_offered(input, i))
+            code = collect_catalogue(builder, &input->providers[i]);
+    }
+    if (builder->count > 1)
+        qsort(builder->models, builder->count, sizeof *builder->models, compare_models);
+    return code;
+}
+
+/* ---- text --------------------------------------------------------------------------------------------- */
+
+static void
+member_or_null(struct json_writer *writer, const char *key, struct str text)
+{
+    if (text.len > 0) {
+        json_member_str(writer, key, text);
+    } else {
+        json_key(writer, key);
+        json_value_null(writer);
+    }
+}
+
+static void
+put_settings(struct builder *builder)
+{
+    struct json_writer *writer = &builder->writer;
+    const struct snapshot_settings *settings = &builder->input->settings;
+    json_key(writer, "settings");
+    json_open_object(writer);
+    json_member_u64(writer, "markup_bps", settings->markup_bps);
+    json_member_u64(writer, "body_bytes_max", settings->body_bytes_max);
+    json_member_u64(writer, "ttft_timeout_ms", settings->ttft_timeout_ms);
+    json_member_u64(writer, "stall_timeout_ms", settings->stall_timeout_ms);
+    json_member_u64(writer, "request_timeout_ms", settings->request_timeout_ms);
+    json_close_object(writer);
+}
+
+static void
+put_providers(struct builder *builder)
+{
+    struct json_writer *writer = &builder->writer;
+    const struct snapshot_input *input = builder->input;
+    json_key(writer, "providers");
+    json_open_array(writer);
+    for (size_t i = 0; i < input->provider_count; i++) {
+        const struct tree *spec = input->providers[i].spec;
+        if (!is_offered(input, i))
+            continue;
+        json_open_object(writer);
+        json_member_str(writer, "name", input->providers[i].name);
+        json_member_str(writer, "dialect", schema_text(spec, "dialect", STR_EMPTY));
+        json_member_str(writer, "base_url", schema_text(spec, "baseUrl", STR_EMPTY));
+        member_or_null(writer, "key", input->keys[i]);
+        json_member_str(writer, "protocol", schema_text(spec, "protocol", STR("auto")));
+        member_or_null(writer, "ca_file", schema_text(spec, "caFile", STR_EMPTY));
+        json_close_object(writer);
+    }
+    json_close_array(writer);
+}
+
+static int
+put_models(struct builder *builder)
+{
+    struct json_writer *writer = &builder->writer;
+    int code = 0;
+    json_key(writer, "models");
+    json_open_array(writer);
+    for (size_t i = 0; i < builder->count && code == 0; i++) {
+        const struct catalog_model *model = &builder->models[i];
+        json_open_object(writer);
+        json_member_str(writer, "id", model->id);
+        json_member_str(writer, "provider", model->provider);
+        json_member_str(writer, "upstream", model->upstream);
+        json_member_str(writer, "kind", model->kind);
+        json_member_u64(writer, "context", model->context);
+        json_member_u64(writer, "max_output", model->max_output);
+        if (model->price.known) {
+            struct buf price;
+            buf_init(&price, 4096);
+            code = catalog_price_put(&model->price, &price);
+            json_member_raw(writer, "price", buf_str(&price));
+            buf_fini(&price);
+        }
+        json_close_object(writer);
+    }
+    json_close_array(writer);
+    return code;
+}
+
+static void
+put_routes(struct builder *builder)
+{
+    struct json_writer *writer = &builder->writer;
+    const struct snapshot_input *input = builder->input;
+    json_key(writer, "routes");
+    json_open_array(writer);
+    for (size_t i = 0; i < input->route_count; i++) {
+        const struct tree *targets = schema_get(input->routes[i].spec, "targets");
+        size_t found = 0;
+        for (const struct tree *item = targets ? targets->first : NULL; item; item = item->next)
+            found += map_get(&builder->by_id, item->text) ? 1 : 0;
+        if (found == 0)
+            continue;
+        json_open_object(writer);
+        json_member_str(writer, "name", input->routes[i].name);
+        json_key(writer, "targets");
+        json_open_array(writer);
+        for (const struct tree *item = targets->first; item; item = item->next) {
+            if (map_get(&builder->by_id, item->text))
+                json_value_str(writer, item->text);
+        }
+        json_close_array(writer);
+        json_close_object(writer);
+    }
+    json_close_array(writer);
+}
+
+static void
+put_keys(struct builder *builder)
+{
+    struct json_writer *writer = &builder->writer;
+    const struct snapshot_input *input = builder->input;
+    json_key(writer, "keys");
+    json_open_array(writer);
+    for (size_t i = 0; i < input->api_key_count; i++) {
+        const struct object *key = &input->api_keys[i];
+        struct str hash = schema_text(key->status, "hash", STR_EMPTY);
+        if (hash.len != (size_t)2 * SHA256_BYTES || schema_true(key->spec, "disabled"))
+            continue;
+        json_open_object(writer);
+        json_member_str(writer, "name", key->name);
+        json_member_str(writer, "hash", hash);
+        json_member_str(writer, "wallet", schema_text(key->spec, "wallet", STR("default")));
+        json_close_object(writer);
+    }
+    json_close_array(writer);
+}
+
+int
+snapshot_put(const struct snapshot_input *input, struct buf *out)
+{
+    struct builder builder = {.input = input};
+    json_writer_init(&builder.writer, out);
+    map_init(&builder.by_id);
+    int code = collect(&builder);
+    if (code == 0) {
+        json_open_object(&builder.writer);
+        json_member_u64(&builder.writer, "version", 1);
+        put_settings(&builder);
+        put_providers(&builder);
+        code = put_models(&builder);
+        put_routes(&builder);
+        put_keys(&builder);
+        json_close_object(&builder.writer);
+    }
+    map_fini(&builder.by_id);
+    free(builder.models);
+    if (code == 0 && out->failed)
+        code = -ERR_TOO_LARGE;
+    return code;
+}

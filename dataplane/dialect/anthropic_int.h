@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT
+ * anthropic_int.h - the files of the Anthropic dialect, to each other.
+ * Floor: dataplane/dialect.
+ * Owns: nothing.
+ * Invariant: see dialect.h. */
+#ifndef BERTH_DATAPLANE_DIALECT_ANTHROPIC_INT_H
+#define BERTH_DATAPLANE_DIALECT_ANTHROPIC_INT_H
+
+#include "dataplane/dialect/dialect_int.h"
+
+int anthropic_request_in(const struct json_doc *doc, struct arena *arena,
+                         struct chat_request *ret_request, struct err *err);
+int anthropic_request_out(const struct chat_request *request, const struct dialect_target *target,
+                          struct arena *arena, struct buf *out, struct err *err);
+int anthropic_answer_in(const struct json_doc *doc, struct arena *arena,
+                        struct chat_answer *ret_answer, struct err *err);
+int anthropic_answer_out(const struct chat_answer *answer, struct arena *arena, struct buf *out);
+void anthropic_answer_look(const struct json_doc *doc, struct stream_look *ret_look);
+int anthropic_error_event(const struct chat_error *error, struct buf *out);
+void anthropic_look(struct stream_look *look, const struct stream_frame *frame,
+                    struct json_doc *scratch);
+
+extern const struct stream_reader_class anthropic_reader_class;
+extern const struct stream_writer_class anthropic_writer_class;
+
+/* ---- shared by requests, whole answers and streams ---- */
+enum chat_finish anthropic_finish(const struct json_doc *doc, uint32_t node);
+/* anthropic_stop_reason - the word for a finish; a stop text tells stop_sequence from end_turn. */
+struct str anthropic_stop_reason(enum chat_finish finish, struct str stop_text);
+void anthropic_put_stop(struct json_writer *writer, enum chat_finish finish, struct str stop_text,
+                        struct str refusal);
+/* anthropic_put_usage - member "usage". */
+void anthropic_put_usage(struct json_writer *writer, const struct usage *usage);
+/* anthropic_block_in - one content block as a part appended to *list; blocks of server tools in an
+ * answer add nothing when `answer`, and are refused by name in a request. */
+int anthropic_block_in(const struct intake *in, uint32_t node, bool answer,
+                       struct chat_part **list);
+/* anthropic_blocks_in - a list of blocks, or a string as one text part. */
+int anthropic_blocks_in(const struct intake *in, uint32_t node, const char *field, bool answer,
+                        struct chat_part **list);
+/* anthropic_put_input - the value of `input`: the arguments when they are an object, {} for none, else
+ * the raw text wrapped, so that nothing is lost. */
+void anthropic_put_input(struct json_writer *writer, struct str arguments);
+/* anthropic_put_id - a tool call's id in the alphabet of this dialect ([a-zA-Z0-9_-]). */
+void anthropic_put_id(struct json_writer *writer, const char *key, struct str id);
+
+#endif

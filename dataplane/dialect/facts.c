@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT
+ * facts.c - what Berth relies on in a request body of any dialect.
+ * Floor: dataplane/dialect; any thread.
+ * Owns: nothing.
+ * Invariant: prompt_bytes is never below the tokens that the prompt can become: a token is at least
+ *            one byte of the body, media apart. Proved by openai_test.c and anthropic_test.c. */
+#include "dataplane/dialect/dialect_int.h"
+
+/* What one picture, or a document that we only see the address of, may count. Pictures: the largest
+ * published count is about 48,000 tokens (small models at high detail), usual is 1,600. */
+#define IMAGE_TOKENS 8192u
+#define REMOTE_TOKENS 65536u
+
+static uint32_t
+span(const struct json_doc *doc, uint32_t node)
+{
+    return doc->nodes[node].end - doc->nodes[node].start;
+}
+
+/* A document of text in base64 has at most 3/4 of its length in bytes, and PDF text is compressed, but
+ * never below two bytes a token; so half the base64 text is an upper bound worth holding. */
+static void
+count_payload(const struct json_doc *doc, uint32_t node, bool image, uint64_t *bytes)
+{
+    uint64_t size = span(doc, node);
+    uint64_t counted = image ? IMAGE_TOKENS : size / 2 + REMOTE_TOKENS / 8;
+    if (size > IMAGE_TOKENS && counted < size)
+        *bytes -= size - counted;
+    else if (size < counted)
+        *bytes += counted - size;
+}
+
+static void
+count_url(const struct json_doc *doc, uint32_t node, uint64_t *bytes)
+{
+    if (!json_is(doc, node, JSON_STRING))
+        return;
+    struct str text = str_skip(json_raw(doc, node), 1);
+    if (str_starts(text, STR("data:")))
+        count_payload(doc, node, str_starts(text, STR("data:image/")), bytes);
+    else
+        *bytes += REMOTE_TOKENS;
+}
+
+/* source of a Messages block: {type, media_type, data} or {type, url} or {type, file_id} */
+static void
+count_source(const struct json_doc *doc, uint32_t source, uint64_t *bytes)
+{
+    uint32_t type = json_get(doc, source, STR("type"));
+    uint32_t data = json_get(doc, source, STR("data"));
+    struct str media_type = json_raw(doc, json_get(doc, source, STR("media_type")));
+    if (!json_string_eq(doc, type, STR("base64")))
+        *bytes += REMOTE_TOKENS;
+    else if (json_is(doc, data, JSON_STRING))
+        count_payload(doc, data, str_starts(media_type, STR("\"image/")), bytes);
+}
+
+/* One content part, where the dialects allow media and nowhere else: the same shape inside a tool's
+ * schema or arguments is text to the model and counts as such. */
+static void
+count_part(const struct json_doc *doc, uint32_t part, uint64_t *bytes)
+{
+    uint32_t image = json_get(doc, part, STR("image_url"));
+    uint32_t source = json_get(doc, part, STR("source"));
+    uint32_t file = json_get(doc, part, STR("file"));
+    uint32_t audio = json_get(doc, json_get(doc, part, STR("input_audio")), STR("data"));
+    count_url(doc, json_is(doc, image, JSON_OBJECT) ? json_get(doc, image, STR("url")) : image,
+              bytes);
+    if (json_is(doc, source, JSON_OBJECT))
+        count_source(doc, source, bytes);
+    if (json_is(doc, file, JSON_OBJECT)) {
+        count_url(doc, json_get(doc, file, STR("file_data")), bytes);
+        if (json_get(doc, file, STR("file_id")) != JSON_NONE)
+            *bytes += REMOTE_TOKENS;
+    }
+    if (json_is(doc, audio, JSON_STRING))
+        count_payload(doc, audio, false, bytes);
+}
+
+static void
+count_parts(const struct json_doc *doc, uint32_t list, uint64_t *bytes)
+{
+    if (!json_is(doc, list, JSON_ARRAY))
+        return;
+    for (uint32_t at = json_first(doc, list); at != JSON_NONE; at = json_sibling(doc, list, at)) {
+        count_part(doc, at, bytes);
+        if (!json_string_eq(doc, json_get(doc, at, STR("type")), STR("tool_result")))
+            continue;
+        uint32_t inner = json_get(doc, at, STR("content"));
+        if (!json_is(doc, inner, JSON_ARRAY))
+            continue;
+        for (uint32_t part = json_first(doc, inner); part != JSON_NONE;
+             part = json_sibling(doc, inner, part))
+            count_part(doc, part, bytes);
+    }
+}
+
+static uint64_t
+prompt_bytes(const struct json_doc *doc)
+{
+    uint64_t bytes = doc->text.len;
+    uint32_t list = json_get(doc, 0, STR("messages"));
+    if (!json_is(doc, list, JSON_ARRAY))
+        return bytes;
+    for (uint32_t at = json_first(doc, list); at != JSON_NONE; at = json_sibling(doc, list, at))
+        count_parts(doc, json_get(doc, at, STR("content")), &bytes);
+    return bytes;
+}
+
+static int
+read_model(const struct intake *in, struct chat_facts *facts)
+{
+    uint32_t node = json_get(in->doc, 0, STR("model"));
+    if (node == JSON_NONE)
+        return err_set(in->err, ERR_INVALID, "field `model` is missing");
+    if (!json_is(in->doc, node, JSON_STRING))
+        return intake_kind_error(in, "model", "a string");
+    int rc = json_string(in->doc, node, in->arena, &facts->model);
+    if (rc < 0)
+        return rc;
+    if (str_find_byte(facts->model, '\0') != SIZE_MAX)
+        return err_set(in->err, ERR_INVALID, "field `model` has a NUL character");
+    facts->model_node = node;
+    return 0;
+}
+
+int
+facts_common(const struct intake *in, struct chat_facts *facts)
+{
+    enum chat_switch stream = CHAT_OFF;
+    if (!json_is(in->doc, 0, JSON_OBJECT))
+        return err_set(in->err, ERR_INVALID, "the body must be a JSON object");
+    int rc = read_model(in, facts);
+    if (rc == 0)
+        rc = intake_switch(in, json_get(in->doc, 0, STR("stream")), "stream", &stream);
+    if (rc < 0)
+        return rc;
+    facts->stream = stream == CHAT_ON;
+    facts->prompt_bytes = prompt_bytes(in->doc);
+    facts->max_output_node = JSON_NONE;
+    facts->choices = 1;
+    return 0;
+}
+
+int
+dialect_edit_model(const struct json_doc *doc, const struct chat_facts *facts,
+                   struct str upstream_model, struct splice *splice)
+{
+    struct buf quoted;
+    struct str copy;
+    if (str_eq(facts->model, upstream_model))
+        return 0;
+    buf_init(&quoted, upstream_model.len * 6 + 2);
+    int rc = json_put_string(&quoted, upstream_model);
+    if (rc == 0)
+        rc = arena_dup(splice->arena, buf_str(&quoted), &copy);
+    buf_fini(&quoted);
+    return rc < 0 ? rc : splice_node(splice, doc, facts->model_node, copy);
+}

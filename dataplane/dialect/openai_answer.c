@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT
+ * openai_answer.c - whole chat completions: looked at, read and written.
+ * Floor: dataplane/dialect; any thread.
+ * Owns: nothing.
+ * Invariant: see dialect.h. Spec: WIRE-FORMATS 4.1, 4.2. */
+#include "dataplane/dialect/openai_int.h"
+
+#include "dataplane/chat/claim.h"
+
+enum chat_finish
+openai_finish(const struct json_doc *doc, uint32_t node)
+{
+    static const struct {
+        const char *name;
+        enum chat_finish finish;
+    } rows[] = {
+        {"stop", CHAT_FINISH_STOP},
+        {"length", CHAT_FINISH_LENGTH},
+        {"tool_calls", CHAT_FINISH_TOOL_CALLS},
+        {"function_call", CHAT_FINISH_TOOL_CALLS},
+        {"content_filter", CHAT_FINISH_FILTER},
+        {"model_length", CHAT_FINISH_LENGTH},
+        {"sensitive", CHAT_FINISH_FILTER},
+        {"error", CHAT_FINISH_ERROR},
+        {"network_error", CHAT_FINISH_ERROR},
+        {"insufficient_system_resource", CHAT_FINISH_ERROR},
+    };
+    if (!json_is(doc, node, JSON_STRING))
+        return CHAT_FINISH_NONE;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (json_string_eq(doc, node, str_from(rows[i].name)))
+            return rows[i].finish;
+    }
+    return CHAT_FINISH_STOP; /* eos, end_turn and the like of compatible servers */
+}
+
+bool
+openai_usage(const struct json_doc *doc, uint32_t root, struct usage *usage)
+{
+    if (claim_openai(doc, json_get(doc, root, STR("usage")), usage))
+        return true;
+    uint32_t groq = json_get(doc, json_get(doc, root, STR("x_groq")), STR("usage"));
+    if (claim_openai(doc, groq, usage))
+        return true;
+    uint32_t choice = json_first(doc, json_get(doc, root, STR("choices")));
+    return claim_openai(doc, json_get(doc, choice, STR("usage")), usage);
+}
+
+/* 200 with an error inside: `error`, or MiniMax's base_resp with a code that is not 0 (M80) */
+static bool
+says_error(const struct json_doc *doc)
+{
+    uint32_t code = json_get(doc, json_get(doc, 0, STR("base_resp")), STR("status_code"));
+    return error_present(doc, json_get(doc, 0, STR("error"))) ||
+           (json_is(doc, code, JSON_NUMBER) && !str_eq(json_raw(doc, code), STR("0")));
+}
+
+void
+openai_answer_look(const struct json_doc *doc, struct stream_look *ret_look)
+{
+    struct stream_look look = {0};
+    uint32_t choices = json_get(doc, 0, STR("choices"));
+    if (!json_is(doc, 0, JSON_OBJECT))
+        look.flags |= STREAM_MALFORMED;
+    if (says_error(doc))
+        look.flags |= STREAM_ERROR;
+    if (openai_usage(doc, 0, &look.usage)) {
+        look.flags |= STREAM_USAGE;
+    } else { /* embeddings of some providers name the total alone */
+        uint32_t total = json_path(doc, 0, "usage.total_tokens");
+        look.usage.count[USAGE_input] = claim_count(doc, total, &look.usage.clamped);
+        if (look.usage.count[USAGE_input] > 0) {
+            look.usage.evidence = EVIDENCE_PROVIDER;
+            look.flags |= STREAM_USAGE;
+        }
+    }
+    for (uint32_t at = json_first(doc, choices); at != JSON_NONE;
+         at = json_sibling(doc, choices, at)) {
+        uint32_t message = json_get(doc, at, STR("message"));
+        if (!json_is(doc, message, JSON_OBJECT))
+            continue;
+        look.flags |= STREAM_TOKEN;
+        if (json_count(doc, json_get(doc, message, STR("tool_calls"))) > 0)
+            look.flags |= STREAM_TOOLS;
+        look.total_bytes += json_raw(doc, message).len;
+        enum chat_finish finish = openai_finish(doc, json_get(doc, at, STR("finish_reason")));
+        if (look.finish == CHAT_FINISH_NONE)
+            look.finish = finish;
+        if (finish != CHAT_FINISH_NONE)
+            look.flags |= STREAM_FINISH | STREAM_END;
+    }
+    look.delta_bytes = (uint32_t)MIN(look.total_bytes, (uint64_t)UINT32_MAX);
+    look.seen = look.flags;
+    *ret_look = look;
+}
+
+/* ---- reading ----------------------------------------------------------------------------------------- */
+
+static int
+read_choice(const struct intake *in, uint32_t node, struct chat_choice *choice)
+{
+    const struct json_doc *doc = in->doc;
+    uint32_t message = json_get(doc, node, STR("message"));
+    uint64_t index = choice->index;
+    if (!json_is(doc, message, JSON_OBJECT))
+        return err_set(in->err, ERR_INVALID, "the answer has a choice without a message");
+    if (json_u64(doc, json_get(doc, node, STR("index")), UINT32_MAX, &index) == 0)
+        choice->index = (uint32_t)index;
+    choice->finish = openai_finish(doc, json_get(doc, node, STR("finish_reason")));
+    uint32_t logprobs = json_get(doc, node, STR("logprobs"));
+    if (json_is(doc, logprobs, JSON_OBJECT))
+        choice->logprobs = json_raw(doc, logprobs);
+    return openai_parts_in(in, message, true, &choice->parts);
+}
+
+int
+openai_answer_in(const struct json_doc *doc, struct arena *arena, struct chat_answer *ret_answer,
+                 struct err *err)
+{
+    const struct intake in = {doc, arena, err};
+    struct chat_answer answer = {0};
+    struct chat_choice **end = &answer.choices;
+    uint32_t choices = json_get(doc, 0, STR("choices"));
+    if (!json_is(doc, choices, JSON_ARRAY))
+        return err_set(err, ERR_INVALID, "the answer has no choices");
+    int rc = intake_member(&in, 0, "id", &answer.id);
+    if (rc == 0)
+        rc = intake_member(&in, 0, "model", &answer.model);
+    if (json_u64(doc, json_get(doc, 0, STR("created")), INT64_MAX, &answer.created) < 0)
+        answer.created = 0;
+    uint32_t index = 0;
+    for (uint32_t at = json_first(doc, choices); at != JSON_NONE && rc == 0;
+         at = json_sibling(doc, choices, at)) {
+        struct chat_choice *choice = chat_choice_add(end, index++, arena);
+        if (choice == NULL)
+            return -ERR_NOMEM;
+        rc = read_choice(&in, at, choice);
+        end = &choice->next;
+    }
+    if (rc < 0)
+        return rc;
+    (void)openai_usage(doc, 0, &answer.usage);
+    *ret_answer = answer;
+    return 0;
+}
+
+/* ---- writing ----------------------------------------------------------------------------------------- */
+
+void
+openai_put_usage(struct json_writer *writer, const struct usage *usage)
+{
+    const uint64_t *count = usage->count;
+    uint64_t written = count[USAGE_cache_write] + count[USAGE_cache_write_1h];
+    uint64_t prompt =
+        count[USAGE_input] + count[USAGE_cached] + written + count[USAGE_audio_in];
+    uint64_t completion =
+        count[USAGE_output] + count[USAGE_reasoning] + count[USAGE_audio_out];
+    json_key(writer, "usage");
+    json_open_object(writer);
+    json_member_u64(writer, "prompt_tokens", prompt);
+    json_member_u64(writer, "completion_tokens", completion);
+    json_member_u64(writer, "total_tokens", prompt + completion);
+    json_key(writer, "prompt_tokens_details");
+    json_open_object(writer);
+    json_member_u64(writer, "cached_tokens", count[USAGE_cached]);
+    if (written > 0)
+        json_member_u64(writer, "cache_write_tokens", written);
+    json_member_u64(writer, "audio_tokens", count[USAGE_audio_in]);
+    json_close_object(writer);
+    json_key(writer, "completion_tokens_details");
+    json_open_object(writer);
+    json_member_u64(writer, "reasoning_tokens", count[USAGE_reasoning]);
+    json_member_u64(writer, "audio_tokens", count[USAGE_audio_out]);
+    json_close_object(writer);
+    json_close_object(writer);
+}
+
+/* One member with the texts of all parts of a kind, joined; null when `always` and there are none. */
+static void
+put_joined(struct json_writer *writer, const char *key, const struct chat_part *parts,
+           enum chat_part_kind kind, bool always)
+{
+    const struct chat_part *only = NULL;
+    size_t count = 0;
+    struct buf text;
+    buf_init(&text, writer->out->max);
+    for (const struct chat_part *part = parts; part != NULL; part = part->next) {
+        if (part->kind != kind)
+            continue;
+        only = part;
+        count++;
+    }
+    for (const struct chat_part *part = parts; part != NULL && count > 1; part = part->next)
+        if (part->kind == kind)
+            buf_put_str(&text, part->text);
+    if (count > 0) {
+        json_member_str(writer, key, count == 1 ? only->text : buf_str(&text));
+    } else if (always) {
+        json_key(writer, key);
+        json_value_null(writer);
+    }
+    writer->out->failed |= text.failed;
+    buf_fini(&text);
+}
+
+/* Signed reasoning goes along for the next turn; see openai_parts.c for the way back. */
+static void
+put_thinking_blocks(struct json_writer *writer, const struct chat_part *parts)
+{
+    bool open = false;
+    for (const struct chat_part *part = parts; part != NULL; part = part->next) {
+        bool signed_ = part->kind == CHAT_PART_REASONING && part->signature.len > 0;
+        if (!signed_ && part->kind != CHAT_PART_REDACTED)
+            continue;
+        if (!open) {
+            json_key(writer, "thinking_blocks");
+            json_open_array(writer);
+        }
+        open = true;
+        openai_put_thinking(writer, part);
+    }
+    if (open)
+        json_close_array(writer);
+}
+
+static void
+put_tool_calls(struct json_writer *writer, const struct chat_part *parts)
+{
+    bool open = false;
+    for (const struct chat_part *part = parts; part != NULL; part = part->next) {
+        if (part->kind != CHAT_PART_TOOL_CALL)
+            continue;
+        if (!open) {
+            json_key(writer, "tool_calls");
+            json_open_array(writer);
+        }
+        open = true;
+        openai_put_tool_call(writer, part, UINT32_MAX);
+    }
+    if (open)
+        json_close_array(writer);
+}
+
+static void
+put_choice(struct json_writer *writer, const struct chat_choice *choice)
+{
+    const struct chat_part *refusal = choice->parts;
+    while (refusal != NULL && refusal->kind != CHAT_PART_REFUSAL)
+        refusal = refusal->next;
+    json_open_object(writer);
+    json_member_u64(writer, "index", choice->index);
+    json_key(writer, "message");
+    json_open_object(writer);
+    json_member_str(writer, "role", STR("assistant"));
+    put_joined(writer, "content", choice->parts, CHAT_PART_TEXT, true);
+    if (refusal == NULL && choice->refusal.len > 0)
+        json_member_str(writer, "refusal", choice->refusal);
+    else
+        put_joined(writer, "refusal", choice->parts, CHAT_PART_REFUSAL, true);
+    put_joined(writer, "reasoning_content", choice->parts, CHAT_PART_REASONING, false);
+    put_thinking_blocks(writer, choice->parts);
+    put_tool_calls(writer, choice->parts);
+    json_close_object(writer);
+    json_key(writer, "logprobs");
+    json_value_raw(writer, choice->logprobs.len > 0 ? choice->logprobs : STR("null"));
+    json_member_str(writer, "finish_reason",
+                    choice->finish == CHAT_FINISH_NONE
+                        ? STR("stop")
+                        : str_from(chat_finish_name(choice->finish)));
+    json_close_object(writer);
+}
+
+int
+openai_answer_out(const struct chat_answer *answer, struct arena *arena, struct buf *out)
+{
+    struct json_writer writer;
+    (void)arena;
+    json_writer_init(&writer, out);
+    json_open_object(&writer);
+    json_member_str(&writer, "id", answer->id);
+    json_member_str(&writer, "object", STR("chat.completion"));
+    json_member_u64(&writer, "created", answer->created);
+    json_member_str(&writer, "model", answer->model);
+    json_key(&writer, "choices");
+    json_open_array(&writer);
+    for (const struct chat_choice *at = answer->choices; at != NULL; at = at->next)
+        put_choice(&writer, at);
+    json_close_array(&writer);
+    if (answer->usage.evidence != EVIDENCE_NONE)
+        openai_put_usage(&writer, &answer->usage);
+    json_close_object(&writer);
+    return out->failed ? -ERR_TOO_LARGE : 0;
+}

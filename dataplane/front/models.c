@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT
+ * models.c - the list of models that this caller may use.
+ * Floor: dataplane/front; the worker's thread.
+ * Owns: nothing.
+ * Invariant: see models.h. */
+#include "dataplane/front/models.h"
+
+#define LIST_BYTES_MAX (16u * 1024u * 1024u)
+#define CREATED_UNKNOWN 0u
+
+/* pico a token = micro-dollars a million tokens. */
+static void
+put_price(struct json_writer *w, const char *key, int64_t pico_per_token)
+{
+    char text[32];
+    money_format((struct money){pico_per_token * 1000}, text);
+    json_member_str(w, key, str_from(text));
+}
+
+static void
+put_openai(struct json_writer *w, const struct config_model *model)
+{
+    json_open_object(w);
+    json_member_str(w, "id", model->id);
+    json_member_str(w, "object", STR("model"));
+    json_member_u64(w, "created", CREATED_UNKNOWN);
+    json_member_str(w, "owned_by", model->provider->name);
+    if (model->context_tokens != 0)
+        json_member_u64(w, "context_length", model->context_tokens);
+    if (model->max_output_tokens != 0)
+        json_member_u64(w, "max_output_tokens", model->max_output_tokens);
+    if (model->price.known) {
+        json_key(w, "pricing_per_million");
+        json_open_object(w);
+        put_price(w, "input", model->price.pico[USAGE_input]);
+        put_price(w, "output", model->price.pico[USAGE_output]);
+        put_price(w, "cached", model->price.pico[USAGE_cached]);
+        json_close_object(w);
+    }
+    json_close_object(w);
+}
+
+static void
+put_anthropic(struct json_writer *w, const struct config_model *model)
+{
+    json_open_object(w);
+    json_member_str(w, "type", STR("model"));
+    json_member_str(w, "id", model->id);
+    json_member_str(w, "display_name", model->id);
+    json_member_str(w, "created_at", STR("1970-01-01T00:00:00Z"));
+    json_close_object(w);
+}
+
+void
+models_answer(struct exchange *x, bool anthropic)
+{
+    const struct config *config = x->config;
+    struct buf out;
+    struct json_writer w;
+    buf_init(&out, LIST_BYTES_MAX);
+    json_writer_init(&w, &out);
+    json_open_object(&w);
+    if (!anthropic)
+        json_member_str(&w, "object", STR("list"));
+    json_key(&w, "data");
+    json_open_array(&w);
+    for (uint32_t i = 0; i < config->model_count; i++) {
+        if (anthropic)
+            put_anthropic(&w, &config->models[i]);
+        else
+            put_openai(&w, &config->models[i]);
+    }
+    json_close_array(&w);
+    if (anthropic) {
+        json_member_bool(&w, "has_more", false);
+        if (config->model_count > 0) {
+            json_member_str(&w, "first_id", config->models[0].id);
+            json_member_str(&w, "last_id", config->models[config->model_count - 1].id);
+        }
+    }
+    json_close_object(&w);
+    x->status = 200;
+    pipeline_settle(x, OUTCOME_completed);
+    const struct http_field fields[] = {{STR("content-type"), STR("application/json")},
+                                        {STR("x-request-id"), str_make(x->id, REQUEST_ID_BYTES)}};
+    http_stream_answer(x->stream, out.failed ? 500 : 200, fields, ARRAY_LEN(fields), buf_str(&out));
+    buf_fini(&out);
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT
+ * models.h - GET /v1/models in the caller's dialect.
+ * Floor: dataplane/front; the worker's thread.
+ * Owns: nothing.
+ * Invariant: what is listed can be called by its id. */
+#ifndef BERTH_DATAPLANE_FRONT_MODELS_H
+#define BERTH_DATAPLANE_FRONT_MODELS_H
+
+#include "dataplane/pipeline/exchange.h"
+
+/* models_answer - answer and settle. anthropic: the shape of api.anthropic.com, else OpenAI's, with
+ * context length and prices (decimal dollars a million tokens) as extra fields. */
+void models_answer(struct exchange *exchange, bool anthropic);
+
+#endif

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT
+ * journal.c - appending to the usage journal, and reading it back for upload.
+ * Floor: dataplane/meter; worker appends, sync thread reads and trims.
+ * Owns: a journal object and its segments.
+ * Invariant: free space in preallocated segments >= what was promised to admitted requests, so an
+ *            outcome always fits. journal_test.c. */
+#include "dataplane/meter/journal_int.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "lib/base/check.h"
+
+#define SEGMENT_HEAD_BYTES ((uint32_t)sizeof(struct segment_head))
+/* Worst case of one request: both records, and the end of a segment that an outcome did not fit. */
+#define TICKET_BYTES \
+    (2u * sizeof(struct record_head) + JOURNAL_INTENT_BYTES_MAX + JOURNAL_OUTCOME_BYTES_MAX + 16u)
+#define WASTE_BYTES (sizeof(struct record_head) + JOURNAL_OUTCOME_BYTES_MAX + 8u)
+#define PENDING_BYTES_MAX (16u * JOURNAL_SEGMENT_BYTES)
+
+int
+journal_alloc(const char *dir, uint64_t epoch, uint32_t stream, uint32_t segment_count_max,
+              struct journal **ret_journal, struct err *err)
+{
+    struct journal *journal = calloc(1, sizeof(*journal));
+    if (journal == NULL)
+        return err_set(err, ERR_NOMEM, "no memory for a journal");
+    pthread_mutex_init(&journal->lock, NULL);
+    list_init(&journal->segments);
+    list_init(&journal->spares);
+    buf_init(&journal->pending, PENDING_BYTES_MAX);
+    segment_reader_init(&journal->reader);
+    journal->epoch = epoch;
+    journal->stream = stream;
+    journal->segment_count_max = segment_count_max;
+    journal->next_seq = 1;
+    journal->next_request = 1;
+    if (!str_copy(journal->dir, sizeof(journal->dir), str_from(dir))) {
+        journal_close(&journal);
+        return err_set(err, ERR_TOO_LARGE, "journal path is too long: %s", dir);
+    }
+    *ret_journal = journal;
+    return 0;
+}
+
+static void
+segments_free(struct list *list, bool remove_files)
+{
+    while (!list_empty(list)) {
+        struct segment *segment = LIST_ENTRY(list->next, struct segment, node);
+        segment_close(&segment, remove_files);
+    }
+}
+
+static void
+journal_free(struct journal *journal, bool remove_files)
+{
+    segments_free(&journal->segments, remove_files);
+    segments_free(&journal->spares, true);
+    buf_fini(&journal->pending);
+    segment_reader_fini(&journal->reader);
+    pthread_mutex_destroy(&journal->lock);
+    free(journal);
+}
+
+void
+journal_close(struct journal **journal)
+{
+    struct journal *gone = TAKE(*journal);
+    if (gone == NULL)
+        return;
+    if (gone->current != NULL)
+        journal_commit(gone);
+    journal_free(gone, false);
+}
+
+void
+journal_remove(struct journal **journal)
+{
+    struct journal *gone = TAKE(*journal);
+    if (gone != NULL)
+        journal_free(gone, true);
+}
+
+static int
+journal_add_spare(struct journal *journal, struct err *err)
+{
+    if (journal->segment_count >= journal->segment_count_max)
+        return err_set(err, ERR_NO_SPACE, "the usage journal reached its bound of %u segments",
+                       journal->segment_count_max);
+    struct segment *segment = NULL;
+    int rc = segment_create(journal, journal->next_number, 0, &segment, err);
+    if (rc != 0)
+        return rc;
+    journal->next_number++;
+    pthread_mutex_lock(&journal->lock);
+    journal->segment_count++;
+    pthread_mutex_unlock(&journal->lock);
+    list_push_back(&journal->spares, &segment->node);
+    return 0;
+}
+
+/* Take the first spare as the segment that is written to. There is one: see journal_admit. */
+static void
+journal_roll(struct journal *journal)
+{
+    struct list *node = list_pop_front(&journal->spares);
+    ASSERT(node != NULL);
+    pthread_mutex_lock(&journal->lock);
+    journal->current = LIST_ENTRY(node, struct segment, node);
+    list_push_back(&journal->segments, node);
+    pthread_mutex_unlock(&journal->lock);
+    journal->at = SEGMENT_HEAD_BYTES;
+}
+
+int
+journal_open(const struct journal_conf *conf, struct journal **ret_journal, struct err *err)
+{
+    struct journal *journal = NULL;
+    int rc =
+        journal_alloc(conf->dir, conf->epoch, conf->stream, conf->segment_count_max, &journal, err);
+    if (rc != 0)
+        return rc;
+    rc = journal_add_spare(journal, err);
+    if (rc != 0) {
+        journal_close(&journal);
+        return rc;
+    }
+    journal_roll(journal);
+    *ret_journal = journal;
+    return 0;
+}
+
+static uint64_t
+journal_free_bytes(const struct journal *journal)
+{
+    uint64_t used = journal->at + journal->pending.len;
+    uint64_t here = JOURNAL_SEGMENT_BYTES > used ? JOURNAL_SEGMENT_BYTES - used : 0;
+    uint64_t free_bytes = here > WASTE_BYTES ? here - WASTE_BYTES : 0;
+    LIST_FOREACH (node, &journal->spares) {
+        free_bytes += JOURNAL_SEGMENT_BYTES - SEGMENT_HEAD_BYTES - WASTE_BYTES;
+    }
+    return free_bytes;
+}
+
+int
+journal_admit(struct journal *journal, struct journal_ticket *ret_ticket)
+{
+    if (UNLIKELY(journal->failing ||
+                 atomic_load_explicit(&journal->sync_failed, memory_order_relaxed)))
+        return -ERR_NO_SPACE;
+    while (UNLIKELY(journal_free_bytes(journal) < journal->reserved + TICKET_BYTES)) {
+        if (journal_add_spare(journal, NULL) != 0)
+            return -ERR_NO_SPACE;
+    }
+    journal->reserved += TICKET_BYTES;
+    *ret_ticket = (struct journal_ticket){.request = journal->next_request++, .admitted = true};
+    return 0;
+}
+
+static void
+journal_append(struct journal *journal, enum record_kind kind, uint64_t request, uint64_t seq,
+               struct str payload)
+{
+    if (journal->at + journal->pending.len + record_bytes(payload.len) > JOURNAL_SEGMENT_BYTES) {
+        journal_commit(journal);
+        if (journal->pending.len == 0)
+            journal_roll(journal);
+        /* else the disk refuses: the bytes stay queued behind this segment's end, see commit */
+    }
+    record_put(&journal->pending, kind, request, seq, payload);
+    ASSERT(!journal->pending.failed);
+}
+
+void
+journal_intent(struct journal *journal, struct journal_ticket *ticket, struct str members)
+{
+    ASSERT(ticket->admitted && !ticket->intent && members.len <= JOURNAL_INTENT_BYTES_MAX);
+    journal_append(journal, RECORD_INTENT, ticket->request, 0, members);
+    ticket->intent = true;
+    ticket->segment = journal->current->number;
+    journal->current->open_intents++;
+}
+
+static void
+journal_intent_done(struct journal *journal, const struct journal_ticket *ticket)
+{
+    if (!ticket->intent)
+        return;
+    if (LIKELY(journal->current->number == ticket->segment)) {
+        journal->current->open_intents--;
+        return;
+    }
+    pthread_mutex_lock(&journal->lock);
+    LIST_FOREACH (node, &journal->segments) {
+        struct segment *segment = LIST_ENTRY(node, struct segment, node);
+        if (segment->number == ticket->segment)
+            segment->open_intents--;
+    }
+    pthread_mutex_unlock(&journal->lock);
+}
+
+uint64_t
+journal_outcome(struct journal *journal, struct journal_ticket *ticket, struct str members)
+{
+    ASSERT(ticket->admitted && members.len <= JOURNAL_OUTCOME_BYTES_MAX);
+    uint64_t seq = journal->next_seq++;
+    journal_append(journal, RECORD_OUTCOME, ticket->request, seq, members);
+    journal_intent_done(journal, ticket);
+    journal->reserved -= TICKET_BYTES;
+    *ticket = (struct journal_ticket){0};
+    return seq;
+}
+
+void
+journal_forget(struct journal *journal, struct journal_ticket *ticket)
+{
+    if (!ticket->admitted)
+        return;
+    ASSERT(!ticket->intent);
+    journal->reserved -= TICKET_BYTES;
+    *ticket = (struct journal_ticket){0};
+}
+
+bool
+journal_dirty(const struct journal *journal)
+{
+    return journal->pending.len > 0;
+}
+
+void
+journal_commit(struct journal *journal)
+{
+    if (journal->pending.len == 0)
+        return;
+    size_t done = 0;
+    while (done < journal->pending.len) {
+        ssize_t wrote = pwrite(journal->current->fd, journal->pending.ptr + done,
+                               journal->pending.len - done, (off_t)(journal->at + done));
+        if (wrote < 0 && errno == EINTR)
+            continue;
+        if (wrote <= 0) {
+            journal->failing = true; /* the whole batch is written again, at the same place */
+            return;
+        }
+        done += (size_t)wrote;
+    }
+    journal->failing = false;
+    journal->at += (uint32_t)journal->pending.len;
+    journal->pending.len = 0;
+    pthread_mutex_lock(&journal->lock);
+    journal->current->last_seq = journal->next_seq - 1;
+    pthread_mutex_unlock(&journal->lock);
+    atomic_store_explicit(&journal->current->committed, journal->at, memory_order_release);
+    atomic_store_explicit(&journal->last_committed, journal->next_seq - 1, memory_order_release);
+    atomic_store_explicit(&journal->unsynced, true, memory_order_release);
+}
+
+int
+journal_sync(struct journal *journal)
+{
+    if (!atomic_exchange(&journal->unsynced, false))
+        return 0;
+    int fds[2] = {-1, -1};
+    size_t count = 0;
+    pthread_mutex_lock(&journal->lock);
+    /* The newest two: a roll may have happened since the last call; older ones were synced then. */
+    for (struct list *node = journal->segments.prev; node != &journal->segments && count < 2;
+         node = node->prev)
+        fds[count++] = LIST_ENTRY(node, struct segment, node)->fd;
+    for (size_t i = 0; i < count; i++)
+        fds[i] = dup(fds[i]);
+    pthread_mutex_unlock(&journal->lock);
+    int rc = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (fds[i] < 0 || fdatasync(fds[i]) != 0)
+            rc = -ERR_IO;
+        if (fds[i] >= 0)
+            (void)close(fds[i]);
+    }
+    atomic_store(&journal->sync_failed, rc != 0);
+    return rc;
+}
+
+uint64_t
+journal_last(const struct journal *journal)
+{
+    return atomic_load_explicit(&journal->last_committed, memory_order_acquire);
+}
+
+uint64_t
+journal_epoch(const struct journal *journal)
+{
+    return journal->epoch;
+}
+
+uint32_t
+journal_stream(const struct journal *journal)
+{
+    return journal->stream;
+}

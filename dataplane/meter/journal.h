@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT
+ * journal.h - the usage journal of one worker: append-only, checksummed, preallocated segments.
+ * Floor: dataplane/meter; append and commit by its worker; reading, trimming and fdatasync by the
+ * sync thread (they share only atomic positions). Owns: the segment files
+ * DIR/<epoch>-<stream>-<number>.journal and their descriptors. Invariant: a record that was
+ * committed survives SIGKILL at once and power loss after at most 5 ms; whoever was admitted
+ * (journal_admit) can always append its outcome: the space is there. Format and proofs:
+ * docs/internals/journal.md, journal_test.c. */
+#ifndef BERTH_DATAPLANE_METER_JOURNAL_H
+#define BERTH_DATAPLANE_METER_JOURNAL_H
+
+#include <stdatomic.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+
+#define JOURNAL_SEGMENT_BYTES (4u * 1024u * 1024u)
+#define JOURNAL_INTENT_BYTES_MAX 900u
+#define JOURNAL_OUTCOME_BYTES_MAX 3000u
+
+struct journal;
+
+/* segment_count_max: bound on disk (x 4 MiB). */
+struct journal_conf {
+    const char *dir; /* exists; 0700 */
+    uint64_t epoch;
+    uint32_t stream;
+    uint32_t segment_count_max;
+};
+int journal_open(const struct journal_conf *conf, struct journal **ret_journal,
+                 struct err *err) MUST_USE;
+void journal_close(struct journal **journal);
+
+/* What an admitted request holds until its end. Zeroed = nothing reserved. */
+struct journal_ticket {
+    uint64_t request; /* number of the request in this journal; set by journal_admit */
+    uint32_t segment; /* where its intent stands */
+    bool admitted;
+    bool intent;
+};
+/* journal_admit - reserve room for an intent and an outcome. 0, or -ERR_NO_SPACE: refuse the
+ * request. */
+int journal_admit(struct journal *journal, struct journal_ticket *ret_ticket) MUST_USE;
+/* journal_intent - an admitted request goes to a provider. members: the members of a usage record
+ * that are known by now, without braces and "seq", as in "\"id\":\"req_1\",...", <= 900 bytes. */
+void journal_intent(struct journal *journal, struct journal_ticket *ticket, struct str members);
+/* journal_outcome - its end; members as above, all of them, <= 3,000 bytes. Gives the reservation
+ * back. Returns the sequence number (from 1). */
+uint64_t journal_outcome(struct journal *journal, struct journal_ticket *ticket,
+                         struct str members);
+/* journal_forget - it never went to a provider: give the reservation back. Harmless when none. */
+void journal_forget(struct journal *journal, struct journal_ticket *ticket);
+/* journal_commit - write(2) everything appended since the last commit; in the loop's COMMIT phase.
+ * On failure the records stay queued and journal_admit refuses until a later commit succeeds. */
+void journal_commit(struct journal *journal);
+bool journal_dirty(const struct journal *journal);
+
+/* ---- sync thread --------------------------------------------------------------------------------
+ */
+/* journal_sync - fdatasync when something was written since the last call. 0 or -ERR_IO. */
+int journal_sync(struct journal *journal) MUST_USE;
+/* journal_read - committed records only: append up to count_max outcome records with seq > after,
+ * as a JSON array's elements
+ * ("{...},{...}"), at most bytes_max; *ret_count how many, *ret_last the last seq. */
+int journal_read(struct journal *journal, uint64_t after, size_t count_max, size_t bytes_max,
+                 struct buf *out, size_t *ret_count, uint64_t *ret_last) MUST_USE;
+/* journal_trim - everything up to seq is in the ledger: drop whole segments. */
+void journal_trim(struct journal *journal, uint64_t seq);
+uint64_t journal_last(const struct journal *journal);
+
+/* ---- recovery
+ * ------------------------------------------------------------------------------------- */
+/* journal_recover - open what an earlier epoch left: every other epoch's files in dir, one journal
+ * object a (epoch, stream), read-only but for interrupted requests: intents without an outcome are
+ * appended as outcome "interrupted". fn takes each journal over. A torn or damaged
+ * record ends its segment and is counted. */
+int journal_recover(const char *dir, uint64_t current_epoch,
+                    void (*fn)(struct journal *journal, uint64_t epoch, uint32_t stream,
+                               void *user),
+                    void *user, uint64_t *ret_bad_records, struct err *err) MUST_USE;
+/* journal_remove - close and delete the files: everything is in the ledger. */
+void journal_remove(struct journal **journal);
+uint64_t journal_epoch(const struct journal *journal);
+uint32_t journal_stream(const struct journal *journal);
+
+#endif

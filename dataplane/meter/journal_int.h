@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT
+ * journal_int.h - segments and records on disk, shared by the files of the journal.
+ * Floor: dataplane/meter, private.
+ * Owns: nothing.
+ * Invariant: a record is 8-byte aligned, starts with its checksum and never crosses a segment; the
+ *            zeros of a preallocated tail are not a record. docs/internals/journal.md. */
+#ifndef BERTH_DATAPLANE_METER_JOURNAL_INT_H
+#define BERTH_DATAPLANE_METER_JOURNAL_INT_H
+
+#include <pthread.h>
+
+#include "dataplane/meter/journal.h"
+#include "lib/base/list.h"
+
+#define SEGMENT_MAGIC "BERTHJ01"
+
+/* Little-endian host order: a journal is read on the machine that wrote it. */
+struct segment_head {
+    char magic[8];
+    uint64_t epoch;
+    uint32_t stream;
+    uint32_t number;
+    uint64_t first_seq;
+    uint8_t reserved[28];
+    uint32_t crc; /* crc32c of the bytes before it */
+};
+_Static_assert(sizeof(struct segment_head) == 64, "segment_head is a disk format");
+
+enum record_kind { RECORD_INTENT = 1, RECORD_OUTCOME = 2 };
+struct record_head {
+    uint32_t crc;   /* crc32c of everything behind it, payload included */
+    uint32_t bytes; /* payload */
+    uint64_t request;
+    uint64_t seq; /* outcomes; 0 for intents */
+    uint32_t kind;
+    uint32_t reserved;
+};
+_Static_assert(sizeof(struct record_head) == 32, "record_head is a disk format");
+
+struct segment {
+    struct list node;
+    int fd;
+    uint32_t number;
+    uint32_t open_intents; /* worker only */
+    uint64_t last_seq;     /* of committed outcomes, 0 = none; under the lock */
+    _Atomic uint32_t committed;
+    char path[512];
+};
+
+/* Reads a segment through a window, so that many records cost one pread(2). */
+struct segment_reader {
+    const struct segment *segment;
+    struct buf window;
+    uint32_t window_at; /* offset of window.ptr[0] */
+};
+
+struct journal {
+    char dir[400];
+    uint64_t epoch;
+    uint32_t stream;
+    uint32_t segment_count_max;
+
+    pthread_mutex_t lock;   /* the list of segments and last_seq */
+    struct list segments;   /* oldest first; the last one is written to */
+    uint32_t segment_count; /* spares included */
+    struct segment *current;
+    struct list spares; /* preallocated, empty; worker only */
+    uint32_t next_number;
+
+    /* worker only */
+    struct buf pending;
+    uint32_t at; /* offset in current where pending goes */
+    uint64_t next_seq;
+    uint64_t next_request;
+    uint64_t reserved; /* bytes promised to admitted requests */
+    bool failing;
+
+    _Atomic uint64_t last_committed;
+    _Atomic bool unsynced;
+    _Atomic bool sync_failed;
+
+    /* reader (sync thread) */
+    uint32_t read_number;
+    uint32_t read_at;
+    uint64_t read_seq;
+    struct segment_reader reader;
+};
+
+int segment_create(struct journal *journal, uint32_t number, uint64_t first_seq,
+                   struct segment **ret_segment, struct err *err) MUST_USE;
+int segment_open(const char *path, struct segment **ret_segment, struct segment_head *ret_head,
+                 struct err *err) MUST_USE;
+void segment_close(struct segment **segment, bool remove_file);
+void segment_reader_init(struct segment_reader *reader);
+void segment_reader_fini(struct segment_reader *reader);
+/* segment_next - the record at *at: 0 and advances *at; -ERR_AGAIN at the end or at `limit`;
+ * -ERR_PARSE for a torn or damaged one. payload: borrowed until the next call. */
+int segment_next(struct segment_reader *reader, const struct segment *segment, uint32_t limit,
+                 uint32_t *at, struct record_head *ret_head, struct str *ret_payload) MUST_USE;
+void record_put(struct buf *out, enum record_kind kind, uint64_t request, uint64_t seq,
+                struct str payload);
+size_t record_bytes(size_t payload_bytes);
+/* Allocate an empty journal object, no files. */
+int journal_alloc(const char *dir, uint64_t epoch, uint32_t stream, uint32_t segment_count_max,
+                  struct journal **ret_journal, struct err *err) MUST_USE;
+
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT
+ * journal_read.c - the sync thread's side of a journal: reading for upload, and trimming.
+ * Floor: dataplane/meter; sync thread.
+ * Owns: the read cursor.
+ * Invariant: only committed outcomes are read, in order, each with its seq; a segment is dropped
+ * only when all its outcomes are in the ledger and none of its intents is open. journal_test.c. */
+#include <unistd.h>
+
+#include "dataplane/meter/journal_int.h"
+#include "lib/base/check.h"
+
+#define SEGMENT_HEAD_BYTES ((uint32_t)sizeof(struct segment_head))
+
+/* The first segment with number >= wanted, or NULL; the sync thread alone removes segments, so the
+ * pointer stays good after the lock is gone. */
+static struct segment *
+segment_from(struct journal *journal, uint32_t wanted)
+{
+    struct segment *found = NULL;
+    pthread_mutex_lock(&journal->lock);
+    LIST_FOREACH (node, &journal->segments) {
+        struct segment *segment = LIST_ENTRY(node, struct segment, node);
+        if (segment->number >= wanted) {
+            found = segment;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&journal->lock);
+    return found;
+}
+
+static void
+outcome_put(struct buf *out, bool first, uint64_t seq, struct str members)
+{
+    (void)buf_put_str(out, first ? STR("{\"seq\":\"") : STR(",{\"seq\":\""));
+    (void)buf_put_u64(out, seq);
+    (void)buf_put_str(out, STR("\","));
+    (void)buf_put_str(out, members);
+    (void)buf_put_byte(out, '}');
+}
+
+int
+journal_read(struct journal *journal, uint64_t after, size_t count_max, size_t bytes_max,
+             struct buf *out, size_t *ret_count, uint64_t *ret_last)
+{
+    if (after < journal->read_seq || journal->read_number == 0) {
+        journal->read_number = 0; /* from the oldest */
+        journal->read_at = SEGMENT_HEAD_BYTES;
+        journal->read_seq = 0;
+    }
+    size_t count = 0;
+    size_t start = out->len;
+    uint64_t last = after;
+    struct segment *segment = segment_from(journal, journal->read_number);
+    while (segment != NULL && count < count_max && out->len - start < bytes_max) {
+        if (segment->number != journal->read_number) {
+            journal->read_number = segment->number;
+            journal->read_at = SEGMENT_HEAD_BYTES;
+        }
+        struct record_head head;
+        uint32_t committed = atomic_load_explicit(&segment->committed, memory_order_acquire);
+        struct str payload;
+        int rc =
+            segment_next(&journal->reader, segment, committed, &journal->read_at, &head, &payload);
+        if (rc != 0) {
+            struct segment *next = segment_from(journal, segment->number + 1);
+            if (next == NULL)
+                break;
+            segment = next;
+            continue;
+        }
+        if (head.kind != RECORD_OUTCOME || head.seq <= after)
+            continue;
+        outcome_put(out, count == 0, head.seq, payload);
+        last = head.seq;
+        count++;
+    }
+    journal->read_seq = last;
+    if (out->failed)
+        return -ERR_NOMEM;
+    *ret_count = count;
+    *ret_last = last;
+    return 0;
+}
+
+void
+journal_trim(struct journal *journal, uint64_t seq)
+{
+    pthread_mutex_lock(&journal->lock);
+    while (!list_empty(&journal->segments)) {
+        struct segment *oldest = LIST_ENTRY(journal->segments.next, struct segment, node);
+        if (oldest == journal->current || oldest->last_seq > seq || oldest->open_intents > 0)
+            break;
+        if (journal->reader.segment == oldest)
+            journal->reader.segment = NULL;
+        segment_close(&oldest, true);
+        journal->segment_count--;
+    }
+    pthread_mutex_unlock(&journal->lock);
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT
+ * journal_recover.c - what earlier epochs left behind: complete it, so that it can be uploaded.
+ * Floor: dataplane/meter; sync thread at start, before any worker runs.
+ * Owns: nothing; journals are handed to the caller.
+ * Invariant: every intent ends up with exactly one outcome; the worst a torn tail costs is what was
+ *            written behind the last commit. journal_test.c. */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "dataplane/meter/journal_int.h"
+#include "lib/base/check.h"
+#include "lib/base/map.h"
+
+#define RECOVER_SEGMENTS_MAX 1048576u
+
+struct open_intent {
+    uint64_t request;
+    uint32_t bytes;
+    char members[];
+};
+
+struct recovery {
+    struct journal *journal;
+    struct map intents; /* key: the 8 bytes of the request number */
+    uint64_t bad;
+};
+
+static struct str
+intent_key(const struct open_intent *intent)
+{
+    return str_make((const char *)&intent->request, sizeof(intent->request));
+}
+
+static int
+recovery_note(struct recovery *recovery, const struct record_head *head, struct str payload)
+{
+    if (head->kind == RECORD_OUTCOME) {
+        struct str key = str_make((const char *)&head->request, sizeof(head->request));
+        free(map_remove(&recovery->intents, key));
+        recovery->journal->next_seq = MAX(recovery->journal->next_seq, head->seq + 1);
+        return 0;
+    }
+    struct open_intent *intent = malloc(sizeof(*intent) + payload.len);
+    if (intent == NULL)
+        return -ERR_NOMEM;
+    intent->request = head->request;
+    intent->bytes = (uint32_t)payload.len;
+    memcpy(intent->members, payload.ptr, payload.len);
+    void *old = NULL;
+    int rc = map_put(&recovery->intents, intent_key(intent), intent, &old);
+    free(rc == 0 ? old : intent);
+    return rc;
+}
+
+static int
+recovery_scan(struct recovery *recovery, struct segment *segment)
+{
+    struct journal *journal = recovery->journal;
+    uint32_t at = (uint32_t)sizeof(struct segment_head);
+    for (;;) {
+        struct record_head head;
+        struct str payload;
+        int rc =
+            segment_next(&journal->reader, segment, JOURNAL_SEGMENT_BYTES, &at, &head, &payload);
+        if (rc == -ERR_PARSE)
+            recovery->bad++; /* torn by power loss: nothing behind it was committed before it */
+        if (rc != 0)
+            break;
+        rc = recovery_note(recovery, &head, payload);
+        if (rc != 0)
+            return rc;
+    }
+    segment->last_seq = journal->next_seq - 1;
+    atomic_store(&segment->committed, at);
+    journal->at = at;
+    return 0;
+}
+
+/* Write the missing outcomes behind the last good record, or into a new segment. */
+static int
+recovery_finish(struct recovery *recovery, struct err *err)
+{
+    struct journal *journal = recovery->journal;
+    struct buf members;
+    buf_init(&members, JOURNAL_OUTCOME_BYTES_MAX);
+    struct segment *last = LIST_ENTRY(journal->segments.prev, struct segment, node);
+    int rc = 0;
+    MAP_FOREACH (slot, &recovery->intents) {
+        const struct open_intent *intent = slot->value;
+        members.len = 0;
+        (void)buf_put(&members, intent->members, intent->bytes);
+        (void)buf_put_str(&members, STR(",\"outcome\":\"interrupted\",\"evidence\":\"none\","
+                                        "\"status\":0,\"usage\":{},\"charge\":\"0\","
+                                        "\"cost\":\"0\""));
+        if (journal->at + journal->pending.len + record_bytes(members.len) >
+            JOURNAL_SEGMENT_BYTES) {
+            journal->current = last;
+            journal_commit(journal);
+            rc = segment_create(journal, last->number + 1, journal->next_seq, &last, err);
+            if (rc != 0)
+                break;
+            list_push_back(&journal->segments, &last->node);
+            journal->segment_count++;
+            journal->at = (uint32_t)sizeof(struct segment_head);
+        }
+        record_put(&journal->pending, RECORD_OUTCOME, intent->request, journal->next_seq++,
+                   buf_str(&members));
+    }
+    journal->current = last;
+    journal_commit(journal);
+    journal->current = NULL; /* from now on read-only */
+    buf_fini(&members);
+    if (rc == 0 && journal->failing)
+        rc = err_set(err, ERR_NO_SPACE, "cannot write to the journal in %s", journal->dir);
+    atomic_store(&journal->last_committed, journal->next_seq - 1);
+    return rc;
+}
+
+struct found {
+    uint64_t epoch;
+    uint32_t stream;
+    uint32_t number;
+    char name[128];
+};
+
+static int
+found_compare(const void *a_, const void *b_)
+{
+    const struct found *a = a_;
+    const struct found *b = b_;
+    if (a->epoch != b->epoch)
+        return a->epoch < b->epoch ? -1 : 1;
+    if (a->stream != b->stream)
+        return a->stream < b->stream ? -1 : 1;
+    return a->number < b->number ? -1 : a->number > b->number;
+}
+
+static int
+found_list(const char *dir, uint64_t current_epoch, struct found **ret_found, size_t *ret_count,
+           struct err *err)
+{
+    DIR *handle = opendir(dir);
+    if (handle == NULL)
+        return err_set(err, ERR_IO, "cannot open the journal folder %s", dir);
+    struct found *found = NULL;
+    size_t count = 0;
+    size_t cap = 0;
+    int rc = 0;
+    struct dirent *entry;
+    while (rc == 0 && (entry = readdir(handle)) != NULL) {
+        unsigned long long epoch = 0;
+        struct found one = {0};
+        int end = 0;
+        if (sscanf(entry->d_name, "%16llx-%u-%u.journal%n", &epoch, &one.stream, &one.number,
+                   &end) != 3 ||
+            end == 0 || entry->d_name[end] != '\0' || epoch == current_epoch)
+            continue;
+        one.epoch = epoch;
+        if (!str_copy(one.name, sizeof(one.name), str_from(entry->d_name)))
+            continue;
+        if (count == cap) {
+            cap = cap == 0 ? 16 : cap * 2;
+            struct found *more =
+                cap > RECOVER_SEGMENTS_MAX ? NULL : realloc(found, cap * sizeof(*found));
+            if (more == NULL) {
+                rc = err_set(err, ERR_NOMEM, "no memory to list %s", dir);
+                break;
+            }
+            found = more;
+        }
+        found[count++] = one;
+    }
+    (void)closedir(handle);
+    if (count > 1)
+        qsort(found, count, sizeof(*found), found_compare);
+    *ret_found = found;
+    *ret_count = count;
+    return rc;
+}
+
+static int
+recover_stream(const char *dir, const struct found *found, size_t count, uint64_t *io_bad,
+               struct journal **ret_journal, struct err *err)
+{
+    struct recovery recovery = {0};
+    map_init(&recovery.intents);
+    int rc = journal_alloc(dir, found->epoch, found->stream, RECOVER_SEGMENTS_MAX,
+                           &recovery.journal, err);
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        char path[600];
+        struct segment *segment = NULL;
+        struct segment_head head;
+        (void)snprintf(path, sizeof(path), "%s/%s", dir, found[i].name);
+        if (segment_open(path, &segment, &head, NULL) != 0) {
+            recovery.bad++;
+            (void)unlink(path); /* never got its head: nothing can be in it */
+            continue;
+        }
+        list_push_back(&recovery.journal->segments, &segment->node);
+        recovery.journal->segment_count++;
+        rc = recovery_scan(&recovery, segment);
+    }
+    if (rc == 0 && !list_empty(&recovery.journal->segments))
+        rc = recovery_finish(&recovery, err);
+    MAP_FOREACH (slot, &recovery.intents) {
+        free(slot->value);
+    }
+    map_fini(&recovery.intents);
+    *io_bad += recovery.bad;
+    if (rc != 0)
+        journal_close(&recovery.journal);
+    else
+        *ret_journal = recovery.journal;
+    return rc;
+}
+
+int
+journal_recover(const char *dir, uint64_t current_epoch,
+                void (*fn)(struct journal *journal, uint64_t epoch, uint32_t stream, void *user),
+                void *user, uint64_t *ret_bad_records, struct err *err)
+{
+    struct found *found = NULL;
+    size_t count = 0;
+    uint64_t bad = 0;
+    int rc = found_list(dir, current_epoch, &found, &count, err);
+    for (size_t i = 0; rc == 0 && i < count;) {
+        size_t end = i + 1;
+        while (end < count && found[end].epoch == found[i].epoch &&
+               found[end].stream == found[i].stream)
+            end++;
+        struct journal *journal = NULL;
+        rc = recover_stream(dir, found + i, end - i, &bad, &journal, err);
+        if (rc == 0)
+            fn(journal, found[i].epoch, found[i].stream, user);
+        i = end;
+    }
+    free(found);
+    *ret_bad_records = bad;
+    return rc;
+}

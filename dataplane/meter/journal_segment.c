@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT
+ * journal_segment.c - the files of a journal: preallocated, checksummed records.
+ * Floor: dataplane/meter; worker (create) and sync thread (open, read).
+ * Owns: a segment's descriptor.
+ * Invariant: what segment_next returns has a matching checksum. journal_test.c. */
+#include "dataplane/meter/journal_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "lib/base/check.h"
+#include "lib/base/digest.h"
+
+static void
+segment_path(const struct journal *journal, uint32_t number, char *out, size_t size)
+{
+    int written = snprintf(out, size, "%s/%016llx-%u-%08u.journal", journal->dir,
+                           (unsigned long long)journal->epoch, journal->stream, number);
+    ASSERT(written > 0 && (size_t)written < size);
+}
+
+int
+segment_create(struct journal *journal, uint32_t number, uint64_t first_seq,
+               struct segment **ret_segment, struct err *err)
+{
+    struct segment *segment = calloc(1, sizeof(*segment));
+    if (segment == NULL)
+        return err_set(err, ERR_NOMEM, "no memory for a journal segment");
+    list_init(&segment->node);
+    segment->number = number;
+    segment_path(journal, number, segment->path, sizeof(segment->path));
+    segment->fd = open(segment->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    struct segment_head head = {.epoch = journal->epoch,
+                                .stream = journal->stream,
+                                .number = number,
+                                .first_seq = first_seq};
+    memcpy(head.magic, SEGMENT_MAGIC, sizeof(head.magic));
+    head.crc = digest_crc32c(0, &head, offsetof(struct segment_head, crc));
+    int failed = segment->fd < 0 ? errno : posix_fallocate(segment->fd, 0, JOURNAL_SEGMENT_BYTES);
+    if (failed == 0 && pwrite(segment->fd, &head, sizeof(head), 0) != (ssize_t)sizeof(head))
+        failed = errno != 0 ? errno : EIO;
+    if (failed != 0) {
+        int rc = err_set_errno(err, failed, "cannot make journal segment %s", segment->path);
+        segment_close(&segment, true);
+        return rc;
+    }
+    atomic_store(&segment->committed, (uint32_t)sizeof(head));
+    *ret_segment = segment;
+    return 0;
+}
+
+int
+segment_open(const char *path, struct segment **ret_segment, struct segment_head *ret_head,
+             struct err *err)
+{
+    struct segment *segment = calloc(1, sizeof(*segment));
+    if (segment == NULL)
+        return err_set(err, ERR_NOMEM, "no memory for a journal segment");
+    list_init(&segment->node);
+    segment->fd = open(path, O_RDWR | O_CLOEXEC);
+    bool path_fits = str_copy(segment->path, sizeof(segment->path), str_from(path));
+    ssize_t got = segment->fd < 0 ? -1 : pread(segment->fd, ret_head, sizeof(*ret_head), 0);
+    bool good = path_fits && got == (ssize_t)sizeof(*ret_head) &&
+                memcmp(ret_head->magic, SEGMENT_MAGIC, sizeof(ret_head->magic)) == 0 &&
+                ret_head->crc == digest_crc32c(0, ret_head, offsetof(struct segment_head, crc));
+    if (!good) {
+        segment_close(&segment, false);
+        return err_set(err, ERR_PARSE, "%s is not a journal segment", path);
+    }
+    segment->number = ret_head->number;
+    *ret_segment = segment;
+    return 0;
+}
+
+void
+segment_close(struct segment **segment, bool remove_file)
+{
+    struct segment *gone = TAKE(*segment);
+    if (gone == NULL)
+        return;
+    list_remove(&gone->node);
+    if (gone->fd >= 0)
+        (void)close(gone->fd);
+    if (remove_file && gone->path[0] != '\0')
+        (void)unlink(gone->path);
+    free(gone);
+}
+
+size_t
+record_bytes(size_t payload_bytes)
+{
+    return sizeof(struct record_head) + ((payload_bytes + 7u) & ~(size_t)7u);
+}
+
+void
+record_put(struct buf *out, enum record_kind kind, uint64_t request, uint64_t seq,
+           struct str payload)
+{
+    static const char zeros[8];
+    struct record_head head = {
+        .bytes = (uint32_t)payload.len, .request = request, .seq = seq, .kind = (uint32_t)kind};
+    const char *behind_crc = (const char *)&head + sizeof(head.crc);
+    uint32_t crc = digest_crc32c(0, behind_crc, sizeof(head) - sizeof(head.crc));
+    head.crc = digest_crc32c(crc, payload.ptr, payload.len);
+    (void)buf_put(out, &head, sizeof(head));
+    (void)buf_put_str(out, payload);
+    (void)buf_put(out, zeros, record_bytes(payload.len) - sizeof(head) - payload.len);
+}
+
+#define WINDOW_BYTES (64u * 1024u)
+
+void
+segment_reader_init(struct segment_reader *reader)
+{
+    reader->segment = NULL;
+    reader->window_at = 0;
+    buf_init(&reader->window, WINDOW_BYTES);
+}
+
+void
+segment_reader_fini(struct segment_reader *reader)
+{
+    buf_fini(&reader->window);
+}
+
+/* Pointer to `bytes` bytes of the segment at `at`, all of them below `limit`; NULL when unreadable.
+ */
+static const char *
+reader_span(struct segment_reader *reader, const struct segment *segment, uint32_t limit,
+            uint32_t at, size_t bytes)
+{
+    struct buf *window = &reader->window;
+    bool inside = reader->segment == segment && at >= reader->window_at &&
+                  at + bytes <= reader->window_at + window->len;
+    if (!inside) {
+        window->len = 0;
+        if (buf_reserve(window, WINDOW_BYTES) != 0)
+            return NULL;
+        size_t want = MIN((size_t)(limit - at), (size_t)WINDOW_BYTES);
+        ssize_t got = pread(segment->fd, window->ptr, want, at);
+        reader->segment = segment;
+        reader->window_at = at;
+        window->len = got > 0 ? (size_t)got : 0;
+        if (window->len < bytes)
+            return NULL;
+    }
+    return window->ptr + (at - reader->window_at);
+}
+
+int
+segment_next(struct segment_reader *reader, const struct segment *segment, uint32_t limit,
+             uint32_t *at, struct record_head *ret_head, struct str *ret_payload)
+{
+    struct record_head head;
+    if (*at + sizeof(head) > limit)
+        return -ERR_AGAIN;
+    const char *bytes = reader_span(reader, segment, limit, *at, sizeof(head));
+    if (bytes == NULL)
+        return -ERR_AGAIN;
+    memcpy(&head, bytes, sizeof(head));
+    if (head.crc == 0 && head.bytes == 0 && head.kind == 0)
+        return -ERR_AGAIN; /* preallocated zeros */
+    if (head.bytes > JOURNAL_OUTCOME_BYTES_MAX || *at + record_bytes(head.bytes) > limit)
+        return -ERR_PARSE;
+    bytes = reader_span(reader, segment, limit, *at, record_bytes(head.bytes));
+    if (bytes == NULL)
+        return -ERR_PARSE;
+    const char *payload = bytes + sizeof(head);
+    const char *behind_crc = (const char *)&head + sizeof(head.crc);
+    uint32_t crc = digest_crc32c(0, behind_crc, sizeof(head) - sizeof(head.crc));
+    if (digest_crc32c(crc, payload, head.bytes) != head.crc)
+        return -ERR_PARSE;
+    *at += (uint32_t)record_bytes(head.bytes);
+    *ret_head = head;
+    *ret_payload = str_make(payload, head.bytes);
+    return 0;
+}

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT
+ * journal_test.c - a committed record survives SIGKILL, is read once and in order, and an admitted
+ *                  request always finds room for its outcome.
+ * Floor: test.
+ * Owns: a temporary folder a case.
+ * Invariant: see journal.h. */
+#include "dataplane/meter/journal.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "lib/base/num.h"
+#include "lib/base/rand.h"
+#include "lib/base/str.h"
+
+static char dir[64];
+
+static int
+make_dir(void **state)
+{
+    (void)state;
+    (void)snprintf(dir, sizeof(dir), "/tmp/berth-journal-XXXXXX");
+    return mkdtemp(dir) == NULL ? -1 : 0;
+}
+
+static size_t
+files(bool remove_them)
+{
+    size_t count = 0;
+    DIR *handle = opendir(dir);
+    struct dirent *entry;
+    while ((entry = readdir(handle)) != NULL) {
+        if (entry->d_name[0] == '.')
+            continue;
+        count++;
+        if (remove_them) {
+            char path[400];
+            (void)snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
+            (void)unlink(path);
+        }
+    }
+    (void)closedir(handle);
+    return count;
+}
+
+static int
+remove_dir(void **state)
+{
+    (void)state;
+    (void)files(true);
+    return rmdir(dir);
+}
+
+static struct journal *
+open_journal(uint64_t epoch, uint32_t segments)
+{
+    struct journal *journal = NULL;
+    struct journal_conf conf = {.dir = dir, .epoch = epoch, .segment_count_max = segments};
+    struct err err = {0};
+    if (journal_open(&conf, &journal, &err) != 0)
+        fail_msg("%s", err.text);
+    return journal;
+}
+
+static void
+one_request(struct journal *journal, unsigned number, bool finish)
+{
+    struct journal_ticket ticket;
+    char text[64];
+    assert_int_equal(journal_admit(journal, &ticket), 0);
+    (void)snprintf(text, sizeof(text), "\"id\":\"req_%u\"", number);
+    journal_intent(journal, &ticket, str_from(text));
+    (void)snprintf(text, sizeof(text), "\"id\":\"req_%u\",\"charge\":\"%u\"", number, number * 7);
+    if (finish)
+        (void)journal_outcome(journal, &ticket, str_from(text));
+}
+
+static void
+reads_back_in_order(void **state)
+{
+    (void)state;
+    struct journal *journal = open_journal(1, 4);
+    for (unsigned i = 1; i <= 3; i++)
+        one_request(journal, i, true);
+    struct buf out;
+    buf_init(&out, 1u << 20);
+    size_t count = 9;
+    uint64_t last = 9;
+    assert_int_equal(journal_read(journal, 0, 10, 1u << 20, &out, &count, &last), 0);
+    assert_int_equal(count, 0); /* nothing committed yet */
+    journal_commit(journal);
+    assert_int_equal(journal_sync(journal), 0);
+    assert_int_equal(journal_read(journal, 0, 2, 1u << 20, &out, &count, &last), 0);
+    assert_int_equal(count, 2);
+    assert_int_equal(last, 2);
+    assert_string_equal(buf_cstr(&out), "{\"seq\":\"1\",\"id\":\"req_1\",\"charge\":\"7\"},"
+                                        "{\"seq\":\"2\",\"id\":\"req_2\",\"charge\":\"14\"}");
+    out.len = 0;
+    assert_int_equal(journal_read(journal, 2, 10, 1u << 20, &out, &count, &last), 0);
+    assert_string_equal(buf_cstr(&out), "{\"seq\":\"3\",\"id\":\"req_3\",\"charge\":\"21\"}");
+    out.len = 0; /* the connection was lost: once more from the last posted one */
+    assert_int_equal(journal_read(journal, 1, 10, 1u << 20, &out, &count, &last), 0);
+    assert_int_equal(count, 2);
+    buf_fini(&out);
+    journal_close(&journal);
+}
+
+static void
+rolls_trims_and_stays_bounded(void **state)
+{
+    (void)state;
+    struct journal *journal = open_journal(1, 3);
+    struct journal_ticket held;
+    assert_int_equal(journal_admit(journal, &held), 0);
+    journal_intent(journal, &held, STR("\"id\":\"req_held\""));
+    char big[2000];
+    memset(big, 'x', sizeof(big));
+    unsigned done = 0;
+    for (;; done++) { /* until the bound refuses */
+        struct journal_ticket ticket;
+        if (journal_admit(journal, &ticket) != 0)
+            break;
+        journal_intent(journal, &ticket, str_make(big, 800));
+        (void)journal_outcome(journal, &ticket, str_make(big, sizeof(big)));
+        if (done % 5 == 0)
+            journal_commit(journal);
+        assert_true(done < 100000);
+    }
+    assert_true(done > 3u * JOURNAL_SEGMENT_BYTES / 3100u); /* most of the space was usable */
+    uint64_t seq = journal_outcome(journal, &held, str_make(big, sizeof(big))); /* promised */
+    assert_int_equal(seq, done + 1);
+    journal_commit(journal);
+    assert_int_equal(files(false), 3);
+    struct buf out;
+    buf_init(&out, 64u << 20);
+    size_t count = 0;
+    uint64_t last = 0;
+    assert_int_equal(journal_read(journal, 0, SIZE_MAX, SIZE_MAX, &out, &count, &last), 0);
+    assert_int_equal(count, done + 1);
+    journal_trim(journal, last);
+    assert_int_equal(files(false), 1);
+    struct journal_ticket ticket;
+    assert_int_equal(journal_admit(journal, &ticket), 0); /* there is room again */
+    journal_forget(journal, &ticket);
+    buf_fini(&out);
+    journal_close(&journal);
+}
+
+struct recovered {
+    struct journal *journals[8];
+    size_t count;
+};
+
+static void
+take(struct journal *journal, uint64_t epoch, uint32_t stream, void *user)
+{
+    struct recovered *recovered = user;
+    assert_int_equal(epoch, journal_epoch(journal));
+    assert_int_equal(stream, journal_stream(journal));
+    recovered->journals[recovered->count++] = journal;
+}
+
+static struct recovered
+recover(uint64_t *ret_bad)
+{
+    struct recovered recovered = {0};
+    struct err err = {0};
+    if (journal_recover(dir, 99, take, &recovered, ret_bad, &err) != 0)
+        fail_msg("%s", err.text);
+    return recovered;
+}
+
+static void
+killed_process_loses_nothing_committed(void **state)
+{
+    (void)state;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct journal *journal = open_journal(5, 4);
+        for (unsigned i = 1; i <= 1000; i++)
+            one_request(journal, i, i != 500 && i != 900);
+        journal_commit(journal);
+        one_request(journal, 1001, true); /* never committed */
+        (void)kill(getpid(), SIGKILL);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    uint64_t bad = 9;
+    struct recovered recovered = recover(&bad);
+    assert_int_equal(bad, 0);
+    assert_int_equal(recovered.count, 1);
+    struct journal *journal = recovered.journals[0];
+    assert_int_equal(journal_last(journal), 1000); /* 998 outcomes and 2 interrupted */
+    struct buf out;
+    buf_init(&out, 64u << 20);
+    size_t count = 0;
+    uint64_t last = 0;
+    assert_int_equal(journal_read(journal, 0, SIZE_MAX, SIZE_MAX, &out, &count, &last), 0);
+    assert_int_equal(count, 1000);
+    assert_true(str_find(buf_str(&out), STR("\"id\":\"req_500\",\"outcome\":\"interrupted\"")) !=
+                SIZE_MAX);
+    assert_true(str_find(buf_str(&out), STR("\"id\":\"req_900\",\"outcome\":\"interrupted\"")) !=
+                SIZE_MAX);
+    assert_int_equal(str_find(buf_str(&out), STR("req_1001")), SIZE_MAX);
+    buf_fini(&out);
+    /* Recovery is idempotent: dying between recovery and upload changes nothing. */
+    journal_close(&journal);
+    recovered = recover(&bad);
+    assert_int_equal(journal_last(recovered.journals[0]), 1000);
+    journal_remove(&recovered.journals[0]);
+    assert_int_equal(files(false), 0);
+}
+
+static void
+damaged_files_are_survived(void **state)
+{
+    (void)state;
+    for (unsigned seed = 1; seed <= 300; seed++) {
+        rand_seed(seed);
+        struct journal *journal = open_journal(7, 4);
+        for (unsigned i = 1; i <= 20; i++)
+            one_request(journal, i, true);
+        journal_close(&journal);
+        DIR *handle = opendir(dir);
+        struct dirent *entry;
+        char path[400] = "";
+        while ((entry = readdir(handle)) != NULL) {
+            if (strstr(entry->d_name, "00000000.journal") != NULL)
+                (void)snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
+        }
+        (void)closedir(handle);
+        int fd = open(path, O_RDWR);
+        assert_true(fd >= 0);
+        for (unsigned n = 0; n < 3; n++) {
+            uint8_t byte = (uint8_t)rand_below(256);
+            assert_int_equal(pwrite(fd, &byte, 1, (off_t)rand_below(3000)), 1);
+        }
+        if (seed % 3 == 0)
+            assert_int_equal(ftruncate(fd, (off_t)rand_below(3000)), 0);
+        (void)close(fd);
+        uint64_t bad = 0;
+        struct recovered recovered = recover(&bad);
+        for (size_t i = 0; i < recovered.count; i++) {
+            assert_true(journal_last(recovered.journals[i]) <= 20);
+            journal_remove(&recovered.journals[i]);
+        }
+        (void)files(true);
+    }
+    rand_seed(0);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(reads_back_in_order, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(rolls_trims_and_stays_bounded, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(killed_process_loses_nothing_committed, make_dir,
+                                        remove_dir),
+        cmocka_unit_test_setup_teardown(damaged_files_are_survived, make_dir, remove_dir),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT
+ * node.h - the process: worker threads, the sync thread, and what they share.
+ * Floor: dataplane/node; see each member.
+ * Owns: everything in it.
+ * Invariant: workers get configuration, revocations and funds as tasks on their own loop; the sync
+ * thread never touches a worker's state directly. */
+#ifndef BERTH_DATAPLANE_NODE_NODE_H
+#define BERTH_DATAPLANE_NODE_NODE_H
+
+#include <pthread.h>
+
+#include "api/handoff.h"
+#include "api/link.h"
+#include "dataplane/front/front.h"
+#include "dataplane/node/options.h"
+
+struct node_worker {
+    struct worker worker;
+    struct node *node;
+    struct http_server *server;
+    struct http_server *tls_server; /* NULL without --listen-tls */
+    pthread_t thread;
+    bool started;
+    /* funds: at most one task in flight */
+    struct loop_task funds_task;
+    _Atomic bool funds_posted;
+    bool drained;
+    bool drained_tls;
+};
+
+/* An epoch's journals while they are uploaded; stream i of the current epoch is worker i's. */
+struct upload {
+    struct list node;
+    struct journal *journal; /* current epoch: borrowed from the worker; older: owned */
+    bool own;
+    uint64_t posted; /* in the ledger */
+    uint64_t sent;   /* last seq of the batch that is on its way; 0 = none */
+};
+
+struct node {
+    struct options options;
+    struct loop *loop; /* the sync thread's = the main thread's */
+    struct live live;
+    struct funds funds;
+    struct metrics *metrics;
+    struct node_worker *workers;
+    uint32_t worker_count;
+    uint64_t epoch;
+    char boot[64];
+
+    /* sync thread */
+    struct link *link;
+    struct config *config; /* the newest applied, for the state file and the admin surface */
+    uint64_t config_rev;
+    uint64_t bindings_rev;
+    uint64_t funds_rev;
+    char *last_good; /* path of the state file */
+    struct list uploads;
+    struct timer upload_timer;
+    struct loop_task upload_task;
+    _Atomic bool want_posted; /* a worker wants funds */
+    struct loop_task want_task;
+    uint32_t lease_ms;
+    struct handoff_server *handoff;
+    struct http_server *admin;
+    int admin_fd;
+    int *listen_fds;
+    uint32_t listen_count;
+    int *tls_fds;
+    uint32_t tls_count;
+    struct tls_context *tls;
+    pthread_t fsync_thread;
+    bool fsync_started;
+    _Atomic bool stopping;
+    uint32_t workers_left; /* to drain */
+    struct buf out;        /* scratch for records */
+};
+
+/* ---- workers.c ---- */
+int node_workers_start(struct node *node, struct err *err) MUST_USE;
+/* node_workers_drain - stop accepting, finish what runs (at most deadline_ms), then stop the loops.
+ */
+void node_workers_drain(struct node *node, uint32_t deadline_ms);
+void node_workers_join(struct node *node);
+/* node_each_worker - run fn(worker, arg) on every worker's thread; returns when all have done it.
+ * Sync thread only; workers answer within a turn. */
+typedef void (*node_worker_fn)(struct node_worker *worker, void *arg);
+void node_each_worker(struct node *node, node_worker_fn fn, void *arg);
+/* node_adopt - give an accepted connection to the next worker. binding: reference taken over; NULL
+ * = not attested: everything on it is 401. */
+void node_adopt(struct node *node, int fd, struct live_binding *binding);
+/* node_revoke - refuse and cut everywhere; returns when every worker has done it. */
+void node_revoke(struct node *node, const uint8_t incarnation[INCARNATION_BYTES]);
+void node_want_funds(struct worker *worker, struct fund *fund);
+
+/* ---- sync.c, apply.c, upload.c ---- */
+int node_sync_start(struct node *node, struct err *err) MUST_USE;
+void node_sync_stop(struct node *node);
+/* node_apply_* - one record each; see api/plane.md. */
+void node_apply_config(struct node *node, const struct json_doc *doc, bool from_disk);
+void node_apply_bindings(struct node *node, const struct json_doc *doc);
+void node_apply_funds(struct node *node, const struct json_doc *doc);
+void node_send_lease(struct node *node);
+int node_uploads_recover(struct node *node, struct err *err) MUST_USE;
+void node_upload_kick(struct node *node); /* send what is there and not on its way */
+void node_upload_posted(struct node *node, const struct json_doc *doc);
+void node_upload_reset(struct node *node); /* a new connection: nothing is on its way */
+
+/* ---- handoff.c ---- */
+int node_handoff_start(struct node *node, struct err *err) MUST_USE;
+void node_handoff_stop(struct node *node);
+
+/* ---- admin.c ---- */
+int node_admin_start(struct node *node, struct err *err) MUST_USE;
+void node_admin_stop(struct node *node);
+
+#endif

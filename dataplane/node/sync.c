@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT
+ * sync.c - the sync thread: the link to the control plane, validity, uploads, fdatasync.
+ * Floor: dataplane/node; the main thread, and one thread that only calls fdatasync.
+ * Owns: the link and its timers.
+ * Invariant: without a tick within lease_ms nothing is served (fail closed), and the last
+ * configuration is kept. DESIGN section 5. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dataplane/node/node.h"
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/base/num.h"
+
+#define UPLOAD_EVERY_MS 50u
+#define FSYNC_EVERY_NS 5000000l
+#define LEASE_MS_DEFAULT 15000u
+#define OUT_BYTES_MAX (4u * 1024u * 1024u)
+
+/* ---- link
+ * ---------------------------------------------------------------------------------------- */
+
+static void
+member_u64(struct json_writer *w, const char *key, uint64_t value)
+{
+    char text[20];
+    json_member_str(w, key, str_make(text, num_write_u64(text, value)));
+}
+
+static void
+on_up(struct link *link, void *user)
+{
+    struct node *node = user;
+    struct json_writer w;
+    node->out.len = 0;
+    json_writer_init(&w, &node->out);
+    json_open_object(&w);
+    json_member_str(&w, "type", STR("hello"));
+    json_member_u64(&w, "protocol", 1);
+    json_member_str(&w, "role", STR("dataplane"));
+    json_member_str(&w, "boot", str_from(node->boot));
+    member_u64(&w, "epoch", node->epoch);
+    json_key(&w, "have");
+    json_open_object(&w);
+    member_u64(&w, "config", node->config_rev);
+    member_u64(&w, "bindings", node->bindings_rev);
+    member_u64(&w, "funds", node->funds_rev);
+    json_close_object(&w);
+    json_close_object(&w);
+    (void)link_send(link, buf_str(&node->out));
+    node_upload_reset(node);
+    LOG_INFO("control plane reached");
+}
+
+static void
+on_down(struct link *link, const char *reason, void *user)
+{
+    (void)link;
+    (void)user;
+    LOG_WARN("control plane lost; serving until the validity lease ends", LOG_C("reason", reason));
+}
+
+static void
+extend_validity(struct node *node)
+{
+    atomic_store(&node->live.valid_until_ms, clock_mono_ms() + node->lease_ms);
+}
+
+static void
+on_welcome(struct node *node, const struct json_doc *doc)
+{
+    uint64_t lease = LEASE_MS_DEFAULT;
+    struct str key = json_raw(doc, json_get(doc, 0, STR("server_key")));
+    (void)!json_u64(doc, json_get(doc, 0, STR("lease_ms")), 3600000, &lease);
+    if (key.len != 2u * ED25519_KEY_BYTES + 2u ||
+        hex_decode(str_make(key.ptr + 1, key.len - 2), node->live.server_key, ED25519_KEY_BYTES) !=
+            0) {
+        LOG_ERROR("the control plane's welcome has no server key; bindings will be refused");
+        return;
+    }
+    node->live.has_server_key = true;
+    node->lease_ms = (uint32_t)lease;
+    node_send_lease(node);
+}
+
+static void
+on_revoke(struct node *node, const struct json_doc *doc)
+{
+    uint8_t incarnation[INCARNATION_BYTES];
+    struct str raw = json_raw(doc, json_get(doc, 0, STR("incarnation")));
+    struct str rev = json_raw(doc, json_get(doc, 0, STR("rev")));
+    if (raw.len != 2u * INCARNATION_BYTES + 2u ||
+        hex_decode(str_make(raw.ptr + 1, raw.len - 2), incarnation, INCARNATION_BYTES) != 0)
+        return;
+    node_revoke(node, incarnation);
+    node->out.len = 0;
+    (void)buf_printf(&node->out, "{\"type\":\"ack\",\"part\":\"revoke\",\"rev\":%.*s}",
+                     STR_ARG(rev));
+    (void)link_send(node->link, buf_str(&node->out));
+}
+
+static void
+on_record(struct link *link, struct str type, const struct json_doc *doc, void *user)
+{
+    struct node *node = user;
+    (void)link;
+    if (str_eq(type, STR("tick")))
+        extend_validity(node);
+    else if (str_eq(type, STR("posted")))
+        node_upload_posted(node, doc);
+    else if (str_eq(type, STR("funds")))
+        node_apply_funds(node, doc);
+    else if (str_eq(type, STR("bindings")))
+        node_apply_bindings(node, doc);
+    else if (str_eq(type, STR("revoke")))
+        on_revoke(node, doc);
+    else if (str_eq(type, STR("config")))
+        node_apply_config(node, doc, false);
+    else if (str_eq(type, STR("welcome")))
+        on_welcome(node, doc);
+    else if (!str_eq(type, STR("pong")))
+        LOG_WARN("unknown record from the control plane, ignoring", LOG_S("type", type));
+}
+
+static const struct link_ops link_ops = {.up = on_up, .record = on_record, .down = on_down};
+
+/* ---- timers and tasks
+ * ------------------------------------------------------------------------------ */
+
+static void
+upload_tick(struct timer *timer)
+{
+    struct node *node = CONTAINER_OF(timer, struct node, upload_timer);
+    node_upload_kick(node);
+    timer_arm(loop_timers(node->loop), timer, loop_now_ms(node->loop) + UPLOAD_EVERY_MS);
+}
+
+static void
+want_run(struct loop_task *task)
+{
+    struct node *node = CONTAINER_OF(task, struct node, want_task);
+    atomic_store(&node->want_posted, false);
+    if (node->link != NULL)
+        node_send_lease(node);
+}
+
+static void *
+fsync_main(void *arg)
+{
+    struct node *node = arg;
+    while (!atomic_load(&node->stopping)) {
+        struct timespec nap = {.tv_nsec = FSYNC_EVERY_NS};
+        (void)nanosleep(&nap, NULL);
+        for (uint32_t i = 0; i < node->worker_count; i++) {
+            if (journal_sync(node->workers[i].worker.journal) != 0)
+                LOG_ERROR("cannot sync the usage journal: nothing that costs money is served");
+        }
+    }
+    return NULL;
+}
+
+/* ---- start and stop
+ * ----------------------------------------------------------------------------------- */
+
+/* The last good configuration, for a start without a control plane. Identities still need a tick.
+ */
+static void
+load_last_good(struct node *node)
+{
+    struct err err = {0};
+    FILE *file = fopen(node->last_good, "re");
+    if (file == NULL)
+        return;
+    struct buf bytes;
+    buf_init(&bytes, 64u * 1024u * 1024u);
+    char block[16384];
+    size_t got;
+    while ((got = fread(block, 1, sizeof(block), file)) > 0 && buf_put(&bytes, block, got) == 0) {
+    }
+    (void)fclose(file);
+    struct json_doc doc;
+    json_init(&doc);
+    if (bytes.failed || json_scan(&doc, buf_str(&bytes), NULL, &err) != 0)
+        LOG_WARN("the kept configuration cannot be read, ignoring", LOG_E(&err));
+    else
+        node_apply_config(node, &doc, true);
+    json_fini(&doc);
+    buf_wipe(&bytes);
+}
+
+static int
+link_start(struct node *node, struct err *err)
+{
+    static char ca[4096], cert[4096], key[4096], host[256];
+    struct str name, port_text;
+    uint64_t port = 0;
+    const char *control = node->options.control;
+    if (control == NULL)
+        return 0;
+    const char *colon = strrchr(control, ':');
+    name = str_make(control, colon != NULL ? (size_t)(colon - control) : 0);
+    port_text = str_from(colon != NULL ? colon + 1 : "");
+    if (num_u64(port_text, 65535, &port) != 0 || port == 0 || !str_copy(host, sizeof(host), name) ||
+        name.len == 0)
+        return err_set(err, ERR_INVALID, "--control wants HOST:PORT, not '%s'.", control);
+    (void)snprintf(ca, sizeof(ca), "%s/ca.crt", node->options.pki);
+    (void)snprintf(cert, sizeof(cert), "%s/dataplane.crt", node->options.pki);
+    (void)snprintf(key, sizeof(key), "%s/dataplane.key", node->options.pki);
+    struct link_conf conf = {.loop = node->loop,
+                             .host = host,
+                             .port = (uint16_t)port,
+                             .ca_file = ca,
+                             .cert_file = cert,
+                             .key_file = key,
+                             .ops = &link_ops,
+                             .user = node};
+    return link_new(&conf, &node->link, err);
+}
+
+int
+node_sync_start(struct node *node, struct err *err)
+{
+    node->lease_ms = LEASE_MS_DEFAULT;
+    buf_init(&node->out, OUT_BYTES_MAX);
+    list_init(&node->want_task.node);
+    node->want_task.run = want_run;
+    timer_init(&node->upload_timer, upload_tick);
+    load_last_good(node);
+    int rc = node_uploads_recover(node, err);
+    if (rc == 0)
+        rc = link_start(node, err);
+    if (rc != 0)
+        return rc;
+    timer_arm(loop_timers(node->loop), &node->upload_timer, clock_mono_ms() + UPLOAD_EVERY_MS);
+    if (pthread_create(&node->fsync_thread, NULL, fsync_main, node) != 0)
+        return err_set(err, ERR_SYSTEM, "cannot start the sync thread");
+    node->fsync_started = true;
+    /* Uploads yield to traffic: this thread runs when the workers leave time. */
+    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 10);
+    return 0;
+}
+
+void
+node_sync_stop(struct node *node)
+{
+    atomic_store(&node->stopping, true);
+    if (node->fsync_started)
+        (void)pthread_join(node->fsync_thread, NULL);
+    timer_cancel(loop_timers(node->loop), &node->upload_timer);
+    link_free(&node->link);
+    while (!list_empty(&node->uploads)) {
+        struct upload *upload = LIST_ENTRY(node->uploads.next, struct upload, node);
+        list_remove(&upload->node);
+        if (upload->own)
+            journal_close(&upload->journal);
+        free(upload);
+    }
+    config_release(&node->config);
+    buf_fini(&node->out);
+}

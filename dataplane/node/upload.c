@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT
+ * upload.c - journals to the control plane: in order, at least once, one batch a journal on its
+ * way. Floor: dataplane/node; sync thread. Owns: the journals of earlier epochs until they are in
+ * the ledger. Invariant: what is not posted is sent again after every reconnect; a file goes only
+ * when it is posted. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "dataplane/node/node.h"
+#include "lib/base/check.h"
+#include "lib/base/log.h"
+#include "lib/base/num.h"
+
+#define BATCH_RECORDS_MAX 512u
+#define BATCH_BYTES_MAX (512u * 1024u)
+#define OUT_BYTES_MAX (2u * 1024u * 1024u)
+
+static struct upload *
+upload_add(struct node *node, struct journal *journal, bool own)
+{
+    struct upload *upload = calloc(1, sizeof(*upload));
+    if (upload == NULL)
+        return NULL;
+    *upload = (struct upload){.journal = journal, .own = own};
+    list_push_back(&node->uploads, &upload->node);
+    return upload;
+}
+
+static void
+recovered(struct journal *journal, uint64_t epoch, uint32_t stream, void *user)
+{
+    struct node *node = user;
+    if (upload_add(node, journal, true) == NULL) {
+        journal_close(&journal); /* the files stay for the next start */
+        return;
+    }
+    LOG_INFO("journal of an earlier run found", LOG_U("stream", stream),
+             LOG_U("records", journal_last(journal)), LOG_U("epoch", epoch));
+}
+
+int
+node_uploads_recover(struct node *node, struct err *err)
+{
+    char dir[4096];
+    uint64_t bad = 0;
+    (void)snprintf(dir, sizeof(dir), "%s/journal", node->options.data);
+    int rc = journal_recover(dir, node->epoch, recovered, node, &bad, err);
+    if (bad > 0)
+        LOG_WARN("torn or damaged journal records", LOG_U("count", bad));
+    for (uint32_t i = 0; rc == 0 && i < node->worker_count; i++) {
+        if (upload_add(node, node->workers[i].worker.journal, false) == NULL)
+            rc = err_set(err, ERR_NOMEM, "no memory for uploads");
+    }
+    return rc;
+}
+
+static void
+member_u64(struct json_writer *w, const char *key, uint64_t value)
+{
+    char text[20];
+    json_member_str(w, key, str_make(text, num_write_u64(text, value)));
+}
+
+/* All streams of an older epoch are in the ledger: say so, drop the files. */
+static void
+epoch_flushed(struct node *node, uint64_t epoch)
+{
+    LIST_FOREACH (at, &node->uploads) {
+        const struct upload *upload = LIST_ENTRY(at, struct upload, node);
+        if (journal_epoch(upload->journal) == epoch &&
+            upload->posted < journal_last(upload->journal))
+            return;
+    }
+    struct json_writer w;
+    node->out.len = 0;
+    json_writer_init(&w, &node->out);
+    json_open_object(&w);
+    json_member_str(&w, "type", STR("flushed"));
+    member_u64(&w, "epoch", epoch);
+    json_close_object(&w);
+    if (!link_send(node->link, buf_str(&node->out)))
+        return;
+    LIST_FOREACH_SAFE (at, &node->uploads) {
+        struct upload *upload = LIST_ENTRY(at, struct upload, node);
+        if (journal_epoch(upload->journal) != epoch)
+            continue;
+        list_remove(&upload->node);
+        journal_remove(&upload->journal);
+        free(upload);
+    }
+    LOG_INFO("journals of an earlier run are in the ledger", LOG_U("epoch", epoch));
+}
+
+static void
+upload_send(struct node *node, struct upload *upload)
+{
+    size_t count = 0;
+    uint64_t last = 0;
+    struct json_writer w;
+    node->out.len = 0;
+    json_writer_init(&w, &node->out);
+    json_open_object(&w);
+    json_member_str(&w, "type", STR("usage"));
+    member_u64(&w, "epoch", journal_epoch(upload->journal));
+    member_u64(&w, "stream", journal_stream(upload->journal));
+    member_u64(&w, "first", upload->posted + 1);
+    json_key(&w, "records");
+    (void)buf_put_byte(&node->out, '[');
+    int rc = journal_read(upload->journal, upload->posted, BATCH_RECORDS_MAX, BATCH_BYTES_MAX,
+                          &node->out, &count, &last);
+    (void)buf_put_str(&node->out, STR("]}"));
+    if (rc != 0 || count == 0 || node->out.failed)
+        return;
+    if (link_send(node->link, buf_str(&node->out)))
+        upload->sent = last;
+}
+
+void
+node_upload_kick(struct node *node)
+{
+    if (node->link == NULL || !link_is_up(node->link))
+        return;
+    uint64_t flushed = 0;
+    bool any = false;
+    LIST_FOREACH (at, &node->uploads) {
+        struct upload *upload = LIST_ENTRY(at, struct upload, node);
+        if (upload->sent == 0 && upload->posted < journal_last(upload->journal))
+            upload_send(node, upload);
+        if (upload->own && upload->posted >= journal_last(upload->journal)) {
+            flushed = journal_epoch(upload->journal);
+            any = true;
+        }
+    }
+    if (any)
+        epoch_flushed(node, flushed);
+}
+
+void
+node_upload_reset(struct node *node)
+{
+    LIST_FOREACH (at, &node->uploads) {
+        LIST_ENTRY(at, struct upload, node)->sent = 0;
+    }
+}
+
+static bool
+text_u64(const struct json_doc *doc, const char *key, uint64_t *ret_value)
+{
+    struct str raw = json_raw(doc, json_get(doc, 0, str_from(key)));
+    if (raw.len >= 2 && raw.ptr[0] == '"')
+        raw = str_make(raw.ptr + 1, raw.len - 2);
+    return num_u64(raw, UINT64_MAX, ret_value) == 0;
+}
+
+void
+node_upload_posted(struct node *node, const struct json_doc *doc)
+{
+    uint64_t epoch = node->epoch;
+    uint64_t stream = 0;
+    uint64_t seq = 0;
+    if (!text_u64(doc, "stream", &stream) || !text_u64(doc, "seq", &seq))
+        return;
+    (void)text_u64(doc, "epoch", &epoch);
+    LIST_FOREACH (at, &node->uploads) {
+        struct upload *upload = LIST_ENTRY(at, struct upload, node);
+        if (journal_stream(upload->journal) != stream || journal_epoch(upload->journal) != epoch)
+            continue;
+        /* seq may be below what we sent: the rest goes again. It never goes back. */
+        if (seq <= journal_last(upload->journal) && seq > upload->posted)
+            upload->posted = seq;
+        upload->sent = 0;
+        journal_trim(upload->journal, upload->posted);
+        break;
+    }
+    node_upload_kick(node);
+}

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT
+ * workers.c - the worker threads: one loop each, and how the sync thread talks to them.
+ * Floor: dataplane/node; functions on the sync thread, tasks on the workers.
+ * Owns: loops, servers and threads of the workers.
+ * Invariant: a task that the sync thread waits for is answered within one turn of the worker. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dataplane/node/node.h"
+#include "dataplane/pipeline/caller.h"
+#include "dataplane/pipeline/exchange.h"
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+
+/* ---- tasks -------------------------------------------------------------------------------------
+ */
+
+struct barrier {
+    pthread_mutex_t lock;
+    pthread_cond_t done;
+    uint32_t left;
+};
+struct each_task {
+    struct loop_task task;
+    struct node_worker *worker;
+    node_worker_fn fn;
+    void *arg;
+    struct barrier *barrier;
+};
+
+static void
+each_run(struct loop_task *task)
+{
+    struct each_task *each = CONTAINER_OF(task, struct each_task, task);
+    struct barrier *barrier = each->barrier;
+    each->fn(each->worker, each->arg);
+    pthread_mutex_lock(&barrier->lock);
+    if (--barrier->left == 0)
+        pthread_cond_signal(&barrier->done);
+    pthread_mutex_unlock(&barrier->lock);
+}
+
+void
+node_each_worker(struct node *node, node_worker_fn fn, void *arg)
+{
+    struct each_task tasks[LIVE_WORKERS_MAX];
+    struct barrier barrier = {.lock = PTHREAD_MUTEX_INITIALIZER,
+                              .done = PTHREAD_COND_INITIALIZER,
+                              .left = node->worker_count};
+    for (uint32_t i = 0; i < node->worker_count; i++) {
+        tasks[i] = (struct each_task){.worker = &node->workers[i],
+                                      .fn = fn,
+                                      .arg = arg,
+                                      .barrier = &barrier,
+                                      .task = {.run = each_run}};
+        list_init(&tasks[i].task.node);
+        loop_post(node->workers[i].worker.loop, &tasks[i].task);
+    }
+    pthread_mutex_lock(&barrier.lock);
+    while (barrier.left > 0)
+        pthread_cond_wait(&barrier.done, &barrier.lock);
+    pthread_mutex_unlock(&barrier.lock);
+}
+
+/* ---- connections from the agent ----------------------------------------------------------------
+ */
+
+struct adopt_task {
+    struct loop_task task;
+    struct node_worker *worker;
+    int fd;
+    struct live_binding *binding;
+};
+
+static void
+adopt_run(struct loop_task *task)
+{
+    struct adopt_task *adopt = CONTAINER_OF(task, struct adopt_task, task);
+    struct worker *worker = &adopt->worker->worker;
+    struct caller *caller = NULL;
+    int fd = adopt->fd;
+    bool attested = adopt->binding != NULL;
+    if (attested)
+        caller = caller_new(worker, TAKE(adopt->binding));
+    if (attested && caller == NULL)
+        (void)close(fd);
+    else if (http_server_adopt(adopt->worker->server, fd, caller) != 0)
+        caller_free(&caller);
+    free(adopt);
+}
+
+void
+node_adopt(struct node *node, int fd, struct live_binding *binding)
+{
+    static uint32_t next;
+    struct node_worker *worker = &node->workers[next++ % node->worker_count];
+    struct adopt_task *adopt = calloc(1, sizeof(*adopt));
+    if (adopt == NULL) {
+        live_release(&binding);
+        (void)close(fd);
+        return;
+    }
+    *adopt = (struct adopt_task){
+        .worker = worker, .fd = fd, .binding = binding, .task = {.run = adopt_run}};
+    list_init(&adopt->task.node);
+    loop_post(worker->worker.loop, &adopt->task);
+}
+
+/* ---- revocation
+ * ---------------------------------------------------------------------------------- */
+
+static bool
+conn_is_busy(const struct worker *worker, const struct http_conn *conn)
+{
+    LIST_FOREACH (node, &worker->exchanges) {
+        const struct exchange *exchange = LIST_ENTRY(node, struct exchange, node);
+        if (exchange->stream != NULL && http_stream_conn(exchange->stream) == conn)
+            return true;
+    }
+    return false;
+}
+
+/* Open streams end in an error event, which leaves in this turn; idle connections go at once: an
+ * open socket would keep the dead container's network namespace alive. */
+static void
+revoke_run(struct node_worker *worker, void *arg)
+{
+    struct live_binding *binding = arg;
+    (void)worker_revoke(&worker->worker, binding);
+    LIST_FOREACH_SAFE (node, &binding->callers[worker->worker.index]) {
+        const struct caller *caller = LIST_ENTRY(node, struct caller, node);
+        if (caller->conn != NULL && !conn_is_busy(&worker->worker, caller->conn))
+            http_conn_abort(caller->conn);
+    }
+}
+
+void
+node_revoke(struct node *node, const uint8_t incarnation[INCARNATION_BYTES])
+{
+    struct live_binding *binding = live_revoke(&node->live, incarnation);
+    if (binding == NULL)
+        return;
+    node_each_worker(node, revoke_run, binding);
+    LOG_INFO("binding revoked", LOG_S("container", binding->binding.name));
+    live_release(&binding);
+}
+
+/* ---- funds
+ * --------------------------------------------------------------------------------------- */
+
+void
+node_want_funds(struct worker *worker, struct fund *fund)
+{
+    struct node *node = worker->node;
+    (void)fund; /* the sync thread looks at all that are wanted */
+    if (!atomic_exchange(&node->want_posted, true))
+        loop_post(node->loop, &node->want_task);
+}
+
+/* ---- threads
+ * --------------------------------------------------------------------------------------- */
+
+static void *
+worker_main(void *arg)
+{
+    struct node_worker *worker = arg;
+    loop_run(worker->worker.loop);
+    return NULL;
+}
+
+static int
+worker_server(struct node_worker *worker, struct tls_context *tls, const int *fds, uint32_t count,
+              struct http_server **ret_server, struct err *err)
+{
+    struct http_server_conf conf = {.loop = worker->worker.loop,
+                                    .tls = tls,
+                                    .handler = &front_handler,
+                                    .user = &worker->worker,
+                                    .body_bytes_max = 100u * 1024u * 1024u,
+                                    .conn_count_max = 20000u,
+                                    .h2_streams_max = 1000u};
+    int rc = http_server_new(&conf, ret_server, err);
+    for (uint32_t i = 0; rc == 0 && i < count; i++)
+        rc = http_server_listen(*ret_server, fds[i]);
+    return rc;
+}
+
+static int
+worker_start(struct node *node, uint32_t index, struct err *err)
+{
+    struct node_worker *w = &node->workers[index];
+    struct loop *loop = NULL;
+    char dir[4096];
+    w->node = node;
+    int rc = loop_new(&loop, err);
+    if (rc != 0)
+        return rc;
+    rc = worker_init(&w->worker, index, loop, &node->live, &node->funds, node->metrics, err);
+    if (rc != 0)
+        return rc;
+    w->worker.node = node;
+    w->worker.want_funds = node_want_funds;
+    (void)snprintf(dir, sizeof(dir), "%s/journal", node->options.data);
+    struct journal_conf journal = {.dir = dir,
+                                   .epoch = node->epoch,
+                                   .stream = index,
+                                   .segment_count_max = node->options.journal_mib / 4u};
+    rc = journal_open(&journal, &w->worker.journal, err);
+    if (rc == 0)
+        rc = worker_server(w, NULL, node->listen_fds, node->listen_count, &w->server, err);
+    if (rc == 0 && node->tls_count > 0)
+        rc = worker_server(w, node->tls, node->tls_fds, node->tls_count, &w->tls_server, err);
+    if (rc != 0)
+        return rc;
+    if (pthread_create(&w->thread, NULL, worker_main, w) != 0)
+        return err_set(err, ERR_SYSTEM, "cannot start a worker thread");
+    w->started = true;
+    return 0;
+}
+
+int
+node_workers_start(struct node *node, struct err *err)
+{
+    for (uint32_t i = 0; i < node->worker_count; i++) {
+        int rc = worker_start(node, i, err);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+/* ---- the end
+ * ------------------------------------------------------------------------------------- */
+
+static void
+drained(void *user)
+{
+    struct node_worker *worker = user;
+    worker->drained = true;
+}
+
+static void
+drained_tls(void *user)
+{
+    struct node_worker *worker = user;
+    worker->drained_tls = true;
+}
+
+static void
+drain_begin(struct node_worker *worker, void *arg)
+{
+    (void)arg;
+    http_server_drain(worker->server, drained, worker);
+    if (worker->tls_server != NULL)
+        http_server_drain(worker->tls_server, drained_tls, worker);
+    else
+        worker->drained_tls = true;
+}
+
+static void
+drain_look(struct node_worker *worker, void *arg)
+{
+    bool *all = arg; /* only ever cleared, and read after all workers have answered */
+    if (!worker->drained || !worker->drained_tls)
+        __atomic_store_n(all, false, __ATOMIC_RELAXED);
+}
+
+static void
+servers_free(struct node_worker *worker, void *arg)
+{
+    (void)arg;
+    http_server_free(&worker->server);
+    http_server_free(&worker->tls_server);
+}
+
+void
+node_workers_drain(struct node *node, uint32_t deadline_ms)
+{
+    uint64_t end = clock_mono_ms() + deadline_ms;
+    node_each_worker(node, drain_begin, NULL);
+    for (;;) {
+        bool all = true;
+        node_each_worker(node, drain_look, &all);
+        if (all || clock_mono_ms() >= end)
+            break;
+        struct timespec nap = {.tv_nsec = 10000000};
+        (void)nanosleep(&nap, NULL);
+    }
+    node_each_worker(node, servers_free, NULL);
+}
+
+void
+node_workers_join(struct node *node)
+{
+    for (uint32_t i = 0; i < node->worker_count; i++) {
+        struct node_worker *w = &node->workers[i];
+        if (!w->started)
+            continue;
+        loop_stop(w->worker.loop);
+        (void)pthread_join(w->thread, NULL);
+        struct loop *loop = w->worker.loop;
+        worker_fini(&w->worker);
+        loop_free(&loop);
+    }
+}

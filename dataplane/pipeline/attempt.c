@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: MIT
+ * attempt.c - the upstream side of an exchange: build the call, watch the clock, choose what comes
+ * next. Floor: dataplane/pipeline; the worker's thread. Owns: see attempt.h. Invariant: at most one
+ * call runs an exchange; another target is tried only before anything was committed to the client.
+ */
+#include "dataplane/pipeline/exchange.h"
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+#include "lib/base/num.h"
+
+#define WHOLE_BYTES_MAX (64u * 1024u * 1024u)
+#define CALL_FIELDS_MAX 48u
+#define TARGET_BYTES_MAX 2048u
+#define RETRY_AFTER_S_MAX 300u
+
+static void on_head(struct http_call *call, const struct http_head *head);
+static void on_body(struct http_call *call, struct str bytes, bool last);
+static void on_done(struct http_call *call);
+static void on_failed(struct http_call *call, int code, enum http_phase phase, const char *text);
+
+static const struct http_call_ops call_ops = {
+    .head = on_head, .body = on_body, .done = on_done, .failed = on_failed};
+
+void
+attempt_stop(struct exchange *x)
+{
+    struct attempt *a = &x->attempt;
+    if (a->call != NULL)
+        http_call_cancel(&a->call);
+    const struct dialect *target =
+        x->targets.count > 0 ? exchange_model(x)->provider->dialect : NULL;
+    if (a->translation.reader != NULL)
+        target->reader->fini(a->translation.reader);
+    if (a->translation.writer != NULL)
+        x->endpoint->dialect->writer->fini(a->translation.writer);
+    a->translation = (struct translation){NULL, NULL};
+    if (a->sse_open)
+        sse_fini(&a->sse);
+    a->sse_open = false;
+    buf_fini(&a->reply);
+    buf_fini(&a->body);
+    timer_cancel(loop_timers(x->worker->loop), &x->timer);
+}
+
+/* ---- the request ----------------------------------------------------------------------------- */
+
+/* Same dialect: the caller's bytes with the model's name (and the wish for usage) spliced in. */
+static int
+build_forward(struct exchange *x, struct str **ret_segments, size_t *ret_count, struct err *err)
+{
+    const struct config_model *model = exchange_model(x);
+    struct str body = http_stream_body(x->stream);
+    struct json_doc *doc = &x->worker->doc;
+    struct splice splice;
+    splice_init(&splice, &x->arena);
+    int rc = x->endpoint->dialect->forward_edits(doc, x->endpoint->kind, &x->facts, model->upstream,
+                                                 x->facts.stream, &splice);
+    size_t bytes = 0;
+    if (rc == 0)
+        rc = splice_segments(&splice, body, ret_segments, ret_count, &bytes);
+    return rc == 0 ? 0 : err_set(err, ERR_NOMEM, "Berth has no memory for this request.");
+}
+
+/* Another dialect: rebuilt from the canonical request. */
+static int
+build_translated(struct exchange *x, struct str **ret_segments, size_t *ret_count, struct err *err)
+{
+    const struct config_model *model = exchange_model(x);
+    struct attempt *a = &x->attempt;
+    struct chat_request request = {0};
+    int rc = x->endpoint->dialect->request_in(&x->worker->doc, &x->arena, &request, err);
+    struct dialect_target target = {.model = model->upstream,
+                                    .max_output = model->max_output_tokens};
+    buf_init(&a->body, WHOLE_BYTES_MAX);
+    if (rc == 0)
+        rc = model->provider->dialect->request_out(&request, &target, &x->arena, &a->body, err);
+    if (rc != 0)
+        return rc;
+    struct str *segment = ARENA_NEW(&x->arena, struct str);
+    if (segment == NULL)
+        return err_set(err, ERR_NOMEM, "Berth has no memory for this request.");
+    *segment = buf_str(&a->body);
+    *ret_segments = segment;
+    *ret_count = 1;
+    return 0;
+}
+
+static int
+put_target(struct exchange *x, struct str *ret_target)
+{
+    const struct config_model *model = exchange_model(x);
+    struct buf target;
+    buf_init(&target, TARGET_BYTES_MAX);
+    (void)buf_put_str(&target, model->provider->base.path);
+    int rc = model->provider->dialect->path(x->endpoint->kind, model->upstream, x->facts.stream,
+                                            &target);
+    if (rc == 0)
+        rc = arena_dup(&x->arena, buf_str(&target), ret_target);
+    buf_fini(&target);
+    return rc;
+}
+
+static bool
+was_forwarded(const struct exchange *x, const char *name)
+{
+    for (uint32_t i = 0; i < x->forwarded_count; i++) {
+        if (str_eq(x->forwarded[i].name, str_from(name)))
+            return true;
+    }
+    return false;
+}
+
+static size_t
+put_fields(struct exchange *x, struct http_field *fields)
+{
+    const struct config_provider *provider = exchange_model(x)->provider;
+    const struct dialect *dialect = provider->dialect;
+    size_t count = 0;
+    fields[count++] = (struct http_field){STR("content-type"), STR("application/json")};
+    fields[count++] =
+        (struct http_field){STR("x-client-request-id"), str_make(x->id, REQUEST_ID_BYTES)};
+    if (provider->key.len > 0) {
+        struct str prefix = str_from(dialect->auth_prefix);
+        struct str value = provider->key;
+        if (prefix.len > 0)
+            value = arena_printf(&x->arena, "%.*s%.*s", STR_ARG(prefix), STR_ARG(provider->key));
+        fields[count++] = (struct http_field){str_from(dialect->auth_field), value};
+    }
+    bool same = dialect == x->endpoint->dialect;
+    for (uint32_t i = 0; same && i < x->forwarded_count && count < CALL_FIELDS_MAX - 4; i++)
+        fields[count++] = x->forwarded[i];
+    for (size_t i = 0; dialect->fixed_fields != NULL && dialect->fixed_fields[i].name != NULL &&
+                       count < CALL_FIELDS_MAX;
+         i++) {
+        if (same && was_forwarded(x, dialect->fixed_fields[i].name))
+            continue;
+        fields[count++] = (struct http_field){str_from(dialect->fixed_fields[i].name),
+                                              str_from(dialect->fixed_fields[i].value)};
+    }
+    return count;
+}
+
+static int
+attempt_call(struct exchange *x, struct err *err)
+{
+    const struct config_model *model = exchange_model(x);
+    struct attempt *a = &x->attempt;
+    a->translated = model->provider->dialect != x->endpoint->dialect;
+    if (a->translated && x->endpoint->kind != CHAT_ENDPOINT_CHAT)
+        return err_set(err, ERR_UNSUPPORTED, "Provider %.*s has no such endpoint.",
+                       STR_ARG(model->provider->name));
+    struct http_origin *origin = origins_get(x->worker->origins, x->config, model->provider);
+    if (origin == NULL)
+        return err_set(err, ERR_UNAVAILABLE, "Provider %.*s was removed meanwhile.",
+                       STR_ARG(model->provider->name));
+    struct str *segments = NULL;
+    size_t segment_count = 0;
+    int rc = a->translated ? build_translated(x, &segments, &segment_count, err)
+                           : build_forward(x, &segments, &segment_count, err);
+    struct str target = STR_EMPTY;
+    if (rc == 0 && put_target(x, &target) != 0)
+        rc = err_set(err, ERR_UNSUPPORTED, "Provider %.*s has no such endpoint.",
+                     STR_ARG(model->provider->name));
+    if (rc != 0)
+        return rc;
+    struct http_field fields[CALL_FIELDS_MAX];
+    struct http_call_conf conf = {.ops = &call_ops,
+                                  .user = x,
+                                  .method = STR("POST"),
+                                  .target = target,
+                                  .fields = fields,
+                                  .field_count = put_fields(x, fields),
+                                  .segments = segments,
+                                  .segment_count = segment_count,
+                                  .retry_stale = true};
+    rc = http_call_start(origin, &conf, &a->call);
+    if (rc != 0)
+        return err_set(err, ERR_OVERLOADED, "Too many requests wait for provider %.*s.",
+                       STR_ARG(model->provider->name));
+    return 0;
+}
+
+static void
+arm(struct exchange *x, uint32_t after_ms)
+{
+    if (after_ms == 0)
+        return;
+    timer_arm(loop_timers(x->worker->loop), &x->timer, loop_now_ms(x->worker->loop) + after_ms);
+}
+
+void
+attempt_start(struct exchange *x)
+{
+    /* The scratch document may hold another request by now: a parked one comes back later, and so
+     * does one that tries its next target. */
+    struct worker *worker = x->worker;
+    struct str body = http_stream_body(x->stream);
+    struct err err = {0};
+    int rc = 0;
+    if (worker->doc.text.ptr != body.ptr || worker->doc.text.len != body.len || x->attempts > 0)
+        rc = json_scan(&worker->doc, body, NULL, &err);
+    memset(&x->attempt, 0, sizeof(x->attempt));
+    if (rc == 0)
+        rc = attempt_call(x, &err);
+    if (rc == 0) {
+        x->attempts++;
+        arm(x, x->config->settings.ttft_timeout_ms);
+        return;
+    }
+    struct str text = STR_EMPTY;
+    (void)!arena_dup(&x->arena, str_from(err.text), &text);
+    bool ours = rc == -ERR_OVERLOADED || rc == -ERR_UNAVAILABLE || rc == -ERR_NOMEM;
+    if (ours) {
+        attempt_failed(x, HTTP_ERROR_overloaded, text);
+        return;
+    }
+    /* The request cannot be carried to this target: say so, naming the field. */
+    (void)exchange_fail(
+        x, rc == -ERR_UNSUPPORTED ? HTTP_ERROR_unsupported_field : chat_error_row(rc), text);
+    pipeline_refuse(x);
+}
+
+void
+attempt_failed(struct exchange *x, enum http_error refusal, struct str text)
+{
+    ASSERT(!x->attempt.committed);
+    attempt_stop(x);
+    x->usage = (struct usage){.evidence = EVIDENCE_NONE};
+    if (x->stream != NULL && x->target_at + 1 < x->targets.count) {
+        x->target_at++;
+        attempt_start(x);
+        return;
+    }
+    (void)exchange_fail(x, refusal, text);
+    pipeline_refuse(x);
+}
+
+/* ---- the reply ---------------------------------------------------------------------------------
+ */
+
+static void
+note_retry_after(struct attempt *a, const struct http_head *head)
+{
+    uint64_t seconds = 0;
+    struct str value = http_field_get(head, STR("retry-after"));
+    if (value.len > 0 && num_u64(value, UINT32_MAX, &seconds) == 0)
+        a->retry_after_s = (uint32_t)MIN(seconds, (uint64_t)RETRY_AFTER_S_MAX);
+}
+
+static void
+on_head(struct http_call *call, const struct http_head *head)
+{
+    struct exchange *x = http_call_user(call);
+    struct attempt *a = &x->attempt;
+    struct str type = http_field_get(head, STR("content-type"));
+    a->status = head->status;
+    a->json = str_starts(type, STR("application/json"));
+    a->last_bytes_ms = loop_now_ms(x->worker->loop);
+    note_retry_after(a, head);
+    size_t max = WHOLE_BYTES_MAX;
+    if (head->status < 200 || head->status >= 300) {
+        a->mode = REPLY_ERROR;
+        max = 1024u * 1024u;
+    } else if (x->facts.stream && str_starts(type, STR("text/event-stream"))) {
+        a->mode = REPLY_STREAM;
+        sse_init(&a->sse, 0);
+        a->sse_open = true;
+        max = SSE_EVENT_BYTES_MAX;
+    } else {
+        a->mode = REPLY_WHOLE;
+    }
+    buf_init(&a->reply, max);
+    buf_fini(&a->body); /* the request has been sent */
+    if (a->mode == REPLY_WHOLE && head->content_length != HTTP_LENGTH_UNKNOWN &&
+        head->content_length > max)
+        attempt_failed(x, HTTP_ERROR_upstream_protocol, STR("The provider's reply is too large."));
+}
+
+static void
+on_body(struct http_call *call, struct str bytes, bool last)
+{
+    struct exchange *x = http_call_user(call);
+    struct attempt *a = &x->attempt;
+    (void)last;
+    a->last_bytes_ms = loop_now_ms(x->worker->loop);
+    if (a->mode == REPLY_STREAM) {
+        reply_stream_bytes(x, bytes);
+        return;
+    }
+    if (buf_put_str(&a->reply, bytes) != 0)
+        attempt_failed(x, HTTP_ERROR_upstream_protocol, STR("The provider's reply is too large."));
+}
+
+static void
+on_done(struct http_call *call)
+{
+    struct exchange *x = http_call_user(call);
+    x->attempt.call = NULL;
+    switch (x->attempt.mode) {
+    case REPLY_STREAM:
+        reply_stream_done(x);
+        return;
+    case REPLY_ERROR:
+        reply_error(x);
+        return;
+    case REPLY_WHOLE:
+        reply_whole(x);
+        return;
+    case REPLY_NONE:
+        break;
+    }
+    ASSERT(!"a reply without a head");
+}
+
+static enum http_error
+failure_row(int code)
+{
+    switch (-code) {
+    case ERR_TIMEOUT:
+        return HTTP_ERROR_upstream_timeout;
+    case ERR_TLS:
+        return HTTP_ERROR_upstream_tls;
+    case ERR_PROTOCOL:
+    case ERR_TOO_LARGE:
+        return HTTP_ERROR_upstream_protocol;
+    case ERR_OVERLOADED:
+        return HTTP_ERROR_overloaded;
+    default:
+        return HTTP_ERROR_upstream_failed;
+    }
+}
+
+static void
+on_failed(struct http_call *call, int code, enum http_phase phase, const char *text)
+{
+    struct exchange *x = http_call_user(call);
+    struct attempt *a = &x->attempt;
+    (void)phase;
+    (void)text; /* addresses and TLS detail are for the log, not for a caller */
+    a->call = NULL;
+    const struct config_model *model = exchange_model(x);
+    struct str why = arena_printf(&x->arena, "Provider %.*s: %s.", STR_ARG(model->provider->name),
+                                  err_text(code));
+    if (why.ptr == NULL)
+        why = STR_EMPTY;
+    if (a->committed)
+        reply_stream_cut(x, code == -ERR_TIMEOUT ? OUTCOME_timed_out : OUTCOME_upstream_cut,
+                         failure_row(code), why);
+    else
+        attempt_failed(x, failure_row(code), why);
+}
+
+/* ---- time --------------------------------------------------------------------------------------
+ */
+
+void
+attempt_timer(struct exchange *x)
+{
+    struct attempt *a = &x->attempt;
+    if (a->call == NULL || x->settled)
+        return;
+    const struct config_settings *settings = &x->config->settings;
+    uint64_t now = loop_now_ms(x->worker->loop);
+    uint64_t age_ms = (clock_mono_ns() - x->started_ns) / 1000000u;
+    bool too_long = settings->request_timeout_ms != 0 && age_ms >= settings->request_timeout_ms;
+    struct str text = STR("The provider did not answer in time.");
+    if (!a->committed) {
+        bool whole = a->mode == REPLY_WHOLE || !x->facts.stream;
+        /* A whole answer may take the whole time; a stream must show its first token. */
+        if (whole && !too_long) {
+            uint64_t left = settings->request_timeout_ms - age_ms;
+            left = left == 0 ? 1 : left;
+            arm(x, (uint32_t)MIN(left, (uint64_t)UINT32_MAX));
+            return;
+        }
+        attempt_failed(x, HTTP_ERROR_upstream_timeout, text);
+        return;
+    }
+    uint64_t silent = now - a->last_bytes_ms;
+    if (too_long || silent >= settings->stall_timeout_ms) {
+        reply_stream_cut(x, OUTCOME_timed_out, HTTP_ERROR_upstream_timeout,
+                         STR("The provider stopped in the middle of its answer."));
+        return;
+    }
+    arm(x, (uint32_t)(settings->stall_timeout_ms - silent));
+}
+
+void
+attempt_writable(struct exchange *x)
+{
+    if (x->attempt.call != NULL)
+        http_call_pause(x->attempt.call, false);
+}

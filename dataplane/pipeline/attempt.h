@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT
+ * attempt.h - one try at one target: the upstream call and the way its reply goes back.
+ * Floor: dataplane/pipeline; the worker's thread.
+ * Owns: the call; reply buffers; reader and writer state of a translated stream.
+ * Invariant: nothing of a reply reaches the client before its first token (stream) or its end
+ * (whole), so that another target can still be tried; after that, never. A cut stream ends in an
+ * error event, never in a clean end. */
+#ifndef BERTH_DATAPLANE_PIPELINE_ATTEMPT_H
+#define BERTH_DATAPLANE_PIPELINE_ATTEMPT_H
+
+#include "api/money.h"
+#include "dataplane/dialect/dialect.h"
+#include "lib/http/client.h"
+
+struct exchange;
+
+enum reply_mode { REPLY_NONE, REPLY_WHOLE, REPLY_ERROR, REPLY_STREAM };
+
+/* What a translated stream carries beyond a passed one. */
+struct translation {
+    void *reader; /* of the target's dialect, in the exchange's arena */
+    void *writer; /* of the caller's dialect */
+};
+
+struct attempt {
+    struct http_call *call;
+    enum reply_mode mode;
+    uint16_t status; /* of the upstream */
+    bool translated;
+    bool committed; /* the client has our head: no other target any more */
+    bool ended;     /* the stream's clean end was seen */
+    bool json;      /* content-type of the reply */
+    uint32_t retry_after_s;
+    uint64_t last_bytes_ms; /* stall watch */
+    struct buf reply;       /* WHOLE, ERROR: collected; STREAM: held until the first token */
+    struct buf body;        /* translated request body */
+    struct sse_parser sse;
+    bool sse_open;
+    struct stream_look look;
+    struct translation translation;
+};
+
+/* attempt_start - try exchange->targets.model[target_at]. May end the exchange (refusal). */
+void attempt_start(struct exchange *exchange);
+/* attempt_stop - cancel the call and free what the attempt holds; harmless when nothing runs. */
+void attempt_stop(struct exchange *exchange);
+/* attempt_failed - before anything was committed: the next target, or the refusal. text: for the
+ * caller. */
+void attempt_failed(struct exchange *exchange, enum http_error refusal, struct str text);
+/* attempt_timer - the exchange's timer fired: first token, stall or whole deadline. */
+void attempt_timer(struct exchange *exchange);
+/* attempt_writable - the client takes bytes again. */
+void attempt_writable(struct exchange *exchange);
+
+/* ---- reply.c, reply_stream.c: what attempt.c hands the reply to ---- */
+void reply_whole(struct exchange *exchange);
+void reply_error(struct exchange *exchange);
+void reply_stream_bytes(struct exchange *exchange, struct str bytes);
+void reply_stream_done(struct exchange *exchange);
+/* reply_stream_cut - the upstream failed or timed out in mid-stream, or we cut: error event, end.
+ */
+void reply_stream_cut(struct exchange *exchange, enum usage_outcome outcome,
+                      enum http_error refusal, struct str text);
+/* reply_head_fields - fill fields[] (room for REPLY_FIELDS_MAX) with what every answer carries. */
+#define REPLY_FIELDS_MAX 8u
+uint32_t reply_head_fields(struct exchange *exchange, struct http_field *fields,
+                           struct str content_type, bool with_cost);
+/* reply_estimate - no usage was reported: what was delivered, marked as an estimate. */
+void reply_estimate(struct exchange *exchange);
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT
+ * exchange.h - one request from head to settlement: the object that layers and attempts work on.
+ * Floor: dataplane/pipeline; the worker's thread.
+ * Owns: its arena, the hold, the journal ticket, the attempt. Freed by pipeline_end.
+ * Invariant: it is settled exactly once, whoever ends it first: answer, refusal, client, upstream,
+ *            timeout or revocation. */
+#ifndef BERTH_DATAPLANE_PIPELINE_EXCHANGE_H
+#define BERTH_DATAPLANE_PIPELINE_EXCHANGE_H
+
+#include "dataplane/pipeline/attempt.h"
+#include "dataplane/pipeline/caller.h"
+#include "dataplane/pipeline/endpoint.h"
+#include "dataplane/pipeline/layer.h"
+#include "dataplane/route/route.h"
+
+#define REQUEST_ID_BYTES 26u /* "req_" and 22 of [0-9a-z] */
+#define EXCHANGE_ARENA_BYTES (8u * 1024u * 1024u)
+
+struct exchange {
+    struct worker *worker;
+    struct http_stream *stream; /* NULL once the client is gone */
+    const struct endpoint *endpoint;
+    struct config *config; /* counted; NULL until admitted */
+    struct list node;      /* worker->exchanges */
+    struct list wait_node; /* worker->waiting */
+    struct timer timer;
+    char id[REQUEST_ID_BYTES + 1];
+    uint64_t started_ns;
+
+    /* head: what later steps need of it, in the arena */
+    struct str credential;        /* the bearer as presented; empty = none */
+    struct http_field *forwarded; /* fields that the dialect passes on */
+    uint32_t forwarded_count;
+    uint64_t content_length;
+    bool json_content;
+    bool deputy; /* smells of a confused deputy: proxy fields, foreign Host, browser Origin */
+    bool many_credentials;
+
+    /* identify */
+    struct live_binding *binding; /* borrowed from the connection's caller */
+    struct fund *fund;
+    struct str subject;
+
+    /* route */
+    struct chat_facts facts;
+    struct route_targets targets;
+    uint32_t target_at;
+
+    /* hold, record */
+    int64_t held;
+    uint64_t wait_until_ms;
+    uint32_t funds_seen;
+    bool holding;
+    struct journal_ticket ticket;
+
+    /* pipeline */
+    uint8_t layer_at;
+    uint8_t layer_entered; /* layers whose request was called */
+    bool body_ready;
+    bool settled;
+    bool parked;
+    enum http_error refusal;
+    struct str refusal_text;
+    uint32_t retry_after_s;
+
+    /* outcome */
+    enum usage_outcome outcome;
+    struct usage usage;
+    struct charge charge;
+    uint16_t status;         /* sent to the client */
+    uint64_t first_token_ns; /* monotonic; 0 = none */
+    uint8_t attempts;
+
+    struct attempt attempt;
+    struct arena arena;
+};
+
+/* exchange_fail - set the refusal and return LAYER_FAIL: `return exchange_fail(x, HTTP_ERROR_...,
+ * text)`. text: borrowed until the exchange ends, or empty for the row's own sentence. */
+enum layer_verdict exchange_fail(struct exchange *exchange, enum http_error refusal,
+                                 struct str text);
+/* exchange_model - the target that is being tried. After route. */
+const struct config_model *exchange_model(const struct exchange *exchange);
+
+/* ---- pipeline.c ---- */
+/* pipeline_start - a request head arrived; runs the HEAD layers. May answer and end at once: then
+ * NULL. */
+struct exchange *pipeline_start(struct worker *worker, struct http_stream *stream,
+                                const struct http_head *head, const struct endpoint *endpoint);
+/* pipeline_body - the body is complete (http_stream_body): runs the BODY layers and the first
+ * attempt. */
+void pipeline_body(struct exchange *exchange);
+void pipeline_resume(struct exchange *exchange);
+/* pipeline_closed - the stream is gone: cancel what runs, settle, free. */
+void pipeline_closed(struct exchange *exchange, enum http_close_reason reason);
+/* pipeline_settle - run `settle` of the layers, once. outcome and usage are set. */
+void pipeline_settle(struct exchange *exchange, enum usage_outcome outcome);
+/* pipeline_refuse - answer with the refusal in the endpoint's dialect (whole, or as the error event
+ * of a stream that has begun), after settling. */
+void pipeline_refuse(struct exchange *exchange);
+/* pipeline_revoke - the binding died: cut this request. */
+void pipeline_revoke(struct exchange *exchange);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT
+ * identify.c - who calls. On a bound connection the kernel has said it: the bearer, if any, only
+ * has to agree. Elsewhere a key must be shown; `container-*` is refused without a lookup. Floor:
+ * dataplane/pipeline/layers; the worker's thread. Owns: the registration of the caller in its
+ * binding. Invariant: register first, check second; every refusal is the same 401. IDENTITY 7. */
+#include "dataplane/pipeline/exchange.h"
+#include "lib/base/digest.h"
+#include "lib/base/secret.h"
+
+static const struct config_key *
+key_find(struct exchange *x, struct caller *caller)
+{
+    const struct config *config = x->worker->config;
+    struct str said = x->credential;
+    struct str last = str_make(caller->bearer, caller->bearer_bytes);
+    if (caller->key_config == config && caller->key != NULL && secret_eq(said, last))
+        return caller->key;
+    if (said.len == 0 || said.len > sizeof(caller->bearer))
+        return NULL;
+    uint8_t hash[SHA256_BYTES];
+    digest_sha256(said, hash);
+    const struct config_key *key =
+        map_get(&config->key_by_hash, str_make((const char *)hash, sizeof(hash)));
+    if (key != NULL) {
+        caller->key_config = config;
+        caller->key = key;
+        memcpy(caller->bearer, said.ptr, said.len);
+        caller->bearer_bytes = (uint32_t)said.len;
+    }
+    return key;
+}
+
+static enum layer_verdict
+identify_bound(struct exchange *x, struct caller *caller)
+{
+    struct live_binding *binding = caller->binding;
+    if (atomic_load(&binding->revoked))
+        return exchange_fail(x, HTTP_ERROR_unauthenticated, STR_EMPTY);
+    if (x->deputy)
+        return exchange_fail(x, HTTP_ERROR_forbidden,
+                             STR("Berth refuses requests with proxy fields, a foreign Host or a "
+                                 "browser's Origin on a container's own listener."));
+    if (x->credential.len > 0 && !live_matches(binding, x->credential))
+        return exchange_fail(x, HTTP_ERROR_unauthenticated, STR_EMPTY);
+    if (!live_valid(x->worker->live, loop_now_ms(x->worker->loop)))
+        return exchange_fail(x, HTTP_ERROR_unauthenticated, STR_EMPTY);
+    x->binding = binding;
+    x->fund = binding->fund;
+    x->subject = binding->subject;
+    return LAYER_NEXT;
+}
+
+static enum layer_verdict
+identify_request(struct exchange *x)
+{
+    struct http_conn *conn = http_stream_conn(x->stream);
+    struct caller *caller = http_conn_user(conn);
+    if (caller == NULL) {
+        caller = caller_new(x->worker, NULL);
+        if (caller == NULL)
+            return exchange_fail(x, HTTP_ERROR_overloaded, STR_EMPTY);
+        http_conn_set_user(conn, caller);
+    }
+    caller->conn = conn;
+    if (x->many_credentials)
+        return exchange_fail(x, HTTP_ERROR_unauthenticated, STR_EMPTY);
+    if (caller->binding != NULL)
+        return identify_bound(x, caller);
+    if (x->worker->config == NULL)
+        return exchange_fail(x, HTTP_ERROR_not_ready, STR_EMPTY);
+    const struct config_key *key = key_find(x, caller);
+    if (key == NULL || !live_valid(x->worker->live, loop_now_ms(x->worker->loop)))
+        return exchange_fail(x, HTTP_ERROR_unauthenticated, STR_EMPTY);
+    x->fund = key->fund;
+    x->subject = key->subject;
+    return LAYER_NEXT;
+}
+
+const struct layer layer_identify = {
+    .name = "identify", .stage = LAYER_HEAD, .request = identify_request};

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT
+ * pipeline.c - the one loop that runs the layers, and the one place that ends an exchange.
+ * Floor: dataplane/pipeline; the worker's thread.
+ * Owns: the exchange's life: born in pipeline_start, freed in pipeline_closed.
+ * Invariant: settle runs exactly once, before the last byte of an answer may leave. */
+#include <stdlib.h>
+
+#include "dataplane/pipeline/exchange.h"
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+#include "lib/base/num.h"
+
+const struct layer *const layer_table[] = {
+#define LAYER_ROW(name, text) &layer_##name,
+#include "dataplane/pipeline/layers.def"
+#undef LAYER_ROW
+    NULL};
+
+enum layer_verdict
+exchange_fail(struct exchange *exchange, enum http_error refusal, struct str text)
+{
+    exchange->refusal = refusal;
+    exchange->refusal_text = text;
+    return LAYER_FAIL;
+}
+
+const struct config_model *
+exchange_model(const struct exchange *exchange)
+{
+    ASSERT(exchange->target_at < exchange->targets.count);
+    return exchange->targets.model[exchange->target_at];
+}
+
+static void
+exchange_id(struct worker *worker, char *out)
+{
+    static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+    memcpy(out, "req_", 4);
+    /* Unique by the counter, unguessable in order by the salt; not a secret. */
+    uint64_t high =
+        (worker->request_salt ^ (++worker->request_count * 0x9e3779b97f4a7c15u)) | (1ull << 62);
+    uint64_t low = worker->request_salt * 0xda942042e4dd58b5u + worker->request_count;
+    for (size_t i = 4; i < 15; i++, high /= 36u)
+        out[i] = digits[high % 36u];
+    for (size_t i = 15; i < REQUEST_ID_BYTES; i++, low /= 36u)
+        out[i] = digits[low % 36u];
+    out[REQUEST_ID_BYTES] = '\0';
+}
+
+static void
+exchange_timer(struct timer *timer)
+{
+    struct exchange *x = CONTAINER_OF(timer, struct exchange, timer);
+    if (x->parked)
+        pipeline_resume(x);
+    else
+        attempt_timer(x);
+}
+
+/* One pass over the fields: credentials, what the dialect forwards, what smells. */
+static void
+note_field(struct exchange *x, const struct http_field *field, uint32_t *credentials)
+{
+    static const struct str key_fields[] = {
+        {"x-api-key", 9}, {"x-goog-api-key", 14}, {"api-key", 7}};
+    if (str_eq(field->name, STR("authorization"))) {
+        struct str said = field->value;
+        bool bearer = said.len > 7 && str_eq_nocase(str_make(said.ptr, 7), STR("bearer "));
+        (*credentials)++;
+        x->credential = bearer ? str_trim(str_skip(said, 7)) : STR("?");
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(key_fields); i++) {
+        if (!str_eq(field->name, key_fields[i]))
+            continue;
+        (*credentials)++;
+        x->credential = field->value.len > 0 ? field->value : STR("?");
+        return;
+    }
+    if (str_eq(field->name, STR("content-type"))) {
+        struct str type, parameters;
+        (void)str_cut(field->value, ';', &type, &parameters);
+        struct str charset = str_trim(parameters);
+        x->json_content = str_eq_nocase(str_trim(type), STR("application/json")) &&
+                          (charset.len == 0 || str_eq_nocase(charset, STR("charset=utf-8")));
+    } else if (str_starts(field->name, STR("x-forwarded-")) ||
+               str_eq(field->name, STR("forwarded")) || str_eq(field->name, STR("via")) ||
+               str_eq(field->name, STR("origin"))) {
+        x->deputy = true;
+    }
+}
+
+static int
+note_forwarded(struct exchange *x, const struct http_head *head)
+{
+    const char *const *names = x->endpoint->dialect->forward_fields;
+    if (names == NULL || names[0] == NULL)
+        return 0;
+    for (uint32_t i = 0; i < head->field_count; i++) {
+        for (size_t n = 0; names[n] != NULL; n++) {
+            if (!str_eq(head->fields[i].name, str_from(names[n])))
+                continue;
+            if (x->forwarded == NULL)
+                x->forwarded = arena_array(&x->arena, head->field_count, sizeof(*x->forwarded));
+            if (x->forwarded == NULL)
+                return -ERR_NOMEM;
+            struct http_field *copy = &x->forwarded[x->forwarded_count];
+            copy->name = str_from(names[n]);
+            if (arena_dup(&x->arena, head->fields[i].value, &copy->value) != 0)
+                return -ERR_NOMEM;
+            x->forwarded_count++;
+        }
+    }
+    return 0;
+}
+
+static bool
+authority_is_local(struct str authority)
+{
+    struct str host = authority;
+    size_t colon = str_find(host, STR("]"));
+    if (colon != SIZE_MAX)
+        host.len = colon + 1;
+    else
+        (void)str_cut(authority, ':', &host, &(struct str){0});
+    static const struct str local[] = {
+        {"127.0.0.1", 9}, {"localhost", 9}, {"[::1]", 5}, {"169.254.77.77", 13}, {"berth", 5}};
+    for (size_t i = 0; i < ARRAY_LEN(local); i++) {
+        if (str_eq_nocase(host, local[i]))
+            return true;
+    }
+    return false;
+}
+
+static struct exchange *
+exchange_new(struct worker *worker, struct http_stream *stream, const struct http_head *head,
+             const struct endpoint *endpoint)
+{
+    struct exchange *x = calloc(1, sizeof(*x));
+    if (x == NULL)
+        return NULL;
+    arena_init(&x->arena, EXCHANGE_ARENA_BYTES);
+    x->worker = worker;
+    x->stream = stream;
+    x->endpoint = endpoint;
+    x->started_ns = clock_mono_ns();
+    x->content_length = head->content_length;
+    timer_init(&x->timer, exchange_timer);
+    list_init(&x->wait_node);
+    list_push_back(&worker->exchanges, &x->node);
+    worker->open_count++;
+    metric_add(worker->series_open, 1);
+    exchange_id(worker, x->id);
+    uint32_t credentials = 0;
+    for (uint32_t i = 0; i < head->field_count; i++)
+        note_field(x, &head->fields[i], &credentials);
+    x->many_credentials = credentials > 1;
+    x->deputy = x->deputy || !authority_is_local(head->authority);
+    return x;
+}
+
+/* Runs the layers of a stage; true when all of them said NEXT. */
+static bool
+pipeline_run(struct exchange *x, enum layer_stage stage)
+{
+    const struct layer *layer;
+    while ((layer = layer_table[x->layer_at]) != NULL && layer->stage == stage) {
+        x->layer_entered = (uint8_t)(x->layer_at + 1);
+        x->parked = false;
+        switch (layer->request(x)) {
+        case LAYER_NEXT:
+            x->layer_at++;
+            continue;
+        case LAYER_WAIT:
+            x->parked = true;
+            return false;
+        case LAYER_ANSWER:
+            pipeline_settle(x, OUTCOME_completed);
+            return false;
+        case LAYER_FAIL:
+            pipeline_refuse(x);
+            return false;
+        }
+    }
+    return true;
+}
+
+struct exchange *
+pipeline_start(struct worker *worker, struct http_stream *stream, const struct http_head *head,
+               const struct endpoint *endpoint)
+{
+    struct exchange *x = exchange_new(worker, stream, head, endpoint);
+    if (x == NULL) {
+        http_stream_abort(stream);
+        return NULL;
+    }
+    http_stream_set_user(stream, x);
+    if (!pipeline_run(x, LAYER_HEAD))
+        return x;
+    x->credential = STR_EMPTY; /* was borrowed from the head */
+    if (note_forwarded(x, head) != 0) {
+        (void)exchange_fail(x, HTTP_ERROR_overloaded, STR_EMPTY);
+        pipeline_refuse(x);
+    }
+    return x;
+}
+
+void
+pipeline_body(struct exchange *x)
+{
+    if (x->settled)
+        return; /* refused at the head */
+    x->body_ready = true;
+    if (pipeline_run(x, LAYER_BODY))
+        attempt_start(x);
+}
+
+void
+pipeline_resume(struct exchange *x)
+{
+    if (!x->parked || x->settled)
+        return;
+    timer_cancel(loop_timers(x->worker->loop), &x->timer);
+    if (pipeline_run(x, LAYER_BODY))
+        attempt_start(x);
+}
+
+static void
+count_outcome(const struct exchange *x)
+{
+    static const char *const classes[] = {"0", "1xx", "2xx", "3xx", "4xx", "5xx"};
+    struct worker *worker = x->worker;
+    if (!x->endpoint->list_models && x->targets.count > 0) {
+        const struct config_model *model = exchange_model(x);
+        struct str labels[] = {model->id, model->provider->name,
+                               str_from(usage_outcome_name(x->outcome)),
+                               str_from(classes[x->status < 600 ? x->status / 100 : 0])};
+        metric_add(metrics_series(worker->metrics, METRIC_requests, labels), 1);
+        if (x->charge.total.nano > 0)
+            metric_add(metrics_series(worker->metrics, METRIC_charge, &model->id),
+                       x->charge.total.nano);
+        struct str provider = model->provider->name;
+        metric_observe(metrics_series(worker->metrics, METRIC_duration, &provider),
+                       clock_mono_ns() - x->started_ns);
+        if (x->first_token_ns != 0)
+            metric_observe(metrics_series(worker->metrics, METRIC_ttft, &provider),
+                           x->first_token_ns - x->started_ns);
+    }
+    if (x->outcome == OUTCOME_refused) {
+        struct str reason = str_from(http_error_row(x->refusal)->code);
+        metric_add(metrics_series(worker->metrics, METRIC_refused, &reason), 1);
+    }
+}
+
+void
+pipeline_settle(struct exchange *x, enum usage_outcome outcome)
+{
+    if (x->settled)
+        return;
+    x->settled = true;
+    x->outcome = outcome;
+    while (x->layer_entered > 0) {
+        const struct layer *layer = layer_table[--x->layer_entered];
+        if (layer->settle != NULL)
+            layer->settle(x);
+    }
+    count_outcome(x);
+}
+
+void
+pipeline_refuse(struct exchange *x)
+{
+    const struct http_error_row *row = http_error_row(x->refusal);
+    x->status = row->status;
+    attempt_stop(x);
+    pipeline_settle(x, x->attempts > 0 ? OUTCOME_upstream_error : OUTCOME_refused);
+    if (x->stream == NULL)
+        return;
+    struct buf body;
+    buf_init(&body, 64u * 1024u);
+    struct chat_error error = chat_error_ours(x->refusal, x->refusal_text, STR_EMPTY);
+    error.request_id = str_make(x->id, REQUEST_ID_BYTES);
+    uint16_t status = row->status;
+    if (x->endpoint->dialect->error_out(&error, &body, &status) != 0)
+        body.len = 0;
+    struct http_field fields[6] = {{STR("content-type"), STR("application/json")},
+                                   {STR("x-request-id"), str_make(x->id, REQUEST_ID_BYTES)}};
+    uint32_t count = 2;
+    char retry[24];
+    if (row->status == 402)
+        fields[count++] = (struct http_field){STR("x-should-retry"), STR("false")};
+    if (x->retry_after_s > 0) {
+        size_t bytes = num_write_u64(retry, x->retry_after_s);
+        fields[count++] = (struct http_field){STR("retry-after"), str_make(retry, bytes)};
+    }
+    if (row->status == 401)
+        fields[count++] = (struct http_field){STR("www-authenticate"), STR("Bearer")};
+    x->status = status;
+    http_stream_answer(x->stream, status, fields, count, buf_str(&body));
+    buf_fini(&body);
+}
+
+void
+pipeline_revoke(struct exchange *x)
+{
+    if (x->settled || x->stream == NULL)
+        return;
+    if (x->attempt.committed) {
+        reply_stream_cut(x, OUTCOME_revoked, HTTP_ERROR_unauthenticated, STR_EMPTY);
+        return;
+    }
+    attempt_stop(x);
+    x->refusal = HTTP_ERROR_unauthenticated;
+    x->status = 401;
+    pipeline_settle(x, OUTCOME_revoked);
+    http_stream_abort(x->stream);
+}
+
+void
+pipeline_closed(struct exchange *x, enum http_close_reason reason)
+{
+    bool begun = x->attempt.committed;
+    x->stream = NULL;
+    if (!x->settled && x->attempts > 0 && begun)
+        reply_estimate(x);
+    attempt_stop(x);
+    if (!x->settled)
+        pipeline_settle(x, reason == HTTP_REFUSED || reason == HTTP_TIMED_OUT ? OUTCOME_refused
+                           : begun                                            ? OUTCOME_client_gone
+                                   : OUTCOME_client_gone_early);
+    timer_cancel(loop_timers(x->worker->loop), &x->timer);
+    list_remove(&x->node);
+    list_remove(&x->wait_node);
+    x->worker->open_count--;
+    metric_add(x->worker->series_open, -1);
+    config_release(&x->config);
+    arena_fini(&x->arena);
+    free(x);
+}

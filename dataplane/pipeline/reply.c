@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT
+ * reply.c - whole replies and error replies: account, translate where needed, answer.
+ * Floor: dataplane/pipeline; the worker's thread.
+ * Owns: nothing.
+ * Invariant: no byte of a provider's reply that holds our key reaches a caller; a reply that passes
+ * is the provider's bytes unchanged. */
+#include "dataplane/pipeline/exchange.h"
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+#include "lib/base/num.h"
+
+#define ANSWER_BYTES_MAX (80u * 1024u * 1024u)
+#define MESSAGE_BYTES_MAX 512u
+/* Where nothing was reported: text averages four bytes a token. */
+#define BYTES_PER_TOKEN 4u
+
+uint32_t
+reply_head_fields(struct exchange *x, struct http_field *fields, struct str content_type,
+                  bool with_cost)
+{
+    uint32_t count = 0;
+    fields[count++] = (struct http_field){STR("content-type"), content_type};
+    fields[count++] = (struct http_field){STR("x-request-id"), str_make(x->id, REQUEST_ID_BYTES)};
+    fields[count++] = (struct http_field){STR("x-provider"), exchange_model(x)->provider->name};
+    char *attempts = arena_alloc(&x->arena, 64);
+    if (attempts == NULL)
+        return count;
+    fields[count++] = (struct http_field){STR("x-berth-attempts"),
+                                          str_make(attempts, num_write_u64(attempts, x->attempts))};
+    if (with_cost) {
+        money_format(x->charge.total, attempts + 24);
+        fields[count++] = (struct http_field){STR("x-berth-cost"), str_from(attempts + 24)};
+    } else {
+        fields[count++] = (struct http_field){STR("cache-control"), STR("no-cache")};
+        fields[count++] = (struct http_field){STR("x-accel-buffering"), STR("no")};
+    }
+    ASSERT(count <= REPLY_FIELDS_MAX);
+    return count;
+}
+
+void
+reply_estimate(struct exchange *x)
+{
+    const struct attempt *a = &x->attempt;
+    if (a->look.usage.evidence != EVIDENCE_NONE && (a->look.seen & STREAM_FINISH) != 0) {
+        x->usage = a->look.usage;
+        return;
+    }
+    x->usage = (struct usage){.evidence = EVIDENCE_ESTIMATE};
+    x->usage.count[USAGE_input] =
+        MIN(x->facts.prompt_bytes / BYTES_PER_TOKEN + 1u, USAGE_COUNT_MAX);
+    x->usage.count[USAGE_output] =
+        MIN((a->look.total_bytes + BYTES_PER_TOKEN - 1u) / BYTES_PER_TOKEN, USAGE_COUNT_MAX);
+}
+
+static bool
+holds_key(const struct exchange *x, struct str body)
+{
+    struct str key = exchange_model(x)->provider->key;
+    return key.len >= 8 && str_find(body, key) != SIZE_MAX;
+}
+
+static void
+answer(struct exchange *x, unsigned status, struct str body, struct str content_type)
+{
+    struct http_field fields[REPLY_FIELDS_MAX + 1];
+    x->status = (uint16_t)status;
+    uint32_t count = reply_head_fields(x, fields, content_type, true);
+    char retry[24];
+    if (status >= 400 && x->attempt.retry_after_s > 0)
+        fields[count++] = (struct http_field){
+            STR("retry-after"), str_make(retry, num_write_u64(retry, x->attempt.retry_after_s))};
+    http_stream_answer(x->stream, status, fields, count, body);
+}
+
+static void
+answer_translated(struct exchange *x)
+{
+    struct chat_answer whole = {0};
+    struct err err = {0};
+    struct buf out;
+    buf_init(&out, ANSWER_BYTES_MAX);
+    int rc =
+        exchange_model(x)->provider->dialect->answer_in(&x->worker->doc, &x->arena, &whole, &err);
+    if (rc == 0)
+        rc = x->endpoint->dialect->answer_out(&whole, &x->arena, &out);
+    if (rc == 0)
+        answer(x, 200, buf_str(&out), STR("application/json"));
+    buf_fini(&out);
+    if (rc != 0) {
+        (void)exchange_fail(x, HTTP_ERROR_upstream_protocol,
+                            STR("The provider's answer cannot be read."));
+        pipeline_refuse(x);
+    }
+}
+
+void
+reply_whole(struct exchange *x)
+{
+    struct attempt *a = &x->attempt;
+    struct worker *worker = x->worker;
+    static const struct json_limits limits = {.allow_duplicates = true};
+    struct str body = buf_str(&a->reply);
+    if (json_scan(&worker->doc, body, &limits, NULL) != 0 ||
+        !json_is(&worker->doc, 0, JSON_OBJECT)) {
+        attempt_failed(x, HTTP_ERROR_upstream_protocol, STR("The provider's answer is not JSON."));
+        return;
+    }
+    struct stream_look look = {0};
+    exchange_model(x)->provider->dialect->answer_look(&worker->doc, &look);
+    if ((look.flags & STREAM_ERROR) != 0) { /* an error inside a 200 */
+        a->status = 502;
+        reply_error(x);
+        return;
+    }
+    a->look = look;
+    x->first_token_ns = clock_mono_ns();
+    x->usage = look.usage;
+    if (x->usage.evidence == EVIDENCE_NONE) {
+        a->look.total_bytes = body.len;
+        reply_estimate(x);
+    }
+    if (holds_key(x, body)) {
+        attempt_failed(x, HTTP_ERROR_upstream_protocol,
+                       STR("The provider's answer held Berth's own key."));
+        return;
+    }
+    a->committed = true;
+    x->status = 200;
+    pipeline_settle(x, OUTCOME_completed);
+    if (a->translated)
+        answer_translated(x);
+    else
+        answer(x, a->status, body, STR("application/json"));
+    attempt_stop(x);
+}
+
+/* What an upstream error means for the caller: its own fault (pass on), or ours or the provider's.
+ */
+static enum http_error
+error_row(const struct chat_error *error)
+{
+    switch (error->class_) {
+    case CHAT_ERROR_AUTH:
+    case CHAT_ERROR_QUOTA:
+        return HTTP_ERROR_upstream_failed;
+    case CHAT_ERROR_OVERLOADED:
+        return HTTP_ERROR_overloaded;
+    case CHAT_ERROR_RATE:
+        return HTTP_ERROR_rate_limited;
+    case CHAT_ERROR_OTHER:
+    case CHAT_ERROR_CONTEXT_LENGTH:
+    case CHAT_ERROR_PARAMETER:
+    case CHAT_ERROR_MODEL:
+    case CHAT_ERROR_TOOLS_NEED_RESPONSES:
+        break;
+    }
+    if (error->status == 408 || error->status == 504)
+        return HTTP_ERROR_upstream_timeout;
+    return HTTP_ERROR_upstream_failed;
+}
+
+static bool
+error_is_callers(const struct chat_error *error)
+{
+    return error->status == 400 || error->status == 413 || error->status == 422 ||
+           (error->status == 404 && error->class_ != CHAT_ERROR_MODEL);
+}
+
+/* Text of a provider for a caller: bounded, without our key. */
+static struct str
+error_text(struct exchange *x, const struct chat_error *error)
+{
+    const struct config_provider *provider = exchange_model(x)->provider;
+    if (error->class_ == CHAT_ERROR_AUTH)
+        return arena_printf(&x->arena, "Provider %.*s refused the key that Berth holds for it.",
+                            STR_ARG(provider->name));
+    struct str message = error->message;
+    if (holds_key(x, message))
+        message = STR("(its message held a secret and was dropped)");
+    message.len = MIN(message.len, (size_t)MESSAGE_BYTES_MAX);
+    struct str text =
+        arena_printf(&x->arena, "Provider %.*s: %.*s", STR_ARG(provider->name), STR_ARG(message));
+    return text.ptr != NULL ? text : STR_EMPTY;
+}
+
+/* The caller's own mistake: the provider's answer, in the caller's dialect. */
+static void
+answer_error(struct exchange *x, struct chat_error *error)
+{
+    struct attempt *a = &x->attempt;
+    struct str body = buf_str(&a->reply);
+    x->usage = (struct usage){.evidence = EVIDENCE_NONE};
+    x->status = error->status;
+    if (!a->translated && a->json && !holds_key(x, body)) {
+        pipeline_settle(x, OUTCOME_upstream_error);
+        answer(x, error->status, body, STR("application/json"));
+        attempt_stop(x);
+        return;
+    }
+    struct buf out;
+    buf_init(&out, 1u << 20);
+    uint16_t status = error->status;
+    error->message = error_text(x, error);
+    int rc = x->endpoint->dialect->error_out(error, &out, &status);
+    pipeline_settle(x, OUTCOME_upstream_error);
+    answer(x, status, rc == 0 ? buf_str(&out) : STR("{}"), STR("application/json"));
+    buf_fini(&out);
+    attempt_stop(x);
+}
+
+void
+reply_error(struct exchange *x)
+{
+    struct attempt *a = &x->attempt;
+    struct chat_error error = {0};
+    uint16_t status = a->status >= 400 ? a->status : 502;
+    if (exchange_model(x)->provider->dialect->error_in(status, buf_str(&a->reply), &x->arena,
+                                                       &error) != 0)
+        error = (struct chat_error){.status = status};
+    if (error_is_callers(&error)) {
+        answer_error(x, &error);
+        return;
+    }
+    x->retry_after_s = a->retry_after_s;
+    attempt_failed(x, error_row(&error), error_text(x, &error));
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT
+ * worker.c - one loop's share of the data plane.
+ * Floor: dataplane/pipeline; the worker's thread.
+ * Owns: see worker.h.
+ * Invariant: what was appended to the journal in a turn is written in its COMMIT phase. */
+#include "dataplane/pipeline/worker.h"
+
+#include <stdio.h>
+
+#include "dataplane/pipeline/exchange.h"
+#include "lib/base/check.h"
+#include "lib/base/rand.h"
+
+#define RECORD_BYTES_MAX (64u * 1024u)
+#define OPEN_REQUESTS_MAX 20000u
+
+const struct metric_def worker_metric_defs[DATAPLANE_METRIC_COUNT] = {
+#define METRIC_ROW(id, prometheus, text, kind_, ...) \
+    [METRIC_##                                       \
+        id] = {.name = (prometheus), .help = (text), .kind = (kind_), .labels = {__VA_ARGS__}},
+#include "dataplane/pipeline/metrics.def"
+#undef METRIC_ROW
+};
+
+static void
+worker_commit(struct loop_hook *hook)
+{
+    struct worker *worker = CONTAINER_OF(hook, struct worker, commit);
+    journal_commit(worker->journal);
+}
+
+int
+worker_init(struct worker *worker, uint32_t index, struct loop *loop, struct live *live,
+            struct funds *funds, struct metrics *metrics, struct err *err)
+{
+    memset(worker, 0, sizeof(*worker));
+    worker->index = index;
+    worker->loop = loop;
+    worker->live = live;
+    worker->funds = funds;
+    worker->metrics = metrics;
+    worker->open_max = OPEN_REQUESTS_MAX;
+    worker->request_salt = rand_u64();
+    list_init(&worker->exchanges);
+    list_init(&worker->waiting);
+    loop_hook_init(&worker->commit, worker_commit);
+    json_init(&worker->doc);
+    json_init(&worker->frame_doc);
+    buf_init(&worker->record, RECORD_BYTES_MAX);
+    char text[16];
+    (void)snprintf(text, sizeof(text), "%u", index);
+    struct str label = str_from(text);
+    worker->series_open = metrics_series(metrics, METRIC_open, &label);
+    return origins_new(loop, &worker->origins, err);
+}
+
+void
+worker_fini(struct worker *worker)
+{
+    ASSERT(list_empty(&worker->exchanges));
+    origins_free(&worker->origins);
+    journal_close(&worker->journal);
+    config_release(&worker->config);
+    json_fini(&worker->doc);
+    json_fini(&worker->frame_doc);
+    buf_fini(&worker->record);
+}
+
+int
+worker_set_config(struct worker *worker, struct config *config, struct err *err)
+{
+    int rc = origins_apply(worker->origins, config, err);
+    if (rc != 0) {
+        config_release(&config);
+        return rc;
+    }
+    config_release(&worker->config);
+    worker->config = config;
+    return 0;
+}
+
+void
+worker_funds_changed(struct worker *worker)
+{
+    struct list ready;
+    list_init(&ready);
+    while (!list_empty(&worker->waiting))
+        list_push_back(&ready, list_pop_front(&worker->waiting));
+    struct list *node;
+    while ((node = list_pop_front(&ready)) != NULL)
+        pipeline_resume(LIST_ENTRY(node, struct exchange, wait_node));
+}
+
+size_t
+worker_revoke(struct worker *worker, struct live_binding *binding)
+{
+    size_t count = 0;
+    LIST_FOREACH_SAFE (node, &worker->exchanges) {
+        struct exchange *exchange = LIST_ENTRY(node, struct exchange, node);
+        if (exchange->binding != binding)
+            continue;
+        pipeline_revoke(exchange);
+        count++;
+    }
+    return count;
+}
+
+void
+worker_touch_journal(struct worker *worker)
+{
+    loop_at_end(worker->loop, &worker->commit, LOOP_COMMIT);
+}

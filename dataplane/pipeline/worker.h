@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT
+ * worker.h - what a request finds around it on its loop: configuration, journal, pools, counters.
+ * Floor: dataplane/pipeline; one a worker thread; the sync thread talks to it through tasks only.
+ * Owns: everything in it but `live`, `funds` and `metrics`, which all workers share.
+ * Invariant: `config` changes between turns only; a request keeps the one it began with. */
+#ifndef BERTH_DATAPLANE_PIPELINE_WORKER_H
+#define BERTH_DATAPLANE_PIPELINE_WORKER_H
+
+#include "dataplane/meter/journal.h"
+#include "dataplane/upstream/origins.h"
+#include "dataplane/view/live.h"
+#include "lib/base/metrics.h"
+#include "lib/http/server.h"
+
+enum dataplane_metric {
+#define METRIC_ROW(name, ...) METRIC_##name,
+#include "dataplane/pipeline/metrics.def"
+#undef METRIC_ROW
+    DATAPLANE_METRIC_COUNT
+};
+
+struct worker {
+    uint32_t index;
+    struct loop *loop;
+    struct config *config; /* NULL before the first snapshot */
+    struct journal *journal;
+    struct origins *origins;
+    struct live *live;
+    struct funds *funds;
+    struct metrics *metrics;
+    struct loop_hook commit; /* journal_commit in the COMMIT phase */
+    struct json_doc doc;     /* scratch: valid within one callback */
+    struct json_doc frame_doc;
+    struct buf record;     /* scratch for a journal record */
+    struct list exchanges; /* all open requests of this worker */
+    struct list waiting;   /* those that wait for a lease */
+    uint32_t open_count;
+    uint32_t open_max;     /* admission: more is 503 */
+    uint64_t request_salt; /* request ids: salt and counter, scrambled */
+    uint64_t request_count;
+    /* Asks the sync thread for more money; set by the node. Any time, cheap. */
+    void (*want_funds)(struct worker *worker, struct fund *fund);
+    void *node;
+    struct metric_series *series_open;
+};
+
+/* worker_metrics - the definitions, for metrics_new. */
+extern const struct metric_def worker_metric_defs[DATAPLANE_METRIC_COUNT];
+
+/* worker_init - loop is borrowed. worker_fini: no request may be open. */
+int worker_init(struct worker *worker, uint32_t index, struct loop *loop, struct live *live,
+                struct funds *funds, struct metrics *metrics, struct err *err) MUST_USE;
+void worker_fini(struct worker *worker);
+/* worker_set_config - swap; takes over one reference. -ERR_...: the old one stays, the new is
+ * released. */
+int worker_set_config(struct worker *worker, struct config *config, struct err *err) MUST_USE;
+/* worker_funds_changed - look again at the requests that wait for a lease. */
+void worker_funds_changed(struct worker *worker);
+/* worker_revoke - cut every open request and connection of this binding. Returns how many. */
+size_t worker_revoke(struct worker *worker, struct live_binding *binding);
+/* worker_touch_journal - something was appended: commit at the end of this turn. */
+void worker_touch_journal(struct worker *worker);
+
+#endif

@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: MIT
+ * config.c - from the config document to tables that a request can use.
+ * Floor: dataplane/view; sync thread builds, any thread releases.
+ * Owns: the config under construction.
+ * Invariant: parse whole or not at all; the path of a bad record is in the message. config_test.c.
+ */
+#include "dataplane/view/config.h"
+
+#include <stdlib.h>
+
+#include "lib/base/check.h"
+#include "lib/base/num.h"
+
+#define CONFIG_ARENA_BYTES (256u * 1024u * 1024u)
+#define CONFIG_VERSION 1u
+#define TIMEOUT_MS_MAX 86400000u
+#define BODY_BYTES_CAP (100u * 1024u * 1024u)
+
+struct parser {
+    const struct json_doc *doc;
+    struct config *config;
+    struct funds *funds;
+    struct err *err;
+    const char *list; /* "models" */
+    uint32_t index;
+};
+
+static int
+bad(struct parser *p, enum err_code code, const char *field, const char *why)
+{
+    return err_set(p->err, code, "%s[%u].%s: %s", p->list, p->index, field, why);
+}
+
+/* Text member; empty when absent and not required. Copied into the config's arena. */
+static int
+get_text(struct parser *p, uint32_t object, const char *field, bool required, struct str *ret_text)
+{
+    uint32_t node = json_get(p->doc, object, str_from(field));
+    if (node == JSON_NONE || json_is(p->doc, node, JSON_NULL)) {
+        if (required)
+            return bad(p, ERR_INVALID, field, "is missing");
+        *ret_text = STR_EMPTY;
+        return 0;
+    }
+    struct str text;
+    if (json_string(p->doc, node, &p->config->arena, &text) != 0)
+        return bad(p, ERR_INVALID, field, "must be a string");
+    if (required && text.len == 0)
+        return bad(p, ERR_INVALID, field, "must not be empty");
+    if (memchr(text.ptr, '\0', text.len) != NULL)
+        return bad(p, ERR_INVALID, field, "must not hold a NUL");
+    return arena_dup(&p->config->arena, text, ret_text) == 0 ? 0
+                                                             : bad(p, ERR_NOMEM, field, "memory");
+}
+
+static int
+get_number(struct parser *p, uint32_t object, const char *field, uint64_t max, uint64_t fallback,
+           uint64_t *ret_value)
+{
+    uint32_t node = json_get(p->doc, object, str_from(field));
+    *ret_value = fallback;
+    if (node == JSON_NONE || json_is(p->doc, node, JSON_NULL))
+        return 0;
+    if (json_u64(p->doc, node, max, ret_value) != 0)
+        return bad(p, ERR_RANGE, field, "must be an integer in range");
+    return 0;
+}
+
+static int
+parse_settings(struct parser *p, uint32_t root)
+{
+    struct config_settings *s = &p->config->settings;
+    uint32_t object = json_get(p->doc, root, STR("settings"));
+    uint64_t markup = 0, body = 0, ttft = 0, stall = 0, whole = 0;
+    p->list = "settings";
+    p->index = 0;
+    int rc = get_number(p, object, "markup_bps", BPS_ONE - 1, 500, &markup);
+    if (rc == 0)
+        rc = get_number(p, object, "body_bytes_max", BODY_BYTES_CAP, 10u << 20, &body);
+    if (rc == 0)
+        rc = get_number(p, object, "ttft_timeout_ms", TIMEOUT_MS_MAX, 60000, &ttft);
+    if (rc == 0)
+        rc = get_number(p, object, "stall_timeout_ms", TIMEOUT_MS_MAX, 30000, &stall);
+    if (rc == 0)
+        rc = get_number(p, object, "request_timeout_ms", TIMEOUT_MS_MAX, 600000, &whole);
+    if (rc != 0)
+        return rc;
+    *s = (struct config_settings){.markup_bps = (uint32_t)markup,
+                                  .body_bytes_max = body,
+                                  .ttft_timeout_ms = (uint32_t)ttft,
+                                  .stall_timeout_ms = (uint32_t)stall,
+                                  .request_timeout_ms = (uint32_t)whole};
+    return 0;
+}
+
+static int
+parse_provider(struct parser *p, uint32_t node)
+{
+    struct config *config = p->config;
+    struct config_provider *provider = &config->providers[p->index];
+    struct str dialect, base, protocol;
+    int rc = get_text(p, node, "name", true, &provider->name);
+    if (rc == 0)
+        rc = get_text(p, node, "dialect", true, &dialect);
+    if (rc == 0)
+        rc = get_text(p, node, "base_url", true, &base);
+    if (rc == 0)
+        rc = get_text(p, node, "key", false, &provider->key);
+    if (rc == 0)
+        rc = get_text(p, node, "ca_file", false, &provider->ca_file);
+    if (rc == 0)
+        rc = get_text(p, node, "protocol", false, &protocol);
+    if (rc != 0)
+        return rc;
+    provider->index = p->index;
+    provider->dialect = dialect_find(dialect);
+    if (provider->dialect == NULL)
+        return bad(p, ERR_UNSUPPORTED, "dialect", "is not one of this data plane's");
+    if (uri_parse(base, &provider->base, NULL) != 0)
+        return bad(p, ERR_INVALID, "base_url", "is not an http(s) URL");
+    while (provider->base.path.len > 0 &&
+           provider->base.path.ptr[provider->base.path.len - 1] == '/')
+        provider->base.path.len--;
+    if (!http_valid_value(provider->key))
+        return bad(p, ERR_INVALID, "key", "cannot stand in a header");
+    if (protocol.len == 0 || str_eq(protocol, STR("auto")))
+        provider->protocol = HTTP_AUTO;
+    else if (str_eq(protocol, STR("http1")))
+        provider->protocol = HTTP_1_1;
+    else if (str_eq(protocol, STR("http2")))
+        provider->protocol = HTTP_2;
+    else
+        return bad(p, ERR_INVALID, "protocol", "must be auto, http1 or http2");
+    return 0;
+}
+
+static int
+parse_price(struct parser *p, uint32_t model_node, struct price *ret_price)
+{
+    static const struct {
+        const char *name;
+        enum usage_class class_;
+    } fields[] = {
+#define USAGE_ROW(name, catalogue, text) {#name, USAGE_##name},
+#include "api/usage.def"
+#undef USAGE_ROW
+    };
+    uint32_t node = json_get(p->doc, model_node, STR("price"));
+    memset(ret_price, 0, sizeof(*ret_price));
+    if (node == JSON_NONE || json_is(p->doc, node, JSON_NULL))
+        return 0;
+    uint64_t version = 0;
+    int rc = get_number(p, node, "version", UINT32_MAX, 0, &version);
+    bool given[USAGE_CLASS_COUNT] = {false};
+    for (size_t i = 0; rc == 0 && i < ARRAY_LEN(fields); i++) {
+        struct str text;
+        rc = get_text(p, node, fields[i].name, false, &text);
+        if (rc != 0 || text.len == 0)
+            continue;
+        if (num_i64(text, 0, INT64_MAX / 1000000, &ret_price->pico[fields[i].class_]) != 0)
+            return bad(p, ERR_RANGE, "price", "must be pico-dollars as decimal strings");
+        given[fields[i].class_] = true;
+    }
+    if (rc != 0)
+        return rc;
+    /* A class without a price of its own is billed as the class that it would otherwise be in. */
+    static const enum usage_class falls_to[USAGE_CLASS_COUNT] = {
+        [USAGE_cached] = USAGE_input,
+        [USAGE_cache_write] = USAGE_input,
+        [USAGE_cache_write_1h] = USAGE_cache_write,
+        [USAGE_reasoning] = USAGE_output,
+        [USAGE_audio_in] = USAGE_input,
+        [USAGE_audio_out] = USAGE_output,
+    };
+    for (size_t i = 0; i < USAGE_CLASS_COUNT; i++) {
+        if (!given[i] && i != USAGE_input && i != USAGE_output && i != USAGE_request)
+            ret_price->pico[i] = ret_price->pico[falls_to[i]];
+    }
+    ret_price->version = (uint32_t)version;
+    ret_price->known = true;
+    return 0;
+}
+
+static const struct config_provider *
+provider_named(const struct config *config, struct str name)
+{
+    for (uint32_t i = 0; i < config->provider_count; i++) {
+        if (str_eq(config->providers[i].name, name))
+            return &config->providers[i];
+    }
+    return NULL;
+}
+
+static int
+parse_model(struct parser *p, uint32_t node)
+{
+    struct config *config = p->config;
+    struct config_model *model = &config->models[p->index];
+    struct str provider, kind;
+    int rc = get_text(p, node, "id", true, &model->id);
+    if (rc == 0)
+        rc = get_text(p, node, "provider", true, &provider);
+    if (rc == 0)
+        rc = get_text(p, node, "upstream", true, &model->upstream);
+    if (rc == 0)
+        rc = get_text(p, node, "kind", false, &kind);
+    if (rc == 0)
+        rc = get_number(p, node, "context", UINT32_MAX, 0, &model->context_tokens);
+    if (rc == 0)
+        rc = get_number(p, node, "max_output", UINT32_MAX, 0, &model->max_output_tokens);
+    if (rc == 0)
+        rc = parse_price(p, node, &model->price);
+    if (rc != 0)
+        return rc;
+    model->provider = provider_named(config, provider);
+    if (model->provider == NULL)
+        return bad(p, ERR_NOT_FOUND, "provider", "names no provider of this document");
+    model->kind = str_eq(kind, STR("embedding")) ? CONFIG_EMBEDDING : CONFIG_CHAT;
+    struct buf quoted;
+    buf_init(&quoted, 8192);
+    (void)json_put_string(&quoted, model->upstream);
+    rc = quoted.failed ? -ERR_NOMEM
+                       : arena_dup(&config->arena, buf_str(&quoted), &model->upstream_json);
+    buf_fini(&quoted);
+    void *old = NULL;
+    if (rc == 0)
+        rc = map_put(&config->model_by_id, model->id, model, &old);
+    struct str bare = str_skip(model->id, str_find_byte(model->id, '/') + 1);
+    if (rc == 0 && bare.len > 0 && map_get(&config->model_by_bare, bare) == NULL)
+        rc = map_put(&config->model_by_bare, bare, model, NULL);
+    if (rc != 0)
+        return bad(p, ERR_NOMEM, "id", "no memory");
+    return old == NULL ? 0 : bad(p, ERR_DUPLICATE, "id", "is there twice");
+}
+
+static int
+parse_route(struct parser *p, uint32_t node)
+{
+    struct config *config = p->config;
+    struct config_route *route = &config->routes[p->index];
+    int rc = get_text(p, node, "name", true, &route->name);
+    if (rc != 0)
+        return rc;
+    uint32_t targets = json_get(p->doc, node, STR("targets"));
+    if (!json_is(p->doc, targets, JSON_ARRAY) || json_count(p->doc, targets) == 0 ||
+        json_count(p->doc, targets) > CONFIG_TARGETS_MAX)
+        return bad(p, ERR_RANGE, "targets", "must be a list of 1 to 8 model ids");
+    for (uint32_t at = json_first(p->doc, targets); at != JSON_NONE;
+         at = json_sibling(p->doc, targets, at)) {
+        struct str id;
+        if (json_string(p->doc, at, &config->arena, &id) != 0)
+            return bad(p, ERR_INVALID, "targets", "must be strings");
+        const struct config_model *model = map_get(&config->model_by_id, id);
+        if (model == NULL)
+            return bad(p, ERR_NOT_FOUND, "targets", "names no model of this document");
+        route->targets[route->target_count++] = model;
+    }
+    void *old = NULL;
+    if (map_put(&config->route_by_name, route->name, route, &old) != 0)
+        return bad(p, ERR_NOMEM, "name", "no memory");
+    return old == NULL ? 0 : bad(p, ERR_DUPLICATE, "name", "is there twice");
+}
+
+static int
+parse_key(struct parser *p, uint32_t node)
+{
+    struct config *config = p->config;
+    struct config_key *key = &config->keys[p->index];
+    struct str hash, wallet;
+    int rc = get_text(p, node, "name", true, &key->name);
+    if (rc == 0)
+        rc = get_text(p, node, "hash", true, &hash);
+    if (rc == 0)
+        rc = get_text(p, node, "wallet", true, &wallet);
+    if (rc != 0)
+        return rc;
+    if (hex_decode(hash, key->hash, SHA256_BYTES) != 0)
+        return bad(p, ERR_INVALID, "hash", "must be 64 hex digits");
+    key->subject = arena_printf(&config->arena, "key/%.*s", STR_ARG(key->name));
+    key->fund = funds_get(p->funds, wallet);
+    if (key->subject.ptr == NULL || key->fund == NULL)
+        return bad(p, ERR_NOMEM, "wallet", "no memory");
+    void *old = NULL;
+    if (map_put(&config->key_by_hash, str_make((const char *)key->hash, SHA256_BYTES), key, &old) !=
+        0)
+        return bad(p, ERR_NOMEM, "hash", "no memory");
+    return old == NULL ? 0 : bad(p, ERR_DUPLICATE, "hash", "is there twice");
+}
+
+typedef int (*parse_record_fn)(struct parser *p, uint32_t node);
+
+static int
+parse_list(struct parser *p, uint32_t root, const char *name, size_t record_bytes, void *ret_array,
+           uint32_t *ret_count, parse_record_fn parse)
+{
+    uint32_t list = json_get(p->doc, root, str_from(name));
+    p->list = name;
+    p->index = 0;
+    *ret_count = 0;
+    if (list == JSON_NONE)
+        return 0;
+    if (!json_is(p->doc, list, JSON_ARRAY))
+        return err_set(p->err, ERR_INVALID, "%s: must be a list", name);
+    uint32_t count = json_count(p->doc, list);
+    void *array = arena_array(&p->config->arena, count, record_bytes);
+    if (array == NULL && count > 0)
+        return err_set(p->err, ERR_NOMEM, "%s: no memory", name);
+    memcpy(ret_array, &array, sizeof(array));
+    *ret_count = count;
+    for (uint32_t at = json_first(p->doc, list); at != JSON_NONE;
+         at = json_sibling(p->doc, list, at)) {
+        if (!json_is(p->doc, at, JSON_OBJECT))
+            return err_set(p->err, ERR_INVALID, "%s[%u]: must be an object", name, p->index);
+        int rc = parse(p, at);
+        if (rc != 0)
+            return rc;
+        p->index++;
+    }
+    return 0;
+}
+
+static void
+config_free(struct config *config)
+{
+    map_fini(&config->model_by_id);
+    map_fini(&config->model_by_bare);
+    map_fini(&config->route_by_name);
+    map_fini(&config->key_by_hash);
+    arena_fini(&config->arena);
+    free(config);
+}
+
+static int
+config_fill(struct parser *p, uint32_t root)
+{
+    struct config *c = p->config;
+    uint64_t version = 0;
+    uint32_t node = json_get(p->doc, root, STR("version"));
+    if (node == JSON_NONE || json_u64(p->doc, node, UINT32_MAX, &version) != 0 ||
+        version != CONFIG_VERSION)
+        return err_set(p->err, ERR_UNSUPPORTED, "version: this data plane reads version 1");
+    int rc = parse_settings(p, root);
+    if (rc == 0)
+        rc = parse_list(p, root, "providers", sizeof(*c->providers), &c->providers,
+                        &c->provider_count, parse_provider);
+    if (rc == 0)
+        rc = parse_list(p, root, "models", sizeof(*c->models), &c->models, &c->model_count,
+                        parse_model);
+    if (rc == 0)
+        rc = parse_list(p, root, "routes", sizeof(*c->routes), &c->routes, &c->route_count,
+                        parse_route);
+    if (rc == 0)
+        rc = parse_list(p, root, "keys", sizeof(*c->keys), &c->keys, &c->key_count, parse_key);
+    return rc;
+}
+
+int
+config_parse(const struct json_doc *doc, uint32_t object, uint64_t revision, struct funds *funds,
+             struct config **ret_config, struct err *err)
+{
+    if (!json_is(doc, object, JSON_OBJECT))
+        return err_set(err, ERR_INVALID, "doc: must be an object");
+    struct config *config = calloc(1, sizeof(*config));
+    if (config == NULL)
+        return err_set(err, ERR_NOMEM, "doc: no memory");
+    arena_init(&config->arena, CONFIG_ARENA_BYTES);
+    map_init(&config->model_by_id);
+    map_init(&config->model_by_bare);
+    map_init(&config->route_by_name);
+    map_init(&config->key_by_hash);
+    config->revision = revision;
+    atomic_store(&config->refs, 1u);
+    uint8_t digest[SHA256_BYTES];
+    digest_sha256(json_raw(doc, object), digest);
+    hex_encode(digest, sizeof(digest), config->hash);
+    struct parser parser = {.doc = doc, .config = config, .funds = funds, .err = err};
+    int rc = config_fill(&parser, object);
+    if (rc != 0) {
+        config_free(config);
+        return rc;
+    }
+    *ret_config = config;
+    return 0;
+}
+
+struct config *
+config_acquire(struct config *config)
+{
+    atomic_fetch_add_explicit(&config->refs, 1u, memory_order_relaxed);
+    return config;
+}
+
+void
+config_release(struct config **config)
+{
+    struct config *gone = TAKE(*config);
+    if (gone != NULL && atomic_fetch_sub_explicit(&gone->refs, 1u, memory_order_acq_rel) == 1u)
+        config_free(gone);
+}
+
+size_t
+config_near(const struct config *config, struct str id, struct str *ret_ids, size_t max)
+{
+    unsigned distances[8];
+    size_t count = 0;
+    max = MIN(max, ARRAY_LEN(distances));
+    struct str tail = id;
+    size_t slash = str_find_byte(id, '/');
+    if (slash != SIZE_MAX)
+        tail = str_skip(id, slash + 1);
+    for (uint32_t i = 0; i < config->model_count; i++) {
+        struct str known = config->models[i].id;
+        size_t known_slash = str_find_byte(known, '/');
+        unsigned far = str_distance(id, known);
+        if (known_slash != SIZE_MAX)
+            far = MIN(far, str_distance(tail, str_skip(known, known_slash + 1)) + 1u);
+        if (far > 2u + id.len / 3u)
+            continue;
+        size_t at = count < max ? count++ : max;
+        while (at > 0 && distances[at - 1] > far) {
+            if (at < max) {
+                distances[at] = distances[at - 1];
+                ret_ids[at] = ret_ids[at - 1];
+            }
+            at--;
+        }
+        if (at < max) {
+            distances[at] = far;
+            ret_ids[at] = known;
+        }
+    }
+    return count;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT
+ * config.h - the immutable configuration that a data plane serves: providers, models, routes, keys.
+ * Floor: dataplane/view; built by the sync thread, read by every worker.
+ * Owns: its arena and tables; counted, freed by whoever drops the last reference.
+ * Invariant: a config is never changed after config_parse; it either parses whole or not at all,
+ * and a refusal names the path of the bad record. config_test.c, config_fuzz.c. */
+#ifndef BERTH_DATAPLANE_VIEW_CONFIG_H
+#define BERTH_DATAPLANE_VIEW_CONFIG_H
+
+#include <stdatomic.h>
+
+#include "api/money.h"
+#include "dataplane/dialect/dialect.h"
+#include "dataplane/view/fund.h"
+#include "lib/base/digest.h"
+#include "lib/base/map.h"
+#include "lib/http/client.h"
+#include "lib/text/uri.h"
+
+struct config_provider {
+    struct str name;
+    const struct dialect *dialect;
+    struct uri base; /* spans in the config's arena; path without a trailing '/' */
+    struct str key;  /* the provider's secret; never printed */
+    struct str ca_file;
+    enum http_protocol protocol;
+    uint32_t index; /* position in config.providers */
+};
+
+enum config_kind { CONFIG_CHAT, CONFIG_EMBEDDING };
+
+struct config_model {
+    struct str id;            /* what callers say */
+    struct str upstream;      /* what the provider is told */
+    struct str upstream_json; /* the same as JSON text, quotes included */
+    const struct config_provider *provider;
+    struct price price;
+    enum config_kind kind;
+    uint64_t context_tokens;    /* 0 = not known */
+    uint64_t max_output_tokens; /* 0 = not known */
+};
+
+#define CONFIG_TARGETS_MAX 8u
+struct config_route {
+    struct str name;
+    const struct config_model *targets[CONFIG_TARGETS_MAX];
+    uint32_t target_count; /* >= 1 */
+};
+
+struct config_key {
+    uint8_t hash[SHA256_BYTES];
+    struct str name;
+    struct str subject; /* "key/NAME" */
+    struct fund *fund;
+};
+
+struct config_settings {
+    uint32_t markup_bps;
+    uint64_t body_bytes_max;
+    uint32_t ttft_timeout_ms;
+    uint32_t stall_timeout_ms;
+    uint32_t request_timeout_ms;
+};
+
+struct config {
+    struct arena arena;
+    uint64_t revision;
+    char hash[2 * SHA256_BYTES + 1];
+    struct config_settings settings;
+    struct config_provider *providers;
+    uint32_t provider_count;
+    struct config_model *models;
+    uint32_t model_count;
+    struct config_route *routes;
+    uint32_t route_count;
+    struct config_key *keys;
+    uint32_t key_count;
+    struct map model_by_id;
+    struct map model_by_bare; /* the part behind the first '/': the first model that has it */
+    struct map route_by_name;
+    struct map key_by_hash; /* key: the 32 raw bytes */
+    _Atomic uint32_t refs;
+};
+
+/* config_parse - from the object node `object` of a scanned config document (api/plane.md). funds:
+ * where wallets are looked up (they are created empty when new). 0 and one reference; -ERR_INVALID,
+ * -ERR_RANGE, -ERR_NOT_FOUND (dangling reference), -ERR_DUPLICATE, -ERR_NOMEM; err->text begins
+ * with the path of the record, as in "models[3].provider: ...". */
+int config_parse(const struct json_doc *doc, uint32_t object, uint64_t revision,
+                 struct funds *funds, struct config **ret_config, struct err *err) MUST_USE;
+struct config *config_acquire(struct config *config);
+void config_release(struct config **config);
+/* config_near - up to `max` model ids that look like `id`, nearest first; returns how many. */
+size_t config_near(const struct config *config, struct str id, struct str *ret_ids, size_t max);
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT
+ * config_test.c - a configuration parses whole or is refused with the path of the bad record.
+ * Floor: test.
+ * Owns: nothing.
+ * Invariant: see config.h. */
+#include "dataplane/view/config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "lib/base/err.h"
+
+#define PROVIDER                                                               \
+    "\"providers\":[{\"name\":\"openai\",\"dialect\":\"openai\",\"base_url\":" \
+    "\"http://127.0.0.1:9/v1/\",\"key\":\"sk-1\"}]"
+#define MODEL                                                                              \
+    "{\"id\":\"openai/gpt-4o-mini\",\"provider\":\"openai\",\"upstream\":\"gpt-4o-mini\"," \
+    "\"max_output\":16384,\"price\":{\"version\":3,\"input\":\"150000\",\"output\":\"600000\"}}"
+
+static int
+parse(const char *text, struct config **ret_config, struct err *err)
+{
+    static struct funds funds;
+    static bool ready;
+    if (!ready)
+        funds_init(&funds);
+    ready = true;
+    struct json_doc doc;
+    json_init(&doc);
+    assert_int_equal(json_scan(&doc, str_from(text), NULL, err), 0);
+    int rc = config_parse(&doc, 0, 42, &funds, ret_config, err);
+    json_fini(&doc);
+    return rc;
+}
+
+static void
+good_document(void **state)
+{
+    (void)state;
+    struct config *config = NULL;
+    struct err err = {0};
+    int rc = parse("{\"version\":1," PROVIDER ",\"models\":[" MODEL "],"
+                   "\"routes\":[{\"name\":\"fast\",\"targets\":[\"openai/gpt-4o-mini\"]}]}",
+                   &config, &err);
+    if (rc != 0)
+        fail_msg("%s", err.text);
+    const struct config_model *model = map_get(&config->model_by_id, STR("openai/gpt-4o-mini"));
+    assert_non_null(model);
+    assert_ptr_equal(map_get(&config->model_by_bare, STR("gpt-4o-mini")), model);
+    assert_int_equal(model->price.pico[USAGE_input], 150000);
+    assert_int_equal(model->price.pico[USAGE_cached], 150000);    /* no own price: as input */
+    assert_int_equal(model->price.pico[USAGE_reasoning], 600000); /* as output */
+    assert_int_equal(model->price.version, 3);
+    assert_true(str_eq(model->upstream_json, STR("\"gpt-4o-mini\"")));
+    assert_true(str_eq(model->provider->base.path, STR("/v1")));
+    assert_int_equal(config->settings.markup_bps, 500);
+    struct str near[3];
+    assert_int_equal(config_near(config, STR("gpt4o-mini"), near, 3), 1);
+    assert_true(str_eq(near[0], model->id));
+    config_release(&config);
+}
+
+static void
+bad_documents_name_the_record(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        const char *text;
+        const char *want;
+    } rows[] = {
+        {"no version", "{}", "version"},
+        {"newer version", "{\"version\":2}", "version"},
+        {"not an object", "[]", "doc"},
+        {"list is no list", "{\"version\":1,\"models\":{}}", "models"},
+        {"record is no object", "{\"version\":1,\"models\":[3]}", "models[0]"},
+        {"markup too large", "{\"version\":1,\"settings\":{\"markup_bps\":10000}}", "settings"},
+        {"unknown dialect",
+         "{\"version\":1,\"providers\":[{\"name\":\"a\",\"dialect\":\"x\",\"base_url\":\"http://"
+         "a\"}]}",
+         "providers[0].dialect"},
+        {"bad url",
+         "{\"version\":1,\"providers\":[{\"name\":\"a\",\"dialect\":\"openai\",\"base_url\":\"ftp:/"
+         "/a\"}]}",
+         "providers[0].base_url"},
+        {"key with a line end",
+         "{\"version\":1,\"providers\":[{\"name\":\"a\",\"dialect\":\"openai\",\"base_url\":\"http:"
+         "//a\","
+         "\"key\":\"x\\r\\ny: z\"}]}",
+         "providers[0].key"},
+        {"dangling provider", "{\"version\":1,\"models\":[" MODEL "]}", "models[0].provider"},
+        {"twice", "{\"version\":1," PROVIDER ",\"models\":[" MODEL "," MODEL "]}", "models[1].id"},
+        {"float price",
+         "{\"version\":1," PROVIDER ",\"models\":[{\"id\":\"a\",\"provider\":\"openai\","
+         "\"upstream\":\"a\",\"price\":{\"input\":\"1.5\"}}]}",
+         "models[0].price"},
+        {"negative price",
+         "{\"version\":1," PROVIDER ",\"models\":[{\"id\":\"a\",\"provider\":\"openai\","
+         "\"upstream\":\"a\",\"price\":{\"input\":\"-1\"}}]}",
+         "models[0].price"},
+        {"dangling target", "{\"version\":1,\"routes\":[{\"name\":\"r\",\"targets\":[\"nope\"]}]}",
+         "routes[0].targets"},
+        {"no target", "{\"version\":1,\"routes\":[{\"name\":\"r\",\"targets\":[]}]}",
+         "routes[0].targets"},
+        {"short hash",
+         "{\"version\":1,\"keys\":[{\"name\":\"k\",\"hash\":\"00\",\"wallet\":\"w\"}]}",
+         "keys[0].hash"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct config *config = NULL;
+        struct err err = {0};
+        if (parse(rows[i].text, &config, &err) == 0)
+            fail_msg("%s: accepted", rows[i].name);
+        assert_null(config);
+        if (!str_starts(str_from(err.text), str_from(rows[i].want)))
+            fail_msg("%s: %s", rows[i].name, err.text);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(good_document),
+        cmocka_unit_test(bad_documents_name_the_record),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,592 @@
+/* SPDX-License-Identifier: MIT
+ * client_h2.c - HTTP/2 on one connection of the client: what is received, and how streams end.
+ * Floor: lib/http; its loop's thread.
+ * Owns: struct client_h2 and its nghttp2 session.
+ * Invariant: a call is on h2->calls exactly as long as its stream's user data points to it; nothing
+ * is fed to a session that does not want to read. A paused stream holds at most its window.
+ *            client_h2_test.c. */
+#include <nghttp2/nghttp2.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+#include "lib/base/num.h"
+#include "lib/http/client_int.h"
+
+#define STREAM_WINDOW_BYTES (512 * 1024)
+#define CONN_WINDOW_BYTES (16 * 1024 * 1024)
+#define READ_ROUNDS_MAX 8
+
+static void
+h2_free(struct client_h2 *h2)
+{
+    nghttp2_session_del(h2->session);
+    free(h2);
+}
+
+/* ---- streams leave
+ * ------------------------------------------------------------------------------------- */
+
+/* The call leaves the connection; its stream goes on without an owner until nghttp2 closes it. */
+static void
+h2_detach(struct client_h2 *h2, struct http_call *call)
+{
+    if (call->stream_id != 0)
+        (void)!nghttp2_session_set_stream_user_data(h2->session, call->stream_id, NULL);
+    list_remove(&call->node);
+    list_remove(&call->soon);
+    call->conn = NULL;
+    ASSERT(h2->call_count > 0);
+    h2->call_count--;
+}
+
+static void
+h2_settle(struct client_h2 *h2)
+{
+    if (h2->conn->state != CONN_OPEN)
+        return;
+    if (h2->call_count == 0 && !h2->draining)
+        conn_idle(h2->conn);
+    else if (h2->call_count > 0)
+        origin_pump(h2->conn->origin);
+    else
+        conn_soon(h2->conn); /* drained: destroyed outside of nghttp2's callbacks */
+}
+
+static void
+h2_reset(struct client_h2 *h2, struct http_call *call, uint32_t code)
+{
+    (void)!nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, call->stream_id, code);
+    upstream_dirty(h2->conn);
+}
+
+static void
+h2_call_failed(struct client_h2 *h2, struct http_call *call, int code, const char *text)
+{
+    h2_detach(h2, call);
+    h2_settle(h2);
+    call_fail(call, code, text);
+}
+
+static void
+h2_call_refused(struct client_h2 *h2, struct http_call *call, int code, const char *text)
+{
+    h2_reset(h2, call, NGHTTP2_CANCEL);
+    h2_call_failed(h2, call, code, text);
+}
+
+static void
+h2_call_done(struct client_h2 *h2, struct http_call *call)
+{
+    /* An early reply: the rest of the request is not wanted. */
+    if (!call->sent)
+        h2_reset(h2, call, NGHTTP2_CANCEL);
+    h2_detach(h2, call);
+    h2_settle(h2);
+    call_done(call);
+}
+
+/* The connection is lost for all of its calls. */
+static void
+h2_lost(struct client_conn *conn, int code, const char *text)
+{
+    struct client_h2 *h2 = conn->u.h2;
+    struct list calls;
+    list_init(&calls);
+    struct list *const lists[] = {&h2->closed, &h2->calls, &h2->fresh};
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        while (!list_empty(lists[i])) {
+            struct http_call *call = LIST_ENTRY(lists[i]->next, struct http_call, node);
+            h2_detach(h2, call);
+            list_push_back(&calls, &call->node);
+        }
+    }
+    conn_destroy(conn);
+    for (struct list *node; (node = list_pop_front(&calls)) != NULL;) {
+        struct http_call *call = LIST_ENTRY(node, struct http_call, node);
+        bool stale = call->reused && !call->reply_seen && (call->retry_stale || !call->head_put);
+        if (stale && call_may_retry(call))
+            call_requeue(call);
+        else
+            call_fail(call, code, text);
+    }
+}
+
+/* ---- nghttp2 callbacks
+ * ----------------------------------------------------------------------------------- */
+
+static struct http_call *
+h2_stream_call(nghttp2_session *session, int32_t stream_id)
+{
+    return nghttp2_session_get_stream_user_data(session, stream_id);
+}
+
+static int
+on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    struct client_h2 *h2 = user;
+    struct http_call *call = h2_stream_call(session, frame->hd.stream_id);
+    h2->status = 0;
+    h2->content_length = HTTP_LENGTH_UNKNOWN;
+    h2->field_count = 0;
+    h2->text_len = 0;
+    if (call != NULL && !call->reply_seen) {
+        call->reply_seen = true;
+        call->timings.first_byte_ns = clock_mono_ns();
+    }
+    return 0;
+}
+
+static bool
+field_is_forwarded(struct str name)
+{
+    static const struct str never[] = {
+        STR("host"), STR("connection"), STR("transfer-encoding"), STR("keep-alive"), STR("upgrade"),
+        STR("te"),   STR("expect"),     STR("trailer"),
+    };
+    for (size_t i = 0; i < ARRAY_LEN(never); i++) {
+        if (str_eq(name, never[i]))
+            return false;
+    }
+    return !str_starts(name, STR("proxy-")) && str_find_byte(name, '_') == SIZE_MAX;
+}
+
+static bool
+head_add(struct client_h2 *h2, struct str name, struct str value)
+{
+    if (h2->field_count >= HTTP_FIELDS_MAX ||
+        name.len + value.len > sizeof(h2->text) - h2->text_len)
+        return false;
+    char *at = h2->text + h2->text_len;
+    memcpy(at, name.ptr, name.len);
+    if (value.len > 0)
+        memcpy(at + name.len, value.ptr, value.len);
+    h2->fields[h2->field_count++] = (struct http_field){
+        .name = str_make(at, name.len), .value = str_make(at + name.len, value.len)};
+    h2->text_len += name.len + value.len;
+    return true;
+}
+
+static int
+on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name_bytes,
+          size_t name_len, const uint8_t *value_bytes, size_t value_len, uint8_t flags, void *user)
+{
+    struct client_h2 *h2 = user;
+    struct str name = str_make((const char *)name_bytes, name_len);
+    struct str value = str_make((const char *)value_bytes, value_len);
+    uint64_t number = 0;
+    (void)flags;
+    struct http_call *call = h2_stream_call(session, frame->hd.stream_id);
+    if (call == NULL || call->phase == HTTP_HEAD_SEEN) /* canceled, or trailers */
+        return 0;
+    if (str_eq(name, STR(":status"))) {
+        if (num_u64(value, 999, &number) == 0)
+            h2->status = (uint16_t)number;
+        return 0;
+    }
+    if (name.len == 0 || name.ptr[0] == ':')
+        return 0;
+    if (str_eq(name, STR("content-length"))) {
+        if (num_u64(value, UINT64_MAX - 1, &number) == 0)
+            h2->content_length = number;
+        return 0;
+    }
+    if (field_is_forwarded(name) && !head_add(h2, name, value))
+        h2_call_refused(h2, call, -ERR_TOO_LARGE,
+                        "the head of the upstream's reply is larger than 64 KiB or 100 fields");
+    return 0;
+}
+
+static int
+on_invalid_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
+                  size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
+                  void *user)
+{
+    struct http_call *call = h2_stream_call(session, frame->hd.stream_id);
+    (void)name;
+    (void)name_len;
+    (void)value;
+    (void)value_len;
+    (void)flags;
+    if (call != NULL)
+        h2_call_refused(user, call, -ERR_PROTOCOL, "an invalid field in the upstream's reply");
+    return 0;
+}
+
+/* A complete header block for `call`. */
+static void
+h2_head(struct client_h2 *h2, struct http_call *call)
+{
+    if (call->phase == HTTP_HEAD_SEEN) /* trailers: dropped */
+        return;
+    if (h2->status < 200) {
+        if (h2->status < 100 || h2->status == 101 || ++call->interim_count > CLIENT_INTERIM_MAX)
+            h2_call_refused(h2, call, -ERR_PROTOCOL, "bad or endless interim replies");
+        return;
+    }
+    struct http_head head = {
+        .fields = h2->fields,
+        .field_count = h2->field_count,
+        .status = h2->status,
+        .content_length = h2->content_length,
+    };
+    call->phase = HTTP_HEAD_SEEN;
+    call->reply_left = h2->content_length;
+    call_head_drop(call);
+    if (call->ops->head != NULL)
+        call->ops->head(call, &head);
+}
+
+static int
+on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    struct client_h2 *h2 = user;
+    if (frame->hd.type == NGHTTP2_GOAWAY) {
+        h2->draining = true;
+        if (h2->call_count == 0)
+            conn_soon(h2->conn);
+        return 0;
+    }
+    if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
+        return 0;
+    struct http_call *call = h2_stream_call(session, frame->hd.stream_id);
+    if (call != NULL && frame->hd.type == NGHTTP2_HEADERS) {
+        h2_head(h2, call);
+        call = h2_stream_call(session, frame->hd.stream_id); /* the callback may have canceled */
+    }
+    if (call == NULL || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0)
+        return 0;
+    if (call->phase != HTTP_HEAD_SEEN)
+        h2_call_refused(h2, call, -ERR_PROTOCOL, "the upstream ended the stream without a reply");
+    else if (call->held.len > 0 || call->paused)
+        call->reply_ended = true;
+    else
+        h2_call_done(h2, call);
+    return 0;
+}
+
+static void
+h2_deliver(struct http_call *call, struct str bytes)
+{
+    bool last = false;
+    if (call->reply_left != HTTP_LENGTH_UNKNOWN) {
+        call->reply_left -= MIN(call->reply_left, (uint64_t)bytes.len);
+        last = call->reply_left == 0;
+    }
+    if (call->ops->body != NULL && bytes.len > 0)
+        call->ops->body(call, bytes, last);
+}
+
+static int
+on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t stream_id, const uint8_t *bytes,
+              size_t count, void *user)
+{
+    struct client_h2 *h2 = user;
+    struct http_call *call = h2_stream_call(session, stream_id);
+    (void)flags;
+    (void)!nghttp2_session_consume_connection(session, count);
+    if (call == NULL)
+        return 0;
+    struct str piece = str_make((const char *)bytes, count);
+    if (call->paused || call->held.len > 0) {
+        if (buf_put_str(&call->held, piece) != 0)
+            h2_call_refused(h2, call, -ERR_NOMEM, err_text(ERR_NOMEM));
+        return 0;
+    }
+    (void)!nghttp2_session_consume_stream(session, stream_id, count);
+    h2_deliver(call, piece);
+    return 0;
+}
+
+/* The stream of `call` closed before its reply was complete. */
+static void
+h2_stream_closed(struct client_h2 *h2, struct http_call *call, uint32_t error_code)
+{
+    char text[128];
+    if (error_code == NGHTTP2_REFUSED_STREAM && call_may_retry(call)) {
+        /* Surely not acted upon. */
+        h2_detach(h2, call);
+        h2_settle(h2);
+        call_requeue(call);
+        return;
+    }
+    bool protocol = error_code == NGHTTP2_PROTOCOL_ERROR ||
+                    error_code == NGHTTP2_FLOW_CONTROL_ERROR ||
+                    error_code == NGHTTP2_COMPRESSION_ERROR;
+    snprintf(text, sizeof(text), "the stream was reset: %s", nghttp2_http2_strerror(error_code));
+    h2_call_failed(h2, call, protocol ? -ERR_PROTOCOL : -ERR_CLOSED, text);
+}
+
+static int
+on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t error_code, void *user)
+{
+    struct client_h2 *h2 = user;
+    struct http_call *call = h2_stream_call(session, stream_id);
+    if (call == NULL || call->reply_ended) /* what is held is still to be delivered */
+        return 0;
+    if (!h2->sending) {
+        h2_stream_closed(h2, call, error_code);
+        return 0;
+    }
+    call->close_code = error_code;
+    list_remove(&call->node);
+    list_push_back(&h2->closed, &call->node);
+    return 0;
+}
+
+/* ---- the protocol's table
+ * ----------------------------------------------------------------------------------- */
+
+static int
+h2_session_new(struct client_h2 *h2)
+{
+    nghttp2_session_callbacks *callbacks = NULL;
+    nghttp2_option *option = NULL;
+    int rc = -ERR_NOMEM;
+    if (nghttp2_session_callbacks_new(&callbacks) != 0 || nghttp2_option_new(&option) != 0)
+        goto out;
+    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+    h2_send_callbacks(callbacks);
+    nghttp2_option_set_no_auto_window_update(option, 1);
+    nghttp2_option_set_no_closed_streams(option, 1);
+    nghttp2_option_set_max_reserved_remote_streams(option, 0);
+    if (nghttp2_session_client_new2(&h2->session, callbacks, h2, option) == 0)
+        rc = 0;
+out:
+    nghttp2_option_del(option);
+    nghttp2_session_callbacks_del(callbacks);
+    return rc;
+}
+
+static int
+h2_open(struct client_conn *conn, struct err *err)
+{
+    const nghttp2_settings_entry settings[] = {
+        {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 0},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW_BYTES},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, HTTP_HEAD_BYTES_MAX},
+    };
+    struct client_h2 *h2 = malloc(sizeof(*h2));
+    if (h2 == NULL)
+        return err_set(err, ERR_NOMEM, "no memory for an HTTP/2 session");
+    memset(h2, 0, offsetof(struct client_h2, fields));
+    h2->conn = conn;
+    list_init(&h2->fresh);
+    list_init(&h2->calls);
+    list_init(&h2->closed);
+    if (h2_session_new(h2) != 0 ||
+        nghttp2_submit_settings(h2->session, NGHTTP2_FLAG_NONE, settings, ARRAY_LEN(settings)) !=
+            0 ||
+        nghttp2_session_set_local_window_size(h2->session, NGHTTP2_FLAG_NONE, 0,
+                                              CONN_WINDOW_BYTES) != 0) {
+        nghttp2_session_del(h2->session);
+        free(h2);
+        return err_set(err, ERR_NOMEM, "cannot set up an HTTP/2 session");
+    }
+    conn->u.h2 = h2;
+    upstream_dirty(conn);
+    return 0;
+}
+
+static bool
+h2_has_room(const struct client_conn *conn)
+{
+    const struct client_h2 *h2 = conn->u.h2;
+    uint32_t theirs =
+        nghttp2_session_get_remote_settings(h2->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+    uint32_t ours = conn->origin->conf.h2_streams_max;
+    return !h2->draining && h2->call_count < MIN(ours, theirs);
+}
+
+static void
+h2_assign(struct client_conn *conn, struct http_call *call)
+{
+    struct client_h2 *h2 = conn->u.h2;
+    if (conn->used == 1)
+        call->timings.connected_ns = clock_mono_ns();
+    call->reused = conn->used > 1;
+    call->reply_seen = false;
+    list_push_back(&h2->fresh, &call->node);
+    if (h2->call_count++ == 0)
+        conn_busy(conn);
+    upstream_dirty(conn); /* submitted there */
+}
+
+static void
+h2_readable(struct client_conn *conn, bool hangup)
+{
+    struct client_h2 *h2 = conn->u.h2;
+    struct http_client *client = conn_client(conn);
+    bool again = hangup || conn->channel.tls != NULL;
+    for (int round = 0; round < READ_ROUNDS_MAX; round++) {
+        size_t count = 0;
+        if (h2->draining && h2->call_count == 0) {
+            conn_destroy(conn);
+            return;
+        }
+        int rc = channel_read(&conn->channel, client->scratch, sizeof(client->scratch), &count);
+        if (rc == -ERR_AGAIN)
+            return;
+        if (rc != 0) {
+            h2_lost(conn, rc, "the upstream closed the connection");
+            return;
+        }
+        h2->receiving = true;
+        ssize_t used = nghttp2_session_mem_recv(h2->session, (uint8_t *)client->scratch, count);
+        h2->receiving = false;
+        if (h2->orphan) {
+            h2_free(h2);
+            return;
+        }
+        /* After our own GOAWAY for an error the session wants no more: not a byte is fed to it. */
+        if (used < 0 || nghttp2_session_want_read(h2->session) == 0) {
+            (void)!h2_send(h2);
+            h2_lost(conn, -ERR_PROTOCOL, "the upstream broke the HTTP/2 protocol");
+            return;
+        }
+        if (nghttp2_session_want_write(h2->session) != 0)
+            upstream_dirty(conn);
+        if (!again && count < sizeof(client->scratch))
+            return;
+    }
+    conn_soon(conn);
+}
+
+static void
+h2_submit_fresh(struct client_h2 *h2)
+{
+    for (struct list *node; (node = list_pop_front(&h2->fresh)) != NULL;) {
+        struct http_call *call = LIST_ENTRY(node, struct http_call, node);
+        int rc = h2_submit(h2, call);
+        if (rc == 0) {
+            list_push_back(&h2->calls, &call->node);
+        } else if (rc == -ERR_UNAVAILABLE && call_may_retry(call)) {
+            h2->draining = true; /* out of stream ids: another connection */
+            h2->call_count--;
+            call_requeue(call);
+        } else {
+            h2_call_failed(h2, call, rc, "the request cannot be sent over HTTP/2");
+        }
+    }
+}
+
+/* What callers could not be told while a batch was gathered. */
+static void
+h2_tell(struct client_h2 *h2)
+{
+    for (struct list *node; (node = list_pop_front(&h2->closed)) != NULL;) {
+        struct http_call *call = LIST_ENTRY(node, struct http_call, node);
+        h2_stream_closed(h2, call, call->close_code);
+        if (h2->conn->state != CONN_OPEN)
+            return;
+    }
+    if (!h2->upload_drained)
+        return;
+    h2->upload_drained = false;
+    struct list batch;
+    list_init(&batch);
+    while (!list_empty(&h2->calls))
+        list_push_back(&batch, list_pop_front(&h2->calls));
+    for (struct list *node; (node = list_pop_front(&batch)) != NULL;) {
+        struct http_call *call = LIST_ENTRY(node, struct http_call, node);
+        list_push_back(&h2->calls, node);
+        call_upload_level(call, call->upload.len);
+    }
+}
+
+static void
+h2_flush(struct client_conn *conn)
+{
+    struct client_h2 *h2 = conn->u.h2;
+    h2_submit_fresh(h2);
+    if (conn->state != CONN_OPEN)
+        return;
+    int rc = h2_send(h2);
+    /* Callers may release the origin: this session must last until the end of the function. */
+    h2->receiving = true;
+    h2_tell(h2);
+    h2->receiving = false;
+    if (h2->orphan) {
+        h2_free(h2);
+        return;
+    }
+    if (rc != 0 && rc != -ERR_AGAIN) {
+        h2_lost(conn, rc, "the upstream closed the connection");
+        return;
+    }
+    if (nghttp2_session_want_read(h2->session) == 0 && nghttp2_session_want_write(h2->session) == 0)
+        h2_lost(conn, -ERR_PROTOCOL, "the HTTP/2 session ended");
+    else if (h2->draining && h2->call_count == 0)
+        conn_soon(conn);
+}
+
+static bool
+h2_unsent(const struct client_conn *conn)
+{
+    return conn->out.len > 0 || nghttp2_session_want_write(conn->u.h2->session) != 0;
+}
+
+static void
+h2_cancel(struct client_conn *conn, struct http_call *call)
+{
+    struct client_h2 *h2 = conn->u.h2;
+    if (call->stream_id != 0)
+        h2_reset(h2, call, NGHTTP2_CANCEL);
+    h2_detach(h2, call);
+    h2_settle(h2);
+}
+
+static void
+h2_resume(struct client_conn *conn, struct http_call *call)
+{
+    struct client_h2 *h2 = conn->u.h2;
+    struct buf held = call->held;
+    buf_init(&call->held, held.max);
+    if (held.len > 0) {
+        (void)!nghttp2_session_consume_stream(h2->session, call->stream_id, held.len);
+        upstream_dirty(conn);
+        h2_deliver(call, buf_str(&held));
+    }
+    buf_fini(&held);
+    if (!call->ended && !call->paused && call->reply_ended)
+        h2_call_done(h2, call);
+}
+
+static void
+h2_upload(struct client_conn *conn, struct http_call *call)
+{
+    if (call->stream_id != 0)
+        (void)!nghttp2_session_resume_data(conn->u.h2->session, call->stream_id);
+    upstream_dirty(conn);
+}
+
+static void
+h2_close(struct client_conn *conn)
+{
+    struct client_h2 *h2 = TAKE(conn->u.h2);
+    ASSERT(h2->call_count == 0);
+    if (h2->receiving)
+        h2->orphan = true;
+    else
+        h2_free(h2);
+}
+
+const struct client_proto client_proto_h2 = {
+    .open = h2_open,
+    .has_room = h2_has_room,
+    .assign = h2_assign,
+    .readable = h2_readable,
+    .flush = h2_flush,
+    .unsent = h2_unsent,
+    .cancel = h2_cancel,
+    .resume = h2_resume,
+    .upload = h2_upload,
+    .close = h2_close,
+};

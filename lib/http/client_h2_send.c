@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT
+ * client_h2_send.c - HTTP/2 on one connection of the client: requests out, many frames a writev.
+ * Floor: lib/http; its loop's thread, FLUSH phase.
+ * Owns: nothing: frames go through the client's wire buffer, bodies are borrowed until the writev.
+ * Invariant: no callback of a caller runs between gathering a batch and writing it, so the segments
+ *            in it are alive; what the kernel did not take is copied. client_h2_test.c. */
+#include <nghttp2/nghttp2.h>
+
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+#include "lib/base/num.h"
+#include "lib/http/client_int.h"
+
+#define WIRE_FRAME_BYTES_MAX (17u * 1024u) /* one frame of nghttp2, header included */
+#define BATCH_BYTES_MAX (256u * 1024u)
+#define COPY_BYTES_MAX 1024u /* smaller pieces are cheaper copied than gathered */
+#define FRAME_HEAD_BYTES 9u
+
+/* ---- the batch
+ * ------------------------------------------------------------------------------------------- */
+
+static bool
+batch_full(const struct client_h2 *h2)
+{
+    return h2->iov_count + 2 > CLIENT_IOV_COUNT || h2->batch_bytes >= BATCH_BYTES_MAX ||
+           h2->wire_len + WIRE_FRAME_BYTES_MAX > CLIENT_SCRATCH_BYTES;
+}
+
+static void
+batch_refer(struct client_h2 *h2, const void *bytes, size_t count)
+{
+    struct iovec *last = h2->iov_count > 0 ? &h2->iov[h2->iov_count - 1] : NULL;
+    h2->batch_bytes += count;
+    if (last != NULL && (const char *)last->iov_base + last->iov_len == (const char *)bytes) {
+        last->iov_len += count;
+        return;
+    }
+    ASSERT(h2->iov_count < CLIENT_IOV_COUNT);
+    h2->iov[h2->iov_count++] = (struct iovec){(void *)(uintptr_t)bytes, count};
+}
+
+static void
+batch_copy(struct client_h2 *h2, const void *bytes, size_t count)
+{
+    char *at = conn_client(h2->conn)->wire + h2->wire_len;
+    ASSERT(count <= CLIENT_SCRATCH_BYTES - h2->wire_len);
+    memcpy(at, bytes, count);
+    h2->wire_len += count;
+    batch_refer(h2, at, count);
+}
+
+/* ---- bodies
+ * ---------------------------------------------------------------------------------------------- */
+
+static void
+body_sent(struct http_call *call)
+{
+    call->sent = true;
+    call->timings.sent_ns = clock_mono_ns();
+    if (call->phase < HTTP_WAITING)
+        call->phase = HTTP_WAITING;
+}
+
+static ssize_t
+on_body_wanted(nghttp2_session *session, int32_t stream_id, uint8_t *bytes, size_t size,
+               uint32_t *flags, nghttp2_data_source *source, void *user)
+{
+    const struct http_call *call = nghttp2_session_get_stream_user_data(session, stream_id);
+    (void)bytes;
+    (void)source;
+    (void)user;
+    if (call == NULL || call->upload.failed)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    uint64_t left = call->streaming ? call->upload.len : call->body_left;
+    if (left == 0 && call->streaming && !call->upload_ended)
+        return NGHTTP2_ERR_DEFERRED;
+    size_t count = (size_t)MIN(left, (uint64_t)size);
+    *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+    if (count == left && (!call->streaming || call->upload_ended))
+        *flags |= NGHTTP2_DATA_FLAG_EOF;
+    return (ssize_t)count;
+}
+
+static void
+gather_segments(struct client_h2 *h2, struct http_call *call, size_t count)
+{
+    call->body_left -= count;
+    while (count > 0) {
+        ASSERT(call->segment_index < call->segment_count);
+        struct str rest = str_skip(call->segments[call->segment_index], call->segment_offset);
+        size_t piece = MIN(rest.len, count);
+        bool small = piece <= COPY_BYTES_MAX && h2->wire_len + piece <= CLIENT_SCRATCH_BYTES;
+        if (piece > 0 && (small || h2->iov_count == CLIENT_IOV_COUNT))
+            batch_copy(h2, rest.ptr, piece);
+        else if (piece > 0)
+            batch_refer(h2, rest.ptr, piece);
+        count -= piece;
+        call->segment_offset += piece;
+        if (piece == rest.len) {
+            call->segment_index++;
+            call->segment_offset = 0;
+        }
+    }
+}
+
+/* The frame header, then `count` bytes that on_body_wanted promised. */
+static int
+on_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *frame_head,
+             size_t count, nghttp2_data_source *source, void *user)
+{
+    struct client_h2 *h2 = user;
+    struct http_call *call = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+    (void)source;
+    if (call == NULL)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    if (batch_full(h2)) {
+        h2->batch_cut = true;
+        return NGHTTP2_ERR_WOULDBLOCK;
+    }
+    batch_copy(h2, frame_head, FRAME_HEAD_BYTES);
+    if (call->streaming) {
+        batch_copy(h2, call->upload.ptr, count);
+        buf_consume(&call->upload, count);
+    } else {
+        gather_segments(h2, call, count);
+    }
+    if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0)
+        body_sent(call);
+    if (call->upload_full && call->upload.len <= CLIENT_UPLOAD_LOW)
+        h2->upload_drained = true;
+    return 0;
+}
+
+void
+h2_send_callbacks(struct nghttp2_session_callbacks *callbacks)
+{
+    nghttp2_session_callbacks_set_send_data_callback(callbacks, on_send_data);
+}
+
+/* ---- heads
+ * -----------------------------------------------------------------------------------------------
+ */
+
+static nghttp2_nv
+nv(struct str name, struct str value, uint8_t flags)
+{
+    return (nghttp2_nv){
+        .name = (uint8_t *)(uintptr_t)name.ptr,
+        .value = (uint8_t *)(uintptr_t)value.ptr,
+        .namelen = name.len,
+        .valuelen = value.len,
+        .flags = flags,
+    };
+}
+
+/* Credentials never enter the compression table. */
+static bool
+is_credential(struct str name)
+{
+    static const struct str names[] = {
+        STR("authorization"),  STR("x-api-key"), STR("api-key"),
+        STR("x-goog-api-key"), STR("cookie"),
+    };
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (str_eq(name, names[i]))
+            return true;
+    }
+    return false;
+}
+
+int
+h2_submit(struct client_h2 *h2, struct http_call *call)
+{
+    const struct http_origin *origin = h2->conn->origin;
+    const struct call_head *head = call->head;
+    bool tls = h2->conn->channel.tls != NULL;
+    bool body = call->streaming || call->body_bytes > 0;
+    nghttp2_nv fields[HTTP_FIELDS_MAX + 5];
+    size_t count = 0;
+    char length[20];
+    if (head->field_count > HTTP_FIELDS_MAX)
+        return -ERR_TOO_LARGE;
+    fields[count++] = nv(STR(":method"), head->method, 0);
+    fields[count++] = nv(STR(":scheme"), tls ? STR("https") : STR("http"), 0);
+    fields[count++] = nv(STR(":authority"), str_from(origin->authority), 0);
+    fields[count++] = nv(STR(":path"), head->target, 0);
+    for (uint32_t i = 0; i < head->field_count; i++) {
+        const struct http_field *field = &head->fields[i];
+        fields[count++] =
+            nv(field->name, field->value,
+               is_credential(field->name) ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE);
+    }
+    if (body && !call->streaming)
+        fields[count++] =
+            nv(STR("content-length"), str_make(length, num_write_u64(length, call->body_bytes)), 0);
+    call->body_left = call->body_bytes;
+    nghttp2_data_provider provider = {.read_callback = on_body_wanted};
+    int32_t id =
+        nghttp2_submit_request(h2->session, NULL, fields, count, body ? &provider : NULL, call);
+    if (id < 0)
+        return id == NGHTTP2_ERR_NOMEM ? -ERR_NOMEM : -ERR_UNAVAILABLE;
+    call->stream_id = id;
+    call->head_put = true;
+    if (!body)
+        body_sent(call);
+    return 0;
+}
+
+/* ---- sending
+ * --------------------------------------------------------------------------------------------- */
+
+static int
+send_queued(struct client_conn *conn)
+{
+    while (conn->out.len > 0) {
+        struct iovec iov = {conn->out.ptr, conn->out.len};
+        size_t count = 0;
+        int rc = channel_writev(&conn->channel, &iov, 1, &count);
+        if (rc != 0)
+            return rc;
+        buf_consume(&conn->out, count);
+    }
+    buf_fini(&conn->out);
+    return 0;
+}
+
+/* Gather frames until the batch is full or the session has no more. */
+static int
+gather(struct client_h2 *h2)
+{
+    h2->wire_len = 0;
+    h2->batch_bytes = 0;
+    h2->iov_count = 0;
+    h2->batch_cut = false;
+    while (!h2->batch_cut) {
+        const uint8_t *bytes = NULL;
+        if (batch_full(h2)) {
+            h2->batch_cut = true;
+            break;
+        }
+        ssize_t count = nghttp2_session_mem_send(h2->session, &bytes);
+        if (count < 0)
+            return count == NGHTTP2_ERR_NOMEM ? -ERR_NOMEM : -ERR_PROTOCOL;
+        if (count == 0)
+            break;
+        batch_copy(h2, bytes, (size_t)count);
+    }
+    return 0;
+}
+
+/* One writev; what is left over is copied, because segments are borrowed only until now. */
+static int
+write_batch(struct client_h2 *h2)
+{
+    struct client_conn *conn = h2->conn;
+    size_t count = 0;
+    int rc = channel_writev(&conn->channel, h2->iov, h2->iov_count, &count);
+    if (rc != 0 && rc != -ERR_AGAIN)
+        return rc;
+    if (count == h2->batch_bytes)
+        return 0;
+    for (int i = 0; i < h2->iov_count; i++) {
+        size_t skip = MIN(count, h2->iov[i].iov_len);
+        buf_put(&conn->out, (const char *)h2->iov[i].iov_base + skip, h2->iov[i].iov_len - skip);
+        count -= skip;
+    }
+    return conn->out.failed ? -ERR_NOMEM : -ERR_AGAIN;
+}
+
+int
+h2_send(struct client_h2 *h2)
+{
+    int rc = send_queued(h2->conn);
+    if (rc != 0)
+        return rc;
+    do {
+        h2->sending = true;
+        rc = gather(h2);
+        h2->sending = false;
+        if (rc == 0 && h2->batch_bytes > 0)
+            rc = write_batch(h2);
+    } while (rc == 0 && h2->batch_cut);
+    return rc;
+}

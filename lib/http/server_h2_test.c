@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MIT
+ * server_h2_test.c - the server over HTTP/2, frame by frame (HARDENING 3.2: conformance rows).
+ * Floor: lib/http, tests.
+ * Owns: nothing.
+ * Invariant: kit_close checks that closed() came exactly once a request. */
+#include "lib/http/server_h2_testkit.h"
+
+static void
+test_get_and_echo(void **state)
+{
+    (void)state;
+    struct kit kit;
+    struct h2_peer peer;
+    kit_open(&kit, NULL);
+    peer_open(&peer, &kit);
+    peer_get(&peer, 1, "/");
+    peer_headers(&peer, 3, 0, "POST", "/echo", "content-length\n10");
+    peer_frame(&peer, F_DATA, 0, 3, STR("hello"));
+    peer_frame(&peer, F_DATA, END_STREAM, 3, STR("world"));
+    peer_send(&peer);
+    assert_true(peer_until(&peer, F_DATA, 1));
+    assert_true(str_eq(peer.payload, STR("hello")) && peer.flags == END_STREAM);
+    assert_true(peer_until(&peer, F_DATA, 3));
+    assert_true(str_eq(peer.payload, STR("helloworld")));
+    KIT_UNTIL(&kit, kit.reasons[HTTP_DONE] == 2);
+    peer_get(&peer, 5, "/hang");
+    peer_send(&peer);
+    KIT_UNTIL(&kit, kit.stream != NULL);
+    assert_true(http_conn_is_h2(http_stream_conn(kit.stream)));
+    peer_close(&peer);
+    KIT_UNTIL(&kit, kit.reasons[HTTP_PEER_GONE] == 1);
+    kit_close(&kit);
+}
+
+struct head_row {
+    const char *name;
+    const char *method;
+    const char *path;
+    const char *fields;
+    const char *status; /* NULL: RST_STREAM(PROTOCOL_ERROR), never seen by the handler */
+};
+
+static const struct head_row head_rows[] = {
+    {"plain", "GET", "/", NULL, "200"},
+    {"upper case", "GET", "/", "X-Test\n1", NULL},
+    {"space in a name", "GET", "/", "x test\n1", NULL},
+    {"CR in a name", "GET", "/", "x\rtest\n1", NULL},
+    {"colon in a name", "GET", "/", "x:test\n1", NULL},
+    {"CR in a value", "GET", "/", "x-test\na\rb", NULL},
+    {"blank before a value", "GET", "/", "x-test\n a", NULL},
+    {"blank after a value", "GET", "/", "x-test\na ", NULL},
+    {"connection", "GET", "/", "connection\nclose", NULL},
+    {"transfer-encoding", "GET", "/", "transfer-encoding\nchunked", NULL},
+    {"upgrade", "GET", "/", "upgrade\nwebsocket", NULL},
+    {"te: gzip", "GET", "/", "te\ngzip", NULL},
+    {"te: trailers", "GET", "/", "te\ntrailers", "200"},
+    {"length without data", "GET", "/", "content-length\n5", NULL},
+    {"two lengths", "GET", "/", "content-length\n0\ncontent-length\n0", NULL},
+    {"pseudo after a field", "GET", "/", "x-test\n1\n:path\n/", NULL},
+    {"pseudo twice", "GET", "/", ":path\n/", NULL},
+    {"unknown pseudo", "GET", "/", ":what\n1", NULL},
+    {"status in a request", "GET", "/", ":status\n200", NULL},
+    {"empty path", "GET", "", NULL, NULL},
+    {"path without slash", "GET", "x", NULL, NULL},
+    {"space in the path", "GET", "/a b", NULL, NULL},
+    {"space in the method", "GE T", "/", NULL, NULL},
+    {"host agrees", "GET", "/", "host\na", "200"},
+    {"host differs", "GET", "/", "host\nb", "400"},
+    {"two credentials", "GET", "/", "authorization\nBearer a\nauthorization\nBearer b", "400"},
+    {"trace", "TRACE", "/", NULL, "405"},
+    {"expect other", "GET", "/", "expect\nx", "417"},
+    {"underscore is dropped", "GET", "/", "x_test\n1\nx-test\n2", "200"},
+};
+
+/* The status of a HEADERS frame: nghttp2 indexes 200, 204, 206, 304, 400, 404, 500 and writes the
+ * others as literals of index 8. */
+static bool
+is_status(const struct h2_peer *peer, const char *status)
+{
+    if (strcmp(status, "200") == 0)
+        return (uint8_t)peer->payload.ptr[0] == 0x88;
+    if (strcmp(status, "400") == 0)
+        return (uint8_t)peer->payload.ptr[0] == 0x8c;
+    return (peer->payload.ptr[0] & 0x40) != 0 && (uint8_t)peer->payload.ptr[0] < 0x80;
+}
+
+/* H2-16 to H2-21. The connection lives through all of them. */
+static void
+test_head_rows(void **state)
+{
+    (void)state;
+    struct kit kit;
+    struct h2_peer peer;
+    kit_open(&kit, NULL);
+    peer_open(&peer, &kit);
+    uint32_t id = 1;
+    for (size_t i = 0; i < ARRAY_LEN(head_rows); i++, id += 2) {
+        const struct head_row *row = &head_rows[i];
+        unsigned before = kit.request_count;
+        peer_headers(&peer, id, END_STREAM, row->method, row->path, row->fields);
+        peer_send(&peer);
+        bool ok = row->status == NULL
+                      ? peer_until(&peer, F_RST, id) && peer_code(&peer) == 1
+                      : peer_until(&peer, F_HEADERS, id) && is_status(&peer, row->status);
+        bool seen = row->status != NULL && strcmp(row->status, "200") == 0;
+        if (!ok || kit.request_count != before + seen)
+            fail_msg("%s: frame %u code %02x, %u requests", row->name, peer.type,
+                     (uint8_t)peer.payload.ptr[0], kit.request_count - before);
+        if (strcmp(row->name, "underscore is dropped") == 0)
+            assert_string_equal(kit.field, "2");
+    }
+    peer_close(&peer);
+    kit_close(&kit);
+}
+
+/* H2-18: more DATA than announced; H2-21: cookie crumbs; 413; 431 with a living connection. */
+static void
+test_bodies_and_sizes(void **state)
+{
+    (void)state;
+    struct kit kit;
+    struct h2_peer peer;
+    kit_open(&kit, NULL);
+    peer_open(&peer, &kit);
+    peer_headers(&peer, 1, 0, "POST", "/echo", "content-length\n3");
+    peer_frame(&peer, F_DATA, END_STREAM, 1, STR("hello"));
+    peer_send(&peer);
+    assert_true(peer_until(&peer, F_RST, 1));
+    assert_int_equal(peer_code(&peer), 1);
+    KIT_UNTIL(&kit, kit.reasons[HTTP_REFUSED] == 1);
+    assert_int_equal(kit.complete_count, 0);
+
+    peer_headers(&peer, 3, END_STREAM, "GET", "/", "cookie\na=1\ncookie\nb=2\ncookie\nc=3");
+    peer_send(&peer);
+    assert_true(peer_until(&peer, F_DATA, 3));
+    assert_string_equal(kit.field, "a=1; b=2; c=3");
+
+    peer_headers(&peer, 5, 0, "POST", "/small", NULL);
+    peer_frame(&peer, F_DATA, 0, 5, STR("123456789"));
+    peer_send(&peer);
+    assert_true(peer_until(&peer, F_HEADERS, 5));
+    assert_true(is_status(&peer, "413"));
+    assert_true(peer_until(&peer, F_RST, 5)); /* stop uploading */
+    assert_int_equal(peer_code(&peer), 0);
+    KIT_UNTIL(&kit, kit.reasons[HTTP_REFUSED] == 2);
+
+    struct buf block;
+    buf_init(&block, 1u << 20);
+    hpack_put(&block, STR(":method"), STR("GET"));
+    hpack_put(&block, STR(":scheme"), STR("http"));
+    hpack_put(&block, STR(":authority"), STR("a"));
+    hpack_put(&block, STR(":path"), STR("/"));
+    static char value[4000];
+    memset(value, 'v', sizeof value);
+    /* Into the dynamic table once, then referred to 16,000 times: 64 MB from 20 kB (H2-06). */
+    size_t from = block.len;
+    hpack_put(&block, STR("x-big"), str_make(value, sizeof value));
+    block.ptr[from] = 0x40;
+    for (size_t i = 0; i < 11000; i++)
+        buf_put_byte(&block, (char)(uint8_t)0xbe);
+    peer_frame(&peer, F_HEADERS, END_STREAM | END_HEADERS, 7, buf_str(&block));
+    peer_get(&peer, 9, "/");
+    peer_send(&peer);
+    assert_true(peer_until(&peer, F_HEADERS, 7));
+    assert_true(is_status(&peer, "431"));
+    assert_true(peer_until(&peer, F_DATA, 9));
+    buf_fini(&block);
+    peer_close(&peer);
+    kit_close(&kit);
+}
+
+struct conn_row {
+    const char *name;
+    const char *bytes;
+    size_t count;
+    uint32_t code; /* of GOAWAY */
+};
+#define ROW(name, bytes, code) {name, bytes, sizeof(bytes) - 1, code}
+
+/* Sent after a request on stream 5 that is being answered. */
+static const struct conn_row conn_rows[] = {
+    ROW("even id", "\0\0\1\1\5\0\0\0\2\x82", 1),
+    ROW("hpack index 0", "\0\0\1\1\5\0\0\0\7\x80", 9),
+    ROW("hpack index out of range", "\0\0\2\1\5\0\0\0\7\xff\x7f", 9),
+    ROW("hpack table size over the setting", "\0\0\4\1\5\0\0\0\7\x3f\xff\xff\x03", 9),
+    ROW("push promise", "\0\0\4\5\4\0\0\0\5\0\0\0\2", 1),
+    ROW("enable push 2", "\0\0\6\4\0\0\0\0\0\0\2\0\0\0\2", 1),
+    ROW("frame of 16,385 bytes", "\0\x40\1\0\0\0\0\0\5", 6),
+    ROW("window sum over 2^31-1", "\0\0\4\x8\0\0\0\0\0\x7f\xff\xff\xff", 3),
+    ROW("window update 0", "\0\0\4\x8\0\0\0\0\0\0\0\0\0", 1),
+    ROW("data on an idle stream", "\0\0\1\0\0\0\0\0\x9z", 1),
+    ROW("skipped id is opened late", "\0\0\1\1\5\0\0\0\3\x82", 1),
+    ROW("ping of 7 bytes", "\0\0\7\6\0\0\0\0\0"
+                           "1234567",
+        6),
+};
+
+/* H2-07, H2-22, H2-25, H2-28. */
+static void
+test_conn_rows(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(conn_rows); i++) {
+        const struct conn_row *row = &conn_rows[i];
+        struct kit kit;
+        struct h2_peer peer;
+        kit_open(&kit, NULL);
+        peer_open(&peer, &kit);
+        peer_get(&peer, 5, "/hang");
+        buf_put(&peer.out, row->bytes, row->count);
+        static char pad[17000];
+        if (row->code == 6)
+            buf_put(&peer.out, pad, sizeof pad);
+        peer_send(&peer);
+        if (!peer_until(&peer, F_GOAWAY, 0) || peer_code(&peer) != row->code)
+            fail_msg("%s: type %u code %u", row->name, peer.type, peer_code(&peer));
+        KIT_UNTIL(&kit, kit.closed_count == 1);
+        /* H2-24: whatever comes now is read away, never parsed: malformed ALTSVC and PRIORITY_UPDATE */
+        buf_put_str(&peer.out, STR("\0\0\2\xa\0\0\0\0\1\xff\xff\0\0\3\x10\0\0\0\0\0\0\0\0"));
+        peer_get(&peer, 11, "/");
+        peer_send(&peer);
+        while (peer_next(&peer, 300))
+            assert_true(peer.type != F_HEADERS);
+        assert_true(peer.ended);
+        assert_int_equal(kit.request_count, 1);
+        peer_close(&peer);
+        kit_close(&kit);
+    }
+}
+
+/* H2-25: a truncated frame, then FIN. */
+static void
+test_truncated_frame(void **state)
+{
+    (void)state;
+    struct kit kit;
+    struct h2_peer peer;
+    kit_open(&kit, NULL);
+    peer_open(&peer, &kit);
+    buf_put_str(&peer.out, STR("\0\0\x64\0\0\0"));
+    peer_send(&peer);
+    assert_int_equal(shutdown(peer.fd, SHUT_WR), 0);
+    KIT_UNTIL(&kit, http_server_conn_count(kit.server) == 0);
+    peer_close(&peer);
+    kit_close(&kit);
+}
+
+/* H2-29: GOAWAY while 50 streams run: all finish, new ids are not served, then the connection ends. */
+static void
+test_drain(void **state)
+{
+    (void)state;
+    struct kit kit;
+    struct h2_peer peer;
+    kit_open(&kit, NULL);
+    peer_open(&peer, &kit);
+    struct http_stream *streams[50];
+    for (uint32_t i = 0; i < 50; i++) {
+        peer_get(&peer, 1 + 2 * i, "/stream");
+        peer_send(&peer);
+        KIT_UNTIL(&kit, kit.complete_count == i + 1);
+        streams[i] = kit.stream;
+    }
+    http_server_drain(kit.server, NULL, NULL);
+    assert_true(peer_until(&peer, F_GOAWAY, 0));
+    assert_int_equal(peer_code(&peer), 0);
+    peer_get(&peer, 101, "/");
+    peer_send(&peer);
+    for (size_t i = 0; i < 50; i++)
+        http_stream_answer(streams[i], 200, NULL, 0, STR("done"));
+    unsigned answers = 0;
+    while (peer_next(&peer, 300))
+        answers += peer.type == F_DATA && peer.flags == END_STREAM;
+    assert_int_equal(answers, 50);
+    assert_true(peer.ended);
+    assert_int_equal(kit.request_count, 50);
+    assert_int_equal(kit.reasons[HTTP_DONE], 50);
+    peer_close(&peer);
+    kit_close(&kit);
+}
+
+/* The peer's windows hold the answer back, writable comes when it moves; abort resets. */
+static void
+test_flow_and_abort(void **state)
+{
+    (void)state;
+    struct kit kit;
+    struct h2_peer peer;
+    kit_open(&kit, NULL);
+    peer_open(&peer, &kit);
+    peer_get(&peer, 1, "/stream");
+    peer_send(&peer);
+    KIT_UNTIL(&kit, kit.complete_count == 1);
+    static char chunk[100000];
+    http_stream_respond(kit.stream, 200, NULL, 0, HTTP_LENGTH_UNKNOWN);
+    unsigned chunks = 1;
+    while (http_stream_write(kit.stream, str_make(chunk, sizeof chunk)))
+        chunks++;
+    size_t got = 0;
+    while (peer_next(&peer, 20))
+        got += peer.type == F_DATA ? peer.payload.len : 0;
+    assert_int_equal(got, 65535);
+    assert_int_equal(http_stream_queued(kit.stream), chunks * sizeof chunk - 65535);
+    assert_int_equal(kit.writable_count, 0);
+    peer_u32(&peer, F_WINDOW, 0, 0, 10000000);
+    peer_u32(&peer, F_WINDOW, 0, 1, 10000000);
+    peer_send(&peer);
+    KIT_UNTIL(&kit, kit.writable_count == 1);
+    while (got < chunks * sizeof chunk && peer_next(&peer, 300))
+        got += peer.type == F_DATA ? peer.payload.len : 0;
+    assert_int_equal(got, chunks * sizeof chunk);
+    http_stream_abort(kit.stream);
+    assert_true(peer_until(&peer, F_RST, 1));
+    assert_int_equal(peer_code(&peer), 2);
+    assert_int_equal(kit.reasons[HTTP_ABORTED], 1);
+    peer_close(&peer);
+    kit_close(&kit);
+}
+
+/* A paused upload is held by its window, the other streams go on. */
+static void
+test_pause(void **state)
+{
+    (void)state;
+    struct kit kit;
+    struct h2_peer peer;
+    kit_open(&kit, NULL);
+    peer_open(&peer, &kit);
+    static char chunk[16000];
+    peer_headers(&peer, 1, 0, "POST", "/pause", NULL);
+    for (int i = 0; i < 4; i++)
+        peer_frame(&peer, F_DATA, 0, 1, str_make(chunk, sizeof chunk));
+    peer_send(&peer);
+    KIT_UNTIL(&kit, kit.stream != NULL);
+    struct http_stream *paused = kit.stream;
+    peer_get(&peer, 3, "/");
+    peer_send(&peer);
+    assert_true(peer_until(&peer, F_DATA, 3));
+    assert_int_equal(kit.body_bytes, 0);
+    assert_int_equal(kit.complete_count, 1);
+    while (peer_next(&peer, 10))
+        assert_true(peer.type != F_WINDOW || peer.id == 0);
+    http_stream_pause(paused, false);
+    assert_true(peer_until(&peer, F_WINDOW, 1));
+    assert_int_equal(kit.body_bytes, 4 * sizeof chunk);
+    peer_frame(&peer, F_DATA, END_STREAM, 1, STR("end"));
+    peer_send(&peer);
+    assert_true(peer_until(&peer, F_HEADERS, 1));
+    KIT_UNTIL(&kit, kit.reasons[HTTP_DONE] == 2);
+    peer_close(&peer);
+    kit_close(&kit);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_get_and_echo),     cmocka_unit_test(test_head_rows),
+        cmocka_unit_test(test_bodies_and_sizes), cmocka_unit_test(test_conn_rows),
+        cmocka_unit_test(test_truncated_frame),  cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_flow_and_abort),   cmocka_unit_test(test_pause),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

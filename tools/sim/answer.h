@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT
+ * answer.h - what the simulator says: computed from the request alone, the same in every run; and how a
+ *            dialect writes it.
+ * Floor: tools/sim; one thread at a time.
+ * Owns: nothing: texts live in the exchange's arena.
+ * Invariant: completion tokens = words of the answer (a tool call: (bytes of name and arguments + 3) / 4)
+ *            + reasoning; the concatenated chunks are the whole answer. answer_test.c. */
+#ifndef BERTH_TOOLS_SIM_ANSWER_H
+#define BERTH_TOOLS_SIM_ANSWER_H
+
+#include "tools/sim/request.h"
+
+struct sim_answer {
+    struct str model;
+    uint64_t seed;
+    bool tool_call;
+    struct str tool_name;
+    struct str tool_arguments;
+    bool cut_by_limit; /* max_tokens was smaller */
+    bool include_usage;
+    uint64_t words;
+    uint64_t chunk_count; /* content chunks of a stream, >= 1 */
+    uint64_t prompt;
+    uint64_t cached;
+    uint64_t completion; /* with reasoning */
+    uint64_t reasoning;
+    enum directive_lie lie;
+};
+
+/* answer_make - deterministic. Texts are those of the request. */
+void answer_make(const struct sim_request *request, const struct directives *directives,
+                 struct sim_answer *ret_answer);
+/* answer_words - append words [from, to) of the text, each but the first of all with a space before. */
+void answer_words(const struct sim_answer *answer, uint64_t from, uint64_t to, struct buf *out);
+/* answer_chunk_words - which words, or for tool calls bytes of the arguments, are in chunk `index`. */
+void answer_chunk_span(const struct sim_answer *answer, uint64_t index, uint64_t *ret_from,
+                       uint64_t *ret_to);
+/* answer_delivered - completion tokens of the first `chunks` content chunks. */
+uint64_t answer_delivered(const struct sim_answer *answer, uint64_t chunks);
+
+/* The numbers that are reported, lies included. missing: no usage at all. */
+struct sim_usage {
+    bool missing;
+    int64_t prompt;
+    int64_t cached;
+    int64_t completion;
+    int64_t reasoning;
+};
+struct sim_usage answer_usage(const struct sim_answer *answer);
+
+/* How a dialect writes; all append to out. */
+struct sim_dialect {
+    void (*whole)(const struct sim_answer *answer, struct buf *out);
+    void (*begin)(const struct sim_answer *answer, struct buf *out);
+    void (*chunk)(const struct sim_answer *answer, uint64_t index, struct buf *out);
+    void (*end)(const struct sim_answer *answer, bool terminator, struct buf *out);
+    void (*error)(unsigned status, struct str message, struct buf *out);
+    void (*error_event)(struct buf *out);
+    void (*models)(const struct str *models, size_t count, struct buf *out);
+};
+extern const struct sim_dialect sim_openai;
+extern const struct sim_dialect sim_anthropic;
+
+/* embeddings_write - the OpenAI answer: words of each input hashed into `dimensions` buckets, length 1,
+ * so that texts with common words are near each other. */
+void embeddings_write(const struct sim_request *request, const struct sim_answer *answer,
+                      struct buf *out);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT
+ * control.c - the simulator's own endpoints: /sim/bill, /sim/reset, /sim/script, /sim/health.
+ * Floor: tools/sim; its loop's thread.
+ * Owns: nothing.
+ * Invariant: none of them is billed. */
+#include <stdio.h>
+
+#include "lib/text/uri.h"
+#include "tools/sim/sim.h"
+
+static void
+put_served(struct exchange *exchange)
+{
+    struct sim *sim = exchange->thread->sim;
+    buf_printf(&exchange->body, "{\"served\":%llu}",
+               (unsigned long long)atomic_load_explicit(&sim->served, memory_order_relaxed));
+}
+
+void
+control_handle(struct exchange *exchange)
+{
+    struct sim *sim = exchange->thread->sim;
+    struct str path;
+    struct str query;
+    struct str summary = STR_EMPTY;
+    struct err err = {0};
+    struct str method = http_stream_method(exchange->stream);
+    bool get = str_eq(method, STR("GET"));
+    bool post = str_eq(method, STR("POST"));
+    if (!uri_split_target(http_stream_target(exchange->stream), &path, &query))
+        path = STR("/");
+    if (get && str_eq(path, STR("/sim/bill"))) {
+        bool short_form =
+            uri_query_get(query, STR("summary"), &summary) && !str_eq(summary, STR("0"));
+        if (bill_render(sim->bill, short_form, &exchange->body) != 0) {
+            exchange_error(exchange, 500, STR("the bill is too large; ask for ?summary=1"));
+            return;
+        }
+    } else if (post && str_eq(path, STR("/sim/reset"))) {
+        bill_reset(sim->bill);
+        script_reset(sim->script);
+        atomic_store_explicit(&sim->served, 0, memory_order_relaxed);
+        buf_put_str(&exchange->body, STR("{}"));
+    } else if (post && str_eq(path, STR("/sim/script"))) {
+        if (script_load(sim->script, http_stream_body(exchange->stream), &err) != 0) {
+            char text[ERR_TEXT_BYTES_MAX + 40];
+            snprintf(text, sizeof(text), "line %u, column %u: %s", err.line, err.column, err.text);
+            exchange_error(exchange, 400, str_from(text));
+            return;
+        }
+        buf_put_str(&exchange->body, STR("{}"));
+    } else if (get && str_eq(path, STR("/sim/served"))) {
+        put_served(exchange);
+    } else {
+        exchange_error(exchange, 404,
+                       STR("GET /sim/bill, GET /sim/served, POST /sim/reset, "
+                           "POST /sim/script"));
+        return;
+    }
+    exchange_answer_now(exchange, 200, "application/json");
+}

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT
+ * handler.c - requests in, exchanges made and billed.
+ * Floor: tools/sim; its loop's thread.
+ * Owns: exchanges.
+ * Invariant: every provider request gets one bill entry, when it is closed: sim_test.c. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/base/secret.h"
+#include "lib/text/uri.h"
+#include "tools/sim/sim.h"
+
+/* ---- a request comes ------------------------------------------------------------------------------------- */
+
+struct route {
+    struct str method;
+    struct str path;
+    enum sim_endpoint endpoint;
+    bool anthropic;
+};
+
+static const struct route routes[] = {
+    {STR("POST"), STR("/v1/chat/completions"), SIM_CHAT, false},
+    {STR("POST"), STR("/v1/embeddings"), SIM_EMBEDDINGS, false},
+    {STR("POST"), STR("/v1/messages"), SIM_MESSAGES, true},
+    {STR("POST"), STR("/v1/messages/count_tokens"), SIM_COUNT_TOKENS, true},
+};
+
+static const struct route *
+route_find(struct str method, struct str path)
+{
+    for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
+        if (str_eq(routes[i].path, path) && str_eq(routes[i].method, method))
+            return &routes[i];
+    }
+    return NULL;
+}
+
+static bool
+credential_ok(const struct sim *sim, const struct http_head *head)
+{
+    if (sim->key == NULL)
+        return true;
+    struct str bearer = http_field_get(head, STR("authorization"));
+    struct str key = http_field_get(head, STR("x-api-key"));
+    if (str_starts(bearer, STR("Bearer ")))
+        key = str_skip(bearer, 7);
+    return secret_eq(key, str_from(sim->key));
+}
+
+static void
+exchange_timer(struct timer *timer)
+{
+    struct exchange *exchange = CONTAINER_OF(timer, struct exchange, timer);
+    if (exchange->phase == EXCHANGE_READING)
+        http_stream_pause(exchange->stream, false);
+    else
+        exchange_step(exchange);
+}
+
+static void
+read_head(struct exchange *exchange, const struct http_head *head, struct str path)
+{
+    struct sim *sim = exchange->thread->sim;
+    struct str id = http_field_get(head, STR("x-request-id"));
+    if (id.len == 0)
+        id = http_field_get(head, STR("x-client-request-id"));
+    id.len = MIN(id.len, sizeof(exchange->entry.request_id) - 1);
+    (void)!str_copy(exchange->entry.request_id, sizeof(exchange->entry.request_id), id);
+    bool anthropic = str_starts(path, STR("/v1/messages")) ||
+                     http_field_get(head, STR("anthropic-version")).len > 0;
+    exchange->dialect = anthropic ? &sim_anthropic : &sim_openai;
+    exchange->entry.anthropic = anthropic;
+    exchange->denied = !credential_ok(sim, head);
+    struct err err = {0};
+    exchange->bad_header =
+        directives_parse(&exchange->header, http_field_get(head, STR("x-sim")), &err) != 0;
+    uint64_t wait_ms = directive_value(&exchange->header, DIRECTIVE_SLOW_READ, 0);
+    if (wait_ms > 0) {
+        struct loop *loop = exchange->thread->loop;
+        http_stream_pause(exchange->stream, true);
+        timer_arm(loop_timers(loop), &exchange->timer, loop_now_ms(loop) + wait_ms);
+    }
+}
+
+static void
+sim_on_request(struct http_stream *stream, const struct http_head *head)
+{
+    struct exchange *exchange = calloc(1, sizeof(*exchange));
+    struct str path;
+    struct str query;
+    if (exchange == NULL) {
+        http_stream_abort(stream);
+        return;
+    }
+    exchange->thread = http_server_user(http_conn_server(http_stream_conn(stream)));
+    exchange->stream = stream;
+    arena_init(&exchange->arena, SIM_BODY_BYTES_MAX + (4u << 20));
+    buf_init(&exchange->body, 256u << 20);
+    timer_init(&exchange->timer, exchange_timer);
+    http_stream_set_user(stream, exchange);
+    if (!uri_split_target(head->target, &path, &query))
+        path = STR("/");
+    exchange->control = str_starts(path, STR("/sim/"));
+    read_head(exchange, head, path);
+    http_stream_collect(stream, SIM_BODY_BYTES_MAX);
+}
+
+/* ---- it is complete -------------------------------------------------------------------------------------- */
+
+static void
+answer_models(struct exchange *exchange)
+{
+    const struct bill *bill = exchange->thread->sim->bill;
+    size_t count = 0;
+    struct str *models =
+        arena_array(&exchange->arena, bill_model_count(bill) + 1, sizeof(struct str));
+    for (size_t i = 0; models != NULL && i < bill_model_count(bill); i++) {
+        if (!str_eq(bill_model(bill, i), STR("*")))
+            models[count++] = bill_model(bill, i);
+    }
+    exchange->control = true; /* free of charge */
+    exchange->dialect->models(models, count, &exchange->body);
+    exchange_answer_now(exchange, 200, "application/json");
+}
+
+/* The words of directive faults: status, and what the answer will be. */
+static bool
+answer_fault(struct exchange *exchange)
+{
+    char text[96];
+    unsigned status = (unsigned)directive_value(&exchange->directives, DIRECTIVE_STATUS, 200);
+    if (status == 200)
+        return false;
+    int length = snprintf(text, sizeof(text), "simulated error %u", status);
+    exchange->body.len = 0;
+    exchange->streamed = false;
+    exchange->dialect->error(status, str_make(text, (size_t)length), &exchange->body);
+    exchange->status = status;
+    exchange->content_type = "application/json";
+    exchange->answer = (struct sim_answer){0};
+    exchange_start(exchange);
+    return true;
+}
+
+static bool
+answer_replay(struct exchange *exchange, struct str name)
+{
+    struct err err = {0};
+    const char *dir = exchange->thread->sim->replay_dir;
+    const char *type = NULL;
+    if (dir == NULL || replay_load(dir, name, &exchange->body, &type, &err) != 0) {
+        exchange_error(exchange, 404, dir == NULL ? STR("no --replay folder") : str_from(err.text));
+        return true;
+    }
+    exchange->content_type = type;
+    exchange->streamed = str_eq(str_from(type), STR("text/event-stream"));
+    exchange_start(exchange);
+    return true;
+}
+
+static void
+fill_entry(struct exchange *exchange)
+{
+    struct bill_entry *entry = &exchange->entry;
+    struct str model = exchange->answer.model;
+    model.len = MIN(model.len, sizeof(entry->model) - 1);
+    (void)!str_copy(entry->model, sizeof(entry->model), model);
+}
+
+static void
+answer_request(struct exchange *exchange, const struct sim_request *request)
+{
+    const struct sim_answer *answer = &exchange->answer;
+    exchange->status = 200;
+    exchange->streamed = request->stream && request->endpoint != SIM_EMBEDDINGS &&
+                         request->endpoint != SIM_COUNT_TOKENS;
+    fill_entry(exchange);
+    if (answer_fault(exchange))
+        return;
+    if (str_starts(request->model, STR("replay/"))) {
+        (void)answer_replay(exchange, str_skip(request->model, 7));
+        return;
+    }
+    exchange->content_type = exchange->streamed ? "text/event-stream" : "application/json";
+    if (request->endpoint == SIM_EMBEDDINGS)
+        embeddings_write(request, answer, &exchange->body);
+    else if (request->endpoint == SIM_COUNT_TOKENS)
+        buf_printf(&exchange->body, "{\"input_tokens\":%llu}", (unsigned long long)answer->prompt);
+    else if (!exchange->streamed)
+        exchange->dialect->whole(answer, &exchange->body);
+    exchange_start(exchange);
+}
+
+static void
+take_request(struct exchange *exchange, const struct route *route)
+{
+    struct sim_thread *thread = exchange->thread;
+    struct sim_request request;
+    struct directives in_text = {0};
+    struct err err = {0};
+    exchange->endpoint = route->endpoint;
+    if (exchange->bad_header) {
+        exchange_error(exchange, 400, STR("x-sim: unknown directive or bad value"));
+        return;
+    }
+    if (request_parse(http_stream_body(exchange->stream), route->endpoint, &thread->doc,
+                      &exchange->arena, &request, &err) != 0) {
+        exchange_error(exchange, 400, str_from(err.text));
+        return;
+    }
+    script_apply(thread->sim->script, route->path, request.model, &exchange->directives);
+    directives_merge(&exchange->directives, &exchange->header);
+    if (directives_parse(&in_text, directives_in_text(request.last_user), &err) != 0) {
+        exchange_error(exchange, 400, str_from(err.text));
+        return;
+    }
+    directives_merge(&exchange->directives, &in_text);
+    answer_make(&request, &exchange->directives, &exchange->answer);
+    /* The body, where unescaped texts may point, lives as long as the stream. */
+    answer_request(exchange, &request);
+}
+
+static void
+sim_on_complete(struct http_stream *stream)
+{
+    struct exchange *exchange = http_stream_user(stream);
+    struct str path;
+    struct str query;
+    struct str method = http_stream_method(stream);
+    if (exchange == NULL)
+        return;
+    timer_cancel(loop_timers(exchange->thread->loop), &exchange->timer);
+    if (exchange->control) {
+        control_handle(exchange);
+        return;
+    }
+    if (!uri_split_target(http_stream_target(stream), &path, &query))
+        path = STR("/");
+    const struct route *route = route_find(method, path);
+    if (exchange->denied) {
+        exchange_error(exchange, 401,
+                       exchange->dialect == &sim_anthropic ? STR("invalid x-api-key")
+                                                           : STR("Incorrect API key provided."));
+    } else if (route != NULL) {
+        take_request(exchange, route);
+    } else if (str_eq(path, STR("/v1/models")) && str_eq(method, STR("GET"))) {
+        answer_models(exchange);
+    } else {
+        exchange_error(exchange, 404, STR("no such endpoint"));
+    }
+}
+
+static void
+sim_on_writable(struct http_stream *stream)
+{
+    struct exchange *exchange = http_stream_user(stream);
+    if (exchange != NULL && !timer_armed(&exchange->timer))
+        exchange_step(exchange);
+}
+
+/* ---- it is over -------------------------------------------------------------------------------------------- */
+
+/* What was delivered decides what is charged: a whole answer, the chunks that were written, or nothing. */
+static void
+exchange_bill(struct exchange *exchange, enum http_close_reason reason)
+{
+    const struct sim_answer *answer = &exchange->answer;
+    struct bill_entry *entry = &exchange->entry;
+    bool charged = exchange->endpoint != SIM_COUNT_TOKENS && answer->model.len > 0;
+    if (exchange->ended_well && reason == HTTP_DONE) {
+        entry->delivered = BILL_COMPLETE;
+        entry->completion = answer->completion;
+    } else if (exchange->streamed && exchange->chunk > 0) {
+        entry->delivered = BILL_PARTIAL;
+        entry->completion = answer_delivered(answer, exchange->chunk);
+    } else {
+        charged = false;
+    }
+    if (exchange->status >= 400)
+        entry->delivered = BILL_NONE;
+    if (charged && entry->delivered != BILL_NONE) {
+        entry->prompt = answer->prompt;
+        entry->cached = answer->cached;
+        entry->reasoning = MIN(answer->reasoning, entry->completion);
+    } else {
+        entry->completion = 0;
+    }
+    bill_add(exchange->thread->sim->bill, entry);
+}
+
+static void
+sim_on_closed(struct http_stream *stream, enum http_close_reason reason)
+{
+    struct exchange *exchange = http_stream_user(stream);
+    if (exchange == NULL)
+        return;
+    if (!exchange->control)
+        exchange_bill(exchange, reason);
+    timer_cancel(loop_timers(exchange->thread->loop), &exchange->timer);
+    arena_fini(&exchange->arena);
+    buf_fini(&exchange->body);
+    free(exchange);
+}
+
+const struct http_handler sim_handler = {
+    .request = sim_on_request,
+    .complete = sim_on_complete,
+    .writable = sim_on_writable,
+    .closed = sim_on_closed,
+};

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT
+ * request.c - read chat, messages and embeddings requests.
+ * Floor: tools/sim; one thread at a time.
+ * Owns: nothing.
+ * Invariant: see request.h. Unknown fields are ignored, as providers do. */
+#include "tools/sim/request.h"
+
+#define INPUTS_MAX 2048u
+
+struct reader {
+    const struct json_doc *doc;
+    struct arena *arena;
+    struct sim_request *request;
+    struct buf *user; /* texts of the message that is being read */
+};
+
+uint64_t
+request_prompt_tokens(const struct sim_request *request)
+{
+    return (request->text_bytes + 3) / 4 + 3 * request->message_count;
+}
+
+static void
+read_text(struct reader *reader, uint32_t node)
+{
+    struct str text = STR_EMPTY;
+    if (!json_is(reader->doc, node, JSON_STRING) ||
+        json_string(reader->doc, node, reader->arena, &text) != 0)
+        return;
+    reader->request->text_bytes += text.len;
+    if (reader->user == NULL)
+        return;
+    if (reader->user->len > 0)
+        buf_put_byte(reader->user, '\n');
+    buf_put_str(reader->user, text);
+}
+
+/* A string, or parts with `text`. A part of type tool_result has such a content itself.
+ * *ret_result: there is one. */
+static void
+read_content(struct reader *reader, uint32_t content, bool *ret_result)
+{
+    const struct json_doc *doc = reader->doc;
+    if (json_is(doc, content, JSON_STRING)) {
+        read_text(reader, content);
+        return;
+    }
+    if (!json_is(doc, content, JSON_ARRAY))
+        return;
+    for (uint32_t part = json_first(doc, content); part != JSON_NONE;
+         part = json_sibling(doc, content, part)) {
+        read_text(reader, json_get(doc, part, STR("text")));
+        if (!json_string_eq(doc, json_get(doc, part, STR("type")), STR("tool_result")))
+            continue;
+        *ret_result = true;
+        uint32_t inner = json_get(doc, part, STR("content"));
+        if (json_is(doc, inner, JSON_STRING)) {
+            read_text(reader, inner);
+            continue;
+        }
+        if (!json_is(doc, inner, JSON_ARRAY))
+            continue;
+        for (uint32_t block = json_first(doc, inner); block != JSON_NONE;
+             block = json_sibling(doc, inner, block))
+            read_text(reader, json_get(doc, block, STR("text")));
+    }
+}
+
+static void
+read_tool_calls(struct reader *reader, uint32_t message)
+{
+    uint32_t calls = json_get(reader->doc, message, STR("tool_calls"));
+    if (!json_is(reader->doc, calls, JSON_ARRAY))
+        return;
+    for (uint32_t call = json_first(reader->doc, calls); call != JSON_NONE;
+         call = json_sibling(reader->doc, calls, call))
+        read_text(reader, json_path(reader->doc, call, "function.arguments"));
+}
+
+static int
+read_messages(struct reader *reader, uint32_t messages, struct err *err)
+{
+    const struct json_doc *doc = reader->doc;
+    struct sim_request *request = reader->request;
+    if (!json_is(doc, messages, JSON_ARRAY) || json_count(doc, messages) == 0)
+        return err_set(err, ERR_INVALID, "messages: a non-empty array is required");
+    struct buf user;
+    buf_init(&user, 64u << 20);
+    for (uint32_t message = json_first(doc, messages); message != JSON_NONE;
+         message = json_sibling(doc, messages, message)) {
+        uint32_t role = json_get(doc, message, STR("role"));
+        bool is_user = json_string_eq(doc, role, STR("user"));
+        bool result = json_string_eq(doc, role, STR("tool"));
+        if (!json_is(doc, role, JSON_STRING)) {
+            buf_fini(&user);
+            return err_set(err, ERR_INVALID, "messages: every message needs a role");
+        }
+        if (is_user)
+            user.len = 0;
+        reader->user = is_user ? &user : NULL;
+        request->message_count++;
+        read_content(reader, json_get(doc, message, STR("content")), &result);
+        read_tool_calls(reader, message);
+        request->last_is_user = is_user && !result;
+    }
+    int rc = arena_dup(reader->arena, buf_str(&user), &request->last_user);
+    buf_fini(&user);
+    return rc;
+}
+
+/* A value of the schema's type, without descending: {} and [] for what is nested. */
+static struct str
+value_of_schema(const struct json_doc *doc, uint32_t schema)
+{
+    uint32_t type = json_get(doc, schema, STR("type"));
+    uint32_t choices = json_get(doc, schema, STR("enum"));
+    if (json_is(doc, choices, JSON_ARRAY) && json_first(doc, choices) != JSON_NONE)
+        return json_raw(doc, json_first(doc, choices));
+    if (json_string_eq(doc, type, STR("integer")) || json_string_eq(doc, type, STR("number")))
+        return STR("1");
+    if (json_string_eq(doc, type, STR("boolean")))
+        return STR("true");
+    if (json_string_eq(doc, type, STR("array")))
+        return STR("[]");
+    if (json_string_eq(doc, type, STR("object")))
+        return STR("{}");
+    if (json_string_eq(doc, type, STR("null")))
+        return STR("null");
+    return STR("\"value\"");
+}
+
+static int
+read_tool(struct reader *reader, uint32_t root)
+{
+    const struct json_doc *doc = reader->doc;
+    uint32_t tools = json_get(doc, root, STR("tools"));
+    uint32_t tool = json_is(doc, tools, JSON_ARRAY) ? json_first(doc, tools) : JSON_NONE;
+    if (tool == JSON_NONE)
+        return 0;
+    uint32_t function = json_get(doc, tool, STR("function"));
+    if (function == JSON_NONE)
+        function = tool;
+    uint32_t schema = json_get(doc, function, STR("parameters"));
+    if (schema == JSON_NONE)
+        schema = json_get(doc, function, STR("input_schema"));
+    if (json_string(doc, json_get(doc, function, STR("name")), reader->arena,
+                    &reader->request->tool_name) != 0)
+        return 0;
+    uint32_t properties = json_get(doc, schema, STR("properties"));
+    struct buf out;
+    buf_init(&out, 1u << 20);
+    buf_put_byte(&out, '{');
+    if (json_is(doc, properties, JSON_OBJECT)) {
+        for (uint32_t key = json_first(doc, properties); key != JSON_NONE;
+             key = json_sibling(doc, properties, key + 1)) {
+            if (out.len > 1)
+                buf_put_str(&out, STR(","));
+            buf_put_str(&out, json_raw(doc, key));
+            buf_put_byte(&out, ':');
+            buf_put_str(&out, value_of_schema(doc, key + 1));
+        }
+    }
+    buf_put_byte(&out, '}');
+    int rc = out.failed ? -ERR_TOO_LARGE
+                        : arena_dup(reader->arena, buf_str(&out), &reader->request->tool_arguments);
+    buf_fini(&out);
+    return rc;
+}
+
+static int
+read_inputs(struct reader *reader, uint32_t root, struct err *err)
+{
+    const struct json_doc *doc = reader->doc;
+    struct sim_request *request = reader->request;
+    uint32_t input = json_get(doc, root, STR("input"));
+    bool one = json_is(doc, input, JSON_STRING);
+    uint32_t count = one ? 1 : json_is(doc, input, JSON_ARRAY) ? json_count(doc, input) : 0;
+    if (count == 0 || count > INPUTS_MAX)
+        return err_set(err, ERR_INVALID, "input: a string or an array of 1 to %u is required",
+                       INPUTS_MAX);
+    request->inputs = arena_array(reader->arena, count, sizeof(struct str));
+    if (request->inputs == NULL)
+        return -ERR_NOMEM;
+    request->base64 =
+        json_string_eq(doc, json_get(doc, root, STR("encoding_format")), STR("base64"));
+    request->dimensions = 256;
+    uint32_t dimensions = json_get(doc, root, STR("dimensions"));
+    if (dimensions != JSON_NONE &&
+        (json_u64(doc, dimensions, 4096, &request->dimensions) != 0 || request->dimensions == 0))
+        return err_set(err, ERR_INVALID, "dimensions: 1 to 4096");
+    for (uint32_t node = one ? input : json_first(doc, input); node != JSON_NONE;
+         node = one ? JSON_NONE : json_sibling(doc, input, node)) {
+        struct str *text = &request->inputs[request->input_count++];
+        if (json_string(doc, node, reader->arena, text) != 0)
+            *text = json_raw(doc, node); /* token arrays */
+        request->text_bytes += text->len;
+        request->message_count++;
+    }
+    return 0;
+}
+
+static int
+read_options(struct reader *reader, uint32_t root, struct err *err)
+{
+    static const char *const limits[] = {"max_completion_tokens", "max_tokens"};
+    const struct json_doc *doc = reader->doc;
+    struct sim_request *request = reader->request;
+    (void)!json_bool(doc, json_get(doc, root, STR("stream")), &request->stream);
+    (void)!json_bool(doc, json_path(doc, root, "stream_options.include_usage"),
+                     &request->include_usage);
+    for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
+        uint32_t node = json_get(doc, root, str_from(limits[i]));
+        if (node == JSON_NONE || json_is(doc, node, JSON_NULL))
+            continue;
+        if (json_u64(doc, node, UINT32_MAX, &request->max_tokens) != 0 || request->max_tokens == 0)
+            return err_set(err, ERR_INVALID, "%s: a positive whole number is required", limits[i]);
+        break;
+    }
+    if (request->endpoint == SIM_MESSAGES && request->max_tokens == UINT64_MAX)
+        return err_set(err, ERR_INVALID, "max_tokens: Field required");
+    return 0;
+}
+
+int
+request_parse(struct str body, enum sim_endpoint endpoint, struct json_doc *doc,
+              struct arena *arena, struct sim_request *ret_request, struct err *err)
+{
+    int rc = json_scan(doc, body, NULL, err);
+    if (rc != 0)
+        return rc;
+    struct sim_request request = {.endpoint = endpoint, .max_tokens = UINT64_MAX};
+    struct reader reader = {.doc = doc, .arena = arena, .request = &request};
+    uint32_t model = json_get(doc, 0, STR("model"));
+    if (!json_is(doc, model, JSON_STRING) || json_string(doc, model, arena, &request.model) != 0 ||
+        request.model.len == 0)
+        return err_set(err, ERR_INVALID, "model: a string is required");
+    if (endpoint == SIM_EMBEDDINGS) {
+        rc = read_inputs(&reader, 0, err);
+    } else {
+        rc = read_options(&reader, 0, err);
+        uint32_t system = json_get(doc, 0, STR("system"));
+        if (rc == 0 && system != JSON_NONE) {
+            bool ignored = false;
+            request.message_count++;
+            read_content(&reader, system, &ignored);
+        }
+        if (rc == 0)
+            rc = read_messages(&reader, json_get(doc, 0, STR("messages")), err);
+        if (rc == 0)
+            rc = read_tool(&reader, 0);
+    }
+    if (rc == 0)
+        *ret_request = request;
+    return rc;
+}

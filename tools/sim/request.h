@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT
+ * request.h - what the simulator understands of a request in the OpenAI or Anthropic dialect.
+ * Floor: tools/sim; one thread at a time.
+ * Owns: nothing: texts live in the arena that was given or in the body.
+ * Invariant: token counts follow one rule (README of --help): prompt tokens = (bytes of all texts + 3) / 4
+ *            + 3 a message, a system text being one message. request_test.c. */
+#ifndef BERTH_TOOLS_SIM_REQUEST_H
+#define BERTH_TOOLS_SIM_REQUEST_H
+
+#include "lib/text/json.h"
+#include "tools/sim/directive.h"
+
+enum sim_endpoint {
+    SIM_CHAT,         /* POST /v1/chat/completions */
+    SIM_EMBEDDINGS,   /* POST /v1/embeddings */
+    SIM_MESSAGES,     /* POST /v1/messages */
+    SIM_COUNT_TOKENS, /* POST /v1/messages/count_tokens */
+};
+
+struct sim_request {
+    enum sim_endpoint endpoint;
+    struct str model;
+    bool stream;
+    bool include_usage;
+    bool last_is_user; /* the last message is a user's text, not a tool's result */
+    uint64_t text_bytes;
+    uint64_t message_count;
+    uint64_t max_tokens;       /* UINT64_MAX when absent */
+    struct str last_user;      /* all texts of the last user message, joined by newlines */
+    struct str tool_name;      /* of the first tool, or empty */
+    struct str tool_arguments; /* JSON object made from its schema */
+    /* embeddings */
+    struct str *inputs;
+    size_t input_count;
+    uint64_t dimensions;
+    bool base64;
+};
+
+/* request_parse - doc is scratch. 0; -ERR_PARSE and friends of the scanner, -ERR_INVALID: the text is
+ * fit for the caller. */
+int request_parse(struct str body, enum sim_endpoint endpoint, struct json_doc *doc,
+                  struct arena *arena, struct sim_request *ret_request, struct err *err) MUST_USE;
+uint64_t request_prompt_tokens(const struct sim_request *request);
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT
+ * sim.h - the simulator: what its threads share, and what one thread has.
+ * Floor: tools/sim. struct sim is written before the threads start; script and bill lock themselves.
+ * Owns: see main.c.
+ * Invariant: an exchange lives from `request` to `closed` and is billed exactly once, in `closed`. */
+#ifndef BERTH_TOOLS_SIM_SIM_H
+#define BERTH_TOOLS_SIM_SIM_H
+
+#include <stdatomic.h>
+
+#include "lib/http/server.h"
+#include "tools/sim/answer.h"
+#include "tools/sim/bill.h"
+#include "tools/sim/script.h"
+
+#define SIM_BODY_BYTES_MAX (64u << 20)
+
+struct sim {
+    struct bill *bill;
+    struct script *script;
+    const char *key;             /* or NULL: any credential will do */
+    const char *replay_dir;      /* or NULL */
+    struct str bench_body[2];    /* by dialect; empty when not benchmarking */
+    atomic_uint_fast64_t served; /* in bench mode */
+    atomic_uint_fast64_t next_id;
+};
+
+struct sim_thread {
+    struct sim *sim;
+    struct loop *loop;
+    struct http_server *server;
+    struct json_doc doc; /* scratch of request_parse */
+    uint64_t served;     /* bench mode: not yet added to sim->served */
+};
+
+enum exchange_phase {
+    EXCHANGE_READING,
+    EXCHANGE_HEAD,
+    EXCHANGE_BEGIN,
+    EXCHANGE_CHUNKS,
+    EXCHANGE_SPLIT, /* pieces of `body` */
+    EXCHANGE_STALLED,
+    EXCHANGE_ENDED
+};
+
+struct exchange {
+    struct sim_thread *thread;
+    struct http_stream *stream;
+    struct timer timer;
+    struct arena arena;
+    struct buf body; /* an answer that is sent as a whole, or in pieces */
+    size_t body_at;
+    const struct sim_dialect *dialect;
+    struct directives header; /* from x-sim */
+    struct directives directives;
+    struct sim_answer answer;
+    struct bill_entry entry;
+    const char *content_type;
+    enum exchange_phase phase;
+    enum sim_endpoint endpoint;
+    uint64_t chunk;        /* content chunks written */
+    uint64_t body_written; /* body bytes handed to the server */
+    unsigned status;
+    bool control; /* not a provider's endpoint: no bill */
+    bool streamed;
+    bool ended_well; /* everything that belongs to the answer was written */
+    bool bad_header; /* x-sim does not parse */
+    bool denied;
+    bool models;
+};
+
+extern const struct http_handler sim_handler;
+extern const struct http_handler sim_bench_handler;
+
+/* ---- exchange.c: the answer goes out, with its pacing and faults ----------------------------------- */
+/* exchange_start - directives and answer are known: begin after delay_ms. */
+void exchange_start(struct exchange *exchange);
+/* exchange_answer_now - exchange->body with this status, no pacing. */
+void exchange_answer_now(struct exchange *exchange, unsigned status, const char *content_type);
+/* exchange_error - in the dialect's shape. */
+void exchange_error(struct exchange *exchange, unsigned status, struct str message);
+void exchange_step(struct exchange *exchange);
+
+/* ---- control.c: /sim/... --------------------------------------------------------------------------- */
+void control_handle(struct exchange *exchange);
+
+/* ---- replay.c -------------------------------------------------------------------------------------- */
+/* replay_load - NAME.response.json or .sse of the folder, appended to out. *ret_type: content type.
+ * -ERR_INVALID (name), -ERR_NOT_FOUND, -ERR_TOO_LARGE. */
+int replay_load(const char *dir, struct str name, struct buf *out, const char **ret_type,
+                struct err *err) MUST_USE;
+
+/* ---- bench.c --------------------------------------------------------------------------------------- */
+/* bench_bodies - canned answers of about `bytes` bytes, with usage. 0 or -ERR_NOMEM. */
+int bench_bodies(struct sim *sim, size_t bytes) MUST_USE;
+
+#endif
