@@ -145,7 +145,7 @@ parse(const struct json_doc *doc, uint32_t object, struct arena *arena, bool req
     if (!json_is(doc, object, JSON_OBJECT))
         return err_set(err, ERR_INVALID, "a binding must be an object");
     for (uint32_t key = json_first(doc, object); key != JSON_NONE;
-         key = json_sibling(doc, object, key + 1)) {
+         key = json_sibling(doc, object, key)) {
         const struct field *field = field_find(doc, key);
         if (!field)
             return err_set(err, ERR_UNKNOWN_KEY, "unknown key %.*s in a binding",

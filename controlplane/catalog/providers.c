@@ -8,14 +8,15 @@
 
 #include "controlplane/catalog/embed_int.h"
 
-/* Which of a provider's variables hold its key: GITHUB_TOKEN yes, AWS_REGION no. */
+/* Which of a provider's variables hold its key: GITHUB_TOKEN yes, AWS_REGION no, and no tokens that
+ * want another header than the dialect's (ANTHROPIC_AUTH_TOKEN). */
 static bool
 is_key_variable(struct str name)
 {
     static const char *const ends[] = {"_API_KEY", "_KEY", "_TOKEN", "_API_TOKEN"};
     for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
         if (str_ends(name, str_from(ends[i])))
-            return !str_starts(name, STR("AWS_"));
+            return !str_starts(name, STR("AWS_")) && !str_ends(name, STR("_AUTH_TOKEN"));
     }
     return false;
 }

@@ -229,9 +229,11 @@ on_usage(struct incoming *in)
     if (applied.quarantined > 0)
         LOG_ERROR("usage records are in quarantine", LOG_C("node", in->node->name),
                   LOG_U("count", applied.quarantined));
-    /* after a failure the mark still says what may be forgotten, unless it could not be read */
-    if (code == 0 || applied.seq > 0)
+    /* a gap, or part of the batch: the mark says where to go on from */
+    if (code == 0 || code == -ERR_CONFLICT || applied.posted > 0)
         send_posted(in->node, stream.stream, stream.epoch, applied.seq);
+    else
+        node_drop(in->node, "its usage could not be stored; it shall send it again");
     return 0;
 }
 

@@ -9,7 +9,7 @@
 #include "lib/base/str.h"
 
 #define HTTP_FIELDS_MAX 100u
-#define HTTP_HEAD_BYTES_MAX (64u * 1024u)
+#define HTTP_HEAD_BYTES_MAX 65536u
 #define HTTP_LENGTH_UNKNOWN UINT64_MAX
 
 struct http_field {

@@ -115,10 +115,14 @@ h2_input(struct http_conn *conn, char *bytes, size_t count)
     if (h2->terminated || conn->state != CONN_OPEN || !nghttp2_session_want_read(h2->session))
         return count;
     h2->fed = true;
+    for (size_t unknown = h2_abuse_scan(&h2->abuse, bytes, count); unknown > 0; unknown--) {
+        if (h2_spend(h2, H2_UNKNOWN_FRAME) < 0)
+            return count;
+    }
     ssize_t used = nghttp2_session_mem_recv(h2->session, (const uint8_t *)bytes, count);
     if (used < 0) {
-        uint32_t code = used == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM
-                                                    : NGHTTP2_PROTOCOL_ERROR;
+        bool flood = used == NGHTTP2_ERR_FLOODED || used == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS;
+        uint32_t code = flood ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR;
         (void)h2_terminate(h2, code);
     }
     conn_dirty(conn);

@@ -8,15 +8,13 @@
 
 #include "lib/http/server_h2_int.h"
 
-#define PRIORITY_UPDATE_TYPE 0x10u
-
 static struct http_stream *
 h2_stream(nghttp2_session *session, int32_t id)
 {
     return nghttp2_session_get_stream_user_data(session, id);
 }
 
-static int
+int
 h2_spend(struct h2_conn *h2, enum h2_oddity oddity)
 {
     if (h2_abuse_spend(&h2->abuse, oddity, loop_now_ms(h2->conn->server->loop)))
@@ -75,7 +73,6 @@ on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *user)
     case NGHTTP2_HEADERS:
         return h2_check_id(h2, hd->stream_id);
     case NGHTTP2_PRIORITY:
-    case PRIORITY_UPDATE_TYPE:
         return h2_spend(h2, H2_PRIORITY);
     case NGHTTP2_RST_STREAM:
         return h2_spend(h2, h2_stream(session, hd->stream_id) != NULL ? H2_PEER_RESET
@@ -88,8 +85,10 @@ on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *user)
         return h2_spend(h2, H2_WINDOW_UPDATE);
     case NGHTTP2_CONTINUATION:
         return h2_spend(h2, H2_CONTINUATION);
-    default:
+    case NGHTTP2_GOAWAY:
         return h2_spend(h2, H2_UNKNOWN_FRAME);
+    default:
+        return 0; /* counted by h2_abuse_scan */
     }
 }
 
@@ -350,6 +349,9 @@ h2_shared_new(struct h2_shared **ret_shared)
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_send);
     nghttp2_session_callbacks_set_send_data_callback(callbacks, on_send_data);
     nghttp2_option_set_no_auto_window_update(shared->option, 1);
+    /* nghttp2's own bucket also counts resets of finished requests, which honest clients send; ours
+     * (h2_abuse) is stricter with the others. */
+    nghttp2_option_set_stream_reset_rate_limit(shared->option, UINT32_MAX, UINT32_MAX);
     *ret_shared = TAKE(shared);
     return 0;
 }

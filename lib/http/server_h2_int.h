@@ -49,6 +49,8 @@ void h2_reset(struct h2_conn *h2, int32_t id, uint32_t code);
 void h2_refuse(struct http_stream *stream, unsigned status, enum http_close_reason reason);
 /* ---- server_h2_frames.c ---- */
 int h2_shared_new(struct h2_shared **ret_shared) MUST_USE;
+/* h2_spend - count one oddity. 0, or, when the budget is gone, h2_terminate's result. */
+int h2_spend(struct h2_conn *h2, enum h2_oddity oddity);
 /* h2_deliver - body bytes: collected, handed over, or held while paused. */
 void h2_deliver(struct http_stream *stream, struct str bytes);
 ssize_t h2_read_data(nghttp2_session *session, int32_t id, uint8_t *out, size_t size,

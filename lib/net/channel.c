@@ -255,8 +255,9 @@ channel_writev(struct channel *channel, const struct iovec *iov, int count, size
         if (count == 1) {
             put = send(channel->io.fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL);
         } else {
-            struct msghdr message = {.msg_iovlen = (size_t)count};
-            memcpy(&message.msg_iov, &iov, sizeof(iov)); /* sendmsg only reads it */
+            /* sendmsg only reads it */
+            struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov,
+                                     .msg_iovlen = (size_t)count};
             put = sendmsg(channel->io.fd, &message, MSG_NOSIGNAL);
         }
     } while (UNLIKELY(put < 0 && errno == EINTR));

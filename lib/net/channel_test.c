@@ -306,29 +306,29 @@ test_peers(void **state)
 
 static const struct {
     const char *name;
-    int version; /* the client's only one; 0 = its default */
     const char *ciphers;
     const char *alpn; /* wire form, or NULL */
+    const char *want;
+    int version; /* the client's only one; 0 = its default */
     bool server_h2;
     bool internal;
     bool ok;
-    const char *want;
 } offer_rows[] = {
-    {"TL-03 h2", 0, NULL, "\x02h2", true, false, true, "h2"},
-    {"TL-03 http/1.1", 0, NULL, "\x08http/1.1", true, false, true, "http/1.1"},
-    {"TL-03 both, h1 first", 0, NULL, "\x08http/1.1\x02h2", true, false, true, "h2"},
-    {"TL-03 none", 0, NULL, NULL, true, false, true, ""},
-    {"TL-03 unknown", 0, NULL, "\x04spdy", true, false, false, NULL},
-    {"h2 where only h1 is", 0, NULL, "\x02h2", false, false, false, NULL},
-    {"TLS 1.3", TLS1_3_VERSION, NULL, NULL, true, false, true, ""},
-    {"TLS 1.2", TLS1_2_VERSION, NULL, NULL, true, false, true, ""},
-    {"TLS 1.2 within", TLS1_2_VERSION, NULL, NULL, true, true, false, NULL},
-    {"TL-01 TLS 1.1", TLS1_1_VERSION, "ALL:@SECLEVEL=0", NULL, true, false, false, NULL},
-    {"TL-01 TLS 1.0", TLS1_VERSION, "ALL:@SECLEVEL=0", NULL, true, false, false, NULL},
-    {"TL-01 CBC", TLS1_2_VERSION, "ECDHE-ECDSA-AES128-SHA", NULL, true, false, false, NULL},
-    {"TL-01 no forward secrecy", TLS1_2_VERSION, "AES128-GCM-SHA256", NULL, true, false, false,
-     NULL},
-    {"TL-01 anonymous", TLS1_2_VERSION, "aNULL:@SECLEVEL=0", NULL, true, false, false, NULL},
+    {"TL-03 h2", NULL, "\x02h2", "h2", 0, true, false, true},
+    {"TL-03 http/1.1", NULL, "\x08http/1.1", "http/1.1", 0, true, false, true},
+    {"TL-03 both, h1 first", NULL, "\x08http/1.1\x02h2", "h2", 0, true, false, true},
+    {"TL-03 none", NULL, NULL, "", 0, true, false, true},
+    {"TL-03 unknown", NULL, "\x04spdy", NULL, 0, true, false, false},
+    {"h2 where only h1 is", NULL, "\x02h2", NULL, 0, false, false, false},
+    {"TLS 1.3", NULL, NULL, "", TLS1_3_VERSION, true, false, true},
+    {"TLS 1.2", NULL, NULL, "", TLS1_2_VERSION, true, false, true},
+    {"TLS 1.2 within", NULL, NULL, NULL, TLS1_2_VERSION, true, true, false},
+    {"TL-01 TLS 1.1", "ALL:@SECLEVEL=0", NULL, NULL, TLS1_1_VERSION, true, false, false},
+    {"TL-01 TLS 1.0", "ALL:@SECLEVEL=0", NULL, NULL, TLS1_VERSION, true, false, false},
+    {"TL-01 CBC", "ECDHE-ECDSA-AES128-SHA", NULL, NULL, TLS1_2_VERSION, true, false, false},
+    {"TL-01 no forward secrecy", "AES128-GCM-SHA256", NULL, NULL, TLS1_2_VERSION, true, false,
+     false},
+    {"TL-01 anonymous", "aNULL:@SECLEVEL=0", NULL, NULL, TLS1_2_VERSION, true, false, false},
 };
 
 /* A foreign client, straight on OpenSSL. */

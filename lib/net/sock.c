@@ -26,6 +26,14 @@ fd_close(int *fd)
         (void)close(*fd);
 }
 
+static int
+fd_take(int *fd)
+{
+    int taken = *fd;
+    *fd = -1;
+    return taken;
+}
+
 int
 sock_addr_unix(struct str path, struct sock_addr *ret_addr, struct err *err)
 {
@@ -82,31 +90,34 @@ sock_addr_parse(struct str text, struct sock_addr *ret_addr, struct err *err)
     else if (host.len == 0)
         host = STR("::");
     bool is_v6 = str_find_byte(host, ':') != SIZE_MAX;
-    if ((colon > 1 && is_v6 != bracketed) || sock_addr_literal(host, (uint16_t)port, ret_addr) < 0)
-        return err_set(err, ERR_PARSE,
-                       "\"%.*s\" is not an address; write 127.0.0.1:8080, [::1]:8080, :8080 or "
-                       "unix:/path",
-                       (int)MIN(text.len, 64u), text.ptr);
-    return 0;
+    if ((colon == 1 || is_v6 == bracketed) &&
+        sock_addr_literal(host, (uint16_t)port, ret_addr) == 0)
+        return 0;
+    return err_set(err, ERR_PARSE,
+                   "\"%.*s\" is not an address; write 127.0.0.1:8080, [::1]:8080, :8080 or "
+                   "unix:/path",
+                   (int)MIN(text.len, 64u), text.ptr);
 }
 
 void
 sock_addr_format(const struct sock_addr *addr, char out[128])
 {
     char text[INET6_ADDRSTRLEN];
-    int count = -1;
-    if (addr->len == 0)
+    sa_family_t family = addr->len == 0 ? AF_UNSPEC : addr->u.any.sa_family;
+    bool is_v6 = family == AF_INET6;
+    int count;
+    if (family == AF_UNIX) {
+        bool has_path = addr->len > offsetof(struct sockaddr_un, sun_path);
+        count = snprintf(out, 128, "unix:%s", has_path ? addr->u.un.sun_path : "");
+    } else if ((is_v6 && inet_ntop(AF_INET6, &addr->u.in6.sin6_addr, text, sizeof(text))) ||
+               (family == AF_INET &&
+                inet_ntop(AF_INET, &addr->u.in4.sin_addr, text, sizeof(text)))) {
+        /* the port is at the same place in both */
+        count = snprintf(out, 128, is_v6 ? "[%s]:%u" : "%s:%u", text,
+                         (unsigned)ntohs(addr->u.in4.sin_port));
+    } else {
         count = snprintf(out, 128, "unknown");
-    else if (addr->u.any.sa_family == AF_UNIX)
-        count =
-            snprintf(out, 128, "unix:%s",
-                     addr->len > offsetof(struct sockaddr_un, sun_path) ? addr->u.un.sun_path : "");
-    else if (addr->u.any.sa_family == AF_INET &&
-             inet_ntop(AF_INET, &addr->u.in4.sin_addr, text, sizeof(text)) != NULL)
-        count = snprintf(out, 128, "%s:%u", text, (unsigned)ntohs(addr->u.in4.sin_port));
-    else if (addr->u.any.sa_family == AF_INET6 &&
-             inet_ntop(AF_INET6, &addr->u.in6.sin6_addr, text, sizeof(text)) != NULL)
-        count = snprintf(out, 128, "[%s]:%u", text, (unsigned)ntohs(addr->u.in6.sin6_port));
+    }
     if (count < 0)
         out[0] = '\0';
 }
@@ -165,11 +176,12 @@ sock_bind_unix(int fd, const struct sock_addr *addr, int type, unsigned mode, st
         (void)unlink(addr->u.un.sun_path);
         r = bind(fd, &addr->u.any, addr->len);
     }
-    if (r < 0 && errno == EADDRINUSE)
+    if (r < 0 && errno == EADDRINUSE) {
         return err_set(err, ERR_IN_USE,
                        "another process listens on unix:%s (or a file has that name); stop it or "
                        "choose another path",
                        addr->u.un.sun_path);
+    }
     if (r < 0)
         return err_set_errno(err, errno, "cannot listen on unix:%s", addr->u.un.sun_path);
     if (chmod(addr->u.un.sun_path, (mode_t)mode) < 0)
@@ -189,14 +201,14 @@ sock_bind_inet(int fd, const struct sock_addr *addr, bool reuse_port, struct err
         return err_set_errno(err, errno, "cannot set the options of a listener on %s", text);
     if (addr->u.any.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&addr->u.in6.sin6_addr))
         (void)sock_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
-    if (bind(fd, &addr->u.any, addr->len) < 0)
-        return errno == EADDRINUSE
-                   ? err_set(err, ERR_IN_USE,
-                             "another process listens on %s; see which with: ss -ltnp 'sport = "
-                             ":%u', then stop it or choose another port",
-                             text, (unsigned)ntohs(addr->u.in4.sin_port))
-                   : err_set_errno(err, errno, "cannot listen on %s", text);
-    return 0;
+    if (bind(fd, &addr->u.any, addr->len) == 0)
+        return 0;
+    if (errno != EADDRINUSE)
+        return err_set_errno(err, errno, "cannot listen on %s", text);
+    return err_set(err, ERR_IN_USE,
+                   "another process listens on %s; see which with: ss -ltnp 'sport = :%u', then "
+                   "stop it or choose another port",
+                   text, (unsigned)ntohs(addr->u.in4.sin_port));
 }
 
 int
@@ -225,8 +237,7 @@ sock_listen_type(const struct sock_addr *addr, int type, int backlog, bool reuse
         return errno == EADDRINUSE ? err_set(err, ERR_IN_USE, "another process listens on %s", text)
                                    : err_set_errno(err, errno, "cannot listen on %s", text);
     }
-    *ret_fd = fd;
-    fd = -1;
+    *ret_fd = fd_take(&fd);
     return 0;
 }
 
@@ -324,8 +335,7 @@ sock_connect_type(const struct sock_addr *addr, int type, int *ret_fd, struct er
     /* After EINTR a non-blocking connect goes on by itself, as with EINPROGRESS. */
     if (connect(fd, &addr->u.any, addr->len) < 0 && errno != EINPROGRESS && errno != EINTR)
         return sock_connect_error(errno, text, err);
-    *ret_fd = fd;
-    fd = -1;
+    *ret_fd = fd_take(&fd);
     return 0;
 }
 

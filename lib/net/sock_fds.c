@@ -41,8 +41,7 @@ sock_send_fds(int fd, const void *bytes, size_t count, const int *fds, size_t fd
 {
     ASSERT(count > 0 && fd_count <= FDS_MAX); /* an empty message would read as an end */
     union fds_control control;
-    struct iovec iov = {.iov_len = count};
-    memcpy(&iov.iov_base, &bytes, sizeof(bytes)); /* sendmsg only reads it */
+    struct iovec iov = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = count}; /* only read */
     struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
     if (fd_count > 0) {
         message.msg_control = control.bytes;

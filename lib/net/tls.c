@@ -23,7 +23,7 @@
 #include "lib/net/tls_int.h"
 
 #define CHAIN_DEPTH_MAX 4
-#define PEER_CHAIN_BYTES_MAX (32 * 1024)
+#define PEER_CHAIN_BYTES_MAX 32768L
 
 struct tls_context {
     SSL_CTX *ssl;
@@ -203,15 +203,18 @@ choose_alpn(SSL *ssl, const unsigned char **ret_name, unsigned char *ret_len,
     return SSL_TLSEXT_ERR_OK;
 }
 
-static int
-context_new(bool server, bool alpn_h2, bool internal, struct tls_context **ret, struct err *err)
+/* NULL and err on failure, which is always OpenSSL's or for want of memory. */
+static struct tls_context *
+context_new(bool server, bool alpn_h2, bool internal, struct err *err)
 {
     static const uint8_t names[] = "\x02h2\x08http/1.1";
     static const unsigned char session_context[] = "berth";
     char groups[] = "X25519:P-256:P-384"; /* OpenSSL's macros cast const away */
     CLEANUP(tls_context_free) struct tls_context *context = calloc(1, sizeof(*context));
-    if (context == NULL)
-        return err_set(err, ERR_NOMEM, "no memory for a TLS context");
+    if (context == NULL) {
+        (void)err_set(err, ERR_TLS, "no memory for a TLS context");
+        return NULL;
+    }
     context->server = server;
     const uint8_t *from = alpn_h2 ? names : names + 3;
     context->alpn_len = (uint8_t)(sizeof(names) - 1 - (size_t)(from - names));
@@ -223,8 +226,11 @@ context_new(bool server, bool alpn_h2, bool internal, struct tls_context **ret, 
         SSL_CTX_set_min_proto_version(ssl, internal ? TLS1_3_VERSION : TLS1_2_VERSION) != 1 ||
         SSL_CTX_set_cipher_list(ssl, "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!PSK") != 1 ||
         SSL_CTX_set1_groups_list(ssl, groups) != 1 ||
-        SSL_CTX_set_session_id_context(ssl, session_context, sizeof(session_context) - 1) != 1)
-        return tls_fail(err, ERR_TLS, "cannot set up a TLS context");
+        SSL_CTX_set_session_id_context(ssl, session_context, sizeof(session_context) - 1) != 1 ||
+        (internal && SSL_CTX_set_num_tickets(ssl, 0) != 1)) {
+        (void)tls_fail(err, ERR_TLS, "cannot set up a TLS context");
+        return NULL;
+    }
     (void)SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                        SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     (void)SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
@@ -237,19 +243,17 @@ context_new(bool server, bool alpn_h2, bool internal, struct tls_context **ret, 
     SSL_CTX_set_verify_depth(ssl, CHAIN_DEPTH_MAX);
     if (internal) /* each connection proves itself anew: a revoked certificate has no tickets */
         (void)SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET);
-    if (internal && SSL_CTX_set_num_tickets(ssl, 0) != 1)
-        return tls_fail(err, ERR_TLS, "cannot set up a TLS context");
-    *ret = TAKE(context);
-    return 0;
+    return TAKE(context);
 }
 
 int
 tls_server_new(const struct tls_server_conf *conf, struct tls_context **ret, struct err *err)
 {
-    CLEANUP(tls_context_free) struct tls_context *context = NULL;
-    int r = context_new(true, conf->alpn_h2, conf->internal, &context, err);
-    if (r == 0)
-        r = use_pair(context->ssl, conf->cert_file, conf->key_file, err);
+    CLEANUP(tls_context_free)
+    struct tls_context *context = context_new(true, conf->alpn_h2, conf->internal, err);
+    if (context == NULL)
+        return -ERR_TLS;
+    int r = use_pair(context->ssl, conf->cert_file, conf->key_file, err);
     if (r < 0)
         return r;
     SSL_CTX_set_alpn_select_cb(context->ssl, choose_alpn, context);
@@ -275,9 +279,12 @@ tls_server_new(const struct tls_server_conf *conf, struct tls_context **ret, str
 int
 tls_client_new(const struct tls_client_conf *conf, struct tls_context **ret, struct err *err)
 {
-    CLEANUP(tls_context_free) struct tls_context *context = NULL;
-    int r = context_new(false, conf->alpn_h2, conf->internal, &context, err);
-    if (r == 0 && (conf->cert_file != NULL || conf->key_file != NULL))
+    CLEANUP(tls_context_free)
+    struct tls_context *context = context_new(false, conf->alpn_h2, conf->internal, err);
+    if (context == NULL)
+        return -ERR_TLS;
+    int r = 0;
+    if (conf->cert_file != NULL || conf->key_file != NULL)
         r = use_pair(context->ssl, conf->cert_file, conf->key_file, err);
     if (r < 0)
         return r;

@@ -201,12 +201,12 @@ tls_pki_init(const char *dir, struct err *err)
         return r;
     CLEANUP(pair_fini) struct pair pair = {NULL, NULL};
     if (file_exists(cert_path)) {
-        if (!file_exists(key_path))
-            return err_set(err, ERR_NOT_FOUND,
-                           "%s is there but %s is not: bring the key back, or remove the "
-                           "certificate to start a new CA",
-                           cert_path, key_path);
-        return read_pair(dir, "ca", &pair, err);
+        if (file_exists(key_path))
+            return read_pair(dir, "ca", &pair, err);
+        return err_set(err, ERR_NOT_FOUND,
+                       "%s is there but %s is not: bring the key back, or remove the certificate "
+                       "to start a new CA",
+                       cert_path, key_path);
     }
     r = make_ca(&pair, err);
     return r < 0 ? r : write_pair(dir, "ca", &pair, err);

@@ -69,11 +69,11 @@ static const char examples[] =
 void
 options_help(struct buf *out)
 {
-    buf_put_str(out, STR(usage));
+    buf_put_str(out, str_from(usage));
     for (size_t i = 0; i < DIRECTIVE_COUNT; i++)
         buf_printf(out, "  %-19s %s\n", directive_name((enum directive_id)i),
                    directive_help((enum directive_id)i));
-    buf_put_str(out, STR(examples));
+    buf_put_str(out, str_from(examples));
 }
 
 struct text_option {

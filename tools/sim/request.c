@@ -152,7 +152,7 @@ read_tool(struct reader *reader, uint32_t root)
     buf_put_byte(&out, '{');
     if (json_is(doc, properties, JSON_OBJECT)) {
         for (uint32_t key = json_first(doc, properties); key != JSON_NONE;
-             key = json_sibling(doc, properties, key + 1)) {
+             key = json_sibling(doc, properties, key)) {
             if (out.len > 1)
                 buf_put_str(&out, STR(","));
             buf_put_str(&out, json_raw(doc, key));

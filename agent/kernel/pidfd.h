@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT
+ * pidfd.h - a container's init process, held by a descriptor: its network namespace, its cgroup, its end.
+ * Floor: agent/kernel; any thread.
+ * Owns: nothing; descriptors are the caller's.
+ * Invariant: what is read through a pidfd belongs to that process even if its pid is reused: newer kernels
+ *            answer from the pidfd itself, older ones are asked through /proc and believed only if the
+ *            process was still alive afterwards. kernel_test.c; BERTH_AGENT_NO_PIDFD_INFO=1 and
+ *            BERTH_AGENT_NO_PIDFD_NETNS=1 force the older ways. */
+#ifndef BERTH_AGENT_KERNEL_PIDFD_H
+#define BERTH_AGENT_KERNEL_PIDFD_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "agent/kernel/cgroup.h"
+
+/* pidfd_acquire - CLOEXEC descriptor of process `pid` > 0. 0; -ERR_NOT_FOUND, -ERR_SYSTEM. */
+int pidfd_acquire(pid_t pid, int *ret_fd, struct err *err) MUST_USE;
+/* pidfd_netns - descriptor of its network namespace; close it soon, it pins the namespace.
+ * 0; -ERR_NOT_FOUND (it has exited), -ERR_PERMISSION, -ERR_SYSTEM. */
+int pidfd_netns(int pidfd, pid_t pid, int *ret_ns_fd, struct err *err) MUST_USE;
+/* pidfd_cgroup - id of its cgroup in the v2 hierarchy. 0; -ERR_NOT_FOUND, -ERR_UNSUPPORTED. */
+int pidfd_cgroup(int pidfd, pid_t pid, struct cgroup_tree *tree, uint64_t *ret_id,
+                 struct err *err) MUST_USE;
+/* pidfd_exited - the process has ended (it may not be reaped yet). */
+bool pidfd_exited(int pidfd);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT
+ * datadir.h - the data directory: what the first start makes, and what every start checks.
+ * Floor: controlplane/daemon; main thread, before the loop runs.
+ * Owns: the secrets in struct datadir.
+ * Invariant: directory 0700, secrets 0600; what others may read is refused, not repaired. */
+#ifndef BERTH_CONTROLPLANE_DAEMON_DATADIR_H
+#define BERTH_CONTROLPLANE_DAEMON_DATADIR_H
+
+#include "controlplane/daemon/options.h"
+#include "lib/base/digest.h"
+#include "lib/base/secret.h"
+
+#define DATADIR_PATH_BYTES 4096u
+
+struct datadir {
+    char path[DATADIR_PATH_BYTES]; /* absolute */
+    char pki[DATADIR_PATH_BYTES];
+    char store[DATADIR_PATH_BYTES + 16];
+    char admin_socket[DATADIR_PATH_BYTES];
+    struct ed25519_key *server_key;
+    struct secret *admin_token;
+};
+/* datadir_open - make or check everything. -ERR_PERMISSION: unsafe modes, with the chmod to run. */
+int datadir_open(const struct options *options, struct datadir *datadir, struct err *err) MUST_USE;
+void datadir_close(struct datadir *datadir);
+
+#endif
