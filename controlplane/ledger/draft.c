@@ -67,7 +67,7 @@ row_at(struct draft *draft, struct str key, struct draft_row **ret_row)
     return 0;
 }
 
-static struct str
+static struct str PRINTF(2, 0)
 key_printf(struct draft *draft, const char *format, va_list args)
 {
     char key[STORE_KEY_BYTES_MAX + 1];

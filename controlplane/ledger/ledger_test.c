@@ -343,7 +343,7 @@ test_audit(void **state)
         uint64_t bad;
     } rows[] = {
         {"edited amount", "ledger/tx/00000000000000000002", "\"20\"", "\"21\"", "sum to zero", 2},
-        {"edited both", "ledger/tx/00000000000000000002", "20", "21", "chain is broken", 3},
+        {"edited account", "ledger/tx/00000000000000000002", "deposits", "gifts", "chain is broken", 3},
         {"edited kind", "ledger/tx/00000000000000000002", "deposit", "gift", "chain is broken", 3},
         {"edited last", "ledger/tx/00000000000000000005", "lease", "other", "the head", 5},
         {"deleted", "ledger/tx/00000000000000000002", NULL, NULL, "missing", 2},
