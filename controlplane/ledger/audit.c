@@ -104,9 +104,9 @@ transaction_audit(struct audit *audit, const struct store_row *row)
         return r;
     if (json_string_eq(doc, json_get(doc, 0, STR("kind")), STR("charge"))) {
         struct str wallet = json_raw(doc, json_get(doc, 0, STR("wallet")));
-        r = wallet.len < 2 ? -ERR_STORE
-                           : sum_add(audit, "spent/", str_make(wallet.ptr + 1, wallet.len - 2),
-                                     spent);
+        r = wallet.len < 2
+                ? -ERR_STORE
+                : sum_add(audit, "spent/", str_make(wallet.ptr + 1, wallet.len - 2), spent);
         if (r < 0)
             return ledger_fail(audit->err, r);
     }
@@ -156,8 +156,7 @@ balance_audit(struct audit *audit, const struct store_row *row)
         sum->seen = true;
     if ((sum ? sum->nano : 0) != field.value)
         return err_set(audit->err, ERR_STORE, "%.*s is %lld nano, its transactions say %lld",
-                       STR_ARG(row->key), (long long)field.value,
-                       (long long)(sum ? sum->nano : 0));
+                       STR_ARG(row->key), (long long)field.value, (long long)(sum ? sum->nano : 0));
     return 0;
 }
 
@@ -177,8 +176,8 @@ lease_audit(struct audit *audit, const struct store_row *row)
     if (lease_rest(&lease) < 0)
         return err_set(audit->err, ERR_STORE, "%.*s is overdrawn", STR_ARG(row->key));
     char account[LEDGER_NAME_BYTES_MAX + 16];
-    int length = snprintf(account, sizeof account, "wallet/%.*s/holds",
-                          STR_ARG(str_skip(row->key, slash)));
+    int length =
+        snprintf(account, sizeof account, "wallet/%.*s/holds", STR_ARG(str_skip(row->key, slash)));
     if (length < 0 || (size_t)length >= sizeof account)
         return err_set(audit->err, ERR_STORE, "%.*s is no lease", STR_ARG(row->key));
     return ledger_fail(audit->err,

@@ -24,7 +24,7 @@ ledger_fail(struct err *err, int code)
         return 0;
     if (code == -ERR_CONFLICT)
         return err_set(err, ERR_CONFLICT, "the ledger changed meanwhile; try again");
-    return err_set(err, (enum err_code)-code, "ledger: %s", err_text(code));
+    return err_set(err, (enum err_code) - code, "ledger: %s", err_text(code));
 }
 
 void
@@ -67,8 +67,7 @@ row_at(struct draft *draft, struct str key, struct draft_row **ret_row)
     return 0;
 }
 
-static struct str PRINTF(2, 0)
-key_printf(struct draft *draft, const char *format, va_list args)
+static struct str PRINTF(2, 0) key_printf(struct draft *draft, const char *format, va_list args)
 {
     char key[STORE_KEY_BYTES_MAX + 1];
     int count = vsnprintf(key, sizeof key, format, args);
@@ -275,8 +274,7 @@ draft_post(struct draft *draft, const struct draft_tx *tx, uint64_t *ret_id)
     struct str value = {NULL, 0};
     if (text.failed || arena_dup(&draft->arena, buf_str(&text), &value) < 0)
         return ledger_fail(draft->err, -ERR_NOMEM);
-    struct str key =
-        arena_printf(&draft->arena, KEY_TX "%020llu", (unsigned long long)draft->seq);
+    struct str key = arena_printf(&draft->arena, KEY_TX "%020llu", (unsigned long long)draft->seq);
     r = draft_append(draft, key, value);
     if (r < 0)
         return r;

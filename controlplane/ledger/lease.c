@@ -7,6 +7,7 @@
 #include "controlplane/ledger/ledger_int.h"
 
 #include "lib/base/check.h"
+#include "lib/base/num.h"
 
 #define PAGE_ROWS 200u
 
@@ -56,8 +57,8 @@ lease_move(struct draft *draft, const struct lease *lease, const char *kind, str
     if (r < 0)
         return r;
     struct draft_tx tx = {.kind = kind, .wallet = wallet};
-    tx.reference = arena_printf(&draft->arena, "%.*s/%llu", STR_ARG(node),
-                                (unsigned long long)epoch);
+    tx.reference =
+        arena_printf(&draft->arena, "%.*s/%llu", STR_ARG(node), (unsigned long long)epoch);
     if (tx.reference.ptr == NULL)
         return ledger_fail(draft->err, -ERR_NOMEM);
     draft_entry(&tx, ai, -nano);
@@ -116,8 +117,7 @@ lease_answer(struct draft *draft, const struct lease *lease, struct str wallet,
 
 int
 lease_want(struct ledger *ledger, struct str node, uint64_t epoch, struct str wallet,
-           struct money granted, struct money want, struct ledger_lease *ret_lease,
-           struct err *err)
+           struct money granted, struct money want, struct ledger_lease *ret_lease, struct err *err)
 {
     int r = names_check(node, wallet, err);
     if (r < 0)
@@ -147,6 +147,57 @@ lease_get(struct ledger *ledger, struct str node, uint64_t epoch, struct str wal
     if (r == 0 && lease.row->value.len == 0)
         return err_set(err, ERR_NOT_FOUND, "the node has no lease of this wallet");
     return r < 0 ? r : lease_answer(&draft, &lease, wallet, ret_lease);
+}
+
+/* row's key behind KEY_LEASE: node/epoch/wallet */
+static int
+lease_row_read(struct ledger *ledger, const struct store_row *row, struct ledger_lease_row *ret_row,
+               struct err *err)
+{
+    struct draft_field fields[] = {{"granted", 0}, {"used", 0}, {"returned", 0}};
+    struct draft_row read = {.key = row->key, .value = row->value};
+    struct ledger_lease_row lease = {0};
+    struct str rest = str_skip(row->key, sizeof KEY_LEASE - 1);
+    struct str epoch;
+    if (!str_cut(rest, '/', &lease.node, &rest) || !str_cut(rest, '/', &epoch, &lease.wallet) ||
+        num_u64(epoch, UINT64_MAX, &lease.epoch) < 0)
+        return err_set(err, ERR_STORE, "%.*s is no lease", STR_ARG(row->key));
+    int r = fields_read(ledger, &read, fields, ARRAY_LEN(fields), err);
+    if (r < 0)
+        return r;
+    lease.granted.nano = fields[0].value;
+    lease.rest.nano = fields[0].value - fields[1].value - fields[2].value;
+    *ret_row = lease;
+    return 0;
+}
+
+int
+lease_list(struct ledger *ledger, struct str node, uint64_t epoch, struct arena *arena,
+           struct ledger_lease_row **ret_rows, size_t *ret_count, struct err *err)
+{
+    struct str prefix = STR(KEY_LEASE);
+    int r = node.len > 0 ? ledger_name_check(node, "node", err) : 0;
+    if (r < 0)
+        return r;
+    if (node.len > 0)
+        prefix =
+            arena_printf(arena, KEY_LEASE "%.*s/%llu/", STR_ARG(node), (unsigned long long)epoch);
+    struct store_row *rows = NULL;
+    size_t count = 0;
+    r = prefix.ptr ? store_list(ledger->store, prefix, STR_EMPTY, 0, arena, &rows, &count, NULL)
+                   : -ERR_NOMEM;
+    struct ledger_lease_row *leases = r == 0 ? arena_array(arena, count, sizeof *leases) : NULL;
+    if (r == 0 && leases == NULL && count > 0)
+        r = -ERR_NOMEM;
+    if (r < 0)
+        return ledger_fail(err, r);
+    for (size_t i = 0; i < count && r == 0; i++)
+        r = lease_row_read(ledger, &rows[i], &leases[i], err);
+    if (r < 0)
+        return r;
+    *ret_rows = leases;
+    *ret_count = count;
+    return 0;
 }
 
 int
@@ -209,8 +260,8 @@ lease_close(struct ledger *ledger, struct str node, uint64_t epoch, struct err *
     for (size_t count = PAGE_ROWS; r == 0 && count == PAGE_ROWS;) {
         CLEANUP(arena_fini) struct arena arena;
         arena_init(&arena, LEDGER_ARENA_BYTES_MAX);
-        struct str prefix = arena_printf(&arena, KEY_LEASE "%.*s/%llu/", STR_ARG(node),
-                                         (unsigned long long)epoch);
+        struct str prefix =
+            arena_printf(&arena, KEY_LEASE "%.*s/%llu/", STR_ARG(node), (unsigned long long)epoch);
         struct store_row *rows = NULL;
         r = prefix.ptr ? store_list(ledger->store, prefix, str_from(after_text), PAGE_ROWS, &arena,
                                     &rows, &count, NULL)

@@ -74,10 +74,18 @@ struct request {
     struct str key;
 };
 
-enum { RECEIPT_GROSS, RECEIPT_FEE, RECEIPT_NET, RECEIPT_GENERAL, RECEIPT_AI, RECEIPT_TX,
-       RECEIPT_PURSE, RECEIPT_COUNT };
-static const char *const receipt_names[RECEIPT_COUNT] = {"gross",   "fee", "net",        "general",
-                                                         "ai",      "transaction", "purse"};
+enum {
+    RECEIPT_GROSS,
+    RECEIPT_FEE,
+    RECEIPT_NET,
+    RECEIPT_GENERAL,
+    RECEIPT_AI,
+    RECEIPT_TX,
+    RECEIPT_PURSE,
+    RECEIPT_COUNT
+};
+static const char *const receipt_names[RECEIPT_COUNT] = {"gross", "fee",         "net",  "general",
+                                                         "ai",    "transaction", "purse"};
 
 static int
 request_check(const struct request *request, struct err *err)
@@ -134,9 +142,10 @@ static int
 receipt_write(struct draft *draft, struct draft_row *row, enum ledger_purse purse,
               const struct ledger_receipt *receipt)
 {
-    const int64_t values[RECEIPT_COUNT] = {
-        receipt->gross.nano, receipt->fee.nano,              receipt->net.nano, receipt->general.nano,
-        receipt->ai.nano,    (int64_t)receipt->transaction, (int64_t)purse};
+    const int64_t values[RECEIPT_COUNT] = {receipt->gross.nano, receipt->fee.nano,
+                                           receipt->net.nano,   receipt->general.nano,
+                                           receipt->ai.nano,    (int64_t)receipt->transaction,
+                                           (int64_t)purse};
     struct draft_field fields[RECEIPT_COUNT];
     for (size_t i = 0; i < RECEIPT_COUNT; i++)
         fields[i] = (struct draft_field){receipt_names[i], values[i]};
@@ -193,8 +202,10 @@ request_credit(struct ledger *ledger, const struct request *request, const char 
         return r;
     if (request->amount.nano == INT64_MIN)
         return err_set(err, ERR_RANGE, "the amount is out of range");
-    struct draft_tx tx = {.kind = request->kind, .wallet = request->wallet,
-                          .reference = request->key, .reason = reason};
+    struct draft_tx tx = {.kind = request->kind,
+                          .wallet = request->wallet,
+                          .reference = request->key,
+                          .reason = reason};
     draft_entry(&tx, house, -request->amount.nano);
     draft_entry(&tx, request->purse == LEDGER_AI ? purses.ai : purses.general,
                 request->amount.nano);

@@ -11,7 +11,8 @@
 #include "api/money.h"
 #include "controlplane/store/store.h"
 
-#define LEDGER_NAME_BYTES_MAX 63u /* wallets, nodes, streams, providers: [A-Za-z0-9._-]+, not "." ".." */
+#define LEDGER_NAME_BYTES_MAX \
+    63u /* wallets, nodes, streams, providers: [A-Za-z0-9._-]+, not "." ".." */
 #define LEDGER_KEY_BYTES_MAX 128u
 #define LEDGER_CHARGE_NANO_MAX 1000000000000000ll /* of one usage record; beyond it is poison */
 
@@ -98,6 +99,18 @@ int lease_want(struct ledger *ledger, struct str node, uint64_t epoch, struct st
 /* lease_get - the same numbers, nothing moves; -ERR_NOT_FOUND when nothing was ever granted. */
 int lease_get(struct ledger *ledger, struct str node, uint64_t epoch, struct str wallet,
               struct ledger_lease *ret_lease, struct err *err) MUST_USE;
+/* lease_list - the leases of one (node, epoch), or every lease there is (node empty), in key order;
+ * rows[count] and their texts live in the arena. A wallet's top-up can be seen by a watch of
+ * ledger/balance/wallet/. */
+struct ledger_lease_row {
+    struct str node;
+    uint64_t epoch;
+    struct str wallet;
+    struct money granted;
+    struct money rest;
+};
+int lease_list(struct ledger *ledger, struct str node, uint64_t epoch, struct arena *arena,
+               struct ledger_lease_row **ret_rows, size_t *ret_count, struct err *err) MUST_USE;
 /* lease_return - the node will not spend this much of its lease. -ERR_RANGE: more than is left. */
 int lease_return(struct ledger *ledger, struct str node, uint64_t epoch, struct str wallet,
                  struct money amount, struct err *err) MUST_USE;

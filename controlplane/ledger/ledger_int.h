@@ -64,8 +64,8 @@ struct draft_tx {
     const char *kind;
     struct str wallet;
     struct str reference;
-    struct str reason;    /* may be empty */
-    bool overdraft;       /* some of it was not covered by a lease */
+    struct str reason;                             /* may be empty */
+    bool overdraft;                                /* some of it was not covered by a lease */
     struct draft_entry entries[DRAFT_ENTRIES_MAX]; /* those of zero are left out */
     size_t entry_count;
 };

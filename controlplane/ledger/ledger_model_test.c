@@ -179,7 +179,7 @@ step_lease(size_t n, size_t e, size_t w)
         again = failed(r, armed);
     }
     if (known + skew < 0 || model.closed[n][e] || skew > 0) {
-        assert_int_equal(r, known + skew < 0  ? -ERR_INVALID
+        assert_int_equal(r, known + skew < 0     ? -ERR_INVALID
                             : model.closed[n][e] ? -ERR_REVOKED
                                                  : -ERR_CONFLICT);
         return;
@@ -305,8 +305,7 @@ static void
 open_all(const char *url)
 {
     struct ledger_config config = {.fee_bps = fee_bps};
-    if (store_open(url, NULL, &store, &err) < 0 ||
-        ledger_new(store, &config, &ledger, &err) < 0)
+    if (store_open(url, NULL, &store, &err) < 0 || ledger_new(store, &config, &ledger, &err) < 0)
         fail_msg("%s", err.text);
 }
 

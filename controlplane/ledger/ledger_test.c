@@ -241,9 +241,9 @@ test_lease(void **state)
     struct ledger_lease lease;
     assert_string_equal(want("a", 1, 0, 10), "0 0 empty");
     assert_int_equal(lease_get(ledger, STR("n1"), 1, STR("a"), &lease, &err), -ERR_NOT_FOUND);
-    assert_int_equal(ledger_deposit(ledger, STR("a"), LEDGER_AI, (struct money){100}, STR("d"),
-                                    &receipt, &err),
-                     0);
+    assert_int_equal(
+        ledger_deposit(ledger, STR("a"), LEDGER_AI, (struct money){100}, STR("d"), &receipt, &err),
+        0);
     assert_string_equal(want("a", 1, 0, 60), "60 60");
     assert_string_equal(balances("a"), "0 100 0 100 60");
     assert_string_equal(want("a", 1, 0, 60), "60 60"); /* the answer was lost: no more money */
@@ -260,6 +260,15 @@ test_lease(void **state)
     assert_int_equal(lease_get(ledger, STR("n1"), 1, STR("a"), &lease, &err), 0);
     assert_true(lease.granted.nano == 100 && lease.rest.nano == 70 && !lease.empty);
     assert_string_equal(want("a", 2, 0, 10), "10 10");
+    struct ledger_lease_row *rows;
+    size_t count;
+    assert_int_equal(lease_list(ledger, STR(""), 0, &arena, &rows, &count, &err), 0);
+    assert_true(count == 2 && str_eq(rows[1].node, STR("n1")) && rows[1].epoch == 2);
+    assert_int_equal(lease_list(ledger, STR("n1"), 1, &arena, &rows, &count, &err), 0);
+    assert_true(count == 1 && str_eq(rows[0].wallet, STR("a")) && rows[0].granted.nano == 100 &&
+                rows[0].rest.nano == 70);
+    assert_int_equal(lease_list(ledger, STR("n2"), 1, &arena, &rows, &count, &err), 0);
+    assert_true(count == 0);
     assert_int_equal(lease_close(ledger, STR("n1"), 1, &err), 0);
     assert_string_equal(balances("a"), "0 100 0 100 10");
     assert_string_equal(want("a", 1, 100, 1), "REVOKED");
@@ -320,9 +329,9 @@ test_transactions(void **state)
     assert_int_equal(
         ledger_transactions(ledger, STR(""), 0, 100, &arena, &page, &count, &next, &err), 0);
     assert_true(count == 25 && page[0].id == 25 && next == 0);
-    assert_true(str_find(page[0].text, STR("{\"account\":\"deposits\",\"amount\":\"-25\"},"
-                                           "{\"account\":\"wallet/b/general\",\"amount\":\"25\"}"))
-                != SIZE_MAX);
+    assert_true(str_find(page[0].text,
+                         STR("{\"account\":\"deposits\",\"amount\":\"-25\"},"
+                             "{\"account\":\"wallet/b/general\",\"amount\":\"25\"}")) != SIZE_MAX);
     assert_true(str_find(page[0].text, STR("\"kind\":\"deposit\",\"wallet\":\"b\"")) != SIZE_MAX);
     assert_int_equal(
         ledger_transactions(ledger, STR(""), 0, 101, &arena, &page, &count, &next, &err),
@@ -343,7 +352,8 @@ test_audit(void **state)
         uint64_t bad;
     } rows[] = {
         {"edited amount", "ledger/tx/00000000000000000002", "\"20\"", "\"21\"", "sum to zero", 2},
-        {"edited account", "ledger/tx/00000000000000000002", "deposits", "gifts", "chain is broken", 3},
+        {"edited account", "ledger/tx/00000000000000000002", "deposits", "gifts", "chain is broken",
+         3},
         {"edited kind", "ledger/tx/00000000000000000002", "deposit", "gift", "chain is broken", 3},
         {"edited last", "ledger/tx/00000000000000000005", "lease", "other", "the head", 5},
         {"deleted", "ledger/tx/00000000000000000002", NULL, NULL, "missing", 2},
@@ -361,9 +371,9 @@ test_audit(void **state)
     struct ledger_receipt receipt;
     assert_int_equal(deposit("a", 10, "1"), 0);
     assert_int_equal(deposit("a", 20, "2"), 0);
-    assert_int_equal(ledger_deposit(ledger, STR("a"), LEDGER_AI, (struct money){7}, STR("3"),
-                                    &receipt, &err),
-                     0);
+    assert_int_equal(
+        ledger_deposit(ledger, STR("a"), LEDGER_AI, (struct money){7}, STR("3"), &receipt, &err),
+        0);
     assert_int_equal(deposit("b", 1, "4"), 0);
     assert_string_equal(want("a", 1, 0, 6), "6 6");
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

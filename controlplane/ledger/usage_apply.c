@@ -186,10 +186,10 @@ share_post(struct chunk *chunk, const struct share *share)
     int64_t markup = share->charge;
     struct draft_tx tx = {
         .kind = "charge", .wallet = share->wallet, .overdraft = held < share->charge};
-    tx.reference = arena_printf(&draft->arena, "%.*s/%llu/%.*s/%llu-%llu", STR_ARG(stream->node),
-                                (unsigned long long)stream->epoch, STR_ARG(stream->stream),
-                                (unsigned long long)chunk->first,
-                                (unsigned long long)chunk->seq - 1);
+    tx.reference =
+        arena_printf(&draft->arena, "%.*s/%llu/%.*s/%llu-%llu", STR_ARG(stream->node),
+                     (unsigned long long)stream->epoch, STR_ARG(stream->stream),
+                     (unsigned long long)chunk->first, (unsigned long long)chunk->seq - 1);
     if (tx.reference.ptr == NULL)
         return ledger_fail(draft->err, -ERR_NOMEM);
     draft_entry(&tx, accounts.holds, -held);

@@ -25,8 +25,8 @@ usage_list(struct ledger *ledger, struct str after_key, size_t limit, struct are
     for (;;) {
         struct store_row *rows;
         size_t count;
-        int r = store_list(ledger->store, STR(KEY_USAGE), after_key, limit, arena, &rows, &count,
-                           NULL);
+        int r =
+            store_list(ledger->store, STR(KEY_USAGE), after_key, limit, arena, &rows, &count, NULL);
         if (r < 0)
             return ledger_fail(err, r);
         size_t good = 0;

@@ -45,13 +45,13 @@ static struct str
 record(uint64_t seq, const char *wallet, const char *model, const char *provider, int64_t charge,
        int64_t cost)
 {
-    return arena_printf(&arena,
-                        "{\"seq\":\"%llu\",\"id\":\"req_%llu\",\"at_ms\":%llu,\"wallet\":\"%s\","
-                        "\"subject\":\"container/dev\",\"model\":\"%s\",\"provider\":\"%s\","
-                        "\"usage\":{\"input\":12,\"output\":3},\"charge\":\"%lld\",\"cost\":\"%lld\"}",
-                        (unsigned long long)seq, (unsigned long long)seq,
-                        (unsigned long long)seq * 1000, wallet, model, provider, (long long)charge,
-                        (long long)cost);
+    return arena_printf(
+        &arena,
+        "{\"seq\":\"%llu\",\"id\":\"req_%llu\",\"at_ms\":%llu,\"wallet\":\"%s\","
+        "\"subject\":\"container/dev\",\"model\":\"%s\",\"provider\":\"%s\","
+        "\"usage\":{\"input\":12,\"output\":3},\"charge\":\"%lld\",\"cost\":\"%lld\"}",
+        (unsigned long long)seq, (unsigned long long)seq, (unsigned long long)seq * 1000, wallet,
+        model, provider, (long long)charge, (long long)cost);
 }
 
 static void
@@ -105,10 +105,9 @@ test_exactly_once(void **state)
 {
     (void)state;
     fund("a", 1000, 500);
-    struct str records[] = {record(1, "a", "m", "openai", 105, 100),
-                            record(2, "a", "m", "openai", 21, 20),
-                            record(3, "a", "m", "anthropic", 10, 10),
-                            record(4, "a", "m", "", 0, 0)};
+    struct str records[] = {
+        record(1, "a", "m", "openai", 105, 100), record(2, "a", "m", "openai", 21, 20),
+        record(3, "a", "m", "anthropic", 10, 10), record(4, "a", "m", "", 0, 0)};
     assert_string_equal(apply(2, records + 1, 1), "CONFLICT0 0 0 0"); /* a gap */
     assert_string_equal(apply(0, records, 1), "INVALID0 0 0 0");
     assert_string_equal(apply(1, records, 2), "2 2 0 0");
@@ -220,10 +219,9 @@ test_range(void **state)
     assert_int_equal(ledger_adjust(ledger, STR("b"), LEDGER_AI, (struct money){INT64_MIN + 20},
                                    STR("k"), STR("edge"), &receipt, &err),
                      0);
-    struct str records[] = {record(2, "a", "m", "openai", 10, 10),
-                            record(3, "b", "m", "openai", 11, 10),
-                            record(4, "b", "m", "openai", 10, 10),
-                            record(5, "a", "m", "openai", 10, 10)};
+    struct str records[] = {
+        record(2, "a", "m", "openai", 10, 10), record(3, "b", "m", "openai", 11, 10),
+        record(4, "b", "m", "openai", 10, 10), record(5, "a", "m", "openai", 10, 10)};
     assert_string_equal(apply(2, records, 4), "5 3 0 1");
     assert_string_equal(balances("a"), "1000 20 980 980");
     assert_non_null(strstr(row("usage/quarantine/n1/9/0/00000000000000000003"), "range"));
@@ -246,10 +244,9 @@ test_chunks(void **state)
     }
     assert_string_equal(apply(1, records, COUNT), "1000 1000 0 0");
     for (size_t i = 0; i < ARRAY_LEN(want); i++)
-        assert_string_equal(balances(arena_printf(&arena, "w%zu", i).ptr),
-                            arena_printf(&arena, "0 %lld %lld 0", (long long)want[i],
-                                         (long long)-want[i])
-                                .ptr);
+        assert_string_equal(
+            balances(arena_printf(&arena, "w%zu", i).ptr),
+            arena_printf(&arena, "0 %lld %lld 0", (long long)want[i], (long long)-want[i]).ptr);
     assert_string_equal(row("ledger/balance/markup"), "{\"nano\":\"1000\"}");
 }
 
@@ -275,9 +272,8 @@ test_fault(void **state)
             store_fail_commit(store, 0, false);
             struct ledger_audit audit;
             assert_int_equal(ledger_audit(ledger, &audit, &err), 0);
-            assert_int_equal(usage_apply(ledger, &stream, 1, records, ARRAY_LEN(records), &applied,
-                                         &err),
-                             0);
+            assert_int_equal(
+                usage_apply(ledger, &stream, 1, records, ARRAY_LEN(records), &applied, &err), 0);
             assert_true(applied.seq == 300);
             assert_string_equal(balances("a"), "10000 1500 8500 3500");
             assert_string_equal(balances("b"), "0 1500 -1500 0");
@@ -290,7 +286,7 @@ test_sums(void **state)
 {
     (void)state;
     struct str records[] = {
-        record(1, "a", "gpt", "openai", 10, 9),    record(2, "b", "claude", "anthropic", 50, 40),
+        record(1, "a", "gpt", "openai", 10, 9),      record(2, "b", "claude", "anthropic", 50, 40),
         record(3, "a", "claude", "anthropic", 7, 6), record(4, "", "x", "y", 1, 1),
         record(5, "a", "g\\u0070t", "openai", 1, 1), record(6, "b", "tiny", "openai", 0, 0)};
     struct usage_sum *sums;

@@ -42,9 +42,10 @@ static const char schema[] =
     " value BLOB NOT NULL, deleted INTEGER NOT NULL, PRIMARY KEY(rev, at)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE meta(one INTEGER PRIMARY KEY CHECK(one = 1), schema INTEGER NOT NULL,"
     " revision INTEGER NOT NULL) STRICT;"
-    "INSERT INTO meta(one, schema, revision) VALUES(1, " TEXT(SCHEMA_VERSION) ", 0);"
-    "PRAGMA application_id = " TEXT(APPLICATION_ID) ";"
-    "COMMIT;";
+    "INSERT INTO meta(one, schema, revision) VALUES(1, " TEXT(
+        SCHEMA_VERSION) ", 0);"
+                        "PRAGMA application_id = " TEXT(APPLICATION_ID) ";"
+                                                                        "COMMIT;";
 
 static int
 open_error(const struct sqlite *sqlite, struct str path, int code, struct err *err)
@@ -60,7 +61,7 @@ open_error(const struct sqlite *sqlite, struct str path, int code, struct err *e
     case SQLITE_NOTADB:
         return err_set(err, ERR_INVALID, "%.*s: not a Berth store", STR_ARG(path));
     default:
-        return err_set(err, (enum err_code)-sqlite_error(code), "%.*s: %s", STR_ARG(path),
+        return err_set(err, (enum err_code) - sqlite_error(code), "%.*s: %s", STR_ARG(path),
                        sqlite3_errmsg(sqlite->db));
     }
 }
@@ -163,9 +164,9 @@ sqlite_open(struct str path, void **ret_self, struct store_state *ret_state, str
     struct sqlite *sqlite = calloc(1, sizeof *sqlite);
     if (sqlite == NULL)
         return err_set(err, ERR_NOMEM, "no memory for the store");
-    int code = sqlite3_open_v2(
-        path.ptr, &sqlite->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
-        NULL);
+    int code =
+        sqlite3_open_v2(path.ptr, &sqlite->db,
+                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
     if (code == SQLITE_OK)
         code = sqlite3_db_config(sqlite->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     r = code == SQLITE_OK ? schema_prepare(sqlite, path, err) : open_error(sqlite, path, code, err);

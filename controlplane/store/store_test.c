@@ -265,6 +265,34 @@ watch_case(struct store *store)
 }
 
 static void
+count_revisions(struct store_watch *watch, const struct store_event *events, size_t count,
+                uint64_t revision, void *user)
+{
+    (void)watch;
+    uint64_t *last = user;
+    for (size_t i = 0; i < count; i++)
+        assert_true(events[i].revision == ++*last);
+    assert_true(revision >= *last);
+}
+
+/* More than one delivery's worth, in commits of one and of many. */
+static void
+backlog_case(struct store *store)
+{
+    uint64_t last = 0;
+    struct store_watch *watch;
+    for (unsigned i = 0; i < 600; i++)
+        assert_int_equal(put(store, "k", "v"), 0);
+    assert_int_equal(store_watch(store, STR("k"), 0, count_revisions, &last, &watch), 0);
+    loop_step(loop, 0);
+    assert_true(last == 600);
+    for (unsigned i = 0; i < 513; i++)
+        assert_int_equal(put(store, "k", "v"), 0);
+    loop_step(loop, 0);
+    assert_true(last == 1113);
+}
+
+static void
 count_events(struct store_watch *watch, const struct store_event *events, size_t count,
              uint64_t revision, void *user)
 {
@@ -319,9 +347,9 @@ static const struct {
     const char *name;
     void (*run)(struct store *store);
 } cases[] = {
-    {"rows", rows_case},     {"conditions", conds_case},     {"list", list_case},
-    {"limits", limits_case}, {"watch", watch_case},          {"compacted", compacted_case},
-    {"failing", fail_case},
+    {"rows", rows_case},           {"conditions", conds_case}, {"list", list_case},
+    {"limits", limits_case},       {"watch", watch_case},      {"backlog", backlog_case},
+    {"compacted", compacted_case}, {"failing", fail_case},
 };
 
 static void
@@ -338,11 +366,11 @@ run_cases(const char *scheme)
     }
 }
 
-#define STORE_ROW(name, scheme, text)         \
-    static void test_##name(void **state)     \
-    {                                         \
-        (void)state;                          \
-        run_cases(scheme);                    \
+#define STORE_ROW(name, scheme, text)     \
+    static void test_##name(void **state) \
+    {                                     \
+        (void)state;                      \
+        run_cases(scheme);                \
     }
 #include "controlplane/store/stores.def"
 #undef STORE_ROW

@@ -129,7 +129,8 @@ put_part(struct emit *emit, const struct chat_part *part)
         json_member_str(writer, "type", STR("text"));
         json_member_str(writer, "text", part->text);
     }
-    json_close_object(writer);
+    if (rc == 0)
+        json_close_object(writer);
     return rc;
 }
 
@@ -355,7 +356,8 @@ put_other(struct emit *emit, const struct chat_message *message)
     if (message->name.len > 0)
         json_member_str(writer, "name", message->name);
     int rc = results ? put_user_list(emit, message) : put_content(emit, message->parts);
-    json_close_object(writer);
+    if (rc == 0) /* what failed stays open: nobody reads it */
+        json_close_object(writer);
     return rc;
 }
 

@@ -32,7 +32,7 @@ struct http_handler {
     void (*request)(struct http_stream *stream, const struct http_head *head);
     /* Body bytes as they come; not called in collect mode. May be NULL if always collecting. */
     void (*body)(struct http_stream *stream, struct str bytes);
-    /* The request body is complete (also when there is none). */
+    /* The request body is complete (also when there is none). Not called once the response ended. */
     void (*complete)(struct http_stream *stream);
     /* The out-queue fell below the low mark after http_stream_write said so. May be NULL. */
     void (*writable)(struct http_stream *stream);
@@ -64,7 +64,8 @@ int http_server_new(const struct http_server_conf *conf, struct http_server **re
 void http_server_free(struct http_server **server);
 /* http_server_listen - accept from listen_fd (borrowed, level-triggered, may be shared by loops). */
 int http_server_listen(struct http_server *server, int listen_fd) MUST_USE;
-/* http_server_adopt - take an accepted descriptor; conn_user is returned by http_conn_user. */
+/* http_server_adopt - take an accepted descriptor, also on failure (-ERR_OVERLOADED, -ERR_NOMEM, ...);
+ * conn_user is returned by http_conn_user. */
 int http_server_adopt(struct http_server *server, int fd, void *conn_user) MUST_USE;
 /* http_server_drain - stop accepting, GOAWAY / Connection: close; `drained` once nothing is open. */
 void http_server_drain(struct http_server *server, void (*drained)(void *user), void *user);
@@ -90,6 +91,8 @@ struct str http_stream_target(const struct http_stream *stream);
 void http_stream_collect(struct http_stream *stream, uint64_t bytes_max);
 /* http_stream_body - the collected body, from `complete` until `closed`. Writable memory. */
 struct str http_stream_body(const struct http_stream *stream);
+/* http_stream_release_body - the collected body is no longer needed: an open stream then holds none. */
+void http_stream_release_body(struct http_stream *stream);
 /* http_stream_pause - stop (or go on) delivering `body`; flow control stops the peer. */
 void http_stream_pause(struct http_stream *stream, bool paused);
 

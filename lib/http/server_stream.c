@@ -286,6 +286,14 @@ http_stream_body(const struct http_stream *stream)
     return block == NULL ? STR_EMPTY : str_make(block->bytes, block->end);
 }
 
+void
+http_stream_release_body(struct http_stream *stream)
+{
+    ASSERT(stream->complete);
+    out_block_put(&stream->conn->server->pool, stream->body);
+    stream->body = NULL;
+}
+
 static bool
 stream_mute(const struct http_stream *stream)
 {

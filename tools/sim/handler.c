@@ -143,7 +143,7 @@ answer_fault(struct exchange *exchange)
     return true;
 }
 
-static bool
+static void
 answer_replay(struct exchange *exchange, struct str name)
 {
     struct err err = {0};
@@ -151,12 +151,12 @@ answer_replay(struct exchange *exchange, struct str name)
     const char *type = NULL;
     if (dir == NULL || replay_load(dir, name, &exchange->body, &type, &err) != 0) {
         exchange_error(exchange, 404, dir == NULL ? STR("no --replay folder") : str_from(err.text));
-        return true;
+        return;
     }
+    exchange->answer = (struct sim_answer){0}; /* what it cost is in the recording */
     exchange->content_type = type;
     exchange->streamed = str_eq(str_from(type), STR("text/event-stream"));
     exchange_start(exchange);
-    return true;
 }
 
 static void
@@ -179,7 +179,7 @@ answer_request(struct exchange *exchange, const struct sim_request *request)
     if (answer_fault(exchange))
         return;
     if (str_starts(request->model, STR("replay/"))) {
-        (void)answer_replay(exchange, str_skip(request->model, 7));
+        answer_replay(exchange, str_skip(request->model, 7));
         return;
     }
     exchange->content_type = exchange->streamed ? "text/event-stream" : "application/json";

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT
+ * options.c - command line and environment of berth-agent: one table.
+ * Floor: agent/daemon; main thread.
+ * Owns: nothing.
+ * Invariant: see options.h.
+ * Every value option NAME is also the environment's BERTH_AGENT_NAME; the command line wins. */
+#include "agent/daemon/options.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/base/num.h"
+
+const char options_help[] =
+    "berth-agent - gives containers of this host their identity\n"
+    "\n"
+    "Usage:\n"
+    "  berth-agent --control HOST:PORT --pki DIR --dataplane SOCKET [options]\n"
+    "  berth-agent install-hooks [--dir DIR] [--hook PATH] [--when-down deny|allow]\n"
+    "  berth-agent install-hooks --uninstall [--dir DIR]\n"
+    "  berth-agent runc-hooks [--hook PATH]     print the \"hooks\" member for a config.json\n"
+    "\n"
+    "Options:\n"
+    "  --control HOST:PORT   the control plane's listener for nodes\n"
+    "  --pki DIR             ca.crt, agent.crt, agent.key\n"
+    "  --dataplane SOCKET    the local data plane's hand-over socket\n"
+    "  --run-dir DIR         hook.sock, holder.sock (default /run/berth)\n"
+    "  --data-dir DIR        state (default /var/lib/berth/agent)\n"
+    "  --port PORT           offered on 127.0.0.1 and ::1 inside containers (default 4180)\n"
+    "  --policy POLICY       deny: a container that cannot get a token does not start (default)\n"
+    "                        allow-untokened: it starts without one\n"
+    "  --host-id ID          name of this host in bindings (default: /etc/machine-id)\n"
+    "  --no-holder           do not keep listeners across restarts of the agent\n"
+    "  --release-on-exit     on SIGTERM end all identities (default: the holder keeps them for the\n"
+    "                        next agent)\n"
+    "  --when-down ANSWER    what the installed hooks do when no agent runs (default deny)\n"
+    "\n"
+    "Every option is also read from BERTH_AGENT_NAME (BERTH_AGENT_PORT=4180). Needs root, or\n"
+    "CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_NET_RAW, CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE.\n"
+    "\n"
+    "Examples:\n"
+    "  berth-agent --control 127.0.0.1:4190 --pki /var/lib/berth/pki \\\n"
+    "              --dataplane /run/berth/handoff.sock\n"
+    "  berth-agent install-hooks && podman run --rm --name dev-env busybox \\\n"
+    "      wget -qO- --header 'Authorization: Bearer container-dev-env' \\\n"
+    "      http://127.0.0.1:4180/api/v1/models\n";
+
+enum value_kind { VALUE_TEXT, VALUE_PORT, VALUE_POLICY, VALUE_ANSWER, VALUE_FD, VALUE_NONE };
+struct row {
+    const char *name;
+    const char *env;
+    enum value_kind kind;
+    size_t offset;
+};
+#define AT(member) offsetof(struct options, member)
+static const struct row rows[] = {
+    {"--run-dir", "BERTH_AGENT_RUN_DIR", VALUE_TEXT, AT(run_dir)},
+    {"--data-dir", "BERTH_AGENT_DATA_DIR", VALUE_TEXT, AT(data_dir)},
+    {"--control", "BERTH_AGENT_CONTROL", VALUE_TEXT, AT(control)},
+    {"--pki", "BERTH_AGENT_PKI", VALUE_TEXT, AT(pki)},
+    {"--dataplane", "BERTH_AGENT_DATAPLANE", VALUE_TEXT, AT(dataplane)},
+    {"--host-id", "BERTH_AGENT_HOST_ID", VALUE_TEXT, AT(host_id)},
+    {"--dir", "BERTH_AGENT_DIR", VALUE_TEXT, AT(hooks_dir)},
+    {"--hook", "BERTH_AGENT_HOOK", VALUE_TEXT, AT(hook)},
+    {"--port", "BERTH_AGENT_PORT", VALUE_PORT, AT(port)},
+    {"--policy", "BERTH_AGENT_POLICY", VALUE_POLICY, AT(allow_untokened)},
+    {"--when-down", "BERTH_AGENT_WHEN_DOWN", VALUE_ANSWER, AT(when_down)},
+    {"--holder-fd", NULL, VALUE_FD, AT(holder_fd)},
+    {"--no-holder", NULL, VALUE_NONE, AT(no_holder)},
+    {"--release-on-exit", NULL, VALUE_NONE, AT(release_on_exit)},
+};
+
+static int
+set_value(struct options *options, const struct row *row, const char *value, struct err *err)
+{
+    char *at = (char *)options + row->offset;
+    struct str text = str_from(value);
+    uint64_t number = 0;
+    switch (row->kind) {
+    case VALUE_TEXT:
+        if (text.len == 0 || text.len > 4096)
+            return err_set(err, ERR_INVALID, "%s needs a value", row->name);
+        memcpy(at, &value, sizeof(value));
+        return 0;
+    case VALUE_PORT:
+        if (num_u64(text, UINT16_MAX, &number) < 0 || number == 0)
+            return err_set(err, ERR_INVALID, "%s must be 1 to 65535, not \"%s\"", row->name, value);
+        memcpy(at, &(uint16_t){(uint16_t)number}, sizeof(uint16_t));
+        return 0;
+    case VALUE_POLICY:
+        if (!str_eq(text, STR("deny")) && !str_eq(text, STR("allow-untokened")))
+            return err_set(err, ERR_INVALID, "%s must be deny or allow-untokened, not \"%s\"",
+                           row->name, value);
+        *(bool *)at = text.ptr[0] == 'a';
+        return 0;
+    case VALUE_ANSWER:
+        if (!str_eq(text, STR("deny")) && !str_eq(text, STR("allow")))
+            return err_set(err, ERR_INVALID, "%s must be deny or allow, not \"%s\"", row->name,
+                           value);
+        memcpy(at, &value, sizeof(value));
+        return 0;
+    case VALUE_FD:
+        if (num_u64(text, INT32_MAX, &number) < 0)
+            return err_set(err, ERR_INVALID, "%s must be a descriptor", row->name);
+        memcpy(at, &(int){(int)number}, sizeof(int));
+        options->command = COMMAND_HOLDER;
+        return 0;
+    case VALUE_NONE:
+        *(bool *)at = true;
+        return 0;
+    }
+    return 0;
+}
+
+static const struct row *
+find_row(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (strcmp(rows[i].name, name) == 0)
+            return &rows[i];
+    }
+    return NULL;
+}
+
+static int
+unknown(const char *name, struct err *err)
+{
+    const char *nearest = NULL;
+    unsigned best = 4;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        unsigned distance = str_distance(str_from(name), str_from(rows[i].name));
+        if (distance < best) {
+            best = distance;
+            nearest = rows[i].name;
+        }
+    }
+    return err_set(err, ERR_INVALID, "unknown option %s%s%s; see --help", name,
+                   nearest != NULL ? ", did you mean " : "", nearest != NULL ? nearest : "");
+}
+
+static int
+check(const struct options *options, struct err *err)
+{
+    if (options->command != COMMAND_RUN)
+        return 0;
+    if (options->control == NULL)
+        return err_set(err, ERR_INVALID, "--control HOST:PORT is missing; see --help");
+    if (options->pki == NULL)
+        return err_set(err, ERR_INVALID, "--pki DIR is missing; see --help");
+    if (options->dataplane == NULL)
+        return err_set(err, ERR_INVALID, "--dataplane SOCKET is missing; see --help");
+    return 0;
+}
+
+int
+options_parse(int argc, char **argv, struct options *ret_options, struct err *err)
+{
+    struct options options = {.run_dir = "/run/berth",
+                              .data_dir = "/var/lib/berth/agent",
+                              .hooks_dir = "/usr/share/containers/oci/hooks.d",
+                              .when_down = "deny",
+                              .holder_fd = -1,
+                              .port = 4180};
+    int code = 0;
+    for (size_t i = 0; i < ARRAY_LEN(rows) && code == 0; i++) {
+        const char *value = rows[i].env != NULL ? getenv(rows[i].env) : NULL;
+        if (value != NULL)
+            code = set_value(&options, &rows[i], value, err);
+    }
+    for (int i = 1; i < argc && code == 0; i++) {
+        const struct row *row = find_row(argv[i]);
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            options.command = COMMAND_HELP;
+        else if (i == 1 && strcmp(argv[i], "install-hooks") == 0)
+            options.command = COMMAND_INSTALL_HOOKS;
+        else if (i == 1 && strcmp(argv[i], "runc-hooks") == 0)
+            options.command = COMMAND_RUNC_HOOKS;
+        else if (strcmp(argv[i], "--uninstall") == 0 && options.command == COMMAND_INSTALL_HOOKS)
+            options.command = COMMAND_UNINSTALL_HOOKS;
+        else if (row == NULL)
+            return unknown(argv[i], err);
+        else if (row->kind == VALUE_NONE)
+            code = set_value(&options, row, "", err);
+        else if (i + 1 >= argc)
+            return err_set(err, ERR_INVALID, "%s needs a value", argv[i]);
+        else
+            code = set_value(&options, row, argv[++i], err);
+    }
+    if (code == 0)
+        code = check(&options, err);
+    if (code < 0)
+        return code;
+    *ret_options = options;
+    return 0;
+}

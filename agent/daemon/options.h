@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT
+ * options.h - command line and environment of berth-agent.
+ * Floor: agent/daemon; main thread.
+ * Owns: nothing; strings point into argv and environ.
+ * Invariant: an unknown option, a missing one or a value out of range is one sentence and exit 1.
+ *            options_test.c. */
+#ifndef BERTH_AGENT_DAEMON_OPTIONS_H
+#define BERTH_AGENT_DAEMON_OPTIONS_H
+
+#include <stdbool.h>
+
+#include "lib/base/err.h"
+#include "lib/base/str.h"
+
+enum options_command {
+    COMMAND_RUN,
+    COMMAND_HELP,
+    COMMAND_HOLDER,
+    COMMAND_INSTALL_HOOKS,
+    COMMAND_UNINSTALL_HOOKS,
+    COMMAND_RUNC_HOOKS
+};
+
+struct options {
+    enum options_command command;
+    const char *run_dir;
+    const char *data_dir;
+    const char *control;   /* HOST:PORT of the control plane's node listener */
+    const char *pki;       /* folder with ca.crt, agent.crt, agent.key */
+    const char *dataplane; /* unix path of the data plane's hand-over socket */
+    const char *host_id;   /* NULL = /etc/machine-id */
+    uint16_t port;         /* offered inside containers */
+    bool allow_untokened;
+    bool no_holder;
+    bool release_on_exit;
+    const char *hooks_dir; /* install-hooks */
+    const char *hook;      /* path of berth-hook; NULL = beside this program */
+    const char *when_down;
+    int holder_fd;
+};
+
+extern const char options_help[];
+int options_parse(int argc, char **argv, struct options *ret_options, struct err *err) MUST_USE;
+
+#endif

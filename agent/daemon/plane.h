@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT
+ * plane.h - the local data plane: connections and revocations go there (api/handoff.h).
+ * Floor: agent/daemon; loop thread.
+ * Owns: the socket; connects again by itself.
+ * Invariant: a revocation is sent before anything else of its turn, and again when the socket was full; a
+ *            connection is sent or closed, never kept. agent_test.c. */
+#ifndef BERTH_AGENT_DAEMON_PLANE_H
+#define BERTH_AGENT_DAEMON_PLANE_H
+
+#include "agent/daemon/instance.h"
+#include "api/handoff.h"
+
+struct plane;
+int plane_new(struct agent *agent, struct plane **ret_plane) MUST_USE;
+void plane_free(struct plane **plane);
+bool plane_connected(const struct plane *plane);
+/* plane_give - hand over fd (owned from now on). When the socket is full it is kept as the one that goes
+ * first, and accepting stops. */
+void plane_give(struct plane *plane, const struct handoff *message, int fd);
+/* plane_revoke - EVENT_revoked follows, from the loop: with the data plane's answer, or at once when it is
+ * not connected (then it holds no connection of ours and learns the rest from the control plane). */
+void plane_revoke(struct plane *plane, struct instance *instance);
+
+#endif
