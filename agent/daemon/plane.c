@@ -134,7 +134,8 @@ plane_dial(struct timer *timer)
     int fd = -1;
     int code = sock_seqpacket_connect(agent->options->dataplane, &fd, &err);
     if (code == 0) {
-        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+        if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) != 0)
+            (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
         plane->io = (struct loop_io){.fd = fd, .ready = plane_ready};
         code = loop_add(agent->loop, &plane->io, false);
         if (code < 0)
@@ -207,6 +208,6 @@ plane_give(struct plane *plane, const struct handoff *message, int fd)
 void
 plane_revoke(struct plane *plane, struct instance *instance)
 {
-    if (plane != NULL && plane->io.fd >= 0)
-        send_revoke(plane, instance);
+    ASSERT(plane_connected(plane));
+    send_revoke(plane, instance);
 }

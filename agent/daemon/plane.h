@@ -17,8 +17,8 @@ bool plane_connected(const struct plane *plane);
 /* plane_give - hand over fd (owned from now on). When the socket is full it is kept as the one that goes
  * first, and accepting stops. */
 void plane_give(struct plane *plane, const struct handoff *message, int fd);
-/* plane_revoke - EVENT_revoked follows, from the loop: with the data plane's answer, or at once when it is
- * not connected (then it holds no connection of ours and learns the rest from the control plane). */
+/* plane_revoke - tell it that this incarnation is dead; EVENT_revoked follows with its answer, or when the
+ * connection is lost. Only while plane_connected. */
 void plane_revoke(struct plane *plane, struct instance *instance);
 
 #endif

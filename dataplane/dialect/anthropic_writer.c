@@ -374,6 +374,8 @@ tool_start(struct anthropic_writer *writer, const struct chat_event *event, stru
 static void
 take_finish(struct anthropic_writer *writer, const struct chat_event *event)
 {
+    if (writer->finish != CHAT_FINISH_NONE) /* told twice: the first one counts */
+        return;
     writer->finish = event->finish;
     buf_put_str(&writer->stop_text, event->text); /* one that is too long is left out */
     buf_put_str(&writer->refusal, event->id);

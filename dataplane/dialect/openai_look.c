@@ -27,15 +27,22 @@ text_bytes(const struct json_doc *doc, uint32_t node)
     return at->kind == JSON_STRING ? at->end - at->start - 2 : 0;
 }
 
-/* Mistral's lists of parts: the text of the strings called text. */
+/* Mistral's lists of parts: {type: text, text} and {type: thinking, thinking: [{type: text, text}]}. */
 static uint32_t
 list_bytes(const struct json_doc *doc, uint32_t list)
 {
     uint32_t bytes = 0;
-    for (uint32_t node = list + 1; node < doc->nodes[list].next; node++) {
-        if (json_is(doc, node, JSON_STRING) && KEY_IS(doc, node, "text") &&
-            node + 1 < doc->nodes[list].next)
-            bytes += text_bytes(doc, node + 1);
+    for (uint32_t at = json_first(doc, list); at != JSON_NONE; at = json_sibling(doc, list, at)) {
+        uint32_t text = json_get(doc, at, STR("text"));
+        uint32_t inner = json_get(doc, at, STR("thinking"));
+        bytes += text != JSON_NONE ? text_bytes(doc, text) : 0;
+        if (!json_is(doc, inner, JSON_ARRAY))
+            continue;
+        for (uint32_t part = json_first(doc, inner); part != JSON_NONE;
+             part = json_sibling(doc, inner, part)) {
+            text = json_get(doc, part, STR("text"));
+            bytes += text != JSON_NONE ? text_bytes(doc, text) : 0;
+        }
     }
     return bytes;
 }
@@ -43,15 +50,19 @@ list_bytes(const struct json_doc *doc, uint32_t list)
 static void
 look_at_calls(struct stream_look *look, const struct json_doc *doc, uint32_t calls)
 {
+    if (!json_is(doc, calls, JSON_ARRAY))
+        return;
     for (uint32_t at = json_first(doc, calls); at != JSON_NONE;
          at = json_sibling(doc, calls, at)) {
         uint32_t body = json_get(doc, at, STR("function"));
         if (body == JSON_NONE)
             body = json_get(doc, at, STR("custom"));
-        for (uint32_t key = json_first(doc, body); key != JSON_NONE && json_is(doc, body, JSON_OBJECT);
+        look->flags |= STREAM_TOKEN | STREAM_TOOLS;
+        if (!json_is(doc, body, JSON_OBJECT))
+            continue;
+        for (uint32_t key = json_first(doc, body); key != JSON_NONE;
              key = json_sibling(doc, body, key))
             look->delta_bytes += text_bytes(doc, key + 1);
-        look->flags |= STREAM_TOKEN | STREAM_TOOLS;
     }
 }
 

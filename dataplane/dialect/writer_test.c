@@ -41,7 +41,7 @@ static const struct {
     {"calls that interleave, one from index 3, one whose name is late",
      CHUNK("{\"tool_calls\":[{\"index\":1,\"id\":\"a\",\"function\":{\"name\":\"f\",\"arguments\":\"{1\"}}]}") CHUNK("{\"tool_calls\":[{\"index\":3,\"id\":\"b\",\"function\":{\"arguments\":\"{2\"}}]}")
      CHUNK("{\"tool_calls\":[{\"index\":1,\"function\":{\"arguments\":\"1}\"}}]}") CHUNK("{\"tool_calls\":[{\"index\":3,\"function\":{\"name\":\"g\",\"arguments\":\"2}\"}}]}") CHUNK("{\"content\":\"late\"}") FINISH("tool_calls") FINISH("stop") DONE,
-     START TOOL("0", "a", "f") ARGS("0", "{1") ARGS("0", "1}") STOP("0") TOOL("1", "b", "g") ARGS("1", "{22}") STOP("1") TEXT_BLOCK("2") TEXT("2", "late") STOP("2") END("end_turn", "0", "0"), &dialect_anthropic},
+     START TOOL("0", "a", "f") ARGS("0", "{1") ARGS("0", "1}") STOP("0") TOOL("1", "b", "g") ARGS("1", "{22}") STOP("1") TEXT_BLOCK("2") TEXT("2", "late") STOP("2") END("tool_use", "0", "0"), &dialect_anthropic},
     {"whole calls that all have index 0", CHUNK("{\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}") CHUNK("{\"tool_calls\":[{\"index\":0,\"id\":\"b\",\"function\":{\"name\":\"g\",\"arguments\":\"{}\"}}]}") DONE,
      START TOOL("0", "a", "f") ARGS("0", "{}") STOP("0") TOOL("1", "b", "g") ARGS("1", "{}") STOP("1") END("tool_use", "0", "0"), &dialect_anthropic},
     {"a call without id and arguments", CHUNK("{\"tool_calls\":[{\"function\":{\"name\":\"f\"}}]}") FINISH("tool_calls") DONE,

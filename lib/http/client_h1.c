@@ -11,6 +11,7 @@
 #include "lib/http/client_int.h"
 
 #define READ_ROUNDS_MAX 8
+#define COPY_BYTES_MAX 2048u /* a smaller body is copied behind its head: one piece to send */
 
 enum h1_state { H1_HEAD, H1_LENGTH, H1_CHUNKED, H1_UNTIL_CLOSE };
 
@@ -496,6 +497,13 @@ h1_write_head(struct client_conn *conn, struct http_call *call)
                             call->head->field_count, length, none);
     if (rc != 0)
         return rc;
+    if (call->body_bytes > 0 && call->body_bytes <= COPY_BYTES_MAX) {
+        for (size_t i = 0; i < call->segment_count; i++)
+            buf_put_str(head, call->segments[i]);
+        call->segment_index = call->segment_count;
+        if (head->failed)
+            return -ERR_NOMEM;
+    }
     struct buf empty = conn->out;
     conn->out = *head; /* as if it were queued, for h1_gather */
     int entries = h1_gather(conn, call, iov, &bytes);

@@ -18,7 +18,7 @@ h2_abuse_init(struct h2_abuse *abuse, uint32_t burst, uint32_t per_s, uint64_t n
         .milli_max = (uint64_t)burst * 1000u,
         .refilled_ms = now_ms,
         .per_s = per_s,
-        .skip = 24, /* "PRI * HTTP/2.0..." */
+        .skip = 24,  /* "PRI * HTTP/2.0..." */
         .credit = 8, /* the preface: SETTINGS, a connection window, some idle-stream PRIORITYs */
     };
 }

@@ -12,13 +12,13 @@
 #include "lib/base/cc.h"
 
 enum h2_oddity {
-    H2_PEER_RESET,    /* RST_STREAM for a request that we are answering */
-    H2_LATE_RESET,    /* RST_STREAM for one that is over */
-    H2_OUR_RESET,     /* a reset that the peer provoked (MadeYouReset) */
-    H2_PING,          /* not an ACK */
-    H2_SETTINGS,      /* not an ACK */
-    H2_EMPTY_DATA,    /* DATA without bytes that does not end the stream */
-    H2_PRIORITY,      /* PRIORITY, PRIORITY_UPDATE */
+    H2_PEER_RESET, /* RST_STREAM for a request that we are answering */
+    H2_LATE_RESET, /* RST_STREAM for one that is over */
+    H2_OUR_RESET,  /* a reset that the peer provoked (MadeYouReset) */
+    H2_PING,       /* not an ACK */
+    H2_SETTINGS,   /* not an ACK */
+    H2_EMPTY_DATA, /* DATA without bytes that does not end the stream */
+    H2_PRIORITY,   /* PRIORITY, PRIORITY_UPDATE */
     H2_WINDOW_UPDATE,
     H2_CONTINUATION,
     H2_UNKNOWN_FRAME, /* unknown types, unasked ACKs */

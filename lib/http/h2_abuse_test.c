@@ -58,9 +58,9 @@ test_scan(void **state)
 {
     (void)state;
     struct str input = STR("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-                           "\0\0\0\x4\0\0\0\0\0"          /* SETTINGS */
+                           "\0\0\0\x4\0\0\0\0\0"              /* SETTINGS */
                            "\0\0\3\xbe\0\0\0\0\1\xbe\xbe\xbe" /* unknown */
-                           "\0\0\0\xa\0\0\0\0\0"          /* ALTSVC: unknown to a server */
+                           "\0\0\0\xa\0\0\0\0\0"              /* ALTSVC: unknown to a server */
                            "\0\0\1\x9\0\0\0\0\1\xff");
     for (size_t cut = 0; cut <= input.len; cut++) {
         struct h2_abuse abuse;

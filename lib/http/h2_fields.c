@@ -227,7 +227,7 @@ nghttp2_nv
 h2_fields_nv(struct str name, struct str value)
 {
     static const struct str hidden[] = {
-        {"authorization", 13}, {"x-api-key", 9}, {"x-goog-api-key", 14}, {"api-key", 7},
+        {"authorization", 13}, {"x-api-key", 9},   {"x-goog-api-key", 14},      {"api-key", 7},
         {"cookie", 6},         {"set-cookie", 10}, {"proxy-authorization", 19},
     };
     uint8_t flags = NGHTTP2_NV_FLAG_NONE;

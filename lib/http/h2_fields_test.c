@@ -37,12 +37,13 @@ static const struct {
     {"protocol", ":method=GET\n:scheme=http\n:authority=a\n:path=/\n:protocol=websocket",
      H2_FIELDS_RESET, "", 0},
     {"connect", ":method=CONNECT\n:authority=a", 405, "", 0},
-    {"cookies", ":method=GET\n:scheme=http\n:authority=a\n:path=/\ncookie=a\nx-b=2\ncookie=b", 0, "a",
-     2},
-    {"dropped", ":method=GET\n:scheme=http\n:authority=a\n:path=/\nx_y=1\nproxy-x=1\nte=trailers", 0,
-     "a", 0},
+    {"cookies", ":method=GET\n:scheme=http\n:authority=a\n:path=/\ncookie=a\nx-b=2\ncookie=b", 0,
+     "a", 2},
+    {"dropped", ":method=GET\n:scheme=http\n:authority=a\n:path=/\nx_y=1\nproxy-x=1\nte=trailers",
+     0, "a", 0},
     {"length", ":method=PUT\n:scheme=http\n:authority=a\n:path=/\ncontent-length=12", 0, "a", 0},
-    {"length 012", ":method=PUT\n:scheme=http\n:authority=a\n:path=/\ncontent-length=012", 400, "", 0},
+    {"length 012", ":method=PUT\n:scheme=http\n:authority=a\n:path=/\ncontent-length=012", 400, "",
+     0},
 };
 
 static unsigned

@@ -188,11 +188,14 @@ test_floods(void **state)
         peer.ended = false; /* what they sent before they closed is still to be read */
         bool gone = peer_until(&peer, F_GOAWAY, 0);
         uint32_t code = gone ? peer_code(&peer) : 0;
-        bool stopped = floods[i].paced ? code == CALM : (code == CALM || code == 1 || code == 3 || code == 5 || code == 6);
+        bool stopped = floods[i].paced
+                           ? code == CALM
+                           : (code == CALM || code == 1 || code == 3 || code == 5 || code == 6);
         double cpu_s = (double)(clock() - cpu) / CLOCKS_PER_SEC;
         KIT_UNTIL(&kit, kit.closed_count == kit.request_count);
         /* A reset may overtake the GOAWAY when the flood was cut off; the limits hold all the same. */
-        if ((gone && !stopped) || (floods[i].paced && !gone) || kit.request_count > floods[i].requests_max || cpu_s > 5)
+        if ((gone && !stopped) || (floods[i].paced && !gone) ||
+            kit.request_count > floods[i].requests_max || cpu_s > 5)
             fail_msg("%s: goaway %d code %u, %u requests, %.2f s", floods[i].name, gone, code,
                      kit.request_count, cpu_s);
         KIT_UNTIL(&kit, http_server_conn_count(kit.server) == 0 || (kit_jump(&kit, 500), false));
@@ -320,8 +323,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_floods),           cmocka_unit_test(test_honest),
-        cmocka_unit_test(test_burst_is_allowed), cmocka_unit_test(test_slots),
+        cmocka_unit_test(test_floods),
+        cmocka_unit_test(test_honest),
+        cmocka_unit_test(test_burst_is_allowed),
+        cmocka_unit_test(test_slots),
         cmocka_unit_test(test_slow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

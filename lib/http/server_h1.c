@@ -348,7 +348,8 @@ h1_flushed(struct http_conn *conn)
     stream_close(stream, HTTP_DONE);
     if (conn->state != CONN_OPEN)
         return;
-    if (!h1->keep_alive || !complete || (conn->peer_end && conn->in.len == 0 && !conn->read_pending)) {
+    if (!h1->keep_alive || !complete ||
+        (conn->peer_end && conn->in.len == 0 && !conn->read_pending)) {
         conn_finish(conn, !complete || conn->in.len > 0);
         return;
     }
@@ -401,8 +402,8 @@ h1_respond(struct http_stream *stream, unsigned status, const struct http_field 
     struct buf *head = &conn->server->head;
     head->len = 0;
     head->failed = false;
-    if (h1_put_response(head, status, fields, field_count, length, none,
-                        final && !h1->keep_alive) < 0) {
+    if (h1_put_response(head, status, fields, field_count, length, none, final && !h1->keep_alive) <
+        0) {
         conn_kill(conn, HTTP_ABORTED, false);
         return;
     }

@@ -27,8 +27,8 @@ static const struct row rows[] = {
     {"two lengths", "POST / HTTP/1.1\r\n" H "Content-Length: 1\r\nContent-Length: 1\r\n\r\na", BAD,
      0, true},
     {"length +5", "POST / HTTP/1.1\r\n" H "Content-Length: +5\r\n\r\naaaaa", BAD, 0, true},
-    {"length of 20 digits",
-     "POST / HTTP/1.1\r\n" H "Content-Length: 18446744073709551616\r\n\r\n", BAD, 0, true},
+    {"length of 20 digits", "POST / HTTP/1.1\r\n" H "Content-Length: 18446744073709551616\r\n\r\n",
+     BAD, 0, true},
     {"chunked on 1.0", "POST / HTTP/1.0\r\n" H "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", BAD,
      0, true},
     {"bare CR in a value", "GET / HTTP/1.1\r\n" H "X: a\rb\r\n\r\n", BAD, 0, true},
@@ -42,12 +42,14 @@ static const struct row rows[] = {
     {"http/2.0 in text", "GET / HTTP/2.0\r\n" H "\r\n", "HTTP/1.1 505 ", 0, true},
     {"expect other", "POST / HTTP/1.1\r\n" H "Expect: x\r\nContent-Length: 1\r\n\r\n",
      "HTTP/1.1 417 ", 0, true},
-    {"expect, good", "POST /echo HTTP/1.1\r\n" H "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n",
+    {"expect, good",
+     "POST /echo HTTP/1.1\r\n" H "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n",
      "HTTP/1.1 100 Continue\r\n\r\n", 1, false},
     {"expect, refused early",
      "POST /early HTTP/1.1\r\n" H "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n",
      "HTTP/1.1 401 Unauthorized\r\n", 1, true},
-    {"early answer, body under way", "POST /early HTTP/1.1\r\n" H "Content-Length: 44\r\n\r\nGET / ",
+    {"early answer, body under way",
+     "POST /early HTTP/1.1\r\n" H "Content-Length: 44\r\n\r\nGET / ",
      "HTTP/1.1 401 Unauthorized\r\n", 1, true},
     {"upgrade is ignored",
      "GET / HTTP/1.1\r\n" H "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
@@ -60,8 +62,8 @@ static const struct row rows[] = {
     {"chunks above the handler's limit",
      "POST /small HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n5\r\nworld\r\n",
      "HTTP/1.1 413 ", 1, true},
-    {"a bad chunk", "POST /echo HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n5x\r\nhello", BAD,
-     1, true},
+    {"a bad chunk", "POST /echo HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n5x\r\nhello",
+     BAD, 1, true},
     {"a broken preface", "INVALID CONNECTION PREFACE\r\n\r\n", "", 0, true},
 };
 
@@ -101,7 +103,8 @@ test_splits(void **state)
     (void)state;
     static const char *const texts[] = {
         "POST /echo HTTP/1.1\r\n" H "Content-Length: 5\r\n\r\nhello",
-        "POST /echo HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3;a=b\r\nllo\r\n0\r\n"
+        "POST /echo HTTP/1.1\r\n" H
+        "Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3;a=b\r\nllo\r\n0\r\n"
         "X: y\r\n\r\n",
     };
     struct kit kit;

@@ -343,8 +343,8 @@ h2_check_bodies(struct http_conn *conn, uint64_t wanted)
 {
     LIST_FOREACH_SAFE (node, &conn->streams) {
         struct http_stream *stream = LIST_ENTRY(node, struct http_stream, node);
-        bool late = !stream->complete && !stream->closing && !stream->paused &&
-                    stream->windowed && stream->window_bytes < wanted;
+        bool late = !stream->complete && !stream->closing && !stream->paused && stream->windowed &&
+                    stream->window_bytes < wanted;
         stream->windowed = true;
         stream->window_bytes = 0;
         if (late)

@@ -75,8 +75,8 @@ on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *user)
     case NGHTTP2_PRIORITY:
         return h2_spend(h2, H2_PRIORITY);
     case NGHTTP2_RST_STREAM:
-        return h2_spend(h2, h2_stream(session, hd->stream_id) != NULL ? H2_PEER_RESET
-                                                                      : H2_LATE_RESET);
+        return h2_spend(h2,
+                        h2_stream(session, hd->stream_id) != NULL ? H2_PEER_RESET : H2_LATE_RESET);
     case NGHTTP2_SETTINGS:
         return ack ? 0 : h2_spend(h2, H2_SETTINGS);
     case NGHTTP2_PING:

@@ -175,7 +175,10 @@ struct conn_row {
     size_t count;
     uint32_t code; /* of GOAWAY */
 };
-#define ROW(name, bytes, code) {name, bytes, sizeof(bytes) - 1, code}
+#define ROW(name, bytes, code)               \
+    {                                        \
+        name, bytes, sizeof(bytes) - 1, code \
+    }
 
 /* Sent after a request on stream 5 that is being answered. */
 static const struct conn_row conn_rows[] = {
@@ -190,8 +193,9 @@ static const struct conn_row conn_rows[] = {
     ROW("window update 0", "\0\0\4\x8\0\0\0\0\0\0\0\0\0", 1),
     ROW("data on an idle stream", "\0\0\1\0\0\0\0\0\x9z", 1),
     ROW("skipped id is opened late", "\0\0\1\1\5\0\0\0\3\x82", 1),
-    ROW("ping of 7 bytes", "\0\0\7\6\0\0\0\0\0"
-                           "1234567",
+    ROW("ping of 7 bytes",
+        "\0\0\7\6\0\0\0\0\0"
+        "1234567",
         6),
 };
 

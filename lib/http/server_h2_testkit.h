@@ -42,9 +42,15 @@ static inline void
 peer_frame(struct h2_peer *peer, unsigned type, unsigned flags, uint32_t id, struct str payload)
 {
     uint8_t hd[9] = {
-        (uint8_t)(payload.len >> 16), (uint8_t)(payload.len >> 8), (uint8_t)payload.len,
-        (uint8_t)type,                (uint8_t)flags,              (uint8_t)(id >> 24),
-        (uint8_t)(id >> 16),          (uint8_t)(id >> 8),          (uint8_t)id,
+        (uint8_t)(payload.len >> 16),
+        (uint8_t)(payload.len >> 8),
+        (uint8_t)payload.len,
+        (uint8_t)type,
+        (uint8_t)flags,
+        (uint8_t)(id >> 24),
+        (uint8_t)(id >> 16),
+        (uint8_t)(id >> 8),
+        (uint8_t)id,
     };
     buf_put(&peer->out, hd, sizeof hd);
     buf_put_str(&peer->out, payload);

@@ -19,15 +19,15 @@
 #define SERVER_HELD_BYTES_MAX (64u * 1024u) /* pipelined bytes kept while a request is answered */
 #define SERVER_HIGH_BYTES (256u * 1024u)
 #define SERVER_LOW_BYTES (64u * 1024u)
-#define SERVER_READS_MAX 8u         /* reads of one connection a turn */
-#define SERVER_LINGER_MS 2000u      /* how long late bytes are read away before a close */
+#define SERVER_READS_MAX 8u    /* reads of one connection a turn */
+#define SERVER_LINGER_MS 2000u /* how long late bytes are read away before a close */
 #define SERVER_BODY_WINDOW_MS 20000u
 #define SERVER_IOV_MAX 32
 #define SERVER_TEXT_BYTES 96u
 
 enum conn_state {
     CONN_HANDSHAKE,
-    CONN_DETECT,  /* clear: h1 or the h2 preface? */
+    CONN_DETECT, /* clear: h1 or the h2 preface? */
     CONN_OPEN,
     CONN_CLOSING, /* nothing is read any more; closes when the out-queue is empty */
     CONN_LINGER,  /* write side shut; late bytes are read away */
@@ -54,24 +54,24 @@ struct http_stream {
     struct str target;
     struct out_block *body; /* collected */
     uint64_t collect_bytes_max;
-    uint64_t body_length;   /* announced, or unknown */
+    uint64_t body_length; /* announced, or unknown */
     uint64_t body_seen;
-    uint64_t length_left;   /* of the response; unknown: until end */
-    char *text_heap;        /* method, target, authority when longer than text[] */
+    uint64_t length_left; /* of the response; unknown: until end */
+    char *text_heap;      /* method, target, authority when longer than text[] */
     /* h2 */
     struct out_queue out;
-    struct out_queue held;  /* body that came while paused */
-    uint64_t done_at;       /* closed when conn->taken_total reaches it */
+    struct out_queue held; /* body that came while paused */
+    uint64_t done_at;      /* closed when conn->taken_total reaches it */
     int32_t id;
-    uint32_t window_bytes;  /* body bytes in the current rate window */
+    uint32_t window_bytes; /* body bytes in the current rate window */
     enum http_close_reason reason;
     bool collecting : 1;
     bool too_large : 1;
-    bool complete : 1;  /* request body seen to its end */
-    bool notified : 1;  /* handler->complete called */
-    bool responded : 1; /* final head sent */
-    bool ended : 1;     /* http_stream_end */
-    bool no_body : 1;   /* HEAD, 204, 304 */
+    bool complete : 1;      /* request body seen to its end */
+    bool notified : 1;      /* handler->complete called */
+    bool responded : 1;     /* final head sent */
+    bool ended : 1;         /* http_stream_end */
+    bool no_body : 1;       /* HEAD, 204, 304 */
     bool bodyless_head : 1; /* the request was HEAD */
     bool chunked : 1;
     bool excess : 1; /* the handler wrote more than it announced */
@@ -178,8 +178,8 @@ struct http_server {
     struct list free_streams;
     struct list free_fields;     /* h2_fields */
     struct h2_shared *h2_shared; /* NULL until the first h2 connection */
-    struct buf head;         /* response heads are written here first */
-    struct h1_head request;  /* the request that is being begun; too large to clear on the stack */
+    struct buf head;             /* response heads are written here first */
+    struct h1_head request; /* the request that is being begun; too large to clear on the stack */
     uint64_t date_s;
     char date[32]; /* IMF-fixdate, 29 bytes */
     char *scratch; /* SERVER_SCRATCH_BYTES */

@@ -111,7 +111,9 @@ conn_read_once(struct http_conn *conn)
     }
     iov[iov_count++] = (struct iovec){server->scratch, SERVER_SCRATCH_BYTES};
     size_t count = 0;
-    int r = channel_readv(&conn->channel, iov, iov_count, &count);
+    int r = iov_count == 1
+                ? channel_read(&conn->channel, server->scratch, SERVER_SCRATCH_BYTES, &count)
+                : channel_readv(&conn->channel, iov, iov_count, &count);
     if (r == -ERR_AGAIN) {
         conn->read_pending = false;
         return false;

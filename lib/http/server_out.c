@@ -150,8 +150,7 @@ int
 out_iov(const struct out_queue *queue, struct iovec *iov, int max)
 {
     int count = 0;
-    for (struct out_block *block = queue->head; block != NULL && count < max;
-         block = block->next) {
+    for (struct out_block *block = queue->head; block != NULL && count < max; block = block->next) {
         iov[count++] = (struct iovec){block->bytes + block->start, block->end - block->start};
     }
     return count;

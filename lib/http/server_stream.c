@@ -119,8 +119,7 @@ stream_request(struct http_stream *stream, struct http_head *head)
     if (known && stream->collecting && stream->body_length > 0) {
         if (stream_body_refused(stream, stream->body_length))
             return 413;
-        stream->body =
-            out_block_get(&stream->conn->server->pool, (size_t)stream->body_length);
+        stream->body = out_block_get(&stream->conn->server->pool, (size_t)stream->body_length);
         if (stream->body == NULL)
             return 503;
     }
@@ -194,8 +193,8 @@ stream_complete(struct http_stream *stream)
 struct str
 stream_refusal(unsigned status)
 {
-#define REFUSAL(text, code)                                                                        \
-    STR("{\"error\":{\"message\":\"" text                                                          \
+#define REFUSAL(text, code)               \
+    STR("{\"error\":{\"message\":\"" text \
         "\",\"type\":\"invalid_request_error\",\"param\":null,\"code\":\"" code "\"}}\n")
     switch (status) {
     case 405:
@@ -376,8 +375,8 @@ http_stream_end(struct http_stream *stream)
     if (stream_mute(stream) || stream->ended)
         return;
     ASSERT(stream->responded);
-    bool complete = stream->no_body || stream->length_left == 0 ||
-                    stream->length_left == HTTP_LENGTH_UNKNOWN;
+    bool complete =
+        stream->no_body || stream->length_left == 0 || stream->length_left == HTTP_LENGTH_UNKNOWN;
     if (!complete || stream->excess) {
         http_stream_abort(stream);
         return;

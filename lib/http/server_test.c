@@ -166,8 +166,8 @@ test_pause(void **state)
     kit_open(&kit, NULL);
     static char part[65536];
     int fd = kit_connect(&kit);
-    assert_true(kit_send(&kit, fd,
-                         STR("POST /pause HTTP/1.1\r\nHost: a\r\nContent-Length: 6553600\r\n\r\n")));
+    assert_true(kit_send(
+        &kit, fd, STR("POST /pause HTTP/1.1\r\nHost: a\r\nContent-Length: 6553600\r\n\r\n")));
     KIT_UNTIL(&kit, kit.stream != NULL);
     size_t sent = 0;
     for (int idle = 0; idle < 50;) {
@@ -205,7 +205,8 @@ test_direct_body(void **state)
     buf_init(&got, 8u << 20);
     const size_t sizes[] = {1, 1095, 1096, 1097, 16384, 16385, 300000, 1048576};
     for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
-        buf_printf(&input, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n", sizes[i]);
+        buf_printf(&input, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n",
+                   sizes[i]);
         for (size_t k = 0; k < sizes[i]; k++)
             buf_put_byte(&input, (char)('0' + k % 61));
     }

@@ -161,7 +161,7 @@ kit_open(struct kit *kit, const struct http_server_conf *conf)
     static const struct clock_source source = {kit_mono_ns, kit_wall_ns, NULL};
     clock_replace(&source);
     memset(kit, 0, sizeof *kit);
-    kit->handler = (struct http_handler){kit_request, kit_body,   kit_complete,
+    kit->handler = (struct http_handler){kit_request,  kit_body,   kit_complete,
                                          kit_writable, kit_closed, kit_conn_closed};
     if (conf != NULL)
         kit->conf = *conf;
@@ -258,12 +258,12 @@ kit_read(struct kit *kit, int fd, struct buf *got, size_t count, const char *unt
 }
 
 /* Step until the condition; a test asserts it afterwards. */
-#define KIT_UNTIL(kit, cond)                                                                       \
-    do {                                                                                           \
-        uint64_t kit_end_ = clock_mono_ms() + KIT_WAIT_MS;                                         \
-        while (!(cond) && clock_mono_ms() < kit_end_)                                              \
-            kit_step(kit);                                                                         \
-        assert_true(cond);                                                                         \
+#define KIT_UNTIL(kit, cond)                               \
+    do {                                                   \
+        uint64_t kit_end_ = clock_mono_ms() + KIT_WAIT_MS; \
+        while (!(cond) && clock_mono_ms() < kit_end_)      \
+            kit_step(kit);                                 \
+        assert_true(cond);                                 \
     } while (0)
 
 #endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT
+ * table.c - see table.h.
+ * Floor: cli; main thread.
+ * Owns: see table.h.
+ * Invariant: see table.h. */
+#include "cli/table.h"
+
+#include <stdio.h>
+
+#include "cli/cli.h"
+#include "lib/base/check.h"
+#include "lib/text/utf8.h"
+
+#define TABLE_BYTES_MAX ((size_t)32 << 20)
+
+void
+table_init(struct table *table)
+{
+    *table = (struct table){.columns = 0};
+    buf_init(&table->text, TABLE_BYTES_MAX);
+}
+
+void
+table_column(struct table *table, const char *header, bool right)
+{
+    ASSERT(table->columns < TABLE_COLUMNS_MAX && table->cells == 0);
+    table->headers[table->columns] = header;
+    table->right[table->columns] = right;
+    table->width[table->columns++] = strlen(header);
+}
+
+void
+table_cell(struct table *table, struct str text)
+{
+    size_t start = table->text.len;
+    size_t column = table->cells++ % table->columns;
+    if (text.len == 0)
+        text = STR("-");
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        buf_put_byte(&table->text, c < 0x20 || c == 0x7f ? '?' : (char)c);
+    }
+    buf_put_byte(&table->text, '\0');
+    if (!table->text.failed) {
+        struct str cell = str_make(table->text.ptr + start, table->text.len - start - 1);
+        table->width[column] = MAX(table->width[column], utf8_count(cell));
+    }
+}
+
+static void
+put_cell(const struct table *table, size_t column, struct str text, struct buf *out)
+{
+    size_t spaces = table->width[column] - utf8_count(text);
+    bool last = column + 1 == table->columns;
+    for (size_t i = 0; table->right[column] && i < spaces; i++)
+        buf_put_byte(out, ' ');
+    buf_put_str(out, text);
+    for (size_t i = 0; !last && i < spaces + 2; i++) {
+        if (!table->right[column] || i >= spaces)
+            buf_put_byte(out, ' ');
+    }
+    if (last)
+        buf_put_byte(out, '\n');
+}
+
+int
+table_render(struct table *table, struct buf *out)
+{
+    const char *at = table->text.ptr;
+    size_t cells = table->text.failed ? 0 : table->cells;
+    for (size_t i = 0; i < table->columns; i++)
+        put_cell(table, i, str_from(table->headers[i]), out);
+    for (size_t i = 0; i < cells; i++) {
+        struct str cell = str_from(at);
+        put_cell(table, i % table->columns, cell, out);
+        at += cell.len + 1;
+    }
+    bool failed = table->text.failed || out->failed;
+    buf_fini(&table->text);
+    return failed ? -ERR_TOO_LARGE : 0;
+}
+
+int
+table_print(struct table *table)
+{
+    struct buf out;
+    buf_init(&out, 2 * TABLE_BYTES_MAX);
+    int rc = table_render(table, &out);
+    if (rc == 0 && fwrite(out.ptr, 1, out.len, stdout) != out.len)
+        rc = -ERR_IO;
+    buf_fini(&out);
+    return rc == 0 ? CLI_DONE : cli_fail("the table cannot be printed: %s", err_text(rc));
+}

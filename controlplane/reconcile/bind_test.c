@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT
+ * bind_test.c - the race table of identities that the control plane decides (IDENTITY 7).
+ * Floor: controlplane/reconcile tests.
+ * Owns: nothing.
+ * Invariant: see bind.h. */
+#include "controlplane/reconcile/bind.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#define HEAD "apiVersion: berth.dev/v1alpha1\n"
+
+struct fixture {
+    struct loop *loop;
+    struct store *store;
+    struct ed25519_key *key;
+    struct engine *engine;
+    struct arena arena;
+    struct err err;
+    const char *code;
+    struct binding_row *row;
+    unsigned bound;
+    unsigned revoked;
+};
+
+static void
+on_bound(const struct binding_row *row, void *user)
+{
+    struct fixture *f = user;
+    (void)row;
+    f->bound++;
+}
+static void
+on_revoked(const struct binding_row *row, uint64_t revision, void *user)
+{
+    struct fixture *f = user;
+    assert_true(revision > row->revision);
+    f->revoked++;
+}
+static const struct engine_ops ops = {.bound = on_bound, .revoked = on_revoked};
+
+static void
+start(struct fixture *f)
+{
+    const struct engine_conf conf = {.loop = f->loop,
+                                     .store = f->store,
+                                     .key = f->key,
+                                     .settings = SNAPSHOT_SETTINGS_DEFAULT,
+                                     .ops = &ops,
+                                     .user = f};
+    if (engine_new(&conf, &f->engine, &f->err) < 0)
+        fail_msg("%s", f->err.text);
+}
+
+static int
+setup(void **state)
+{
+    static struct fixture fixture;
+    struct fixture *f = &fixture;
+    *f = (struct fixture){0};
+    *state = f;
+    arena_init(&f->arena, 16u << 20);
+    if (loop_new(&f->loop, &f->err) < 0 || store_open("memory:", f->loop, &f->store, &f->err) < 0 ||
+        ed25519_generate(&f->key) < 0)
+        return -1;
+    start(f);
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    struct fixture *f = *state;
+    engine_free(&f->engine);
+    store_close(&f->store);
+    loop_free(&f->loop);
+    ed25519_free(&f->key);
+    arena_fini(&f->arena);
+    return 0;
+}
+
+/* One container as an agent would describe it; incarnation: one byte repeated. */
+static int
+bind(struct fixture *f, const char *host, const char *boot, const char *id, uint8_t incarnation,
+     const char *name)
+{
+    struct binding wanted = {
+        .host = str_from(host),
+        .boot = str_from(boot),
+        .runtime = STR("podman"),
+        .container_id = str_from(id),
+        .name = str_from(name),
+        .attestors = STR("netns+cgroup"),
+        .netns_cookie = 1,
+        .cgroup_id = 2,
+        .server = STR_EMPTY,
+        .wallet = STR_EMPTY,
+    };
+    memset(wanted.incarnation, incarnation, INCARNATION_BYTES);
+    f->code = "";
+    f->err = (struct err){0};
+    return bind_container(f->engine, &wanted, STR("agent"), &f->row, &f->code, &f->err);
+}
+
+static struct str
+status_of(struct fixture *f, const char *name, const char *field)
+{
+    struct object object;
+    if (object_get(f->store, kind_at(KIND_CONTAINER), str_from(name), &f->arena, &object, &f->err) < 0)
+        return STR("(no object)");
+    return schema_text(object.status, field, STR_EMPTY);
+}
+
+static void
+settle(struct fixture *f)
+{
+    for (unsigned i = 0; i < 1000 && (i < 10 || queue_depth(f->engine->queue) > 0); i++)
+        loop_step(f->loop, 1);
+    assert_int_equal(queue_depth(f->engine->queue), 0);
+}
+
+static void
+test_bind_signs_and_records(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(bind(f, "h", "b", "c1", 1, "dev-env"), 0);
+    assert_int_equal(binding_verify(&f->row->binding, f->engine->public_key), 0);
+    assert_true(str_eq(f->row->binding.wallet, STR("default")));
+    assert_true(f->row->binding.number == 1);
+    assert_true(f->row->binding.issued_ms > 0);
+    assert_true(str_eq(status_of(f, "dev-env", "state"), STR("active")));
+    assert_true(str_eq(status_of(f, "dev-env", "number"), STR("1")));
+    assert_true(str_eq(status_of(f, "dev-env", "attestor"), STR("netns+cgroup")));
+    assert_int_equal(f->bound, 1);
+    settle(f);
+    assert_int_equal(f->revoked, 0);
+    assert_int_equal(bind_revoke(f->engine, f->row, "unbound", &f->err), 0);
+    assert_true(str_eq(status_of(f, "dev-env", "state"), STR("gone")));
+    assert_true(str_eq(status_of(f, "dev-env", "reason"), STR("unbound")));
+    assert_null(bindings_find(&f->engine->bindings, STR("01010101010101010101010101010101")));
+}
+
+/* The number sticks to the name, grows, and is never given to another name. */
+static void
+test_numbers(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(bind(f, "h", "b", "c1", 1, "a"), 0);
+    assert_int_equal(bind(f, "h", "b", "c2", 2, "b"), 0);
+    assert_true(f->row->binding.number == 2);
+    struct binding_row *first =
+        bindings_find(&f->engine->bindings, STR("01010101010101010101010101010101"));
+    assert_int_equal(bind_revoke(f->engine, first, "gone", &f->err), 0);
+    assert_int_equal(bind(f, "h", "b", "c3", 3, "c"), 0);
+    assert_true(f->row->binding.number == 3);
+    assert_int_equal(bind(f, "h", "b", "c4", 4, "a"), 0);
+    assert_true(f->row->binding.number == 1);
+    /* the object's deletion does not free the number either */
+    assert_int_equal(object_delete(f->store, kind_at(KIND_CONTAINER), STR("b"), 0, &f->err), 0);
+    settle(f);
+    assert_int_equal(bind(f, "h", "b", "c5", 5, "b"), 0);
+    assert_true(f->row->binding.number == 2);
+}
+
+static void
+test_unnamed(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(bind(f, "h", "b", "c1", 1, "a"), 0);
+    assert_int_equal(bind(f, "h", "b", "c2", 2, ""), 0);
+    assert_true(str_eq(f->row->binding.name, STR("2")) && f->row->binding.number == 2);
+    /* the same container again: the same number, the old life ends */
+    assert_int_equal(bind(f, "h", "b", "c2", 3, ""), 0);
+    assert_true(str_eq(f->row->binding.name, STR("2")));
+    assert_int_equal(f->revoked, 1);
+    assert_int_equal(bind(f, "h", "b", "c3", 4, "2"), -ERR_INVALID);
+    assert_string_equal(f->code, "invalid_name");
+}
+
+static void
+test_refusals(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const names[] = {"a.b", "a b", "17", "a/b", "container\n"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        assert_int_equal(bind(f, "h", "b", "c", 1, names[i]), -ERR_INVALID);
+        assert_string_equal(f->code, "invalid_name");
+    }
+    assert_int_equal(bind(f, "h", "b", "c1", 1, "dev"), 0);
+    assert_int_equal(bind(f, "h", "b", "c2", 2, "dev"), -ERR_EXISTS);
+    assert_string_equal(f->code, "name_in_use");
+    /* somebody else's incarnation */
+    assert_int_equal(bind(f, "h", "b", "c2", 1, "x"), -ERR_EXISTS);
+    assert_string_equal(f->code, "conflict");
+    assert_int_equal(f->revoked, 0);
+}
+
+/* What may replace: the same container, another boot; what may coexist: another host. */
+static void
+test_replacing(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(bind(f, "h", "b", "c1", 1, "dev"), 0);
+    struct binding_row *row = f->row;
+    assert_int_equal(bind(f, "h", "b", "c1", 1, "dev"), 0); /* repeated request */
+    assert_ptr_equal(row, f->row);
+    assert_int_equal(f->bound, 1);
+    assert_int_equal(bind(f, "h", "b", "c1", 2, "dev"), 0); /* restarted container */
+    assert_int_equal(f->revoked, 1);
+    assert_int_equal(bind(f, "other", "b2", "c9", 3, "dev"), 0);
+    assert_int_equal(f->revoked, 1);
+    assert_int_equal(bind(f, "h", "b-after-reboot", "c7", 4, "dev"), 0);
+    assert_int_equal(f->revoked, 2);
+    assert_int_equal(f->engine->bindings.by_hex.count, 2);
+}
+
+static void
+apply(struct fixture *f, const char *yaml)
+{
+    struct tree *list = NULL;
+    struct manifest manifest;
+    struct object object;
+    enum object_change change;
+    char key[API_KEY_BYTES + 1];
+    assert_int_equal(tree_from_yaml(str_from(yaml), &f->arena, &list, &f->err), 0);
+    assert_int_equal(schema_check(list->first, &f->arena, &manifest, &f->err), 0);
+    assert_int_equal(
+        object_apply(f->store, &manifest, "", &f->arena, &object, &change, key, &f->err), 0);
+}
+
+static void
+test_ai_off(void **state)
+{
+    struct fixture *f = *state;
+    apply(f, HEAD "kind: Container\nmetadata: {name: dev}\nspec: {ai: false, wallet: team}\n");
+    assert_int_equal(bind(f, "h", "b", "c1", 1, "dev"), -ERR_PERMISSION);
+    assert_string_equal(f->code, "ai_off");
+    apply(f, HEAD "kind: Container\nmetadata: {name: dev}\nspec: {ai: true, wallet: team}\n");
+    assert_int_equal(bind(f, "h", "b", "c1", 1, "dev"), 0);
+    assert_true(str_eq(f->row->binding.wallet, STR("team")));
+    settle(f);
+    assert_int_equal(f->revoked, 0);
+    /* switching it off, or deleting the object, ends what is live */
+    apply(f, HEAD "kind: Container\nmetadata: {name: dev}\nspec: {ai: false}\n");
+    settle(f);
+    assert_int_equal(f->revoked, 1);
+    apply(f, HEAD "kind: Container\nmetadata: {name: dev}\nspec: {ai: true}\n");
+    assert_int_equal(bind(f, "h", "b", "c1", 2, "dev"), 0);
+    assert_int_equal(object_delete(f->store, kind_at(KIND_CONTAINER), STR("dev"), 0, &f->err), 0);
+    settle(f);
+    assert_int_equal(f->revoked, 2);
+    assert_true(str_eq(status_of(f, "dev", "state"), STR("(no object)")));
+}
+
+static void
+test_hosting(void **state)
+{
+    struct fixture *f = *state;
+    const struct str alive[] = {STR("02020202020202020202020202020202")};
+    assert_int_equal(bind(f, "h", "b", "c1", 1, "a"), 0);
+    assert_int_equal(bind(f, "h", "b", "c2", 2, "b"), 0);
+    assert_int_equal(bind_hosting(f->engine, STR("other-agent"), STR("b"), NULL, 0, &f->err), 0);
+    assert_int_equal(f->revoked, 0);
+    assert_int_equal(bind_hosting(f->engine, STR("agent"), STR("b"), alive, 1, &f->err), 0);
+    assert_int_equal(f->revoked, 1);
+    assert_true(str_eq(status_of(f, "a", "state"), STR("gone")));
+    assert_true(str_eq(status_of(f, "b", "state"), STR("active")));
+    assert_int_equal(bind_hosting(f->engine, STR("agent"), STR("b-2"), alive, 1, &f->err), 0);
+    assert_int_equal(f->revoked, 2);
+    assert_true(str_eq(status_of(f, "b", "reason"), STR("rebooted")));
+}
+
+/* A new process has the same bindings; a failed commit has neither row nor number nor status. */
+static void
+test_restart_and_failure(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(bind(f, "h", "b", "c1", 1, "a"), 0);
+    store_fail_commit(f->store, 1, false);
+    assert_int_equal(bind(f, "h", "b", "c2", 2, "b"), -ERR_STORE);
+    assert_string_equal(f->code, "store");
+    assert_true(str_eq(status_of(f, "b", "state"), STR("(no object)")));
+    engine_free(&f->engine);
+    start(f);
+    assert_int_equal(f->engine->bindings.by_hex.count, 1);
+    struct binding_row *row =
+        bindings_find(&f->engine->bindings, STR("01010101010101010101010101010101"));
+    assert_non_null(row);
+    assert_int_equal(binding_verify(&row->binding, f->engine->public_key), 0);
+    assert_true(str_eq(row->node, STR("agent")));
+    assert_int_equal(bind(f, "h", "b", "c2", 2, "b"), 0);
+    assert_true(f->row->binding.number == 2);
+    store_fail_commit(f->store, 1, false);
+    assert_int_equal(bind_revoke(f->engine, f->row, "x", &f->err), -ERR_STORE);
+    assert_int_equal(f->engine->bindings.by_hex.count, 2);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_bind_signs_and_records, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_numbers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_unnamed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_replacing, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_ai_off, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_hosting, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_restart_and_failure, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

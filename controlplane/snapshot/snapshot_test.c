@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT
+ * snapshot_test.c - the config document: right content, stable bytes, no dangling reference.
+ * Floor: controlplane/snapshot tests.
+ * Owns: nothing.
+ * Invariant: see snapshot.h. */
+#include "controlplane/snapshot/snapshot.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "lib/text/json.h"
+
+#define HEAD "apiVersion: berth.dev/v1alpha1\n"
+
+static void
+apply(struct store *store, const char *yaml)
+{
+    struct arena arena;
+    struct tree *list = NULL;
+    struct err err = {0};
+    arena_init(&arena, 4u << 20);
+    assert_int_equal(tree_from_yaml(str_from(yaml), &arena, &list, &err), 0);
+    for (const struct tree *doc = list->first; doc; doc = doc->next) {
+        struct manifest manifest;
+        struct object object;
+        enum object_change change;
+        char key[API_KEY_BYTES + 1];
+        if (schema_check(doc, &arena, &manifest, &err) < 0)
+            fail_msg("%s", err.text);
+        assert_int_equal(
+            object_apply(store, &manifest, "", &arena, &object, &change, key, &err), 0);
+    }
+    arena_fini(&arena);
+}
+
+static bool
+rebuild(struct snapshot *snapshot, struct store *store)
+{
+    const struct snapshot_settings settings = SNAPSHOT_SETTINGS_DEFAULT;
+    struct err err = {0};
+    bool changed = false;
+    assert_int_equal(snapshot_rebuild(snapshot, store, &settings, &changed, &err), 0);
+    return changed;
+}
+
+static struct store *
+open_store(void)
+{
+    struct store *store = NULL;
+    struct err err = {0};
+    assert_int_equal(store_open("memory:", NULL, &store, &err), 0);
+    return store;
+}
+
+static void
+test_empty(void **state)
+{
+    (void)state;
+    struct store *store = open_store();
+    struct snapshot snapshot;
+    snapshot_init(&snapshot);
+    assert_true(rebuild(&snapshot, store));
+    assert_string_equal(
+        buf_cstr(&snapshot.text),
+        "{\"version\":1,\"settings\":{\"markup_bps\":500,\"body_bytes_max\":10485760,"
+        "\"ttft_timeout_ms\":60000,\"stall_timeout_ms\":30000,\"request_timeout_ms\":600000},"
+        "\"providers\":[],\"models\":[],\"routes\":[],\"keys\":[]}");
+    assert_true(snapshot.revision > 0);
+    snapshot_fini(&snapshot);
+    store_close(&store);
+}
+
+static const char *const house =
+    HEAD "kind: Provider\nmetadata: {name: house}\n"
+         "spec: {dialect: openai, baseUrl: 'http://h:1/v1', key: {value: k}, protocol: http1}\n---\n" HEAD
+         "kind: Model\nmetadata: {name: house/m}\n"
+         "spec: {provider: house, upstream: M, context: 10, maxOutput: 5, "
+         "price: {input: '0.15', output: 0.6, cached: 0}}\n---\n" HEAD
+         "kind: Model\nmetadata: {name: gone/m}\nspec: {provider: gone, upstream: M}\n---\n" HEAD
+         "kind: Route\nmetadata: {name: fast}\nspec: {targets: [gone/m, house/m]}\n---\n" HEAD
+         "kind: Route\nmetadata: {name: nowhere}\nspec: {targets: [gone/m]}\n---\n" HEAD
+         "kind: ApiKey\nmetadata: {name: ci}\n---\n" HEAD
+         "kind: ApiKey\nmetadata: {name: off}\nspec: {disabled: true}\n";
+
+static void
+test_content(void **state)
+{
+    (void)state;
+    struct store *store = open_store();
+    struct snapshot snapshot;
+    snapshot_init(&snapshot);
+    apply(store, house);
+    assert_true(rebuild(&snapshot, store));
+    const char *text = buf_cstr(&snapshot.text);
+    assert_non_null(strstr(text, "\"providers\":[{\"name\":\"house\",\"dialect\":\"openai\","
+                                 "\"base_url\":\"http://h:1/v1\",\"key\":\"k\","
+                                 "\"protocol\":\"http1\",\"ca_file\":null}]"));
+    assert_non_null(strstr(text, "\"models\":[{\"id\":\"house/m\",\"provider\":\"house\","
+                                 "\"upstream\":\"M\",\"kind\":\"chat\",\"context\":10,"
+                                 "\"max_output\":5,\"price\":{\"version\":1,\"input\":\"150000\","
+                                 "\"cached\":\"0\",\"output\":\"600000\"}}]"));
+    assert_non_null(strstr(text, "\"routes\":[{\"name\":\"fast\",\"targets\":[\"house/m\"]}]"));
+    assert_non_null(strstr(text, "\"keys\":[{\"name\":\"ci\",\"hash\":\""));
+    assert_null(strstr(text, "\"off\""));
+    uint64_t revision = snapshot.revision;
+    assert_false(rebuild(&snapshot, store));
+    assert_true(snapshot.revision == revision);
+    apply(store, HEAD "kind: Provider\nmetadata: {name: house}\n"
+                      "spec: {dialect: openai, baseUrl: 'http://h:1/v1', disabled: true}\n");
+    assert_true(rebuild(&snapshot, store));
+    assert_true(snapshot.revision > revision);
+    assert_non_null(strstr(buf_cstr(&snapshot.text), "\"providers\":[],\"models\":[]"));
+    snapshot_fini(&snapshot);
+    store_close(&store);
+}
+
+/* Catalogue models of a configured provider; a Model object wins; `models` filters. */
+static void
+test_catalogue(void **state)
+{
+    (void)state;
+    struct store *store = open_store();
+    struct snapshot snapshot;
+    struct json_doc doc;
+    struct err err = {0};
+    snapshot_init(&snapshot);
+    json_init(&doc);
+    assert_int_equal(setenv("SNAPSHOT_TEST_KEY", "sk-x", 1), 0);
+    apply(store, HEAD "kind: Provider\nmetadata: {name: openai}\nspec: {dialect: openai, "
+                      "baseUrl: 'https://api.openai.com/v1', key: {env: SNAPSHOT_TEST_KEY}}\n---\n" HEAD
+                      "kind: Model\nmetadata: {name: openai/gpt-4o-mini}\n"
+                      "spec: {provider: openai, upstream: other, price: {input: 1, output: 2}}\n");
+    assert_true(rebuild(&snapshot, store));
+    assert_int_equal(json_scan(&doc, buf_str(&snapshot.text), NULL, &err), 0);
+    uint32_t models = json_get(&doc, 0, STR("models"));
+    assert_true(json_count(&doc, models) > 50);
+    unsigned minis = 0;
+    for (uint32_t node = json_first(&doc, models); node != JSON_NONE;
+         node = json_sibling(&doc, models, node)) {
+        assert_true(json_string_eq(&doc, json_get(&doc, node, STR("provider")), STR("openai")));
+        if (!json_string_eq(&doc, json_get(&doc, node, STR("id")), STR("openai/gpt-4o-mini")))
+            continue;
+        minis++;
+        assert_true(json_string_eq(&doc, json_get(&doc, node, STR("upstream")), STR("other")));
+        assert_true(json_string_eq(&doc, json_path(&doc, node, "price.input"), STR("1000000")));
+    }
+    assert_int_equal(minis, 1);
+    json_fini(&doc);
+    apply(store, HEAD "kind: Provider\nmetadata: {name: openai}\nspec: {dialect: openai, "
+                      "baseUrl: 'https://api.openai.com/v1', key: {env: SNAPSHOT_TEST_KEY}, "
+                      "models: [gpt-4o]}\n");
+    assert_true(rebuild(&snapshot, store));
+    assert_non_null(strstr(buf_cstr(&snapshot.text), "\"id\":\"openai/gpt-4o\","));
+    assert_null(strstr(buf_cstr(&snapshot.text), "\"id\":\"openai/gpt-4.1\","));
+    /* the key goes: its provider and models go, and the revision moves though no object changed */
+    uint64_t revision = snapshot.revision;
+    assert_int_equal(unsetenv("SNAPSHOT_TEST_KEY"), 0);
+    assert_true(rebuild(&snapshot, store));
+    assert_true(snapshot.revision > revision);
+    assert_non_null(strstr(buf_cstr(&snapshot.text), "\"providers\":[],\"models\":[]"));
+    snapshot_fini(&snapshot);
+    store_close(&store);
+}
+
+/* The same state in another process, or in another order of making, has the same bytes. */
+static void
+test_stable_bytes(void **state)
+{
+    (void)state;
+    char hashes[2][2 * SHA256_BYTES + 1];
+    static const char *const parts[] = {
+        HEAD "kind: Provider\nmetadata: {name: a}\nspec: {dialect: openai, baseUrl: 'http://a/'}\n",
+        HEAD "kind: Provider\nmetadata: {name: b}\nspec: {dialect: anthropic, baseUrl: 'http://b/'}\n",
+        HEAD "kind: Model\nmetadata: {name: b/x}\nspec: {provider: b, upstream: x}\n",
+        HEAD "kind: Model\nmetadata: {name: a/y}\nspec: {provider: a, upstream: y}\n"};
+    for (unsigned round = 0; round < 2; round++) {
+        struct store *store = open_store();
+        struct snapshot snapshot;
+        snapshot_init(&snapshot);
+        for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+            apply(store, parts[round ? ARRAY_LEN(parts) - 1 - i : i]);
+        assert_true(rebuild(&snapshot, store));
+        memcpy(hashes[round], snapshot.hash, sizeof hashes[0]);
+        snapshot_fini(&snapshot);
+        /* a new process finds the same revision for the same bytes */
+        uint64_t revision = store_revision(store);
+        snapshot_init(&snapshot);
+        assert_true(rebuild(&snapshot, store));
+        assert_true(snapshot.revision == revision && store_revision(store) == revision);
+        snapshot_fini(&snapshot);
+        store_close(&store);
+    }
+    assert_string_equal(hashes[0], hashes[1]);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_content),
+        cmocka_unit_test(test_catalogue),
+        cmocka_unit_test(test_stable_bytes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
