@@ -37,7 +37,7 @@ struct control {
 /* ---- up --------------------------------------------------------------------------------------------- */
 
 static void
-send(struct control *control, struct buf *text)
+send_record(struct control *control, struct buf *text)
 {
     if (text->failed)
         LOG_ERROR("a record for the control plane is too large, ignoring");
@@ -76,7 +76,7 @@ send_hello(struct control *control)
     json_open_object(&writer);
     json_close_object(&writer);
     json_close_object(&writer);
-    send(control, &text);
+    send_record(control, &text);
 }
 
 static void
@@ -95,7 +95,7 @@ send_hosting(struct control *control)
     }
     json_close_array(&writer);
     json_close_object(&writer);
-    send(control, &text);
+    send_record(control, &text);
 }
 
 static void
@@ -122,7 +122,7 @@ send_bind(struct control *control, struct instance *instance)
     member_digits(&writer, "cgroup_id", instance->cgroup_id);
     json_close_object(&writer);
     json_close_object(&writer);
-    send(control, &text);
+    send_record(control, &text);
 }
 
 void
@@ -144,7 +144,7 @@ control_unbind(struct control *control, const struct instance *instance, const c
     json_member_str(&writer, "incarnation", str_from(instance->hex));
     json_member_str(&writer, "reason", str_from(reason));
     json_close_object(&writer);
-    send(control, &text);
+    send_record(control, &text);
 }
 
 /* ---- down ------------------------------------------------------------------------------------------- */
@@ -261,7 +261,7 @@ on_revoke(struct control *control, const struct json_doc *doc)
         json_member_str(&writer, "part", STR("revoke"));
         json_member_str(&writer, "rev", revision);
         json_close_object(&writer);
-        send(control, &text);
+        send_record(control, &text);
     }
 }
 

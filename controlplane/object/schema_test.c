@@ -128,7 +128,7 @@ test_refuses(void **state)
          "no http or https"},
         {HEAD("Provider") "spec: {dialect: openai, baseUrl: 'http://h/', key: {env: A, file: /k}}\n",
          NULL, "one of env, file and value"},
-        {HEAD("Provider") "spec: {dialect: openai, baseUrl: 'http://h/', key: {file: k}}\n", NULL,
+        {HEAD("Provider") "spec: {dialect: openai, baseUrl: 'http://h/', key: {file: kk}}\n", NULL,
          "absolute path"},
         {HEAD("Provider") "spec: {dialect: openai, baseUrl: 'http://h/', key: {value: \"a\\nb\"}}\n",
          NULL, "control character"},

@@ -166,7 +166,7 @@ files_remove(void)
 static int
 pair_put(struct store *store, unsigned value)
 {
-    struct str text = arena_printf(&arena, "%020000u", value);
+    struct str text = arena_printf(&arena, "%06000u", value);
     struct store_op ops[] = {{.key = STR("left"), .value = text},
                              {.key = STR("right"), .value = text}};
     return store_commit(store, NULL, 0, ops, 2, NULL);

@@ -3,7 +3,7 @@
  * next. Floor: dataplane/pipeline; the worker's thread. Owns: see attempt.h. Invariant: at most one
  * call runs an exchange; another target is tried only before anything was committed to the client.
  */
-#include "dataplane/pipeline/exchange.h"
+#include "dataplane/pipeline/reply.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/num.h"

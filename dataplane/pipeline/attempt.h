@@ -52,20 +52,4 @@ void attempt_timer(struct exchange *exchange);
 /* attempt_writable - the client takes bytes again. */
 void attempt_writable(struct exchange *exchange);
 
-/* ---- reply.c, reply_stream.c: what attempt.c hands the reply to ---- */
-void reply_whole(struct exchange *exchange);
-void reply_error(struct exchange *exchange);
-void reply_stream_bytes(struct exchange *exchange, struct str bytes);
-void reply_stream_done(struct exchange *exchange);
-/* reply_stream_cut - the upstream failed or timed out in mid-stream, or we cut: error event, end.
- */
-void reply_stream_cut(struct exchange *exchange, enum usage_outcome outcome,
-                      enum http_error refusal, struct str text);
-/* reply_head_fields - fill fields[] (room for REPLY_FIELDS_MAX) with what every answer carries. */
-#define REPLY_FIELDS_MAX 8u
-uint32_t reply_head_fields(struct exchange *exchange, struct http_field *fields,
-                           struct str content_type, bool with_cost);
-/* reply_estimate - no usage was reported: what was delivered, marked as an estimate. */
-void reply_estimate(struct exchange *exchange);
-
 #endif

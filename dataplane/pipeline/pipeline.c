@@ -5,7 +5,7 @@
  * Invariant: settle runs exactly once, before the last byte of an answer may leave. */
 #include <stdlib.h>
 
-#include "dataplane/pipeline/exchange.h"
+#include "dataplane/pipeline/reply.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/num.h"

@@ -4,7 +4,7 @@
  * Owns: nothing.
  * Invariant: no byte of a provider's reply that holds our key reaches a caller; a reply that passes
  * is the provider's bytes unchanged. */
-#include "dataplane/pipeline/exchange.h"
+#include "dataplane/pipeline/reply.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/num.h"

@@ -4,7 +4,7 @@
  * Owns: nothing.
  * Invariant: the clean end of a stream is written only after the request is settled; without the
  *            provider's clean end the caller gets the dialect's error event. HARDENING 3.5. */
-#include "dataplane/pipeline/exchange.h"
+#include "dataplane/pipeline/reply.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 

@@ -111,7 +111,7 @@ http_server_free(struct http_server **server_at)
 static void
 server_listen_on(struct http_server *server, bool on)
 {
-    if (!server->listening || server->draining)
+    if (!server->listening || server->draining || timer_armed(&server->listen_timer))
         on = false;
     if (on && !server->listener.added) {
         if (loop_add(server->loop, &server->listener, true) < 0)

@@ -156,7 +156,8 @@ stream_body(struct http_stream *stream, struct str bytes)
     if (stream_body_refused(stream, bytes.len))
         return -ERR_TOO_LARGE;
     stream->body_seen += bytes.len;
-    stream->window_bytes += (uint32_t)MIN(bytes.len, (size_t)1u << 20);
+    if (stream->window_bytes < 1u << 30) /* enough for any rate; it must not wrap */
+        stream->window_bytes += (uint32_t)MIN(bytes.len, (size_t)1u << 20);
     if (stream->closing || stream->ended || bytes.len == 0)
         return 0;
     if (!stream->collecting) {

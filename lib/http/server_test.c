@@ -192,6 +192,36 @@ test_pause(void **state)
     kit_close(&kit);
 }
 
+/* The whole upload and their FIN are here before the pause ends: it is complete, not cut. */
+static void
+test_pause_and_half_close(void **state)
+{
+    (void)state;
+    for (int whole = 0; whole < 2; whole++) {
+        struct kit kit;
+        kit_open(&kit, NULL);
+        struct buf got;
+        buf_init(&got, 1u << 16);
+        int fd = kit_connect(&kit);
+        assert_true(kit_send(
+            &kit, fd, STR("POST /pause HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhell")));
+        KIT_UNTIL(&kit, kit.stream != NULL);
+        assert_true(kit_send(&kit, fd, whole ? STR("o") : STR_EMPTY));
+        assert_int_equal(shutdown(fd, SHUT_WR), 0);
+        for (int i = 0; i < 10; i++)
+            kit_step(&kit);
+        if (whole) {
+            http_stream_pause(kit.stream, false);
+            assert_true(kit_read(&kit, fd, &got, SIZE_MAX, NULL));
+            assert_true(str_ends(buf_str(&got), STR("hello")));
+        }
+        KIT_UNTIL(&kit, kit.reasons[whole ? HTTP_DONE : HTTP_PEER_GONE] == 1);
+        (void)close(fd);
+        buf_fini(&got);
+        kit_close(&kit);
+    }
+}
+
 /* A body that is read straight into its block, with the next request right behind it. */
 static void
 test_direct_body(void **state)
@@ -296,13 +326,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_adopt_and_limit),
-        cmocka_unit_test(test_drain),
-        cmocka_unit_test(test_backpressure),
-        cmocka_unit_test(test_write_now_chunked),
-        cmocka_unit_test(test_pause),
-        cmocka_unit_test(test_direct_body),
-        cmocka_unit_test(test_free_with_open_streams),
+        cmocka_unit_test(test_adopt_and_limit), cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_backpressure),    cmocka_unit_test(test_write_now_chunked),
+        cmocka_unit_test(test_pause),           cmocka_unit_test(test_pause_and_half_close),
+        cmocka_unit_test(test_direct_body),     cmocka_unit_test(test_free_with_open_streams),
         cmocka_unit_test(test_stalled_reader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * route.c (layer) - the one scan of the body, and the models that may answer it.
+ * route.c - the one scan of the body, and the models that may answer it.
  * Floor: dataplane/pipeline/layers; the worker's thread.
  * Owns: nothing.
  * Invariant: behind this layer the body is strict JSON and the facts in the exchange are from it.

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT
+ * holder.c - start the holder, hand it descriptors, take them back.
+ * Floor: agent/daemon; loop thread.
+ * Owns: see holder.h.
+ * Invariant: see holder.h.
+ * The listening socket is made here and inherited by the holder, so it can be connected to at once. */
+#include "agent/daemon/holder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/base/check.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/net/sock.h"
+
+#include "agent/daemon/agent.h"
+#include "agent/daemon/keeper.h"
+#include "agent/daemon/sandbox.h"
+#include "agent/kernel/pidfd.h"
+
+#define RECOVER_MS 2000u
+#define KEPT_FD 3
+
+struct holder {
+    struct agent *agent;
+    int fd;
+    bool complained;
+};
+struct message {
+    struct keeper_head head;
+    char text[KEEPER_TEXT_BYTES_MAX];
+};
+
+/* ---- starting it ------------------------------------------------------------------------------------ */
+
+/* In the grandchild: only async-signal-safe calls, then exec. */
+static void
+become_holder(int listen_fd)
+{
+    static char name[] = "berth-agent";
+    static char option[] = "--holder-fd";
+    static char value[] = "3";
+    char *const argv[] = {name, option, value, NULL};
+    char *const environment[] = {NULL};
+    if (listen_fd == KEPT_FD)
+        (void)fcntl(listen_fd, F_SETFD, 0);
+    else if (dup2(listen_fd, KEPT_FD) < 0)
+        _exit(1);
+    (void)close_range(KEPT_FD + 1, ~0u, 0);
+    (void)chdir("/");
+    execve("/proc/self/exe", argv, environment);
+    _exit(1);
+}
+
+static int
+start_holder(const char *path, struct err *err)
+{
+    int listen_fd = -1;
+    int code = sock_seqpacket_listen(path, 0600, &listen_fd, err);
+    if (code < 0)
+        return code;
+    pid_t pid = fork();
+    if (pid == 0) {
+        /* Not our child: it stays when we go. */
+        (void)setsid();
+        if (fork() == 0)
+            become_holder(listen_fd);
+        _exit(0);
+    }
+    int number = errno;
+    (void)close(listen_fd);
+    if (pid < 0)
+        return err_set_errno(err, number, "cannot start the holder");
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    return 0;
+}
+
+int
+holder_new(struct agent *agent, struct holder **ret_holder, struct err *err)
+{
+    char path[PATH_MAX];
+    CLEANUP(holder_free) struct holder *holder = calloc(1, sizeof(*holder));
+    if (holder == NULL)
+        return err_set(err, ERR_NOMEM, "no memory");
+    holder->agent = agent;
+    holder->fd = -1;
+    (void)snprintf(path, sizeof(path), "%s/holder.sock", agent->options->run_dir);
+    if (sock_seqpacket_connect(path, &holder->fd, NULL) < 0) {
+        holder->fd = -1;
+        int code = start_holder(path, err);
+        if (code == 0)
+            code = sock_seqpacket_connect(path, &holder->fd, err);
+        if (code < 0)
+            return code;
+    }
+    *ret_holder = TAKE(holder);
+    return 0;
+}
+
+void
+holder_free(struct holder **ref)
+{
+    struct holder *holder = TAKE(*ref);
+    if (holder == NULL)
+        return;
+    if (holder->fd >= 0)
+        (void)close(holder->fd);
+    free(holder);
+}
+
+/* ---- giving ------------------------------------------------------------------------------------------ */
+
+static void
+tell(struct holder *holder, const struct message *message, size_t text_len, const int *fds,
+     size_t fd_count)
+{
+    int code = sock_send_fds(holder->fd, message, sizeof(message->head) + text_len, fds, fd_count);
+    if (code == 0 || holder->complained)
+        return;
+    holder->complained = true;
+    LOG_ERROR("the holder does not listen: listeners will not survive a restart",
+              LOG_C("error", err_text(code)));
+}
+
+/* {"pid":N,"host_network":B,"binding":{...}} */
+static int
+describe(const struct instance *instance, struct buf *out)
+{
+    const struct agent *agent = instance->agent;
+    struct binding binding = {
+        .host = str_from(agent->host),
+        .boot = str_from(agent->boot),
+        .runtime = str_from(instance->runtime),
+        .container_id = str_from(instance->container_id),
+        .name = str_from(instance->name),
+        .number = instance->number,
+        .netns_cookie = instance->sandbox->cookie,
+        .cgroup_id = instance->cgroup_id,
+    };
+    char attestors[128];
+    attest_names(instance->attestors, attestors);
+    binding.attestors = str_from(attestors);
+    memcpy(binding.incarnation, instance->incarnation, INCARNATION_BYTES);
+    buf_printf(out, "{\"pid\":%d,\"host_network\":%s,\"attestors\":%u,\"binding\":",
+               (int)instance->pid, instance->sandbox->host ? "true" : "false",
+               instance->attestors);
+    int code = binding_put_json(&binding, false, out);
+    buf_put_byte(out, '}');
+    return code < 0 ? code : out->failed ? -ERR_TOO_LARGE : 0;
+}
+
+void
+holder_put(struct holder *holder, const struct instance *instance)
+{
+    struct message message = {.head = {.magic = KEEPER_MAGIC, .kind = KEEPER_PUT}};
+    const struct sandbox *sandbox = instance->sandbox;
+    int fds[KEEPER_FDS_MAX] = {instance->pidfd.fd};
+    size_t fd_count = 1;
+    struct buf text;
+    for (size_t i = 0; i < ARRAY_LEN(sandbox->listeners); i++) {
+        if (sandbox->listeners[i].io.fd >= 0)
+            fds[fd_count++] = sandbox->listeners[i].io.fd;
+    }
+    buf_init(&text, KEEPER_TEXT_BYTES_MAX);
+    if (describe(instance, &text) == 0) {
+        memcpy(message.head.key, instance->incarnation, INCARNATION_BYTES);
+        memcpy(message.text, text.ptr, text.len);
+        tell(holder, &message, text.len, fds, fd_count);
+    }
+    buf_fini(&text);
+}
+
+void
+holder_drop(struct holder *holder, const uint8_t incarnation[INCARNATION_BYTES])
+{
+    struct message message = {.head = {.magic = KEEPER_MAGIC, .kind = KEEPER_DROP}};
+    memcpy(message.head.key, incarnation, INCARNATION_BYTES);
+    tell(holder, &message, 0, NULL, 0);
+}
+
+/* ---- taking back -------------------------------------------------------------------------------------- */
+
+struct kept {
+    struct binding binding;
+    int64_t pid;
+    uint64_t attestors;
+    bool host;
+};
+
+static int
+read_kept(struct str text, struct json_doc *doc, struct arena *arena, struct kept *ret_kept)
+{
+    struct kept kept = {.pid = 0};
+    int code = json_scan(doc, text, NULL, NULL);
+    if (code == 0)
+        code = json_i64(doc, json_get(doc, 0, STR("pid")), 1, INT32_MAX, &kept.pid);
+    if (code == 0)
+        code = json_bool(doc, json_get(doc, 0, STR("host_network")), &kept.host);
+    if (code == 0)
+        code = json_u64(doc, json_get(doc, 0, STR("attestors")), (1u << ATTESTOR_COUNT) - 1,
+                        &kept.attestors);
+    if (code == 0)
+        code = binding_parse_request(doc, json_get(doc, 0, STR("binding")), arena, &kept.binding,
+                                     NULL);
+    if (code == 0)
+        *ret_kept = kept;
+    return code;
+}
+
+/* NULL: it is what it was. Owns fds[2] from now on. */
+static const char *
+compare(struct instance *instance, const struct kept *kept, int fds[2])
+{
+    struct agent *agent = instance->agent;
+    uint64_t cgroup = CGROUP_ROOT_ID;
+    struct err err = {0};
+    if (sandbox_adopt(instance, kept->host, kept->binding.netns_cookie, fds, &err) < 0)
+        return "its network namespace is another one";
+    if (!str_eq(kept->binding.boot, str_from(agent->boot)))
+        return "the host was rebooted";
+    if (pidfd_exited(instance->pidfd.fd))
+        return "its init has ended";
+    if ((instance->attestors & 1u << ATTESTOR_netns) == 0 &&
+        pidfd_cgroup(instance->pidfd.fd, instance->pid, &agent->cgroups, &cgroup, &err) < 0)
+        return "its cgroup cannot be read";
+    return cgroup == kept->binding.cgroup_id ? NULL : "its cgroup is another one";
+}
+
+/* Owns fds[fd_count] from now on. */
+static void
+take_back(struct agent *agent, const struct kept *kept, const int *fds, size_t fd_count)
+{
+    struct instance *instance = instance_new(agent);
+    int listeners[2] = {fds[1], fd_count > 2 ? fds[2] : -1};
+    if (instance == NULL) {
+        for (size_t i = 0; i < fd_count; i++)
+            (void)close(fds[i]);
+        return;
+    }
+    instance->state = INSTANCE_RECOVERING; /* born there; every other state is reached by a step */
+    instance_set_incarnation(instance, kept->binding.incarnation);
+    instance->pid = (pid_t)kept->pid;
+    instance->number = kept->binding.number;
+    instance->cgroup_id = kept->binding.cgroup_id;
+    instance->attestors = (uint32_t)kept->attestors;
+    const char *problem = NULL;
+    if (!str_copy(instance->container_id, sizeof(instance->container_id),
+                  kept->binding.container_id) ||
+        !str_copy(instance->runtime, sizeof(instance->runtime), kept->binding.runtime) ||
+        !str_copy(instance->name, sizeof(instance->name), kept->binding.name))
+        problem = "its record is damaged";
+    if (instance_watch(instance, fds[0]) < 0)
+        problem = "its process cannot be watched";
+    const char *difference = compare(instance, kept, listeners);
+    problem = problem != NULL ? problem : difference;
+    (void)instance_step(instance, problem == NULL ? EVENT_matched : EVENT_differed,
+                        problem == NULL ? "same evidence" : problem);
+}
+
+static void
+take_entry(struct agent *agent, struct str text, const int *fds, size_t fd_count)
+{
+    struct json_doc doc;
+    struct arena arena;
+    struct kept kept;
+    json_init(&doc);
+    arena_init(&arena, 64u * 1024u);
+    if (fd_count >= 2 && read_kept(text, &doc, &arena, &kept) == 0) {
+        take_back(agent, &kept, fds, fd_count);
+    } else {
+        LOG_ERROR("the holder keeps a damaged entry, ignoring");
+        for (size_t i = 0; i < fd_count; i++)
+            (void)close(fds[i]);
+    }
+    arena_fini(&arena);
+    json_fini(&doc);
+}
+
+int
+holder_recover(struct holder *holder, struct err *err)
+{
+    struct message message = {.head = {.magic = KEEPER_MAGIC, .kind = KEEPER_LIST}};
+    uint64_t deadline = clock_mono_ms() + RECOVER_MS;
+    tell(holder, &message, 0, NULL, 0);
+    for (;;) {
+        int fds[KEEPER_FDS_MAX];
+        size_t bytes = 0;
+        size_t fd_count = 0;
+        int code = sock_recv_fds(holder->fd, &message, sizeof(message), &bytes, fds,
+                                 KEEPER_FDS_MAX, &fd_count);
+        if (code == -ERR_AGAIN) {
+            struct pollfd poll_fd = {.fd = holder->fd, .events = POLLIN};
+            uint64_t now = clock_mono_ms();
+            if (now >= deadline)
+                return err_set(err, ERR_TIMEOUT, "the holder does not answer");
+            (void)poll(&poll_fd, 1, (int)(deadline - now));
+            continue;
+        }
+        if (code < 0 || bytes < sizeof(message.head) || message.head.magic != KEEPER_MAGIC)
+            return err_set(err, ERR_PROTOCOL, "the holder speaks another language");
+        if (message.head.kind == KEEPER_END)
+            return 0;
+        take_entry(holder->agent, str_make(message.text, bytes - sizeof(message.head)), fds,
+                   fd_count);
+    }
+}

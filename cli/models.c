@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT
+ * models.c - berth models: what can be called now, with prices.
+ * Floor: cli; main thread.
+ * Owns: nothing.
+ * Invariant: the key is read from a 0600 file. */
+#include <stdio.h>
+
+#include "cli/client.h"
+#include "cli/command.h"
+#include "cli/table.h"
+#include "lib/base/secret.h"
+#include "lib/http/fetch.h"
+
+/* URL of the running stack's data plane, as `berth up` left it. */
+static const char *
+running_url(struct cli *cli)
+{
+    char line[256] = "";
+    FILE *file = fopen(cli_path(cli, "run/url"), "re");
+    struct str copy = {NULL, 0};
+    if (file == NULL)
+        return "http://127.0.0.1:4181";
+    bool read = fgets(line, (int)sizeof(line), file) != NULL;
+    (void)fclose(file);
+    if (!read || arena_dup(&cli->arena, str_trim(str_from(line)), &copy) != 0)
+        return "http://127.0.0.1:4181";
+    return copy.ptr;
+}
+
+static int
+fetch_models(struct cli *cli, const char *url, const char *key_file, const struct tree **ret_reply)
+{
+    CLEANUP(secret_free) struct secret *key = NULL;
+    struct err err = {0};
+    char address[2048];
+    char authorization[512];
+    const char *fields[] = {authorization, NULL};
+    struct buf reply;
+    struct str text = STR_EMPTY;
+    struct tree *root = NULL;
+    long status = 0;
+    if (secret_read_file(key_file, &key, &err) != 0)
+        return cli_fail("%s", err.text);
+    (void)snprintf(authorization, sizeof(authorization), "Authorization: Bearer %.*s",
+                   STR_ARG(secret_str(key)));
+    (void)snprintf(address, sizeof(address), "%s/v1/models", url);
+    const struct fetch fetch = {
+        .method = "GET", .url = address, .fields = fields, .body = STR_EMPTY};
+    buf_init(&reply, CLI_REPLY_BYTES_MAX);
+    int rc = fetch_run(&fetch, &status, &reply, &err);
+    secret_wipe(authorization, sizeof(authorization));
+    if (rc == 0)
+        rc = arena_dup(&cli->arena, buf_str(&reply), &text);
+    if (rc == 0)
+        rc = tree_from_json(text, &cli->arena, &root, &err);
+    buf_fini(&reply);
+    if (rc != 0)
+        return cli_fail("%s does not list models: %s", url, err.text);
+    if (status != 200)
+        return cli_fail("%s: %.*s", url, STR_ARG(cli_text(root, "error.message")));
+    *ret_reply = root;
+    return CLI_DONE;
+}
+
+int
+command_models(struct cli *cli)
+{
+    const char *url = NULL;
+    const char *key_file = NULL;
+    const struct tree *reply = NULL;
+    struct table table;
+    const struct cli_option options[] = {{"--url", &url, NULL}, {"--key-file", &key_file, NULL}};
+    if (!cli_begin(cli, options, ARRAY_LEN(options), 0, 1))
+        return cli->exit;
+    int code = fetch_models(cli, url != NULL ? url : running_url(cli),
+                            key_file != NULL ? key_file : cli_path(cli, "keys/host.key"), &reply);
+    if (code != CLI_DONE)
+        return code;
+    struct tree *kept = tree_new(&cli->arena, TREE_LIST, STR_EMPTY);
+    const struct tree *data = tree_get(reply, STR("data"));
+    for (const struct tree *model = data != NULL ? data->first : NULL; model != NULL && kept;
+         model = model->next) {
+        struct str wanted = cli->name_count > 0 ? str_from(cli->names[0]) : STR_EMPTY;
+        struct tree *copy = tree_new(&cli->arena, TREE_MAP, STR_EMPTY);
+        if (copy == NULL || str_find(cli_text(model, "id"), wanted) == SIZE_MAX)
+            continue;
+        *copy = *model;
+        copy->next = NULL;
+        tree_append(kept, STR_EMPTY, copy);
+    }
+    if (kept == NULL)
+        return cli_fail("out of memory");
+    if (cli->output != CLI_TABLE)
+        return cli_print(cli, kept);
+    table_init(&table);
+    table_column(&table, "MODEL", false);
+    table_column(&table, "CONTEXT", true);
+    table_column(&table, "INPUT USD/M", true);
+    table_column(&table, "OUTPUT USD/M", true);
+    for (const struct tree *model = kept->first; model != NULL; model = model->next) {
+        table_cell(&table, cli_text(model, "id"));
+        table_cell(&table, cli_text(model, "context_length"));
+        table_cell(&table, cli_text(model, "pricing_per_million.input"));
+        table_cell(&table, cli_text(model, "pricing_per_million.output"));
+    }
+    return table_print(&table);
+}

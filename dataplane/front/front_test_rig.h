@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: MIT
+ * front_test_rig.h - caller, data plane and provider on one loop, for the tests of the front.
+ * Floor: test.
+ * Owns: one static rig.
+ * Invariant: rig_close finds no open request and no held money. */
+#ifndef BERTH_DATAPLANE_FRONT_FRONT_TEST_RIG_H
+#define BERTH_DATAPLANE_FRONT_FRONT_TEST_RIG_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "dataplane/front/front.h"
+#include "dataplane/pipeline/exchange.h"
+#include "lib/base/clock.h"
+
+#define KEY "sk-bth-test"
+#define STEP_MS 20
+#define DEADLINE_MS 5000
+
+struct upstream_step { /* how the fake provider answers the next request */
+    unsigned status;
+    const char *type;
+    const char *body;
+    bool cut;  /* abort after the body */
+    bool hang; /* head and body, then silence */
+};
+
+struct rig {
+    struct loop *loop;
+    struct funds funds;
+    struct live live;
+    struct metrics *metrics;
+    struct worker worker;
+    struct http_server *front;
+    struct http_server *provider;
+    struct http_client *client;
+    struct http_origin *origin;
+    int front_fd;
+    int provider_fd;
+    char dir[64];
+    struct upstream_step steps[4];
+    size_t step_count;
+    size_t step_at;
+    struct buf seen; /* last body that the provider got */
+    char seen_target[128];
+    char seen_auth[128];
+    struct http_stream *hanging;
+    uint32_t provider_closed;
+};
+static UNUSED struct rig rig;
+
+/* ---- the provider -------------------------------------------------------------------------------- */
+
+static UNUSED void
+provider_request(struct http_stream *stream, const struct http_head *head)
+{
+    struct str auth = http_field_get(head, STR("authorization"));
+    (void)snprintf(rig.seen_target, sizeof(rig.seen_target), "%.*s", STR_ARG(head->target));
+    (void)snprintf(rig.seen_auth, sizeof(rig.seen_auth), "%.*s", STR_ARG(auth));
+    http_stream_collect(stream, 1u << 24);
+}
+
+static UNUSED void
+provider_complete(struct http_stream *stream)
+{
+    const struct upstream_step *step = &rig.steps[MIN(rig.step_at, rig.step_count - 1)];
+    rig.step_at++;
+    rig.seen.len = 0;
+    (void)buf_put_str(&rig.seen, http_stream_body(stream));
+    const struct http_field fields[] = {{STR("content-type"), str_from(step->type)}};
+    struct str body = str_from(step->body);
+    if (step->cut || step->hang) {
+        http_stream_respond(stream, step->status, fields, 1, HTTP_LENGTH_UNKNOWN);
+        (void)http_stream_write_now(stream, body);
+        if (step->cut)
+            http_stream_abort(stream);
+        else
+            rig.hanging = stream;
+        return;
+    }
+    http_stream_answer(stream, step->status, fields, 1, body);
+}
+
+static UNUSED void
+provider_closed(struct http_stream *stream, enum http_close_reason reason)
+{
+    (void)reason;
+    if (rig.hanging == stream)
+        rig.hanging = NULL;
+    rig.provider_closed++;
+}
+
+static const struct http_handler provider_handler = {
+    .request = provider_request, .complete = provider_complete, .closed = provider_closed};
+
+/* ---- the caller ------------------------------------------------------------------------------------ */
+
+struct reply {
+    struct http_call *call;
+    struct str segment;
+    unsigned status;
+    struct buf body;
+    char cost[40];
+    bool ended;
+    bool failed;
+};
+
+static UNUSED void
+reply_head(struct http_call *call, const struct http_head *head)
+{
+    struct reply *reply = http_call_user(call);
+    struct str cost = http_field_get(head, STR("x-berth-cost"));
+    reply->status = head->status;
+    (void)snprintf(reply->cost, sizeof(reply->cost), "%.*s", STR_ARG(cost));
+}
+static UNUSED void
+reply_body(struct http_call *call, struct str bytes, bool last)
+{
+    struct reply *reply = http_call_user(call);
+    (void)last;
+    (void)buf_put_str(&reply->body, bytes);
+}
+static UNUSED void
+reply_done(struct http_call *call)
+{
+    struct reply *reply = http_call_user(call);
+    reply->ended = true;
+}
+static UNUSED void
+reply_failed(struct http_call *call, int code, enum http_phase phase, const char *text)
+{
+    struct reply *reply = http_call_user(call);
+    (void)code;
+    (void)phase;
+    (void)text;
+    reply->ended = true;
+    reply->failed = true;
+}
+static const struct http_call_ops reply_ops = {
+    .head = reply_head, .body = reply_body, .done = reply_done, .failed = reply_failed};
+
+static UNUSED void
+ask_with(struct reply *reply, const char *path, const char *bearer, const char *type,
+         const char *body)
+{
+    memset(reply, 0, sizeof(*reply));
+    buf_init(&reply->body, 1u << 24);
+    char auth[160];
+    (void)snprintf(auth, sizeof(auth), "Bearer %s", bearer);
+    reply->segment = str_from(body);
+    const struct http_field fields[] = {{STR("authorization"), str_from(auth)},
+                                        {STR("content-type"), str_from(type)}};
+    struct http_call_conf conf = {.ops = &reply_ops,
+                                  .user = reply,
+                                  .method = STR("POST"),
+                                  .target = str_from(path),
+                                  .fields = fields,
+                                  .field_count = ARRAY_LEN(fields),
+                                  .segments = &reply->segment,
+                                  .segment_count = 1};
+    assert_int_equal(http_call_start(rig.origin, &conf, &reply->call), 0);
+}
+
+static UNUSED void
+step_until(bool (*done)(void *arg), void *arg)
+{
+    uint64_t end = clock_mono_ms() + DEADLINE_MS;
+    while (!done(arg)) {
+        if (clock_mono_ms() > end)
+            fail_msg("nothing happened within %d ms", DEADLINE_MS);
+        loop_step(rig.loop, STEP_MS);
+    }
+}
+static UNUSED bool
+reply_ended(void *arg)
+{
+    return ((struct reply *)arg)->ended;
+}
+static UNUSED bool
+all_settled(void *arg)
+{
+    (void)arg;
+    return list_empty(&rig.worker.exchanges);
+}
+
+static UNUSED void
+ask(struct reply *reply, const char *path, const char *body)
+{
+    ask_with(reply, path, KEY, "application/json", body);
+    step_until(reply_ended, reply);
+    step_until(all_settled, NULL);
+}
+
+static UNUSED void
+want_body(struct reply *reply, unsigned status, const char *part)
+{
+    if (reply->status != status || str_find(buf_str(&reply->body), str_from(part)) == SIZE_MAX)
+        fail_msg("wanted %u and '%s', got %u: %s", status, part, reply->status,
+                 buf_cstr(&reply->body));
+    buf_fini(&reply->body);
+}
+
+static UNUSED void
+provider_says(unsigned status, const char *type, const char *body)
+{
+    rig.steps[0] = (struct upstream_step){.status = status, .type = type, .body = body};
+    rig.step_count = 1;
+    rig.step_at = 0;
+}
+
+static UNUSED struct fund *
+wallet(void)
+{
+    return funds_get(&rig.funds, STR("default"));
+}
+
+/* Outcomes of the journal since `after`, as text. */
+static UNUSED void
+want_journal(uint64_t after, const char *part)
+{
+    struct buf out;
+    size_t count = 0;
+    uint64_t last = 0;
+    buf_init(&out, 1u << 24);
+    journal_commit(rig.worker.journal);
+    assert_int_equal(journal_read(rig.worker.journal, after, 100, 1u << 20, &out, &count, &last),
+                     0);
+    if (str_find(buf_str(&out), str_from(part)) == SIZE_MAX)
+        fail_msg("wanted '%s' in the journal, got: %s", part, buf_cstr(&out));
+    assert_int_equal(count, 1);
+    buf_fini(&out);
+}
+
+static uint64_t
+mark(void)
+{
+    journal_commit(rig.worker.journal);
+    return journal_last(rig.worker.journal);
+}
+
+/* ---- rig ------------------------------------------------------------------------------------------- */
+
+static UNUSED void
+no_wish(struct worker *worker, struct fund *fund)
+{
+    (void)worker;
+    (void)fund;
+}
+
+static UNUSED int
+listen_any(int *ret_fd)
+{
+    struct sock_addr addr;
+    socklen_t len = sizeof(addr.u);
+    int rc = sock_addr_parse(STR("127.0.0.1:0"), &addr, NULL);
+    if (rc == 0)
+        rc = sock_listen(&addr, 64, false, 0, ret_fd, NULL);
+    if (rc == 0 && getsockname(*ret_fd, &addr.u.any, &len) != 0)
+        rc = -1;
+    return rc == 0 ? ntohs(addr.u.in4.sin_port) : rc;
+}
+
+static UNUSED void
+rig_config(int provider_port)
+{
+    char text[4096];
+    uint8_t hash[SHA256_BYTES];
+    char hex[2 * SHA256_BYTES + 1];
+    digest_sha256(STR(KEY), hash);
+    hex_encode(hash, sizeof(hash), hex);
+    (void)snprintf(
+        text, sizeof(text),
+        "{\"version\":1,\"settings\":{\"markup_bps\":500,\"ttft_timeout_ms\":300,"
+        "\"stall_timeout_ms\":300},\"providers\":["
+        "{\"name\":\"openai\",\"dialect\":\"openai\",\"base_url\":\"http://127.0.0.1:%d/v1\","
+        "\"key\":\"sk-provider-secret\"},"
+        "{\"name\":\"anthropic\",\"dialect\":\"anthropic\",\"base_url\":\"http://127.0.0.1:%d\","
+        "\"key\":\"sk-ant-secret\"}],\"models\":["
+        "{\"id\":\"openai/a\",\"provider\":\"openai\",\"upstream\":\"up-a\",\"max_output\":1000,"
+        "\"price\":{\"version\":1,\"input\":\"1000\",\"output\":\"2000\"}},"
+        "{\"id\":\"openai/b\",\"provider\":\"openai\",\"upstream\":\"up-b\",\"max_output\":1000,"
+        "\"price\":{\"version\":1,\"input\":\"1000\",\"output\":\"2000\"}},"
+        "{\"id\":\"openai/unpriced\",\"provider\":\"openai\",\"upstream\":\"u\"},"
+        "{\"id\":\"openai/dear\",\"provider\":\"openai\",\"upstream\":\"d\",\"max_output\":1000,"
+        "\"price\":{\"version\":1,\"input\":\"1000000\",\"output\":\"9000000000000\"}},"
+        "{\"id\":\"anthropic/"
+        "c\",\"provider\":\"anthropic\",\"upstream\":\"up-c\",\"max_output\":1000,"
+        "\"price\":{\"version\":1,\"input\":\"1000\",\"output\":\"2000\"}}],"
+        "\"routes\":[{\"name\":\"both\",\"targets\":[\"openai/a\",\"openai/b\"]}],"
+        "\"keys\":[{\"name\":\"t\",\"hash\":\"%s\",\"wallet\":\"default\"}]}",
+        provider_port, provider_port, hex);
+    struct json_doc doc;
+    struct err err = {0};
+    struct config *config = NULL;
+    json_init(&doc);
+    assert_int_equal(json_scan(&doc, str_from(text), NULL, &err), 0);
+    if (config_parse(&doc, 0, 1, &rig.funds, &config, &err) != 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(worker_set_config(&rig.worker, config, &err), 0);
+    json_fini(&doc);
+}
+
+static UNUSED int
+rig_open(void **state)
+{
+    (void)state;
+    memset(&rig, 0, sizeof(rig));
+    struct err err = {0};
+    buf_init(&rig.seen, 1u << 24);
+    (void)snprintf(rig.dir, sizeof(rig.dir), "/tmp/berth-front-XXXXXX");
+    assert_non_null(mkdtemp(rig.dir));
+    funds_init(&rig.funds);
+    assert_int_equal(live_init(&rig.live, 1, &rig.funds), 0);
+    atomic_store(&rig.live.valid_until_ms, UINT64_MAX);
+    fund_grant(wallet(), 1000000000, FUND_OK);
+    assert_int_equal(metrics_new(worker_metric_defs, DATAPLANE_METRIC_COUNT, 100, &rig.metrics), 0);
+    assert_int_equal(loop_new(&rig.loop, &err), 0);
+    assert_int_equal(
+        worker_init(&rig.worker, 0, rig.loop, &rig.live, &rig.funds, rig.metrics, &err), 0);
+    rig.worker.want_funds = no_wish;
+    struct journal_conf journal = {.dir = rig.dir, .epoch = 1, .segment_count_max = 4};
+    assert_int_equal(journal_open(&journal, &rig.worker.journal, &err), 0);
+    struct http_server_conf front = {
+        .loop = rig.loop, .handler = &front_handler, .user = &rig.worker};
+    struct http_server_conf provider = {.loop = rig.loop, .handler = &provider_handler};
+    assert_int_equal(http_server_new(&front, &rig.front, &err), 0);
+    assert_int_equal(http_server_new(&provider, &rig.provider, &err), 0);
+    int front_port = listen_any(&rig.front_fd);
+    int provider_port = listen_any(&rig.provider_fd);
+    assert_true(front_port > 0 && provider_port > 0);
+    assert_int_equal(http_server_listen(rig.front, rig.front_fd), 0);
+    assert_int_equal(http_server_listen(rig.provider, rig.provider_fd), 0);
+    rig_config(provider_port);
+    assert_int_equal(http_client_new(rig.loop, &rig.client, &err), 0);
+    struct http_origin_conf origin = {.host = STR("127.0.0.1"), .port = (uint16_t)front_port};
+    assert_int_equal(http_origin_acquire(rig.client, &origin, &rig.origin, &err), 0);
+    return 0;
+}
+
+static UNUSED int
+rig_close(void **state)
+{
+    (void)state;
+    assert_true(list_empty(&rig.worker.exchanges));
+    assert_int_equal(atomic_load(&wallet()->held), 0);
+    http_origin_release(&rig.origin);
+    http_client_free(&rig.client);
+    http_server_free(&rig.front);
+    http_server_free(&rig.provider);
+    loop_step(rig.loop, 0);
+    worker_fini(&rig.worker);
+    loop_free(&rig.loop);
+    metrics_free(&rig.metrics);
+    live_fini(&rig.live);
+    funds_fini(&rig.funds);
+    buf_fini(&rig.seen);
+    (void)close(rig.front_fd);
+    (void)close(rig.provider_fd);
+    char command[128];
+    (void)snprintf(command, sizeof(command), "%s/0000000000000001-0-00000000.journal", rig.dir);
+    (void)unlink(command);
+    (void)rmdir(rig.dir);
+    return 0;
+}
+
+/* ---- what callers and providers say */
+
+#define CHAT "/v1/chat/completions"
+#define BODY(model)       \
+    "{\"model\":\"" model \
+    "\",\"x_unknown\":[1, 2],\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}"
+#define STREAM_BODY(model) \
+    "{\"model\":\"" model  \
+    "\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}"
+#define ANSWER                                                                                     \
+    "{\"id\":\"c1\",\"object\":\"chat.completion\",\"x_new\":{\"a\":1},\"choices\":[{\"index\":0," \
+    "\"message\":{\"role\":\"assistant\",\"content\":\"yo\"},\"finish_reason\":\"stop\"}],"        \
+    "\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":5,\"total_tokens\":15}}"
+#define CHUNK(delta)                                                                       \
+    "data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0," \
+    "\"delta\":" delta ",\"finish_reason\":null}]}\n\n"
+#define CHUNK_STOP                                                                         \
+    "data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0," \
+    "\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
+#define CHUNK_USAGE                                                             \
+    "data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"choices\":[]," \
+    "\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":5,\"total_tokens\":15}}\n\n"
+#define CHUNK_DONE "data: [DONE]\n\n"
+#define SSE "text/event-stream"
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT
+ * reply.h - the way of a provider's reply back to the caller.
+ * Floor: dataplane/pipeline; the worker's thread.
+ * Owns: nothing; works on the exchange's attempt.
+ * Invariant: settled before the last byte may leave; front_test.c, front_stream_test.c. */
+#ifndef BERTH_DATAPLANE_PIPELINE_REPLY_H
+#define BERTH_DATAPLANE_PIPELINE_REPLY_H
+
+#include "dataplane/pipeline/exchange.h"
+
+/* reply_whole - the collected reply of a 200: account, translate, answer.
+ * reply_error - a reply that is an error: pass on, or try the next target.
+ * reply_stream_bytes, _done - a streamed reply as it comes, and its end. */
+void reply_whole(struct exchange *exchange);
+void reply_error(struct exchange *exchange);
+void reply_stream_bytes(struct exchange *exchange, struct str bytes);
+void reply_stream_done(struct exchange *exchange);
+/* reply_stream_cut - the upstream failed or timed out in mid-stream, or we cut: error event, end.
+ */
+void reply_stream_cut(struct exchange *exchange, enum usage_outcome outcome,
+                      enum http_error refusal, struct str text);
+/* reply_head_fields - fill fields[] (room for REPLY_FIELDS_MAX) with what every answer carries. */
+#define REPLY_FIELDS_MAX 8u
+uint32_t reply_head_fields(struct exchange *exchange, struct http_field *fields,
+                           struct str content_type, bool with_cost);
+/* reply_estimate - no usage was reported: what was delivered, marked as an estimate. */
+void reply_estimate(struct exchange *exchange);
+
+#endif
