@@ -176,6 +176,7 @@ take_common(struct reading *reading, size_t names_min, size_t names_max)
         return cli_usage(cli, "unexpected '%s'", cli->names[names_max]);
     if (reading->data != NULL && !str_copy(cli->data, sizeof(cli->data), str_from(reading->data)))
         return cli_usage(cli, "the path of --data is too long");
+    cli->output_given = reading->output != NULL;
     if (reading->output == NULL || strcmp(reading->output, "table") == 0)
         cli->output = CLI_TABLE;
     else if (strcmp(reading->output, "json") == 0)

@@ -25,6 +25,7 @@ struct cli {
     const char *names[CLI_NAMES_MAX]; /* words that are no options */
     size_t name_count;
     enum cli_output output;
+    bool output_given;
     const char *server;     /* URL of the admin API, or NULL = the data directory's socket */
     const char *token_file; /* for `server`, or NULL = the data directory's */
     char data[CLI_PATH_BYTES];

@@ -26,6 +26,7 @@
 
 #define RECOVER_MS 2000u
 #define KEPT_FD 3
+#define SEND_BYTES (4 << 20)
 
 struct holder {
     struct agent *agent;
@@ -53,7 +54,7 @@ become_holder(int listen_fd)
     else if (dup2(listen_fd, KEPT_FD) < 0)
         _exit(1);
     (void)close_range(KEPT_FD + 1, ~0u, 0);
-    (void)chdir("/");
+    (void)!chdir("/");
     execve("/proc/self/exe", argv, environment);
     _exit(1);
 }
@@ -100,6 +101,8 @@ holder_new(struct agent *agent, struct holder **ret_holder, struct err *err)
         if (code < 0)
             return code;
     }
+    int size = SEND_BYTES;
+    (void)setsockopt(holder->fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
     *ret_holder = TAKE(holder);
     return 0;
 }

@@ -58,7 +58,7 @@ read_annotations(struct reader *reader, struct hook_state *state)
     if (code == 0)
         code = read_text(reader, object, "io.container.manager", &text);
     if (str_eq(text, STR("libpod")))
-        (void)str_copy(state->runtime, sizeof(state->runtime), STR("podman"));
+        (void)!str_copy(state->runtime, sizeof(state->runtime), STR("podman"));
     if (code == 0)
         code = read_text(reader, object, "io.kubernetes.cri.container-type", &text);
     state->infra = str_eq(text, STR("sandbox"));

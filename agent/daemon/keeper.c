@@ -222,6 +222,11 @@ keeper_run(int listen_fd)
         return 1;
     loop_run(keeper.loop);
     ASSERT(keeper.count == 0);
+    /* While we still listen, nobody can have put another socket in this place. */
+    struct sockaddr_un path = {.sun_family = AF_UNIX};
+    socklen_t len = sizeof(path);
+    if (getsockname(listen_fd, (struct sockaddr *)&path, &len) == 0 && path.sun_path[0] == '/')
+        (void)unlink(path.sun_path);
     loop_remove(keeper.loop, &keeper.listener);
     (void)close(listen_fd);
     loop_free(&keeper.loop);

@@ -95,7 +95,7 @@ naming_of(struct hook_state *state, char name[HOOK_NAME_BYTES])
         if (str_ends(str_from(raw), STR("-infra")))
             state->infra = true;
     } else {
-        (void)str_copy(raw, sizeof(raw), str_from(state->id));
+        (void)!str_copy(raw, sizeof(raw), str_from(state->id));
     }
     struct str chosen = str_from(state->name[0] != '\0' ? state->name : raw);
     if (!binding_valid_name(chosen) || !str_copy(name, HOOK_NAME_BYTES, chosen))

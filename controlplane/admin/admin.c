@@ -41,10 +41,12 @@ path_fits(const char *pattern, struct str path, struct str ret_params[CALL_PARAM
         struct str want;
         struct str have;
         bool last = !str_cut(left, '/', &want, &left);
-        if (str_eq(want, STR("{name}")))
-            have = right, right = STR_EMPTY;
-        else
+        if (str_eq(want, STR("{name}"))) {
+            have = right;
+            right = STR_EMPTY;
+        } else {
             str_cut(right, '/', &have, &right);
+        }
         if (want.ptr[0] == '{') {
             if (have.len == 0)
                 return false;

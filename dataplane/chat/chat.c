@@ -7,12 +7,12 @@
 
 /* Appending walks the list; builders of lists that a caller can make long pass the last item's
  * `next` instead of the head. */
-#define LIST_APPEND(list, item)                    \
-    do {                                           \
-        __typeof__(item) *at_ = (list);            \
-        while (*at_ != NULL)                       \
-            at_ = &(*at_)->next;                   \
-        *at_ = (item);                             \
+#define LIST_APPEND(list, item)         \
+    do {                                \
+        __typeof__(item) *at_ = (list); \
+        while (*at_ != NULL)            \
+            at_ = &(*at_)->next;        \
+        *at_ = (item);                  \
     } while (0)
 
 struct chat_part *

@@ -175,7 +175,7 @@ struct chat_choice {
 struct chat_answer {
     struct str id;
     struct str model;
-    uint64_t created; /* seconds since 1970, 0 = unknown */
+    uint64_t created; /* seconds since 1970, 0 = unknown: the caller sets it before answer_out */
     struct chat_choice *choices;
     struct usage usage; /* evidence NONE: not reported */
 };

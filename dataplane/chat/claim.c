@@ -101,8 +101,7 @@ lay_over_cache_writes(const struct json_doc *doc, uint32_t object, struct usage 
     uint64_t total = 0;
     bool any = lay_over(doc, object, STR("cache_creation_input_tokens"), &total, &usage->clamped);
     if (json_is(doc, split, JSON_OBJECT)) {
-        (void)lay_over(doc, split, STR("ephemeral_5m_input_tokens"), short_lived,
-                       &usage->clamped);
+        (void)lay_over(doc, split, STR("ephemeral_5m_input_tokens"), short_lived, &usage->clamped);
         (void)lay_over(doc, split, STR("ephemeral_1h_input_tokens"), long_lived, &usage->clamped);
         any = true;
     }
@@ -133,8 +132,7 @@ add_iterations(const struct json_doc *doc, uint32_t object, bool has_output, str
             !json_string_eq(doc, type, STR("advisor_message")))
             continue;
         uint64_t input = has_input ? claim_at(doc, at, STR("input_tokens"), &usage->clamped) : 0;
-        uint64_t output =
-            has_output ? claim_at(doc, at, STR("output_tokens"), &usage->clamped) : 0;
+        uint64_t output = has_output ? claim_at(doc, at, STR("output_tokens"), &usage->clamped) : 0;
         usage->count[USAGE_input] = MIN(usage->count[USAGE_input] + input, USAGE_COUNT_MAX);
         usage->count[USAGE_output] = MIN(usage->count[USAGE_output] + output, USAGE_COUNT_MAX);
     }
@@ -148,8 +146,8 @@ claim_anthropic(const struct json_doc *doc, uint32_t object, struct usage *usage
     struct usage found = *usage;
     bool *clamped = &found.clamped;
     bool any = lay_over(doc, object, STR("input_tokens"), &found.count[USAGE_input], clamped);
-    any |= lay_over(doc, object, STR("cache_read_input_tokens"), &found.count[USAGE_cached],
-                    clamped);
+    any |=
+        lay_over(doc, object, STR("cache_read_input_tokens"), &found.count[USAGE_cached], clamped);
     any |= lay_over_cache_writes(doc, object, &found);
     uint64_t output = 0;
     bool has_output = lay_over(doc, object, STR("output_tokens"), &output, clamped);

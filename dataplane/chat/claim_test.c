@@ -34,8 +34,7 @@ check(const struct row *row, bool (*claim)(const struct json_doc *, uint32_t, st
                        (unsigned long long)c[USAGE_input], (unsigned long long)c[USAGE_cached],
                        (unsigned long long)c[USAGE_cache_write],
                        (unsigned long long)c[USAGE_cache_write_1h],
-                       (unsigned long long)c[USAGE_output],
-                       (unsigned long long)c[USAGE_reasoning],
+                       (unsigned long long)c[USAGE_output], (unsigned long long)c[USAGE_reasoning],
                        (unsigned long long)c[USAGE_audio_in],
                        (unsigned long long)c[USAGE_audio_out], usage->clamped);
     }
@@ -96,14 +95,16 @@ test_anthropic(void **state)
         {"{\"input_tokens\":1,\"output_tokens\":4,\"cache_creation_input_tokens\":5,"
          "\"cache_creation\":{\"ephemeral_5m_input_tokens\":2,\"ephemeral_1h_input_tokens\":3}}",
          "1 0 2 3 4 0 0 0 0"},
-        {"{\"input_tokens\":1,\"output_tokens\":9,\"output_tokens_details\":{\"thinking_tokens\":6}}",
+        {"{\"input_tokens\":1,\"output_tokens\":9,\"output_tokens_details\":{\"thinking_tokens\":6}"
+         "}",
          "1 0 0 0 3 6 0 0 0"},
         {"{\"input_tokens\":1,\"output_tokens\":9,\"iterations\":[{\"type\":\"compaction\","
          "\"input_tokens\":100,\"output_tokens\":20},{\"type\":\"message\",\"input_tokens\":1,"
          "\"output_tokens\":9}]}",
          "101 0 0 0 29 0 0 0 0"},
         {"{\"input_tokens\":-1,\"output_tokens\":2e3}", "0 0 0 0 0 0 0 0 1"},
-        {"{\"input_tokens\":1,\"output_tokens\":2,\"output_tokens_details\":{\"thinking_tokens\":6}}",
+        {"{\"input_tokens\":1,\"output_tokens\":2,\"output_tokens_details\":{\"thinking_tokens\":6}"
+         "}",
          "1 0 0 0 0 2 0 0 1"},
         {"{}", "none"},
         {"{\"service_tier\":\"standard\"}", "none"},

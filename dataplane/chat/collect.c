@@ -148,9 +148,8 @@ take_finish(struct collect *collect, const struct chat_event *event)
 static int
 take_error(struct collect *collect, const struct chat_error *error)
 {
-    struct str *const copies[] = {&collect->error.type, &collect->error.code,
-                                  &collect->error.param, &collect->error.message,
-                                  &collect->error.request_id};
+    struct str *const copies[] = {&collect->error.type, &collect->error.code, &collect->error.param,
+                                  &collect->error.message, &collect->error.request_id};
     const struct str texts[] = {error->type, error->code, error->param, error->message,
                                 error->request_id};
     collect->error = *error;

@@ -39,8 +39,8 @@ anthropic_facts(const struct json_doc *doc, enum chat_endpoint endpoint, struct 
 
 static int
 anthropic_forward_edits(const struct json_doc *doc, enum chat_endpoint endpoint,
-                        const struct chat_facts *facts, struct str upstream_model,
-                        bool want_usage, struct splice *splice)
+                        const struct chat_facts *facts, struct str upstream_model, bool want_usage,
+                        struct splice *splice)
 {
     (void)endpoint;
     (void)want_usage; /* always reported */
@@ -52,8 +52,8 @@ anthropic_forward_edits(const struct json_doc *doc, enum chat_endpoint endpoint,
 static uint16_t
 anthropic_error_status(const struct chat_error *error)
 {
-    bool overloaded = error->ours ? error->row == HTTP_ERROR_overloaded
-                                  : error->class_ == CHAT_ERROR_OVERLOADED;
+    bool overloaded =
+        error->ours ? error->row == HTTP_ERROR_overloaded : error->class_ == CHAT_ERROR_OVERLOADED;
     return overloaded && error->status >= 500 ? 529 : error->status;
 }
 
@@ -61,7 +61,7 @@ static struct str
 anthropic_error_type(const struct chat_error *error)
 {
     static const char *const own[] = {
-        "invalid_request_error", "authentication_error", "billing_error",  "permission_error",
+        "invalid_request_error", "authentication_error", "billing_error",    "permission_error",
         "not_found_error",       "request_too_large",    "rate_limit_error", "api_error",
         "timeout_error",         "overloaded_error"};
     if (error->ours)
@@ -131,8 +131,7 @@ anthropic_error_event(const struct chat_error *error, struct buf *out)
 
 static const struct dialect_field anthropic_fixed_fields[] = {{"anthropic-version", "2023-06-01"},
                                                               {NULL, NULL}};
-static const char *const anthropic_forward_fields[] = {"anthropic-version", "anthropic-beta",
-                                                       NULL};
+static const char *const anthropic_forward_fields[] = {"anthropic-version", "anthropic-beta", NULL};
 
 const struct dialect dialect_anthropic = {
     .name = "anthropic",

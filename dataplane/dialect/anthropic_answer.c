@@ -115,8 +115,8 @@ anthropic_answer_look(const struct json_doc *doc, struct stream_look *ret_look)
 }
 
 int
-anthropic_answer_in(const struct json_doc *doc, struct arena *arena,
-                    struct chat_answer *ret_answer, struct err *err)
+anthropic_answer_in(const struct json_doc *doc, struct arena *arena, struct chat_answer *ret_answer,
+                    struct err *err)
 {
     const struct intake in = {doc, arena, err};
     struct chat_answer answer = {0};

@@ -23,8 +23,8 @@ look_at_delta(struct stream_look *look, const struct json_doc *doc)
 {
     uint32_t delta = json_get(doc, 0, STR("delta"));
     uint32_t arguments = text_bytes(doc, delta, STR("partial_json"));
-    look->delta_bytes = arguments + text_bytes(doc, delta, STR("text")) +
-                        text_bytes(doc, delta, STR("thinking"));
+    look->delta_bytes =
+        arguments + text_bytes(doc, delta, STR("text")) + text_bytes(doc, delta, STR("thinking"));
     if (look->delta_bytes > 0)
         look->flags |= STREAM_TOKEN;
     if (arguments > 0)
@@ -59,8 +59,7 @@ look_at_end(struct stream_look *look, const struct json_doc *doc)
 }
 
 void
-anthropic_look(struct stream_look *look, const struct stream_frame *frame,
-               struct json_doc *scratch)
+anthropic_look(struct stream_look *look, const struct stream_frame *frame, struct json_doc *scratch)
 {
     look->flags = 0;
     look->delta_bytes = 0;
@@ -95,9 +94,9 @@ anthropic_look(struct stream_look *look, const struct stream_frame *frame,
 
 struct anthropic_reader {
     struct usage usage;
-    uint32_t tool;      /* position of the current or last call */
+    uint32_t tool; /* position of the current or last call */
     uint32_t call_count;
-    bool in_tool;       /* the open block is a call of ours to pass on */
+    bool in_tool; /* the open block is a call of ours to pass on */
     bool any_argument;
     bool ended;
 };

@@ -339,9 +339,11 @@ put_tool(struct emit *emit, const struct chat_tool *tool)
 static void
 put_tool_choice(struct json_writer *writer, const struct chat_request *request)
 {
-    static const char *const types[] = {
-        [CHAT_CHOICE_UNSET] = "auto", [CHAT_CHOICE_AUTO] = "auto", [CHAT_CHOICE_NONE] = "none",
-        [CHAT_CHOICE_REQUIRED] = "any", [CHAT_CHOICE_NAMED] = "tool"};
+    static const char *const types[] = {[CHAT_CHOICE_UNSET] = "auto",
+                                        [CHAT_CHOICE_AUTO] = "auto",
+                                        [CHAT_CHOICE_NONE] = "none",
+                                        [CHAT_CHOICE_REQUIRED] = "any",
+                                        [CHAT_CHOICE_NAMED] = "tool"};
     bool serial = request->parallel_tools == CHAT_OFF && request->tool_choice != CHAT_CHOICE_NONE;
     if (request->tool_choice == CHAT_CHOICE_UNSET && !serial)
         return;
@@ -475,8 +477,8 @@ put_output_config(struct emit *emit, const struct chat_request *request, struct 
     struct json_writer *writer = &emit->writer;
     bool schema = request->format == CHAT_FORMAT_SCHEMA;
     if (request->format == CHAT_FORMAT_JSON) {
-        int rc = loss(emit->target, "anthropic", STR("response_format.json_object"), false,
-                      emit->err);
+        int rc =
+            loss(emit->target, "anthropic", STR("response_format.json_object"), false, emit->err);
         if (rc < 0)
             return rc;
     }
@@ -506,8 +508,8 @@ put_settings(struct emit *emit, const struct chat_request *request, uint64_t max
     int rc = put_output_config(emit, request, effort);
     if (rc < 0)
         return rc;
-    if (request->choices > 1 && (rc = loss(emit->target, "anthropic", STR("n"), false,
-                                           emit->err)) < 0)
+    if (request->choices > 1 &&
+        (rc = loss(emit->target, "anthropic", STR("n"), false, emit->err)) < 0)
         return rc;
     if (request->temperature.len > 0)
         json_member_raw(writer, "temperature", request->temperature);
@@ -538,9 +540,15 @@ anthropic_request_out(const struct chat_request *request, const struct dialect_t
                       struct arena *arena, struct buf *out, struct err *err)
 {
     /* what does not change the answer, or only hints at its form */
-    static const char *const advisory[] = {
-        "store",      "metadata",  "prompt_cache_key", "prompt_cache_retention", "service_tier",
-        "prediction", "verbosity", "prompt_cache_options", NULL};
+    static const char *const advisory[] = {"store",
+                                           "metadata",
+                                           "prompt_cache_key",
+                                           "prompt_cache_retention",
+                                           "service_tier",
+                                           "prediction",
+                                           "verbosity",
+                                           "prompt_cache_options",
+                                           NULL};
     struct emit emit = {.target = target, .err = err};
     uint64_t limit = target->max_output > 0 ? target->max_output : OUTPUT_DEFAULT;
     uint64_t max_output = request->max_output > 0 ? request->max_output : limit;

@@ -7,14 +7,13 @@
  * Invariant: must hold: one meaning, whatever the wire. */
 #include "dataplane/dialect/test_int.h"
 
-static const char want_answer_text[] =
-    "model golden-1\n"
-    "reasoning [Two cities, two calls.]\n"
-    "text [Let me look: caf\xc3\xa9 \xf0\x9f\x98\x80]\n"
-    "call call_a weather [{\"city\":\"Oslo\"}]\n"
-    "call call_b now [{}]\n"
-    "finish tool_calls\n"
-    "usage 15 100 5 0 33 7\n";
+static const char want_answer_text[] = "model golden-1\n"
+                                       "reasoning [Two cities, two calls.]\n"
+                                       "text [Let me look: caf\xc3\xa9 \xf0\x9f\x98\x80]\n"
+                                       "call call_a weather [{\"city\":\"Oslo\"}]\n"
+                                       "call call_b now [{}]\n"
+                                       "finish tool_calls\n"
+                                       "usage 15 100 5 0 33 7\n";
 
 static char *
 golden(const char *dialect, const char *suffix, size_t *ret_size)
@@ -47,10 +46,9 @@ dump_answer(struct buf *out, const struct chat_answer *answer)
             buf_printf(out, "%s [%.*s]\n", kinds[part->kind], STR_ARG(part->text));
     }
     buf_printf(out, "finish %s\n", chat_finish_name(choice ? choice->finish : 0));
-    buf_printf(out, "usage %d %d %d %d %d %d\n", (int)count[USAGE_input],
-               (int)count[USAGE_cached], (int)count[USAGE_cache_write],
-               (int)count[USAGE_cache_write_1h], (int)count[USAGE_output],
-               (int)count[USAGE_reasoning]);
+    buf_printf(out, "usage %d %d %d %d %d %d\n", (int)count[USAGE_input], (int)count[USAGE_cached],
+               (int)count[USAGE_cache_write], (int)count[USAGE_cache_write_1h],
+               (int)count[USAGE_output], (int)count[USAGE_reasoning]);
 }
 
 static void
@@ -269,9 +267,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table),        cmocka_unit_test(test_streams),
-        cmocka_unit_test(test_bodies),       cmocka_unit_test(test_stream_pairs),
-        cmocka_unit_test(test_body_pairs),   cmocka_unit_test(test_keepalive),
+        cmocka_unit_test(test_table),       cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_bodies),      cmocka_unit_test(test_stream_pairs),
+        cmocka_unit_test(test_body_pairs),  cmocka_unit_test(test_keepalive),
         cmocka_unit_test(test_error_event),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,8 +22,8 @@ struct dialect_target {
     struct str model;    /* the upstream's name of it */
     uint64_t max_output; /* the model's limit, tokens: used where the field is required; 0 = 4096 */
     const char *max_output_field; /* openai: NULL = "max_completion_tokens"; older: "max_tokens" */
-    bool adaptive_thinking;    /* takes an effort instead of a budget (newer Claude) */
-    bool no_reasoning_control; /* refuses any reasoning field */
+    bool adaptive_thinking;       /* takes an effort instead of a budget (newer Claude) */
+    bool no_reasoning_control;    /* refuses any reasoning field */
     bool lenient;
     struct buf *dropped;
 };
@@ -62,7 +62,8 @@ struct dialect {
     /* ---- streamed answers: see stream.h */
     const struct stream_reader_class *reader;
     const struct stream_writer_class *writer;
-    /* ---- errors: body may be anything; texts point into it or the arena */
+    /* ---- errors: body may be anything; texts point into it or the arena. status 0: an error inside
+     * a 200 (a frame with STREAM_ERROR, a body): it is told from the words */
     int (*error_in)(uint16_t status, struct str body, struct arena *arena,
                     struct chat_error *ret_error);
     int (*error_out)(const struct chat_error *error, struct buf *out, uint16_t *ret_status);

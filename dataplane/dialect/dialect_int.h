@@ -82,8 +82,7 @@ struct str reasoning_effort(uint64_t budget);
 /* ---- errors -------------------------------------------------------------------------------------- */
 
 /* error_read - any provider's error body (WIRE-FORMATS 4.4), classified. */
-int error_read(uint16_t status, struct str body, struct arena *arena,
-               struct chat_error *ret_error);
+int error_read(uint16_t status, struct str body, struct arena *arena, struct chat_error *ret_error);
 /* error_read_object - the `error` value of a stream frame or body that is scanned already. */
 int error_read_object(const struct json_doc *doc, uint32_t node, struct arena *arena,
                       struct chat_error *ret_error);

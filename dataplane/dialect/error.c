@@ -101,7 +101,10 @@ error_read(uint16_t status, struct str body, struct arena *arena, struct chat_er
         return rc;
     if (error.message.len == 0)
         error.message = STR("The provider gave no reason.");
-    error.status = status >= 400 && status <= 599 ? status : 502;
+    if (status == 0) /* an error inside a 200: only its own words tell */
+        error.status = error_status(error.type, error.code);
+    else
+        error.status = status >= 400 && status <= 599 ? status : 502;
     chat_error_classify(&error);
     *ret_error = error;
     return 0;
@@ -114,13 +117,20 @@ error_status(struct str type, struct str code)
         const char *word;
         uint16_t status;
     } rows[] = {
-        {"overloaded", 529},        {"overloaded_error", 529},
-        {"rate_limit_error", 429},  {"rate_limit_exceeded", 429},
-        {"insufficient_quota", 429}, {"invalid_request_error", 400},
-        {"authentication_error", 401}, {"billing_error", 402},
-        {"permission_error", 403},  {"not_found_error", 404},
-        {"request_too_large", 413}, {"timeout_error", 504},
-        {"api_error", 500},         {"server_error", 500},
+        {"overloaded", 529},
+        {"overloaded_error", 529},
+        {"rate_limit_error", 429},
+        {"rate_limit_exceeded", 429},
+        {"insufficient_quota", 429},
+        {"invalid_request_error", 400},
+        {"authentication_error", 401},
+        {"billing_error", 402},
+        {"permission_error", 403},
+        {"not_found_error", 404},
+        {"request_too_large", 413},
+        {"timeout_error", 504},
+        {"api_error", 500},
+        {"server_error", 500},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         if (str_eq(type, str_from(rows[i].word)) || str_eq(code, str_from(rows[i].word)))

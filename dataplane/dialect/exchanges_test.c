@@ -29,8 +29,8 @@ read_all(const char *name, const char *suffix, size_t *ret_size)
 static const struct dialect *
 dialect_of(struct str name)
 {
-    static const char *const later[] = {"gemini-", "google-", "bedrock-", "cohere-", "ollama-",
-                                        "openai-responses-"};
+    static const char *const later[] = {"gemini-", "google-", "bedrock-",
+                                        "cohere-", "ollama-", "openai-responses-"};
     for (size_t i = 0; i < ARRAY_LEN(later); i++)
         if (str_starts(name, str_from(later[i])))
             return NULL;
@@ -103,11 +103,10 @@ want_choice(const struct json_doc *doc, uint32_t want, const struct chat_choice 
         redacted += parts->kind == CHAT_PART_REDACTED && parts->signature.len > 0;
         signed_ = signed_ || (parts->kind == CHAT_PART_REASONING && parts->signature.len > 0);
     }
-    if (json_u64(doc, json_get(doc, want, STR("redacted_thinking_blocks")), 100,
-                 &redacted_want) == 0)
+    if (json_u64(doc, json_get(doc, want, STR("redacted_thinking_blocks")), 100, &redacted_want) ==
+        0)
         assert_int_equal(redacted, redacted_want);
-    assert_int_equal(signed_,
-                     json_is(doc, json_get(doc, want, STR("has_signature")), JSON_TRUE));
+    assert_int_equal(signed_, json_is(doc, json_get(doc, want, STR("has_signature")), JSON_TRUE));
 }
 
 static void
@@ -225,8 +224,8 @@ check_stream(const struct dialect *dialect, struct str bytes, const struct json_
         assert_int_equal((look.seen & STREAM_ERROR) != 0, collect.failed);
         assert_int_equal((look.seen & STREAM_END) != 0, collect.ended);
         if (collect.failed)
-            assert_true(json_string_eq(doc, json_get(doc, failure, STR("message")),
-                                       collect.error.message));
+            assert_true(
+                json_string_eq(doc, json_get(doc, failure, STR("message")), collect.error.message));
         if (seed == 0)
             buf_put_str(&first, buf_str(&dump));
         if (!str_eq(buf_str(&first), buf_str(&dump)))

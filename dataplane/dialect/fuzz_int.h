@@ -84,8 +84,7 @@ fuzz_answer(const struct dialect *from, const struct dialect *to, const struct j
 
 /* Read by `from`, look at every frame; written by `to` when it is not NULL. */
 static inline int
-fuzz_stream(const struct dialect *from, const struct dialect *to, struct str bytes,
-            struct buf *out)
+fuzz_stream(const struct dialect *from, const struct dialect *to, struct str bytes, struct buf *out)
 {
     struct sse_parser parser;
     struct sse_event event;

@@ -99,8 +99,8 @@ intake_is_object(struct str text)
 {
     struct json_doc doc;
     json_init(&doc);
-    bool is = json_scan(&doc, text, &dialect_reply_limits, NULL) == 0 &&
-              json_is(&doc, 0, JSON_OBJECT);
+    bool is =
+        json_scan(&doc, text, &dialect_reply_limits, NULL) == 0 && json_is(&doc, 0, JSON_OBJECT);
     json_fini(&doc);
     return is;
 }

@@ -91,8 +91,8 @@ loss_others(const struct chat_request *request, const struct dialect_target *tar
 static const struct {
     const char *effort;
     uint64_t percent;
-} shares[] = {{"minimal", 2}, {"low", 10}, {"medium", 30}, {"high", 60}, {"xhigh", 90},
-              {"max", 95}};
+} shares[] = {{"minimal", 2}, {"low", 10},   {"medium", 30},
+              {"high", 60},   {"xhigh", 90}, {"max", 95}};
 
 uint64_t
 reasoning_budget(struct str effort, uint64_t max_output)

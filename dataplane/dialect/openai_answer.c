@@ -151,10 +151,8 @@ openai_put_usage(struct json_writer *writer, const struct usage *usage)
 {
     const uint64_t *count = usage->count;
     uint64_t written = count[USAGE_cache_write] + count[USAGE_cache_write_1h];
-    uint64_t prompt =
-        count[USAGE_input] + count[USAGE_cached] + written + count[USAGE_audio_in];
-    uint64_t completion =
-        count[USAGE_output] + count[USAGE_reasoning] + count[USAGE_audio_out];
+    uint64_t prompt = count[USAGE_input] + count[USAGE_cached] + written + count[USAGE_audio_in];
+    uint64_t completion = count[USAGE_output] + count[USAGE_reasoning] + count[USAGE_audio_out];
     json_key(writer, "usage");
     json_open_object(writer);
     json_member_u64(writer, "prompt_tokens", prompt);
@@ -217,7 +215,7 @@ put_thinking_blocks(struct json_writer *writer, const struct chat_part *parts)
             json_open_array(writer);
         }
         open = true;
-        openai_put_thinking(writer, part);
+        openai_put_thinking(writer, part, UINT32_MAX);
     }
     if (open)
         json_close_array(writer);

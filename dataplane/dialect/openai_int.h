@@ -29,10 +29,9 @@ bool openai_usage(const struct json_doc *doc, uint32_t root, struct usage *usage
 void openai_put_usage(struct json_writer *writer, const struct usage *usage);
 /* openai_put_tool_call - one element of tool_calls. index: UINT32_MAX outside of streams; arguments
  * of a first fragment may be empty. */
-void openai_put_tool_call(struct json_writer *writer, const struct chat_part *call,
-                          uint32_t index);
-/* openai_put_thinking - one element of thinking_blocks. */
-void openai_put_thinking(struct json_writer *writer, const struct chat_part *part);
+void openai_put_tool_call(struct json_writer *writer, const struct chat_part *call, uint32_t index);
+/* openai_put_thinking - one element of thinking_blocks. index: UINT32_MAX outside of streams. */
+void openai_put_thinking(struct json_writer *writer, const struct chat_part *part, uint32_t index);
 /* openai_parts_in - a message's (or delta's) content (string, list of parts), reasoning, refusal and,
  * when `calls`, tool calls as parts, in this order: reasoning, content, refusal, tool calls. */
 int openai_parts_in(const struct intake *in, uint32_t message, bool calls,

@@ -52,8 +52,7 @@ look_at_calls(struct stream_look *look, const struct json_doc *doc, uint32_t cal
 {
     if (!json_is(doc, calls, JSON_ARRAY))
         return;
-    for (uint32_t at = json_first(doc, calls); at != JSON_NONE;
-         at = json_sibling(doc, calls, at)) {
+    for (uint32_t at = json_first(doc, calls); at != JSON_NONE; at = json_sibling(doc, calls, at)) {
         uint32_t body = json_get(doc, at, STR("function"));
         if (body == JSON_NONE)
             body = json_get(doc, at, STR("custom"));
@@ -75,8 +74,8 @@ look_at_delta(struct stream_look *look, const struct json_doc *doc, uint32_t del
          key = json_sibling(doc, delta, key)) {
         uint32_t value = key + 1;
         if (KEY_IS(doc, key, "content")) {
-            bytes += json_is(doc, value, JSON_ARRAY) ? list_bytes(doc, value)
-                                                     : text_bytes(doc, value);
+            bytes +=
+                json_is(doc, value, JSON_ARRAY) ? list_bytes(doc, value) : text_bytes(doc, value);
         } else if (KEY_IS(doc, key, "reasoning_content") || KEY_IS(doc, key, "reasoning")) {
             if (!reasoned) /* some send both, with the same text */
                 bytes += text_bytes(doc, value);
@@ -131,8 +130,7 @@ look_at_chunk(struct stream_look *look, const struct json_doc *doc)
         }
     }
     /* Moonshot's usage sits in the choice of the last chunk */
-    if ((maybe_usage || (look->flags & STREAM_FINISH) != 0) &&
-        openai_usage(doc, 0, &look->usage))
+    if ((maybe_usage || (look->flags & STREAM_FINISH) != 0) && openai_usage(doc, 0, &look->usage))
         look->flags |= STREAM_USAGE;
     if (has_choices && no_choice && (look->flags & STREAM_USAGE) != 0 &&
         (look->flags & STREAM_ERROR) == 0)

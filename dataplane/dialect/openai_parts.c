@@ -6,8 +6,8 @@
 #include "dataplane/dialect/openai_int.h"
 
 static int
-add_text(const struct intake *in, struct chat_part **list, enum chat_part_kind kind,
-         uint32_t node, const char *field, struct chat_part **ret_part)
+add_text(const struct intake *in, struct chat_part **list, enum chat_part_kind kind, uint32_t node,
+         const char *field, struct chat_part **ret_part)
 {
     struct str text = STR_EMPTY;
     int rc = intake_text(in, node, field, &text);
@@ -27,8 +27,8 @@ read_image(const struct intake *in, uint32_t node, struct chat_part *part)
 {
     struct str url = STR_EMPTY;
     uint32_t image = json_get(in->doc, node, STR("image_url"));
-    uint32_t at = json_is(in->doc, image, JSON_OBJECT) ? json_get(in->doc, image, STR("url"))
-                                                       : image;
+    uint32_t at =
+        json_is(in->doc, image, JSON_OBJECT) ? json_get(in->doc, image, STR("url")) : image;
     int rc = intake_text(in, at, "image_url.url", &url);
     if (rc == 0)
         rc = intake_member(in, image, "detail", &part->name);
@@ -163,8 +163,8 @@ read_content(const struct intake *in, uint32_t node, struct chat_part **list)
 static int
 read_thinking_block(const struct intake *in, uint32_t node, struct chat_part **list)
 {
-    bool redacted = json_string_eq(in->doc, json_get(in->doc, node, STR("type")),
-                                   STR("redacted_thinking"));
+    bool redacted =
+        json_string_eq(in->doc, json_get(in->doc, node, STR("type")), STR("redacted_thinking"));
     struct chat_part *part =
         chat_part_add(list, redacted ? CHAT_PART_REDACTED : CHAT_PART_REASONING, in->arena);
     if (part == NULL)
@@ -236,8 +236,7 @@ read_calls(const struct intake *in, uint32_t message, struct chat_part **list)
     }
     if (calls != JSON_NONE && !json_is(doc, calls, JSON_ARRAY))
         return intake_kind_error(in, "tool_calls", "a list");
-    for (uint32_t at = json_first(doc, calls); at != JSON_NONE;
-         at = json_sibling(doc, calls, at)) {
+    for (uint32_t at = json_first(doc, calls); at != JSON_NONE; at = json_sibling(doc, calls, at)) {
         struct chat_part *part = chat_part_add(list, CHAT_PART_TOOL_CALL, in->arena);
         int rc = part == NULL ? -ERR_NOMEM : read_call(in, at, part);
         if (rc < 0)
@@ -248,8 +247,7 @@ read_calls(const struct intake *in, uint32_t message, struct chat_part **list)
 }
 
 int
-openai_parts_in(const struct intake *in, uint32_t message, bool calls,
-                struct chat_part **ret_parts)
+openai_parts_in(const struct intake *in, uint32_t message, bool calls, struct chat_part **ret_parts)
 {
     struct chat_part *parts = NULL;
     struct chat_part *refusal = NULL;

@@ -34,6 +34,7 @@ struct openai_reader {
     uint32_t call_cap;
     bool started;
     bool ended;
+    bool reasoned; /* reasoning has come since the last signature */
 };
 
 /* One call of read(): where events go. */
@@ -205,8 +206,8 @@ read_call(struct feed *feed, uint32_t choice, uint32_t node)
     struct str arguments = STR_EMPTY;
     struct call *call = NULL;
     uint32_t custom = json_get(doc, node, STR("custom"));
-    uint32_t body = json_is(doc, custom, JSON_OBJECT) ? custom
-                                                      : json_get(doc, node, STR("function"));
+    uint32_t body =
+        json_is(doc, custom, JSON_OBJECT) ? custom : json_get(doc, node, STR("function"));
     uint32_t text = json_get(doc, body, body == custom ? STR("input") : STR("arguments"));
     int rc = intake_member(in, node, "id", &id);
     if (rc == 0)
@@ -244,8 +245,7 @@ end_calls(struct feed *feed, bool all, uint32_t choice)
             rc = call_held(feed, call);
         if (rc == 0 && !call->any_argument && !call->custom)
             rc = call_argument(feed, call, STR("{}"));
-        struct chat_event *event =
-            rc == 0 ? emit(feed, CHAT_EVENT_TOOL_END, call->choice) : NULL;
+        struct chat_event *event = rc == 0 ? emit(feed, CHAT_EVENT_TOOL_END, call->choice) : NULL;
         if (event == NULL)
             return rc < 0 ? rc : -ERR_NOMEM;
         event->tool = call->tool;
@@ -260,6 +260,8 @@ static int
 emit_part(struct feed *feed, uint32_t choice, const struct chat_part *part)
 {
     int rc = 0;
+    if (part->kind != CHAT_PART_REASONING)
+        feed->reader->reasoned = false;
     if (part->kind == CHAT_PART_TEXT)
         return emit_text(feed, CHAT_EVENT_TEXT, choice, part->text);
     if (part->kind == CHAT_PART_REFUSAL)
@@ -268,7 +270,10 @@ emit_part(struct feed *feed, uint32_t choice, const struct chat_part *part)
         return emit_text(feed, CHAT_EVENT_REDACTED, choice, part->signature);
     if (part->kind != CHAT_PART_REASONING)
         return 0;
-    rc = emit_text(feed, CHAT_EVENT_REASONING, choice, part->text);
+    /* a signed block may repeat the text that its pieces have brought already */
+    if (part->signature.len == 0 || !feed->reader->reasoned)
+        rc = emit_text(feed, CHAT_EVENT_REASONING, choice, part->text);
+    feed->reader->reasoned = part->signature.len == 0;
     return rc < 0 ? rc : emit_text(feed, CHAT_EVENT_SIGNATURE, choice, part->signature);
 }
 

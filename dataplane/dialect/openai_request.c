@@ -12,9 +12,9 @@ read_role(const struct intake *in, uint32_t node, enum chat_role *ret_role)
         const char *name;
         enum chat_role role;
     } rows[] = {
-        {"system", CHAT_ROLE_SYSTEM},       {"developer", CHAT_ROLE_DEVELOPER},
-        {"user", CHAT_ROLE_USER},           {"assistant", CHAT_ROLE_ASSISTANT},
-        {"tool", CHAT_ROLE_TOOL},           {"function", CHAT_ROLE_TOOL},
+        {"system", CHAT_ROLE_SYSTEM}, {"developer", CHAT_ROLE_DEVELOPER},
+        {"user", CHAT_ROLE_USER},     {"assistant", CHAT_ROLE_ASSISTANT},
+        {"tool", CHAT_ROLE_TOOL},     {"function", CHAT_ROLE_TOOL},
     };
     uint32_t role = json_get(in->doc, node, STR("role"));
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -107,8 +107,7 @@ read_tool(const struct intake *in, uint32_t node, struct chat_tool *tool)
     if (rc == 0)
         rc = intake_member(in, body, "description", &tool->description);
     if (rc == 0)
-        rc = intake_object(in, json_get(doc, body, STR("parameters")), "parameters",
-                           &tool->schema);
+        rc = intake_object(in, json_get(doc, body, STR("parameters")), "parameters", &tool->schema);
     if (rc == 0)
         rc = intake_object(in, json_get(doc, body, STR("format")), "format", &tool->format);
     if (rc == 0)
@@ -344,8 +343,8 @@ static const struct intake_row openai_rows[] = {
 };
 
 int
-openai_request_in(const struct json_doc *doc, struct arena *arena,
-                  struct chat_request *ret_request, struct err *err)
+openai_request_in(const struct json_doc *doc, struct arena *arena, struct chat_request *ret_request,
+                  struct err *err)
 {
     const struct intake in = {doc, arena, err};
     struct chat_request request = {.choices = 1};

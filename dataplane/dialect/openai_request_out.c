@@ -172,10 +172,12 @@ put_content(struct emit *emit, const struct chat_part *parts)
 }
 
 void
-openai_put_thinking(struct json_writer *writer, const struct chat_part *part)
+openai_put_thinking(struct json_writer *writer, const struct chat_part *part, uint32_t index)
 {
     bool redacted = part->kind == CHAT_PART_REDACTED;
     json_open_object(writer);
+    if (index != UINT32_MAX)
+        json_member_u64(writer, "index", index);
     json_member_str(writer, "type", redacted ? STR("redacted_thinking") : STR("thinking"));
     if (redacted) {
         json_member_str(writer, "data", part->signature);
@@ -519,9 +521,9 @@ openai_request_out(const struct chat_request *request, const struct dialect_targ
                    struct arena *arena, struct buf *out, struct err *err)
 {
     /* what another dialect's settings advise, and this one can do without */
-    static const char *const advisory[] = {"metadata",      "service_tier", "context_management",
-                                           "cache_control", "speed",        "inference_geo",
-                                           "output_config", NULL};
+    static const char *const advisory[] = {
+        "metadata", "service_tier",  "context_management", "cache_control",
+        "speed",    "inference_geo", "output_config",      NULL};
     struct emit emit = {.target = target, .err = err};
     (void)arena;
     int rc = loss_others(request, target, "openai", advisory, err);

@@ -9,11 +9,14 @@
 
 #define CHOICES_MAX 128u
 #define NAME_BYTES_MAX 256u
+#define THINKING_BYTES_MAX (1u << 20)
 
 struct openai_writer {
     struct stream_writer_options options;
     struct buf id;
     struct buf model;
+    struct buf thinking;  /* reasoning since the last signature, of choice 0 */
+    uint32_t block_count; /* thinking blocks sent */
     struct usage usage;
     uint64_t begun[CHOICES_MAX / 64];    /* role chunk sent */
     uint64_t finished[CHOICES_MAX / 64]; /* finish chunk sent */
@@ -40,6 +43,7 @@ writer_init(void *state, const struct stream_writer_options *options)
     *writer = (struct openai_writer){.options = *options};
     buf_init(&writer->id, NAME_BYTES_MAX);
     buf_init(&writer->model, NAME_BYTES_MAX);
+    buf_init(&writer->thinking, THINKING_BYTES_MAX);
 }
 
 static void
@@ -48,6 +52,7 @@ writer_fini(void *state)
     struct openai_writer *writer = state;
     buf_fini(&writer->id);
     buf_fini(&writer->model);
+    buf_fini(&writer->thinking);
 }
 
 static void
@@ -141,27 +146,42 @@ put_text(struct openai_writer *writer, const struct chat_event *event, const cha
     delta_close(&json, NULL, STR_EMPTY);
 }
 
-/* Signed reasoning goes in pieces, as other gateways send it: the text as reasoning_content and in
- * thinking_blocks, then the signature (WIRE-FORMATS 3.7). */
+static void
+thinking_reset(struct openai_writer *writer)
+{
+    buf_fini(&writer->thinking);
+    buf_init(&writer->thinking, THINKING_BYTES_MAX);
+}
+
+/* A signed block goes out once and whole, with its index: clients that keep the last list, that append
+ * and that merge by index all end up with a block that can be sent back (WIRE-FORMATS 3.7). One too
+ * long to keep stays unsigned: its text has gone out already. */
+static void
+put_thinking_block(struct openai_writer *writer, const struct chat_event *event, struct buf *out)
+{
+    struct json_writer json;
+    const struct chat_part part = {.kind = event->kind == CHAT_EVENT_REDACTED ? CHAT_PART_REDACTED
+                                                                              : CHAT_PART_REASONING,
+                                   .text = buf_str(&writer->thinking),
+                                   .signature = event->text};
+    bool whole = event->choice == 0 && !writer->thinking.failed;
+    if (whole || event->kind == CHAT_EVENT_REDACTED) {
+        delta_open(writer, event->choice, &json, out);
+        json_key(&json, "thinking_blocks");
+        json_open_array(&json);
+        openai_put_thinking(&json, &part, writer->block_count++);
+        json_close_array(&json);
+        delta_close(&json, NULL, STR_EMPTY);
+    }
+    thinking_reset(writer);
+}
+
 static void
 put_reasoning(struct openai_writer *writer, const struct chat_event *event, struct buf *out)
 {
-    struct json_writer json;
-    struct chat_part part = {.kind = CHAT_PART_REASONING, .text = STR_EMPTY, .signature = STR_EMPTY};
-    if (event->kind == CHAT_EVENT_REASONING)
-        part.text = event->text;
-    else
-        part.signature = event->text;
-    if (event->kind == CHAT_EVENT_REDACTED)
-        part.kind = CHAT_PART_REDACTED;
-    delta_open(writer, event->choice, &json, out);
-    if (event->kind == CHAT_EVENT_REASONING)
-        json_member_str(&json, "reasoning_content", event->text);
-    json_key(&json, "thinking_blocks");
-    json_open_array(&json);
-    openai_put_thinking(&json, &part);
-    json_close_array(&json);
-    delta_close(&json, NULL, STR_EMPTY);
+    if (event->choice == 0)
+        buf_put_str(&writer->thinking, event->text);
+    put_text(writer, event, "reasoning_content", out);
 }
 
 static void
@@ -264,13 +284,17 @@ writer_write(void *state, const struct chat_event *event, struct buf *out)
     case CHAT_EVENT_TEXT:
     case CHAT_EVENT_REFUSAL:
         begin_choice(writer, choice, out);
+        thinking_reset(writer);
         put_text(writer, event, event->kind == CHAT_EVENT_TEXT ? "content" : "refusal", out);
         break;
     case CHAT_EVENT_REASONING:
+        begin_choice(writer, choice, out);
+        put_reasoning(writer, event, out);
+        break;
     case CHAT_EVENT_SIGNATURE:
     case CHAT_EVENT_REDACTED:
         begin_choice(writer, choice, out);
-        put_reasoning(writer, event, out);
+        put_thinking_block(writer, event, out);
         break;
     case CHAT_EVENT_TOOL_START:
         begin_choice(writer, choice, out);

@@ -30,7 +30,8 @@ static const struct translation translations[] = {
      "\"so\"}]}],\"max_tokens\":8000",
      "name"},
     {"parallel calls and their results", OAI, ANT,
-     "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"},{\"role\":\"assistant\","
+     "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"},{\"role\":"
+     "\"assistant\","
      "\"content\":null,\"tool_calls\":[{\"id\":\"call.1\",\"type\":\"function\",\"function\":{"
      "\"name\":\"f\",\"arguments\":\"{\\\"a\\\":1}\"}},{\"id\":\"c2\",\"type\":\"function\","
      "\"function\":{\"name\":\"g\",\"arguments\":\"\"}},{\"id\":\"c3\",\"type\":\"function\","
@@ -44,7 +45,8 @@ static const struct translation translations[] = {
      HI_ANT_OPEN
      "{\"role\":\"assistant\",\"content\":[{\"type\":\"tool_use\",\"id\":\"call_1\",\"name\":\"f\","
      "\"input\":{\"a\":1}},{\"type\":\"tool_use\",\"id\":\"c2\",\"name\":\"g\",\"input\":{}},{"
-     "\"type\":\"tool_use\",\"id\":\"c3\",\"name\":\"g\",\"input\":{\"raw_arguments\":\"{oops\"}}]},"
+     "\"type\":\"tool_use\",\"id\":\"c3\",\"name\":\"g\",\"input\":{\"raw_arguments\":\"{oops\"}}]}"
+     ","
      "{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":\"call_1\","
      "\"content\":[{\"type\":\"text\",\"text\":\"r1\"}]},{\"type\":\"tool_result\",\"tool_use_id\":"
      "\"c2\",\"content\":[{\"type\":\"text\",\"text\":\"r2\"}]},{\"type\":\"text\",\"text\":\"go\"}"
@@ -74,7 +76,8 @@ static const struct translation translations[] = {
             "\"object\"}}}",
      ""},
     {"signed thinking comes back; unsigned reasoning is not sent", OAI, ANT,
-     "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"},{\"role\":\"assistant\","
+     "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"},{\"role\":"
+     "\"assistant\","
      "\"content\":\"a\",\"reasoning_content\":\"t\",\"thinking_blocks\":[{\"type\":\"thinking\","
      "\"thinking\":\"t\",\"signature\":\"s=\"},{\"type\":\"redacted_thinking\",\"data\":\"d=\"}]},{"
      "\"role\":\"user\",\"content\":\"b\"},{\"role\":\"assistant\",\"content\":\"c\","
@@ -82,7 +85,8 @@ static const struct translation translations[] = {
      0,
      HI_ANT_OPEN
      "{\"role\":\"assistant\",\"content\":[{\"type\":\"thinking\",\"thinking\":\"t\",\"signature\":"
-     "\"s=\"},{\"type\":\"redacted_thinking\",\"data\":\"d=\"},{\"type\":\"text\",\"text\":\"a\"}]},"
+     "\"s=\"},{\"type\":\"redacted_thinking\",\"data\":\"d=\"},{\"type\":\"text\",\"text\":\"a\"}]}"
+     ","
      "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"b\"}]},{\"role\":\"assistant\","
      "\"content\":[{\"type\":\"text\",\"text\":\"c\"}]},{\"role\":\"user\",\"content\":[{\"type\":"
      "\"text\",\"text\":\"d\"}]}],\"max_tokens\":8000",
@@ -93,11 +97,11 @@ static const struct translation translations[] = {
      0, HI_ANT ",\"max_tokens\":8000", "store,metadata"},
     {"logit_bias is refused", OAI, ANT, "{\"model\":\"m\"," HI ",\"logit_bias\":{\"1\":2}}",
      -ERR_UNSUPPORTED, "field `logit_bias` cannot be carried to anthropic", ""},
-    {"seed is refused", OAI, ANT, "{\"model\":\"m\"," HI ",\"seed\":0}", -ERR_UNSUPPORTED,
-     "`seed`", ""},
+    {"seed is refused", OAI, ANT, "{\"model\":\"m\"," HI ",\"seed\":0}", -ERR_UNSUPPORTED, "`seed`",
+     ""},
     {"n is refused", OAI, ANT, "{\"model\":\"m\"," HI ",\"n\":2}", -ERR_UNSUPPORTED, "`n`", ""},
-    {"unknown fields are refused", OAI, ANT, "{\"model\":\"m\"," HI ",\"zzz\":1}",
-     -ERR_UNSUPPORTED, "`zzz`", ""},
+    {"unknown fields are refused", OAI, ANT, "{\"model\":\"m\"," HI ",\"zzz\":1}", -ERR_UNSUPPORTED,
+     "`zzz`", ""},
     {"audio is refused", OAI, ANT,
      "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"input_audio\","
      "\"input_audio\":{\"data\":\"QQ==\",\"format\":\"wav\"}}]}]}",
@@ -121,14 +125,16 @@ static const struct translation translations[] = {
      ",\"metadata\":{\"user_id\":\"{\\\"a\\\":\\\"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
      "bbbbbbbbbbbbbb\\\"}\"},\"context_management\":{\"edits\":[1]}}",
      0,
-     "\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\",\"content\":\"hi\"}],"
+     "\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\",\"content\":\"hi\"}]"
+     ","
      "\"max_completion_tokens\":5,\"reasoning_effort\":\"high\",\"stream\":true,\"stream_options\":"
      "{\"include_usage\":true}",
      "context_management,cache_control,metadata.user_id"},
     {"a tool loop with thinking, an error and a picture", ANT, OAI,
      "{\"model\":\"m\",\"max_tokens\":5,\"messages\":[{\"role\":\"user\",\"content\":\"hi\"},{"
      "\"role\":\"assistant\",\"content\":[{\"type\":\"thinking\",\"thinking\":\"t\",\"signature\":"
-     "\"s\"},{\"type\":\"text\",\"text\":\"x\"},{\"type\":\"tool_use\",\"id\":\"t1\",\"name\":\"f\","
+     "\"s\"},{\"type\":\"text\",\"text\":\"x\"},{\"type\":\"tool_use\",\"id\":\"t1\",\"name\":"
+     "\"f\","
      "\"input\":{\"a\" : 1}}]},{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\","
      "\"tool_use_id\":\"t1\",\"is_error\":true,\"content\":[{\"type\":\"text\",\"text\":\"r\"},{"
      "\"type\":\"image\",\"source\":{\"type\":\"base64\",\"media_type\":\"image/png\",\"data\":"
@@ -136,13 +142,15 @@ static const struct translation translations[] = {
      "\"input_schema\":{\"type\":\"object\"}}],\"tool_choice\":{\"type\":\"tool\",\"name\":\"f\","
      "\"disable_parallel_tool_use\":true},\"stop_sequences\":[\"z\"],\"top_k\":3}",
      0,
-     "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"},{\"role\":\"assistant\",\"content\":\"x\""
+     "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"},{\"role\":\"assistant\",\"content\":"
+     "\"x\""
      ",\"tool_calls\":[{\"id\":\"t1\",\"type\":\"function\",\"function\":{\"name\":\"f\","
      "\"arguments\":\"{\\\"a\\\" : 1}\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"t1\",\"content\":"
      "\"r\"},{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":"
      "\"data:image/png;base64,QQ==\"}},{\"type\":\"text\",\"text\":\"and?\"}]}],\"tools\":[{"
      "\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"type\":\"object\"}}}],"
-     "\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}},\"parallel_tool_calls\":"
+     "\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}},\"parallel_tool_"
+     "calls\":"
      "false,\"max_completion_tokens\":5,\"stop\":[\"z\"]",
      "thinking,is_error,top_k"},
     {"budget becomes effort; schema", ANT, OAI,
@@ -159,7 +167,8 @@ static const struct translation translations[] = {
      "\"document\",\"title\":\"T\",\"source\":{\"type\":\"text\",\"media_type\":\"text/plain\","
      "\"data\":\"body\"}}]}]}",
      0,
-     "\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"T\\n\\nbody\"}]}],"
+     "\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"T\\n\\nbody\"}]}]"
+     ","
      "\"max_completion_tokens\":5",
      ""},
     {"server tools are refused", ANT, OAI,

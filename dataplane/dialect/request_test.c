@@ -39,8 +39,7 @@ test_facts(void **state)
         {OAI, "{\"model\":\"m\",\"max_tokens\":1e999}", -ERR_RANGE, "`max_tokens`"},
         {OAI, "{\"model\":\"m\",\"max_tokens\":-1}", -ERR_RANGE, "`max_tokens`"},
         {OAI, "{\"model\":\"m\",\"max_tokens\":0}", -ERR_RANGE, "`max_tokens`"},
-        {OAI, "{\"model\":\"m\",\"max_tokens\":99999999999999999999}", -ERR_RANGE,
-         "`max_tokens`"},
+        {OAI, "{\"model\":\"m\",\"max_tokens\":99999999999999999999}", -ERR_RANGE, "`max_tokens`"},
         {OAI, "{\"model\":\"m\",\"max_tokens\":{}}", -ERR_INVALID, "`max_tokens`"},
         {OAI, "{\"model\":\"m\",\"n\":129}", -ERR_RANGE, "`n`"},
         {ANT, "{\"model\":\"m\",\"max_tokens\":9,\"stream\":true,\"tools\":[{}]}", 0,
@@ -91,9 +90,8 @@ test_prompt_bytes(void **state)
          "\"}}]}]}", 8000, 10000},
         {OAI, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"", "\"}]}", 1000000,
          1000200},
-        {OAI,
-         "{\"model\":\"m\",\"tools\":[{\"image_url\":{\"url\":\"data:image/png;base64,", "\"}}]}",
-         1000000, 1000200},
+        {OAI, "{\"model\":\"m\",\"tools\":[{\"image_url\":{\"url\":\"data:image/png;base64,",
+         "\"}}]}", 1000000, 1000200},
         {ANT,
          "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image\","
          "\"source\":{\"type\":\"base64\",\"media_type\":\"image/png\",\"data\":\"",
@@ -104,7 +102,8 @@ test_prompt_bytes(void **state)
          "\"image/png\",\"data\":\"",
          "\"}}]}]}]}", 8000, 10000},
         {ANT,
-         "{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\",\"content\":[{\"type\":\"tool_use\","
+         "{\"model\":\"m\",\"messages\":[{\"role\":\"assistant\",\"content\":[{\"type\":\"tool_"
+         "use\","
          "\"input\":{\"type\":\"base64\",\"media_type\":\"image/png\",\"data\":\"",
          "\"}}]}]}", 1000000, 1000400},
     };
@@ -121,8 +120,7 @@ test_prompt_bytes(void **state)
             buf_put_byte(&body, 'A');
         buf_put_str(&body, str_from(rows[i].after));
         test_scan(&doc, buf_str(&body));
-        assert_int_equal(
-            rows[i].dialect->facts(&doc, CHAT_ENDPOINT_CHAT, &arena, &facts, &err), 0);
+        assert_int_equal(rows[i].dialect->facts(&doc, CHAT_ENDPOINT_CHAT, &arena, &facts, &err), 0);
         if (facts.prompt_bytes < rows[i].least || facts.prompt_bytes > rows[i].most)
             fail_msg("row %zu: %llu", i, (unsigned long long)facts.prompt_bytes);
         json_fini(&doc);
@@ -189,8 +187,7 @@ test_forward(void **state)
         arena_init(&arena, 1u << 20);
         buf_init(&got, 1u << 20);
         test_scan(&doc, str_from(rows[i].body));
-        assert_int_equal(
-            rows[i].dialect->facts(&doc, rows[i].endpoint, &arena, &facts, &err), 0);
+        assert_int_equal(rows[i].dialect->facts(&doc, rows[i].endpoint, &arena, &facts, &err), 0);
         splice_init(&splice, &arena);
         assert_int_equal(rows[i].dialect->forward_edits(&doc, rows[i].endpoint, &facts,
                                                         STR("up\"1"), true, &splice),
@@ -295,8 +292,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_facts),           cmocka_unit_test(test_prompt_bytes),
-        cmocka_unit_test(test_forward),         cmocka_unit_test(test_forward_nothing),
+        cmocka_unit_test(test_facts),       cmocka_unit_test(test_prompt_bytes),
+        cmocka_unit_test(test_forward),     cmocka_unit_test(test_forward_nothing),
         cmocka_unit_test(test_translation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,15 +37,15 @@ test_cut(uint32_t *seed, size_t left)
 static inline void
 test_dump(struct buf *out, const struct chat_event *event)
 {
-    static const char *const names[] = {
-        "start", "text",       "reasoning", "signature", "redacted", "refusal", "tool_start",
-        "delta", "tool_end",   "logprobs",  "finish",    "usage",    "ping",    "error",
-        "end"};
+    static const char *const names[] = {"start",    "text",     "reasoning",  "signature",
+                                        "redacted", "refusal",  "tool_start", "delta",
+                                        "tool_end", "logprobs", "finish",     "usage",
+                                        "ping",     "error",    "end"};
     buf_printf(out, "%s %u %u [%.*s]", names[event->kind], event->choice, event->tool,
                STR_ARG(event->text));
     if (event->kind == CHAT_EVENT_TOOL_START || event->kind == CHAT_EVENT_START)
-        buf_printf(out, " id=%.*s name=%.*s model=%.*s", STR_ARG(event->id),
-                   STR_ARG(event->name), STR_ARG(event->model));
+        buf_printf(out, " id=%.*s name=%.*s model=%.*s", STR_ARG(event->id), STR_ARG(event->name),
+                   STR_ARG(event->model));
     if (event->kind == CHAT_EVENT_FINISH)
         buf_printf(out, " %s", chat_finish_name(event->finish));
     if (event->kind == CHAT_EVENT_USAGE)
@@ -130,12 +130,12 @@ test_scan(struct json_doc *doc, struct str text)
         fail_msg("%s in %.*s", err.text, STR_ARG(text));
 }
 
-#define assert_str(got, want)                                                     \
-    do {                                                                          \
-        struct str got_ = (got);                                                  \
-        struct str want_ = (want);                                                \
-        if (!str_eq(got_, want_))                                                 \
-            fail_msg("got:\n%.*s\nwant:\n%.*s", STR_ARG(got_), STR_ARG(want_));   \
+#define assert_str(got, want)                                                   \
+    do {                                                                        \
+        struct str got_ = (got);                                                \
+        struct str want_ = (want);                                              \
+        if (!str_eq(got_, want_))                                               \
+            fail_msg("got:\n%.*s\nwant:\n%.*s", STR_ARG(got_), STR_ARG(want_)); \
     } while (0)
 
 #endif

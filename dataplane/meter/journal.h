@@ -66,6 +66,8 @@ int journal_read(struct journal *journal, uint64_t after, size_t count_max, size
                  struct buf *out, size_t *ret_count, uint64_t *ret_last) MUST_USE;
 /* journal_trim - everything up to seq is in the ledger: drop whole segments. */
 void journal_trim(struct journal *journal, uint64_t seq);
+/* journal_fill_percent - how much of the bound on disk is used, 0..100. */
+uint32_t journal_fill_percent(struct journal *journal);
 uint64_t journal_last(const struct journal *journal);
 
 /* ---- recovery

@@ -98,3 +98,12 @@ journal_trim(struct journal *journal, uint64_t seq)
     }
     pthread_mutex_unlock(&journal->lock);
 }
+
+uint32_t
+journal_fill_percent(struct journal *journal)
+{
+    pthread_mutex_lock(&journal->lock);
+    uint64_t percent = 100ull * journal->segment_count / journal->segment_count_max;
+    pthread_mutex_unlock(&journal->lock);
+    return (uint32_t)MIN(percent, 100ull);
+}

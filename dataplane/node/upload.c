@@ -13,7 +13,7 @@
 
 #define BATCH_RECORDS_MAX 512u
 #define BATCH_BYTES_MAX (512u * 1024u)
-#define OUT_BYTES_MAX (2u * 1024u * 1024u)
+#define HURRY_PERCENT 25u
 
 static struct upload *
 upload_add(struct node *node, struct journal *journal, bool own)
@@ -170,7 +170,8 @@ node_upload_posted(struct node *node, const struct json_doc *doc)
             upload->posted = seq;
         upload->sent = 0;
         journal_trim(upload->journal, upload->posted);
-        break;
+        if (upload->own || journal_fill_percent(upload->journal) >= HURRY_PERCENT)
+            node_upload_kick(node);
+        return;
     }
-    node_upload_kick(node);
 }

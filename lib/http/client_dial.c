@@ -112,6 +112,11 @@ conn_destroy(struct client_conn *conn)
     if (conn->state == CONN_DIALING)
         origin->dialing_count--;
     conn->state = CONN_DEAD;
+    if (!list_empty(&origin->queue) && list_empty(&origin->soon)) {
+        /* Its place is free for another; not now: we may be inside origin_pump. */
+        list_push_back(&client->soon_origins, &origin->soon);
+        client_soon(client);
+    }
     list_push_back(&client->dead_conns, &conn->node);
     loop_at_end(client->loop, &client->reap, LOOP_FREE);
 }

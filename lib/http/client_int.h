@@ -126,6 +126,7 @@ struct http_call {
 struct http_origin {
     struct http_client *client;
     struct list node; /* client: origins, dead_origins */
+    struct list soon; /* a connection went: look at the queue */
     struct http_origin_conf conf;
     char *host;
     char *unix_path;
@@ -152,6 +153,7 @@ struct http_client {
     struct list dirty;
     struct list soon_conns;
     struct list soon_calls;
+    struct list soon_origins;
     struct list dead_conns;
     struct list dead_calls;
     struct list spare_conns;
@@ -201,8 +203,8 @@ int conn_dial(struct http_origin *origin) MUST_USE;
 /* conn_dial_failed - deferred end of a dial that failed: fails calls of the queue. */
 void conn_dial_failed(struct client_conn *conn);
 void upstream_dirty(struct client_conn *conn); /* flush it in this turn */
-void conn_soon(struct client_conn *conn);  /* look at it again before the loop sleeps */
-void conn_idle(struct client_conn *conn);  /* no call on it: into the pool */
+void conn_soon(struct client_conn *conn);      /* look at it again before the loop sleeps */
+void conn_idle(struct client_conn *conn);      /* no call on it: into the pool */
 void conn_busy(struct client_conn *conn);
 /* conn_destroy - close now; memory goes in the FREE phase. The protocol's calls must be gone. */
 void conn_destroy(struct client_conn *conn);

@@ -79,6 +79,8 @@ client_run_soon(struct timer *timer)
     struct list calls;
     list_init(&conns);
     list_init(&calls);
+    for (struct list *node; (node = list_pop_front(&client->soon_origins)) != NULL;)
+        origin_pump(LIST_ENTRY(node, struct http_origin, soon));
     while (!list_empty(&client->soon_conns))
         list_push_back(&conns, list_pop_front(&client->soon_conns));
     while (!list_empty(&client->soon_calls))
@@ -109,9 +111,9 @@ http_client_new(struct loop *loop, struct http_client **ret_client, struct err *
     memset(client, 0, offsetof(struct http_client, h1_head));
     client->loop = loop;
     struct list *const lists[] = {
-        &client->origins,    &client->dead_origins, &client->dirty,
-        &client->soon_conns, &client->soon_calls,   &client->dead_conns,
-        &client->dead_calls, &client->spare_conns,  &client->spare_calls,
+        &client->origins,     &client->dead_origins, &client->dirty,      &client->soon_conns,
+        &client->soon_calls,  &client->soon_origins, &client->dead_conns, &client->dead_calls,
+        &client->spare_conns, &client->spare_calls,
     };
     for (size_t i = 0; i < ARRAY_LEN(lists); i++)
         list_init(lists[i]);
@@ -263,6 +265,7 @@ http_origin_acquire(struct http_client *client, const struct http_origin_conf *c
     struct list *const lists[] = {&origin->queue, &origin->dialing, &origin->idle, &origin->busy};
     for (size_t i = 0; i < ARRAY_LEN(lists); i++)
         list_init(lists[i]);
+    list_init(&origin->soon);
     timer_init(&origin->sweep, origin_sweep);
     timer_init(&origin->redial, origin_redial);
     list_push_back(&client->origins, &origin->node);
@@ -283,6 +286,7 @@ origin_retire(struct http_origin *origin)
     timer_cancel(loop_timers(client->loop), &origin->sweep);
     timer_cancel(loop_timers(client->loop), &origin->redial);
     list_remove(&origin->node);
+    list_remove(&origin->soon);
     list_push_back(&client->dead_origins, &origin->node);
     loop_at_end(client->loop, &client->reap, LOOP_FREE);
 }

@@ -129,6 +129,37 @@ test_queue(void **state)
     rig_close(&rig);
 }
 
+/* A connection that goes makes room for the next in the queue. */
+static void
+test_queue_after_close(void **state)
+{
+    (void)state;
+    struct rig rig;
+    static struct watch a;
+    static struct watch b;
+    static struct watch c;
+    char text[4096] = "";
+    struct http_origin_conf conf = {.conn_count_max = 1};
+    rig_open(&rig, &conf);
+    rig_start(&rig, &a, NULL);
+    rig_start(&rig, &b, NULL);
+    rig_start(&rig, &c, NULL);
+    int fd = rig_accept(&rig);
+    rig_read(&rig, fd, text, sizeof(text), "\r\n\r\n");
+    rig_send(&rig, fd, STR("HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n"));
+    rig_wait(&rig, watch_ended, &a);
+    close(fd);
+    fd = rig_accept(&rig);
+    text[0] = '\0';
+    rig_read(&rig, fd, text, sizeof(text), "\r\n\r\n");
+    http_call_cancel(&b.call);
+    close(fd);
+    fd = rig_accept(&rig);
+    answer(&rig, fd, &c);
+    close(fd);
+    rig_close(&rig);
+}
+
 struct stale_row {
     const char *name;
     bool retry_stale;
@@ -477,11 +508,12 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_on_the_wire),   cmocka_unit_test(test_last_in_first_out),
-        cmocka_unit_test(test_queue),         cmocka_unit_test(test_stale),
-        cmocka_unit_test(test_cancel),        cmocka_unit_test(test_pause),
-        cmocka_unit_test(test_upload),        cmocka_unit_test(test_early_reply),
-        cmocka_unit_test(test_large_request), cmocka_unit_test(test_no_connection),
-        cmocka_unit_test(test_idle_timeout),  cmocka_unit_test(test_unix_socket),
+        cmocka_unit_test(test_queue),         cmocka_unit_test(test_queue_after_close),
+        cmocka_unit_test(test_stale),         cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_pause),         cmocka_unit_test(test_upload),
+        cmocka_unit_test(test_early_reply),   cmocka_unit_test(test_large_request),
+        cmocka_unit_test(test_no_connection), cmocka_unit_test(test_idle_timeout),
+        cmocka_unit_test(test_unix_socket),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -266,10 +266,12 @@ h1_input_end(struct http_conn *conn)
         break;
     case H1_IN_LENGTH:
     case H1_IN_CHUNKED:
-        /* The rest of a paused body may be here already: then it is looked at again later. */
-        if (!h1_paused(conn) || conn->in.len == 0 ||
+        /* The rest of a paused body may be here already; else it will never come. */
+        if (!h1_paused(conn) || conn->in.len == 0 || conn->secure ||
             (conn->u.h1.phase == H1_IN_LENGTH && conn->in.len < conn->u.h1.body_left))
             conn_kill(conn, HTTP_PEER_GONE, false);
+        else
+            h1_probe(conn);
         break;
     case H1_ANSWER:
         if (conn->secure)

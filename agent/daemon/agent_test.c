@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MIT
+ * agent_test.c - the agent against the kernel, without a container runtime: who gets 200, who gets 401,
+ *                and what happens at every end.
+ * Floor: agent/daemon, test; root, else skipped (77).
+ * Owns: see agent_test_rig.h.
+ * Invariant: the diagonal of the matrix is 200 and all the rest 401. */
+#include "agent/daemon/agent_test_box.h"
+
+static char text[512];
+
+static void
+assert_created(const struct box *box)
+{
+    if (box_create(box, "", text) != 0)
+        fail_msg("%s: %s", box->name, text);
+}
+
+static bool
+all_gone(const char *name, bool unbound)
+{
+    for (size_t i = 0; i < rig.row_count; i++) {
+        if (strcmp(rig.rows[i].name, name) == 0 &&
+            (!rig.rows[i].revoked || (unbound && !rig.rows[i].unbound)))
+            return false;
+    }
+    return true;
+}
+
+/* a, b: own namespaces; c: a sidecar of b; h1, h2: host network. */
+static void
+test_matrix(void **state)
+{
+    (void)state;
+    struct box boxes[5];
+    const size_t count = rig.cgroup[0] != '\0' ? 5 : 2;
+    box_start(&boxes[0], "box-a", NULL, true);
+    box_start(&boxes[1], "box-b", NULL, true);
+    if (count > 2) {
+        box_start(&boxes[2], "box-c", &boxes[1], true);
+        box_start(&boxes[3], "box-h1", &boxes[3], true);
+        box_start(&boxes[4], "box-h2", &boxes[4], true);
+    }
+    assert_int_equal(box_do(&boxes[0], BOX_GET, "container-box-a"), 0); /* nothing there yet */
+    for (size_t i = 0; i < count; i++)
+        assert_created(&boxes[i]);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < count; j++) {
+            char token[64];
+            (void)snprintf(token, sizeof(token), "container-%s", boxes[j].name);
+            if (box_do(&boxes[i], BOX_GET, token) != (i == j ? 200 : 401) ||
+                box_do(&boxes[i], BOX_GET6, token) != (i == j ? 200 : 401))
+                fail_msg("%s with %s", boxes[i].name, token);
+        }
+        assert_int_equal(box_do(&boxes[i], BOX_GET, "sk-other"), 401);
+        assert_int_equal(box_do(&boxes[i], BOX_SQUAT, ""), EADDRINUSE);
+    }
+    assert_int_equal(box_do(&boxes[0], BOX_GET, "container-1"), 200); /* by number */
+    if (count > 2)
+        assert_int_equal(box_get("container-box-h1", AF_INET), 401); /* a process of the host */
+    struct box intruder; /* root of the host that entered box-a's namespace */
+    box_start(&intruder, "intruder", &boxes[0], false);
+    assert_int_equal(box_do(&intruder, BOX_GET, "container-box-a"), count > 2 ? 401 : 200);
+    box_end(&intruder);
+    struct box debug; /* a debug container: same namespace, another cgroup, no token */
+    box_start(&debug, "debug", &boxes[0], true);
+    assert_int_equal(box_do(&debug, BOX_GET, "container-box-a"), count > 2 ? 401 : 200);
+    box_end(&debug);
+    if (count > 2) {
+        box_end(&boxes[1]); /* the owner of the shared namespace goes, the sidecar stays */
+        RIG_WAIT(all_gone("box-b", true));
+        assert_int_equal(box_do(&boxes[2], BOX_GET, "container-box-c"), 200);
+        assert_int_equal(box_do(&boxes[2], BOX_GET, "container-box-b"), 401);
+    }
+    for (size_t i = 0; i < count; i++)
+        box_end(&boxes[i]);
+    RIG_WAIT(all_gone("box-a", true) && all_gone("box-c", true) && all_gone("box-h2", true));
+    assert_int_equal(box_get("container-box-h1", AF_INET), 0); /* the host's port is free again */
+}
+
+/* A recreated container has the same token and another life. */
+static void
+test_recreate(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 40; i++) {
+        struct box box;
+        box_start(&box, "again", NULL, true);
+        assert_created(&box);
+        assert_int_equal(box_do(&box, BOX_GET, "container-again"), 200);
+        box_end(&box);
+        assert_int_equal(box_poststop(&box, text), 0);
+        pthread_mutex_lock(&rig.lock);
+        bool gone = all_gone("again", false); /* poststop answers when it is revoked */
+        pthread_mutex_unlock(&rig.lock);
+        assert_true(gone);
+    }
+}
+
+static void
+test_vetoes(void **state)
+{
+    (void)state;
+    struct box box;
+    box_start(&box, "veto", NULL, true);
+    rig.refuse = "a running container of this host has this name";
+    assert_int_equal(box_create(&box, "", text), 1);
+    assert_string_equal(text, "berth: a running container of this host has this name\n");
+    rig.refuse = NULL;
+    rig.silent = true;
+    assert_int_equal(box_create(&box, "", text), 1);
+    assert_string_equal(text, "berth: the data plane did not take the binding in time\n");
+    rig.silent = false;
+    assert_int_equal(box_do(&box, BOX_GET, "container-veto"), 0); /* undone */
+    assert_int_equal(box_create(&box, "\"io.berth.name\":\"a b\"", text), 1);
+    assert_string_equal(
+        text, "berth: annotation io.berth.name is not 1 to 100 of A-Z a-z 0-9 - _\n");
+    assert_int_equal(box_create(&box, "\"io.berth.ai\":\"false\"", text), 0);
+    assert_int_equal(box_do(&box, BOX_GET, "container-veto"), 0);
+    assert_int_equal(box_create(&box, "\"io.kubernetes.cri.container-type\":\"sandbox\"", text), 0);
+    assert_int_equal(box_do(&box, BOX_GET, "container-veto"), 0);
+    assert_int_equal(box_create(&box, "\"io.berth.name\":\"renamed\"", text), 0);
+    assert_int_equal(box_do(&box, BOX_GET, "container-renamed"), 200);
+    box_end(&box);
+    box_start(&box, "squatted", NULL, true);
+    assert_int_equal(box_do(&box, BOX_GET, "x"), 0);
+    struct box other;
+    box_start(&other, "dead", NULL, true);
+    pid_t pid = other.pid;
+    box_end(&other);
+    other.pid = pid;
+    assert_int_equal(box_create(&other, "", text), 1);
+    assert_non_null(strstr(text, "has exited"));
+    box_end(&box);
+}
+
+static void
+test_squatter_vetoes(void **state)
+{
+    (void)state;
+    struct box box;
+    struct box squatter;
+    box_start(&box, "holder-of-ns", NULL, true);
+    box_start(&squatter, "squatter", &box, true);
+    /* lo is down in a fresh namespace, which does not keep one from binding */
+    assert_int_equal(box_do(&squatter, BOX_SQUAT, ""), 0);
+    assert_int_equal(box_create(&box, "", text), 1);
+    assert_string_equal(text, "berth: port 4180 is already taken inside the container's network "
+                              "namespace\n");
+    box_end(&squatter);
+    box_end(&box);
+}
+
+static void
+test_planes_down(void **state)
+{
+    (void)state;
+    struct box box;
+    box_start(&box, "lonely", NULL, true);
+    pthread_mutex_lock(&rig.lock);
+    rig_control(false);
+    pthread_mutex_unlock(&rig.lock);
+    assert_int_equal(box_create(&box, "", text), 1);
+    assert_string_equal(text, "berth: control plane down\n");
+    int welcomes = rig.welcomes;
+    pthread_mutex_lock(&rig.lock);
+    rig_control(true);
+    pthread_mutex_unlock(&rig.lock);
+    RIG_WAIT(rig.welcomes > welcomes);
+    assert_created(&box);
+    pthread_mutex_lock(&rig.lock);
+    rig_dataplane(false);
+    pthread_mutex_unlock(&rig.lock);
+    struct box second;
+    box_start(&second, "second", NULL, true);
+    uint64_t end = clock_mono_ms() + 2000;
+    while (box_create(&second, "", text) != 1 && clock_mono_ms() < end)
+        continue;
+    assert_string_equal(text, "berth: data plane down\n");
+    pthread_mutex_lock(&rig.lock);
+    rig_dataplane(true);
+    pthread_mutex_unlock(&rig.lock);
+    RIG_WAIT(rig.plane.fd >= 0);
+    assert_int_equal(box_do(&box, BOX_GET, "container-lonely"), 200);
+    box_end(&second);
+    box_end(&box);
+    RIG_WAIT(all_gone("lonely", true));
+}
+
+static void
+test_admin_revoke(void **state)
+{
+    (void)state;
+    struct box box;
+    char hex[2 * INCARNATION_BYTES + 1];
+    char record[128];
+    box_start(&box, "fired", NULL, true);
+    assert_created(&box);
+    pthread_mutex_lock(&rig.lock);
+    hex_encode(rig.rows[rig.row_count - 1].incarnation, INCARNATION_BYTES, hex);
+    (void)snprintf(record, sizeof(record),
+                   "{\"type\":\"revoke\",\"rev\":\"9\",\"incarnation\":\"%s\"}", hex);
+    rig_say(record);
+    pthread_mutex_unlock(&rig.lock);
+    RIG_WAIT(all_gone("fired", true));
+    assert_int_equal(box_do(&box, BOX_GET, "container-fired"), 0);
+    box_end(&box);
+}
+
+/* The holder: no moment at which somebody else can have the port. */
+static void
+test_restart(void **state)
+{
+    (void)state;
+    struct box box;
+    struct box dies;
+    box_start(&box, "survivor", NULL, true);
+    box_start(&dies, "dies", NULL, true);
+    assert_created(&box);
+    assert_created(&dies);
+    size_t rows = rig.row_count;
+    rig_agent_stop(SIGKILL);
+    assert_int_equal(box_do(&box, BOX_SQUAT, ""), EADDRINUSE);
+    box_end(&dies);
+    int hosting = rig.hosting;
+    rig_agent_start();
+    RIG_WAIT(rig.hosting > hosting);
+    assert_int_equal(box_do(&box, BOX_GET, "container-survivor"), 200);
+    assert_int_equal(rig.row_count, rows); /* the same incarnation, not bound anew */
+    char hex[2 * INCARNATION_BYTES + 1];
+    hex_encode(rig.rows[rows - 2].incarnation, INCARNATION_BYTES, hex);
+    assert_non_null(strstr(rig.hosting_text, hex));
+    hex_encode(rig.rows[rows - 1].incarnation, INCARNATION_BYTES, hex);
+    assert_null(strstr(rig.hosting_text, hex));
+    box_end(&box);
+    RIG_WAIT(all_gone("survivor", true));
+}
+
+static void
+test_allow_untokened(void **state)
+{
+    (void)state;
+    struct box box;
+    box_start(&box, "free", NULL, true);
+    rig_agent_stop(SIGTERM);
+    rig.agent_args[0] = "--policy";
+    rig.agent_args[1] = "allow-untokened";
+    rig_agent_start();
+    rig.refuse = "no";
+    RIG_WAIT(rig.plane.fd >= 0);
+    assert_int_equal(box_create(&box, "", text), 0);
+    assert_string_equal(text, "berth: no; the container starts without a token\n");
+    rig.refuse = NULL;
+    assert_int_equal(box_do(&box, BOX_GET, "container-free"), 0);
+    box_end(&box);
+    rig_agent_stop(SIGTERM);
+    rig.agent_args[0] = NULL;
+    rig_agent_start();
+}
+
+static void
+test_release_on_exit(void **state)
+{
+    (void)state;
+    struct box box;
+    rig_agent_stop(SIGTERM);
+    rig.agent_args[0] = "--release-on-exit";
+    rig.agent_args[1] = NULL;
+    rig_agent_start();
+    RIG_WAIT(rig.plane.fd >= 0);
+    box_start(&box, "released", NULL, true);
+    assert_created(&box);
+    rig_agent_stop(SIGTERM);
+    RIG_WAIT(all_gone("released", true));
+    assert_int_equal(box_do(&box, BOX_GET, "container-released"), 0);
+    box_end(&box);
+    rig.agent_args[0] = NULL;
+    rig_agent_start();
+}
+
+/* The same matrix with what kernels before 6.11 and 6.13 offer. */
+static void
+test_old_kernel(void **state)
+{
+    rig_agent_stop(SIGTERM);
+    rig.agent_env[0] = "BERTH_AGENT_NO_PIDFD_INFO";
+    rig.agent_env[1] = "BERTH_AGENT_NO_PIDFD_NETNS";
+    rig_agent_start();
+    RIG_WAIT(rig.plane.fd >= 0);
+    pthread_mutex_lock(&rig.lock);
+    rig.row_count = 0;
+    pthread_mutex_unlock(&rig.lock);
+    test_matrix(state);
+}
+
+static int
+setup(void **state)
+{
+    (void)state;
+    if (rig_open() != 0)
+        return -1;
+    rig_agent_start();
+    RIG_WAIT(rig.plane.fd >= 0);
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    (void)state;
+    rig_close();
+    return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+    int code = rig_main(argc, argv);
+    if (code >= 0)
+        return code;
+    if (geteuid() != 0 || box_hook_path() == NULL) {
+        (void)printf("skipped: needs root and bin/berth-hook beside the test\n");
+        return 77;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_matrix),          cmocka_unit_test(test_recreate),
+        cmocka_unit_test(test_vetoes),          cmocka_unit_test(test_squatter_vetoes),
+        cmocka_unit_test(test_planes_down),     cmocka_unit_test(test_admin_revoke),
+        cmocka_unit_test(test_restart),         cmocka_unit_test(test_allow_untokened),
+        cmocka_unit_test(test_release_on_exit), cmocka_unit_test(test_old_kernel),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: MIT
+ * admin_test.c - the admin API over a real socket, and its document against its routes.
+ * Floor: controlplane/admin tests; the loop has a thread of its own, the test calls from outside.
+ * Owns: nothing.
+ * Invariant: see admin.h. */
+#include "controlplane/admin/admin.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "lib/http/fetch.h"
+#include "lib/net/sock.h"
+
+#define TOKEN "bth-admin-0123456789abcdef0123456789abcdef"
+#define BASE "/apis/berth.dev/v1alpha1"
+#define HEAD "apiVersion: berth.dev/v1alpha1\n"
+
+struct fixture {
+    char dir[64];
+    char socket[128];
+    char url[64];
+    struct loop *loop;
+    struct store *store;
+    struct ledger *ledger;
+    struct ed25519_key *key;
+    struct secret *token;
+    struct engine *engine;
+    struct admin *admin;
+    int unix_fd;
+    int tcp_fd;
+    pthread_t thread;
+    struct err err;
+    struct buf reply;
+};
+
+static void *
+run_loop(void *arg)
+{
+    loop_run(arg);
+    return NULL;
+}
+
+static int
+listen_on(struct fixture *f, const char *text, int *ret_fd, struct sock_addr *ret_addr)
+{
+    if (sock_addr_parse(str_from(text), ret_addr, &f->err) < 0 ||
+        sock_listen(ret_addr, 16, false, 0600, ret_fd, &f->err) < 0)
+        return -1;
+    ret_addr->len = sizeof ret_addr->u;
+    return getsockname(*ret_fd, &ret_addr->u.any, &ret_addr->len);
+}
+
+static int
+setup(void **state)
+{
+    static struct fixture fixture;
+    struct fixture *f = &fixture;
+    const struct ledger_config ledger_config = {.fee_bps = 100};
+    struct sock_addr addr;
+    char text[160];
+    *f = (struct fixture){.dir = "/tmp/berth-admin-test-XXXXXX"};
+    *state = f;
+    buf_init(&f->reply, 4u << 20);
+    if (!mkdtemp(f->dir) || loop_new(&f->loop, &f->err) < 0 ||
+        store_open("memory:", f->loop, &f->store, &f->err) < 0 || ed25519_generate(&f->key) < 0 ||
+        ledger_new(f->store, &ledger_config, &f->ledger, &f->err) < 0)
+        return -1;
+    const struct engine_conf conf = {.loop = f->loop,
+                                     .store = f->store,
+                                     .ledger = f->ledger,
+                                     .key = f->key,
+                                     .settings = SNAPSHOT_SETTINGS_DEFAULT};
+    f->token = secret_new(STR(TOKEN));
+    if (!f->token || engine_new(&conf, &f->engine, &f->err) < 0)
+        return -1;
+    const struct admin_conf admin_conf = {.loop = f->loop,
+                                          .engine = f->engine,
+                                          .ledger = f->ledger,
+                                          .token = f->token,
+                                          .version = "test"};
+    snprintf(f->socket, sizeof f->socket, "%.63s/admin.sock", f->dir);
+    snprintf(text, sizeof text, "unix:%.120s", f->socket);
+    if (admin_new(&admin_conf, &f->admin, &f->err) < 0 ||
+        listen_on(f, text, &f->unix_fd, &addr) < 0 ||
+        admin_listen(f->admin, f->unix_fd, true, &f->err) < 0 ||
+        listen_on(f, "127.0.0.1:0", &f->tcp_fd, &addr) < 0 ||
+        admin_listen(f->admin, f->tcp_fd, false, &f->err) < 0)
+        return -1;
+    snprintf(f->url, sizeof f->url, "http://127.0.0.1:%u", ntohs(addr.u.in4.sin_port));
+    return pthread_create(&f->thread, NULL, run_loop, f->loop);
+}
+
+static int
+teardown(void **state)
+{
+    struct fixture *f = *state;
+    loop_stop(f->loop);
+    pthread_join(f->thread, NULL);
+    admin_free(&f->admin);
+    engine_free(&f->engine);
+    ledger_free(&f->ledger);
+    store_close(&f->store);
+    loop_free(&f->loop);
+    ed25519_free(&f->key);
+    secret_free(&f->token);
+    buf_fini(&f->reply);
+    close(f->unix_fd);
+    close(f->tcp_fd);
+    unlink(f->socket);
+    rmdir(f->dir);
+    return 0;
+}
+
+/* One call over the socket; the reply is in f->reply. */
+static long
+call(struct fixture *f, const char *method, const char *path, const char *body)
+{
+    static const char *const json[] = {"Content-Type: application/json", NULL};
+    static const char *const yaml[] = {"Content-Type: application/yaml", NULL};
+    char url[512];
+    long status = 0;
+    snprintf(url, sizeof url, "http://localhost%s", path);
+    const struct fetch fetch = {.method = method,
+                                .url = url,
+                                .unix_path = f->socket,
+                                .fields = body && body[0] != '{' && body[0] != '[' ? yaml : json,
+                                .body = body ? str_from(body) : STR_EMPTY,
+                                .timeout_ms = 10000};
+    f->reply.len = 0;
+    if (fetch_run(&fetch, &status, &f->reply, &f->err) < 0)
+        fail_msg("%s %s: %s", method, path, f->err.text);
+    return status;
+}
+
+struct step {
+    const char *method;
+    const char *path;
+    const char *body;
+    long want;
+    const char *want_text;
+};
+
+static void
+run_steps(struct fixture *f, const struct step *steps, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        long status = call(f, steps[i].method, steps[i].path, steps[i].body);
+        if (status != steps[i].want ||
+            (steps[i].want_text && !strstr(buf_cstr(&f->reply), steps[i].want_text)))
+            fail_msg("step %zu %s %s: %ld, want %ld with %s in:\n%s", i, steps[i].method,
+                     steps[i].path, status, steps[i].want, steps[i].want_text,
+                     buf_cstr(&f->reply));
+    }
+}
+
+static void
+test_objects(void **state)
+{
+    static const struct step steps[] = {
+        {"GET", BASE "/wallets", NULL, 200, "\"kind\":\"WalletList\""},
+        {"GET", BASE "/walets", NULL, 404, "the nearest is \\\"wallets\\\""},
+        {"GET", BASE "/wallets?limti=1", NULL, 400, "unknown query parameter"},
+        {"PUT", BASE "/wallets/a", HEAD "kind: Wallet\nmetadata: {name: a}\n", 201,
+         "\"generation\":\"1\""},
+        {"PUT", BASE "/wallets/a", HEAD "kind: Wallet\nmetadata: {name: a}\n", 200, NULL},
+        {"PUT", BASE "/wallets/a", HEAD "kind: Wallet\nmetadata: {name: b}\n", 400,
+         "must be those of the path"},
+        {"PUT", BASE "/wallets/a", HEAD "kind: Wallet\nmetadata: {name: a, revision: '1'}\n", 409,
+         "\"code\":\"CONFLICT\""},
+        {"PUT", BASE "/wallets/a", "{\"apiVersion\":\"berth.dev/v1alpha1\",\"kind\":\"Wallet\","
+                                   "\"metadata\":{\"name\":\"a\"},\"spec\":{\"frozne\":true}}",
+         400, "did you mean \\\"frozen\\\"?"},
+        {"GET", BASE "/wallets/a", NULL, 200, "\"frozen\":false"},
+        {"GET", BASE "/wallets/b", NULL, 404, "\"statusCode\":404,\"error\":\"Not Found\""},
+        {"PUT", BASE "/models/house/m%3A1",
+         HEAD "kind: Model\nmetadata: {name: 'house/m:1'}\nspec: {provider: h, upstream: u}\n", 201,
+         "house/m:1"},
+        {"GET", BASE "/models/house/m:1", NULL, 200, "\"upstream\":\"u\""},
+        {"DELETE", BASE "/models/house/m:1?revision=1", NULL, 409, NULL},
+        {"DELETE", BASE "/models/house/m:1", NULL, 200, "\"deleted\":true"},
+        {"DELETE", BASE "/models/house/m:1", NULL, 404, NULL},
+        {"PUT", BASE "/apikeys/ci", HEAD "kind: ApiKey\nmetadata: {name: ci}\n", 201,
+         "\"key\":\"sk-bth-"},
+        {"POST", BASE "/wallets", NULL, 405, "METHOD_NOT_ALLOWED"},
+        {"GET", "/nothing", NULL, 404, "openapi.yaml"},
+        {"GET", BASE "/wallets/%zz", NULL, 400, NULL},
+    };
+    run_steps(*state, steps, ARRAY_LEN(steps));
+    struct fixture *f = *state;
+    assert_int_equal(call(f, "GET", BASE "/apikeys/ci", NULL), 200);
+    assert_null(strstr(buf_cstr(&f->reply), "\"key\""));
+}
+
+static void
+test_apply(void **state)
+{
+    static const struct step steps[] = {
+        {"POST", BASE "/apply?dryRun=true", HEAD "kind: Wallet\nmetadata: {name: x}\n", 200,
+         "\"change\":\"checked\""},
+        {"GET", BASE "/wallets/x", NULL, 404, NULL},
+        {"POST", BASE "/apply",
+         HEAD "kind: Wallet\nmetadata: {name: x}\n---\n" HEAD
+              "kind: ApiKey\nmetadata: {name: k}\nspec: {wallet: x}\n",
+         200, "\"name\":\"k\",\"change\":\"created\""},
+        {"POST", BASE "/apply", HEAD "kind: Wallet\nmetadata: {name: x}\n", 200, "unchanged"},
+        {"POST", BASE "/apply", HEAD "kind: Wallet\nmetadata: {name: x}\nspec: {frozen: true}\n",
+         200, "configured"},
+        /* one bad document: none is stored, and the place is named */
+        {"POST", BASE "/apply",
+         HEAD "kind: Wallet\nmetadata: {name: y}\n---\n" HEAD
+              "kind: Wallet\nmetadata: {name: z}\nspec: {frozne: true}\n",
+         400, "line 8, column 8: unknown key"},
+        {"GET", BASE "/wallets/y", NULL, 404, NULL},
+        {"POST", BASE "/apply",
+         HEAD "kind: Wallet\nmetadata: {name: y}\n---\n" HEAD "kind: Wallet\nmetadata: {name: y}\n",
+         400, "is there twice"},
+        {"POST", BASE "/apply", "a: &x 1\nb: *x\n", 400, NULL},
+        {"POST", BASE "/apply", "{\"a\":1,\"a\":2}", 400, NULL},
+        {"POST", BASE "/apply", "[]", 400, "1 to 1000"},
+        {"POST", BASE "/apply", NULL, 400, "no body"},
+        {"POST", BASE "/apply",
+         "[{\"apiVersion\":\"berth.dev/v1alpha1\",\"kind\":\"Wallet\",\"metadata\":{\"name\":\"j\"}}]",
+         200, "created"},
+    };
+    run_steps(*state, steps, ARRAY_LEN(steps));
+}
+
+static void
+test_wallet(void **state)
+{
+#define DEPOSIT "/api/v1/wallet/deposits"
+#define TRANSFER "/api/v1/wallet/transfers"
+    static const struct step steps[] = {
+        {"GET", "/api/v1/wallet/balances", NULL, 404, "there is no Wallet"},
+        {"PUT", BASE "/wallets/default", HEAD "kind: Wallet\nmetadata: {name: default}\n", 201, NULL},
+        {"GET", "/api/v1/wallet/balances", NULL, 200,
+         "\"general_balance\":\"0.00\",\"ai_limit\":\"0.00\""},
+        {"POST", DEPOSIT, "{\"amount\":\"100\",\"idempotency_key\":\"d1\"}", 200,
+         "\"general_balance\":\"100.00\""},
+        {"POST", DEPOSIT, "{\"amount\":\"100\",\"idempotency_key\":\"d1\"}", 200,
+         "\"replayed\":true"},
+        {"POST", TRANSFER,
+         "{\"amount\":\"40.00\",\"idempotency_key\":\"t1\",\"expected_fee_bps\":100}", 200,
+         "\"gross_transferred\":\"40.00\",\"net_ai_credit\":\"39.60\",\"fee\":\"0.40\","
+         "\"general_balance\":\"60.00\",\"ai_balance\":\"39.60\""},
+        {"POST", TRANSFER,
+         "{\"amount\":\"40.00\",\"idempotency_key\":\"t1\",\"expected_fee_bps\":100}", 200,
+         "\"replayed\":true"},
+        {"POST", TRANSFER, "{\"amount\":\"41.00\",\"idempotency_key\":\"t1\"}", 409,
+         "TRANSFER_IDEMPOTENCY_KEY_REUSED"},
+        {"POST", TRANSFER,
+         "{\"amount\":\"1.00\",\"idempotency_key\":\"t2\",\"expected_fee_bps\":0}", 409,
+         "TRANSFER_FEE_CHANGED"},
+        {"POST", TRANSFER, "{\"amount\":\"61.00\",\"idempotency_key\":\"t3\"}", 402,
+         "INSUFFICIENT_BALANCE"},
+        {"GET", "/api/v1/wallet/balances?wallet=default", NULL, 200,
+         "\"ai_limit\":\"39.60\",\"ai_usage\":\"0.00\",\"ai_remaining\":\"39.60\""},
+        {"GET", "/api/v1/wallet/transactions?limit=1", NULL, 200, "\"next\":\""},
+        {"GET", "/api/v1/wallet/transactions?limit=101", NULL, 400, NULL},
+        {"GET", "/api/v1/wallet/audit", NULL, 200, "\"ok\":true,\"transactions\":\"2\""},
+        {"GET", "/api/v1/usage?group=moon", NULL, 400, "group must be"},
+        {"GET", "/api/v1/usage", NULL, 200, "{\"items\":[]}"},
+        {"GET", "/api/v1/usage/records", NULL, 200, "{\"records\":[]}"},
+    };
+    run_steps(*state, steps, ARRAY_LEN(steps));
+    static const char *const bad_amounts[] = {"", "0", "-1", "1.001", "01.00", "1e2", " 1", "+1",
+                                              "99999999999999999999", "0.00", "."};
+    for (size_t i = 0; i < ARRAY_LEN(bad_amounts); i++) {
+        char body[256];
+        snprintf(body, sizeof body, "{\"amount\":\"%s\",\"idempotency_key\":\"x\"}", bad_amounts[i]);
+        const struct step step = {"POST", TRANSFER, body, 400, "INVALID_AMOUNT"};
+        run_steps(*state, &step, 1);
+    }
+    static const struct step strict[] = {
+        {"POST", TRANSFER, "{\"amount\":1,\"idempotency_key\":\"x\"}", 400, "must be a string"},
+        {"POST", TRANSFER, "{\"amount\":\"1\",\"idempotency_key\":\" \"}", 400, "IDEMPOTENCY"},
+        {"POST", TRANSFER, "{\"amount\":\"1\",\"idempotency_key\":\"x\",\"amuont\":1}", 400,
+         "unknown key"},
+        {"POST", TRANSFER, "{\"amount\":\"1\",\"amount\":\"2\",\"idempotency_key\":\"x\"}", 400,
+         NULL},
+        {"POST", TRANSFER, "{\"amount\":\"1\",\"idempotency_key\":\"x\",\"wallet\":\"nobody\"}", 404,
+         NULL},
+        {"POST", DEPOSIT, "{\"amount\":\"1\",\"idempotency_key\":\"x\",\"purse\":\"gold\"}", 400,
+         "purse"},
+    };
+    run_steps(*state, strict, ARRAY_LEN(strict));
+}
+
+static void
+test_open_endpoints(void **state)
+{
+    static const struct step steps[] = {
+        {"GET", "/healthz", NULL, 200, "ok"},
+        {"GET", "/livez", NULL, 200, "ok"},
+        {"GET", "/readyz", NULL, 200, "ok"},
+        {"GET", "/version", NULL, 200, "\"version\":\"test\""},
+        {"GET", "/metrics", NULL, 200, "# TYPE berth_controlplane_revision gauge"},
+        {"GET", "/openapi.yaml", NULL, 200, "openapi: 3.1.0"},
+        {"GET", "/api/v1/nodes", NULL, 200, "\"nodes\":[]"},
+        {"POST", "/api/v1/containers/dev/revoke", NULL, 404, "there is no Container"},
+    };
+    run_steps(*state, steps, ARRAY_LEN(steps));
+}
+
+static void
+test_token(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *field;
+        const char *path;
+        long want;
+    } rows[] = {
+        {"X: y", "/version", 200},
+        {"X: y", BASE "/wallets", 401},
+        {"X: y", "/nothing", 401},
+        {"Authorization: Bearer " TOKEN, BASE "/wallets", 200},
+        {"Authorization: bearer " TOKEN, BASE "/wallets", 200},
+        {"Authorization: Bearer " TOKEN "0", BASE "/wallets", 401},
+        {"Authorization: Bearer ", BASE "/wallets", 401},
+        {"Authorization: Basic " TOKEN, BASE "/wallets", 401},
+        {"Authorization: " TOKEN, BASE "/wallets", 401},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const char *const fields[] = {rows[i].field, NULL};
+        char url[256];
+        long status = 0;
+        snprintf(url, sizeof url, "%s%s", f->url, rows[i].path);
+        const struct fetch fetch = {.method = "GET", .url = url, .fields = fields};
+        f->reply.len = 0;
+        assert_int_equal(fetch_run(&fetch, &status, &f->reply, &f->err), 0);
+        assert_int_equal(status, rows[i].want);
+        assert_null(strstr(buf_cstr(&f->reply), TOKEN));
+    }
+}
+
+static void
+test_media_type(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const fields[] = {"Content-Type: text/plain", NULL};
+    long status = 0;
+    const struct fetch fetch = {.method = "POST",
+                                .url = "http://localhost" BASE "/apply",
+                                .unix_path = f->socket,
+                                .fields = fields,
+                                .body = STR("x: 1")};
+    f->reply.len = 0;
+    assert_int_equal(fetch_run(&fetch, &status, &f->reply, &f->err), 0);
+    assert_int_equal(status, 415);
+}
+
+/* Every path and method of the document is routed, and every route is documented. */
+static void
+test_document_matches_routes(void **state)
+{
+    struct arena arena;
+    struct tree *list = NULL;
+    struct err err = {0};
+    const char *method;
+    const char *path;
+    size_t documented = 0;
+    size_t routed = 0;
+    (void)state;
+    arena_init(&arena, 8u << 20);
+    if (tree_from_yaml(admin_openapi(), &arena, &list, &err) < 0)
+        fail_msg("%s", err.text);
+    const struct tree *paths = tree_get(list->first, STR("paths"));
+    assert_non_null(paths);
+    for (const struct tree *entry = paths->first; entry; entry = entry->next) {
+        for (const struct tree *op = entry->first; op; op = op->next) {
+            bool found = false;
+            if (str_eq(op->key, STR("parameters")))
+                continue;
+            for (size_t i = 0; admin_endpoint(i, &method, &path); i++)
+                found = found || (str_eq_nocase(op->key, str_from(method)) &&
+                                  str_eq(entry->key, str_from(path)));
+            if (!found)
+                fail_msg("documented, not routed: %.*s %.*s", STR_ARG(op->key),
+                         STR_ARG(entry->key));
+            assert_non_null(tree_get(op, STR("operationId")));
+            assert_non_null(tree_get(op, STR("responses")));
+            documented++;
+        }
+    }
+    while (admin_endpoint(routed, &method, &path))
+        routed++;
+    assert_int_equal(documented, routed);
+    arena_fini(&arena);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_objects, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_apply, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_wallet, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_open_endpoints, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_token, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_media_type, setup, teardown),
+        cmocka_unit_test(test_document_matches_routes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
