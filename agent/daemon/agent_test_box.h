@@ -103,7 +103,9 @@ box_start(struct box *box, const char *name, const struct box *join, bool groupe
     assert_true(box->pid >= 0);
     if (box->pid == 0) {
         char path[PATH_MAX + 32];
-        close(pair[0]);
+        /* Nothing of the doubles may stay open here. */
+        (void)dup2(pair[1], 3);
+        (void)close_range(4, ~0u, 0);
         if (box->cgroup[0] != '\0') {
             (void)snprintf(path, sizeof(path), "%s/cgroup.procs", box->cgroup);
             int fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -120,8 +122,8 @@ box_start(struct box *box, const char *name, const struct box *join, bool groupe
                 _exit(4);
             close(fd);
         }
-        if (write(pair[1], &go, 1) == 1)
-            box_serve(pair[1]);
+        if (write(3, &go, 1) == 1)
+            box_serve(3);
         _exit(5);
     }
     close(pair[1]);

@@ -120,11 +120,7 @@ put_fields(struct exchange *x, struct http_field *fields)
     fields[count++] =
         (struct http_field){STR("x-client-request-id"), str_make(x->id, REQUEST_ID_BYTES)};
     if (provider->key.len > 0) {
-        struct str prefix = str_from(dialect->auth_prefix);
-        struct str value = provider->key;
-        if (prefix.len > 0)
-            value = arena_printf(&x->arena, "%.*s%.*s", STR_ARG(prefix), STR_ARG(provider->key));
-        fields[count++] = (struct http_field){str_from(dialect->auth_field), value};
+        fields[count++] = (struct http_field){str_from(dialect->auth_field), provider->auth_value};
     }
     bool same = dialect == x->endpoint->dialect;
     for (uint32_t i = 0; same && i < x->forwarded_count && count < CALL_FIELDS_MAX - 4; i++)

@@ -39,7 +39,7 @@ struct exchange {
     /* identify */
     struct live_binding *binding; /* borrowed from the connection's caller */
     struct fund *fund;
-    struct str subject;
+    struct str record_json; /* who pays and who calls, for the journal */
 
     /* route */
     struct chat_facts facts;

@@ -225,31 +225,41 @@ pipeline_resume(struct exchange *x)
         attempt_start(x);
 }
 
+/* A request that ended well under the current configuration: no look-up by label. */
+static bool
+count_completed(const struct exchange *x)
+{
+    struct worker *worker = x->worker;
+    if (x->outcome != OUTCOME_completed || x->status != 200 || x->config != worker->config)
+        return false;
+    const struct worker_series *series = &worker->series[exchange_model(x)->index];
+    metric_add(series->completed, 1);
+    metric_add(series->charge, x->charge.total.nano);
+    metric_observe(series->duration, clock_mono_ns() - x->started_ns);
+    if (x->first_token_ns != 0)
+        metric_observe(series->ttft, x->first_token_ns - x->started_ns);
+    return true;
+}
+
 static void
 count_outcome(const struct exchange *x)
 {
     static const char *const classes[] = {"0", "1xx", "2xx", "3xx", "4xx", "5xx"};
     struct worker *worker = x->worker;
-    if (!x->endpoint->list_models && x->targets.count > 0) {
-        const struct config_model *model = exchange_model(x);
-        struct str labels[] = {model->id, model->provider->name,
-                               str_from(usage_outcome_name(x->outcome)),
-                               str_from(classes[x->status < 600 ? x->status / 100 : 0])};
-        metric_add(metrics_series(worker->metrics, METRIC_requests, labels), 1);
-        if (x->charge.total.nano > 0)
-            metric_add(metrics_series(worker->metrics, METRIC_charge, &model->id),
-                       x->charge.total.nano);
-        struct str provider = model->provider->name;
-        metric_observe(metrics_series(worker->metrics, METRIC_duration, &provider),
-                       clock_mono_ns() - x->started_ns);
-        if (x->first_token_ns != 0)
-            metric_observe(metrics_series(worker->metrics, METRIC_ttft, &provider),
-                           x->first_token_ns - x->started_ns);
-    }
     if (x->outcome == OUTCOME_refused) {
         struct str reason = str_from(http_error_row(x->refusal)->code);
         metric_add(metrics_series(worker->metrics, METRIC_refused, &reason), 1);
     }
+    if (x->endpoint->list_models || x->targets.count == 0 || count_completed(x))
+        return;
+    const struct config_model *model = exchange_model(x);
+    struct str labels[] = {model->id, model->provider->name,
+                           str_from(usage_outcome_name(x->outcome)),
+                           str_from(classes[x->status < 600 ? x->status / 100 : 0])};
+    metric_add(metrics_series(worker->metrics, METRIC_requests, labels), 1);
+    metric_add(metrics_series(worker->metrics, METRIC_charge, &model->id), x->charge.total.nano);
+    metric_observe(metrics_series(worker->metrics, METRIC_duration, &labels[1]),
+                   clock_mono_ns() - x->started_ns);
 }
 
 void

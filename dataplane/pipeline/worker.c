@@ -6,6 +6,7 @@
 #include "dataplane/pipeline/worker.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "dataplane/pipeline/exchange.h"
 #include "lib/base/check.h"
@@ -61,19 +62,43 @@ worker_fini(struct worker *worker)
     origins_free(&worker->origins);
     journal_close(&worker->journal);
     config_release(&worker->config);
+    free(worker->series);
     json_fini(&worker->doc);
     json_fini(&worker->frame_doc);
     buf_fini(&worker->record);
 }
 
+static struct worker_series *
+series_make(struct worker *worker, const struct config *config)
+{
+    struct worker_series *all = calloc(config->model_count + 1u, sizeof(*all));
+    for (uint32_t i = 0; all != NULL && i < config->model_count; i++) {
+        const struct config_model *model = &config->models[i];
+        struct str labels[] = {model->id, model->provider->name,
+                               str_from(usage_outcome_name(OUTCOME_completed)), STR("2xx")};
+        struct str provider = model->provider->name;
+        all[i] = (struct worker_series){
+            .completed = metrics_series(worker->metrics, METRIC_requests, labels),
+            .charge = metrics_series(worker->metrics, METRIC_charge, &model->id),
+            .duration = metrics_series(worker->metrics, METRIC_duration, &provider),
+            .ttft = metrics_series(worker->metrics, METRIC_ttft, &provider)};
+    }
+    return all;
+}
+
 int
 worker_set_config(struct worker *worker, struct config *config, struct err *err)
 {
-    int rc = origins_apply(worker->origins, config, err);
+    struct worker_series *series = series_make(worker, config);
+    int rc = series == NULL ? err_set(err, ERR_NOMEM, "no memory for metrics")
+                            : origins_apply(worker->origins, config, err);
     if (rc != 0) {
+        free(series);
         config_release(&config);
         return rc;
     }
+    free(worker->series);
+    worker->series = series;
     config_release(&worker->config);
     worker->config = config;
     return 0;

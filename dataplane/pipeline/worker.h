@@ -42,6 +42,13 @@ struct worker {
     void (*want_funds)(struct worker *worker, struct fund *fund);
     void *node;
     struct metric_series *series_open;
+    /* of the current config's models, by index: what nearly every request counts */
+    struct worker_series {
+        struct metric_series *completed;
+        struct metric_series *charge;
+        struct metric_series *duration;
+        struct metric_series *ttft;
+    } * series;
 };
 
 /* worker_metrics - the definitions, for metrics_new. */

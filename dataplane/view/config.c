@@ -123,6 +123,10 @@ parse_provider(struct parser *p, uint32_t node)
         provider->base.path.len--;
     if (!http_valid_value(provider->key))
         return bad(p, ERR_INVALID, "key", "cannot stand in a header");
+    provider->auth_value = arena_printf(&p->config->arena, "%s%.*s", provider->dialect->auth_prefix,
+                                        STR_ARG(provider->key));
+    if (provider->auth_value.ptr == NULL)
+        return bad(p, ERR_NOMEM, "key", "no memory");
     if (protocol.len == 0 || str_eq(protocol, STR("auto")))
         provider->protocol = HTTP_AUTO;
     else if (str_eq(protocol, STR("http1")))
@@ -216,12 +220,18 @@ parse_model(struct parser *p, uint32_t node)
     if (model->provider == NULL)
         return bad(p, ERR_NOT_FOUND, "provider", "names no provider of this document");
     model->kind = str_eq(kind, STR("embedding")) ? CONFIG_EMBEDDING : CONFIG_CHAT;
-    struct buf quoted;
-    buf_init(&quoted, 8192);
-    (void)json_put_string(&quoted, model->upstream);
-    rc = quoted.failed ? -ERR_NOMEM
-                       : arena_dup(&config->arena, buf_str(&quoted), &model->upstream_json);
-    buf_fini(&quoted);
+    model->index = p->index;
+    struct buf record;
+    buf_init(&record, 8192);
+    (void)buf_put_str(&record, STR(",\"model\":"));
+    (void)json_put_string(&record, model->id);
+    (void)buf_put_str(&record, STR(",\"provider\":"));
+    (void)json_put_string(&record, model->provider->name);
+    (void)buf_put_str(&record, STR(",\"price_version\":"));
+    (void)buf_put_u64(&record, model->price.version);
+    rc = record.failed ? -ERR_NOMEM
+                       : arena_dup(&config->arena, buf_str(&record), &model->record_json);
+    buf_fini(&record);
     void *old = NULL;
     if (rc == 0)
         rc = map_put(&config->model_by_id, model->id, model, &old);
@@ -276,9 +286,9 @@ parse_key(struct parser *p, uint32_t node)
         return rc;
     if (hex_decode(hash, key->hash, SHA256_BYTES) != 0)
         return bad(p, ERR_INVALID, "hash", "must be 64 hex digits");
-    key->subject = arena_printf(&config->arena, "key/%.*s", STR_ARG(key->name));
     key->fund = funds_get(p->funds, wallet);
-    if (key->subject.ptr == NULL || key->fund == NULL)
+    if (key->fund == NULL ||
+        fund_record(key->fund, "key", key->name, STR_EMPTY, &config->arena, &key->record_json) != 0)
         return bad(p, ERR_NOMEM, "wallet", "no memory");
     void *old = NULL;
     if (map_put(&config->key_by_hash, str_make((const char *)key->hash, SHA256_BYTES), key, &old) !=

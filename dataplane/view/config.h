@@ -20,8 +20,9 @@
 struct config_provider {
     struct str name;
     const struct dialect *dialect;
-    struct uri base; /* spans in the config's arena; path without a trailing '/' */
-    struct str key;  /* the provider's secret; never printed */
+    struct uri base;       /* spans in the config's arena; path without a trailing '/' */
+    struct str key;        /* the provider's secret; never printed */
+    struct str auth_value; /* prefix of the dialect and key, as it stands in the header */
     struct str ca_file;
     enum http_protocol protocol;
     uint32_t index; /* position in config.providers */
@@ -30,9 +31,10 @@ struct config_provider {
 enum config_kind { CONFIG_CHAT, CONFIG_EMBEDDING };
 
 struct config_model {
-    struct str id;            /* what callers say */
-    struct str upstream;      /* what the provider is told */
-    struct str upstream_json; /* the same as JSON text, quotes included */
+    struct str id;          /* what callers say */
+    struct str upstream;    /* what the provider is told */
+    struct str record_json; /* members of its journal records: model, provider, price_version */
+    uint32_t index;         /* position in config.models */
     const struct config_provider *provider;
     struct price price;
     enum config_kind kind;
@@ -50,7 +52,7 @@ struct config_route {
 struct config_key {
     uint8_t hash[SHA256_BYTES];
     struct str name;
-    struct str subject; /* "key/NAME" */
+    struct str record_json; /* members of its journal records: wallet, subject */
     struct fund *fund;
 };
 

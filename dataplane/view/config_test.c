@@ -54,7 +54,8 @@ good_document(void **state)
     assert_int_equal(model->price.pico[USAGE_cached], 150000);    /* no own price: as input */
     assert_int_equal(model->price.pico[USAGE_reasoning], 600000); /* as output */
     assert_int_equal(model->price.version, 3);
-    assert_true(str_eq(model->upstream_json, STR("\"gpt-4o-mini\"")));
+    assert_true(str_eq(model->record_json, STR(",\"model\":\"openai/gpt-4o-mini\",\"provider\":"
+                                               "\"openai\",\"price_version\":3")));
     assert_true(str_eq(model->provider->base.path, STR("/v1")));
     assert_int_equal(config->settings.markup_bps, 500);
     struct str near[3];

@@ -9,6 +9,7 @@
 
 #include "lib/base/check.h"
 #include "lib/base/err.h"
+#include "lib/text/json.h"
 
 void
 funds_init(struct funds *funds)
@@ -58,6 +59,30 @@ funds_get(struct funds *funds, struct str wallet)
     }
     pthread_mutex_unlock(&funds->lock);
     return fund;
+}
+
+int
+fund_record(const struct fund *fund, const char *kind, struct str name, struct str incarnation,
+            struct arena *arena, struct str *ret_members)
+{
+    struct buf out;
+    struct buf subject;
+    buf_init(&out, 4096);
+    buf_init(&subject, 1024);
+    (void)buf_printf(&subject, "%s/%.*s", kind, STR_ARG(name));
+    (void)buf_put_str(&out, STR(",\"wallet\":"));
+    (void)json_put_string(&out, str_from(fund->wallet));
+    (void)buf_put_str(&out, STR(",\"subject\":"));
+    (void)json_put_string(&out, buf_str(&subject));
+    if (incarnation.len > 0) {
+        (void)buf_put_str(&out, STR(",\"incarnation\":"));
+        (void)json_put_string(&out, incarnation);
+    }
+    int rc =
+        out.failed || subject.failed ? -ERR_NOMEM : arena_dup(arena, buf_str(&out), ret_members);
+    buf_fini(&subject);
+    buf_fini(&out);
+    return rc;
 }
 
 int

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "lib/base/arena.h"
 #include "lib/base/map.h"
 
 /* What a node asks for at a time; the control plane may lend less. */
@@ -38,6 +39,10 @@ void funds_init(struct funds *funds);
 void funds_fini(struct funds *funds);
 /* funds_get - find or create (status UNKNOWN, nothing granted). NULL on no memory. Any thread. */
 struct fund *funds_get(struct funds *funds, struct str wallet);
+/* fund_record - the members of a journal record that name who pays and who called:
+ * ,"wallet":W,"subject":"KIND/NAME"[,"incarnation":HEX], escaped, in the arena. 0 or -ERR_NOMEM. */
+int fund_record(const struct fund *fund, const char *kind, struct str name, struct str incarnation,
+                struct arena *arena, struct str *ret_members) MUST_USE;
 /* fund_hold - 0; -ERR_OVERDRAWN (not enough leased now); -ERR_PERMISSION (frozen). amount >= 0. */
 int fund_hold(struct fund *fund, int64_t amount) MUST_USE;
 /* fund_capture - end a hold of `held`: `charge` is spent, the rest is available again. */

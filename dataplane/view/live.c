@@ -79,9 +79,11 @@ binding_own(struct live_binding *binding, struct funds *funds)
             return -ERR_NOMEM;
         *texts[i] = copy;
     }
-    binding->subject = arena_printf(&binding->arena, "container/%.*s", STR_ARG(b->name));
+    char hex[2 * INCARNATION_BYTES + 1];
+    hex_encode(b->incarnation, INCARNATION_BYTES, hex);
     binding->fund = funds_get(funds, b->wallet);
-    if (binding->subject.ptr == NULL || binding->fund == NULL)
+    if (binding->fund == NULL || fund_record(binding->fund, "container", b->name, str_from(hex),
+                                             &binding->arena, &binding->record_json) != 0)
         return -ERR_NOMEM;
     binding->number_text[num_write_u64(binding->number_text, b->number)] = '\0';
     return 0;

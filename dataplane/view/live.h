@@ -22,7 +22,7 @@ struct live_binding {
     struct arena arena;
     struct binding binding;
     struct fund *fund;
-    struct str subject;   /* "container/NAME" */
+    struct str record_json; /* members of its journal records: wallet, subject, incarnation */
     char number_text[24]; /* decimal */
     _Atomic bool revoked;
     _Atomic uint32_t refs;

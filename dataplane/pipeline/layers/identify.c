@@ -46,7 +46,7 @@ identify_bound(struct exchange *x, struct caller *caller)
         return exchange_fail(x, HTTP_ERROR_unauthenticated, STR_EMPTY);
     x->binding = binding;
     x->fund = binding->fund;
-    x->subject = binding->subject;
+    x->record_json = binding->record_json;
     return LAYER_NEXT;
 }
 
@@ -72,7 +72,7 @@ identify_request(struct exchange *x)
     if (key == NULL || !live_valid(x->worker->live, loop_now_ms(x->worker->loop)))
         return exchange_fail(x, HTTP_ERROR_unauthenticated, STR_EMPTY);
     x->fund = key->fund;
-    x->subject = key->subject;
+    x->record_json = key->record_json;
     return LAYER_NEXT;
 }
 

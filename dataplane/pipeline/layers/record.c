@@ -8,15 +8,6 @@
 #include "lib/base/clock.h"
 
 static void
-put_member(struct buf *out, const char *name, struct str value)
-{
-    (void)buf_put_str(out, STR(",\""));
-    (void)buf_put_str(out, str_from(name));
-    (void)buf_put_str(out, STR("\":"));
-    (void)json_put_string(out, value);
-}
-
-static void
 put_money(struct buf *out, const char *name, struct money money)
 {
     (void)buf_put_str(out, STR(",\""));
@@ -35,22 +26,18 @@ put_number(struct buf *out, const char *name, uint64_t value)
     (void)buf_put_u64(out, value);
 }
 
-/* What both rows say. Model ids are at most 512 bytes as the caller wrote them; those of the config
- * are ours. */
+/* What both rows say; the parts that do not change were written when the config or the binding was
+ * made. */
 static void
 put_who(const struct exchange *x, struct buf *out)
 {
-    const struct config_model *model = exchange_model(x);
     out->len = 0;
     (void)buf_put_str(out, STR("\"id\":\""));
     (void)buf_put(out, x->id, REQUEST_ID_BYTES);
-    (void)buf_put_byte(out, '"');
-    put_number(out, "at_ms", (uint64_t)(clock_wall_ns() / 1000000));
-    put_member(out, "wallet", str_from(x->fund->wallet));
-    put_member(out, "subject", x->subject);
-    put_member(out, "model", model->id);
-    put_member(out, "provider", model->provider->name);
-    put_number(out, "price_version", model->price.version);
+    (void)buf_put_str(out, STR("\",\"at_ms\":"));
+    (void)buf_put_u64(out, (uint64_t)(clock_wall_ns() / 1000000));
+    (void)buf_put_str(out, x->record_json);
+    (void)buf_put_str(out, exchange_model(x)->record_json);
 }
 
 static void
@@ -103,13 +90,11 @@ record_settle(struct exchange *x)
     }
     struct buf *out = &worker->record;
     put_who(x, out);
-    if (x->binding != NULL) {
-        char hex[2 * INCARNATION_BYTES + 1];
-        hex_encode(x->binding->binding.incarnation, INCARNATION_BYTES, hex);
-        put_member(out, "incarnation", str_from(hex));
-    }
-    put_member(out, "outcome", str_from(usage_outcome_name(x->outcome)));
-    put_member(out, "evidence", str_from(usage_evidence_name(x->usage.evidence)));
+    (void)buf_put_str(out, STR(",\"outcome\":\""));
+    (void)buf_put_str(out, str_from(usage_outcome_name(x->outcome)));
+    (void)buf_put_str(out, STR("\",\"evidence\":\""));
+    (void)buf_put_str(out, str_from(usage_evidence_name(x->usage.evidence)));
+    (void)buf_put_byte(out, '"');
     put_number(out, "status", x->status);
     (void)buf_put_str(out, x->facts.stream ? STR(",\"stream\":true") : STR(",\"stream\":false"));
     if (x->usage.clamped)
