@@ -22,8 +22,14 @@ struct field {
     size_t offset;
     size_t bytes; /* HEX only */
 };
-#define TEXT(member, server_) {#member, FIELD_TEXT, server_, offsetof(struct binding, member), 0}
-#define U64(member, server_) {#member, FIELD_U64, server_, offsetof(struct binding, member), 0}
+#define TEXT(member, server_)                                             \
+    {                                                                     \
+#member, FIELD_TEXT, server_, offsetof(struct binding, member), 0 \
+    }
+#define U64(member, server_)                                             \
+    {                                                                    \
+#member, FIELD_U64, server_, offsetof(struct binding, member), 0 \
+    }
 static const struct field fields[] = {
     TEXT(server, true),
     TEXT(host, false),

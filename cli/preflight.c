@@ -96,7 +96,7 @@ static void
 existing_part(const char *path, char part[CLI_PATH_BYTES])
 {
     struct stat info;
-    (void)str_copy(part, CLI_PATH_BYTES, str_from(path));
+    (void)snprintf(part, CLI_PATH_BYTES, "%s", path);
     while (part[0] != '\0' && stat(part, &info) != 0) {
         char *slash = strrchr(part, '/');
         if (slash == NULL)

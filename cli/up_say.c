@@ -82,7 +82,7 @@ say_next(const struct up *up)
         (void)printf("  berth wallet deposit 10.00%s && berth wallet transfer 10.00%s\n", data, data);
     (void)printf("  curl http://127.0.0.1:%u/v1/chat/completions \\\n"
                  "    -H \"Authorization: Bearer $(cat %s/keys/host.key)\" \\\n"
-                 "    -d '{\"model\":\"openai/gpt-4o-mini\",\"messages\":[{\"role\":\"user\","
+                 "    --json '{\"model\":\"openai/gpt-4o-mini\",\"messages\":[{\"role\":\"user\","
                  "\"content\":\"hello\"}]}'\n",
                  stack_port(stack, STACK_PORT_KEYS), up->cli->data);
     if (stack->wanted[STACK_AGENT])

@@ -17,7 +17,7 @@
 struct admin;
 struct admin_conf {
     struct loop *loop;
-    struct engine *engine;       /* all borrowed */
+    struct engine *engine; /* all borrowed */
     struct ledger *ledger;
     const struct secret *token;
     const char *version;

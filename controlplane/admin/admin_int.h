@@ -33,7 +33,7 @@ struct call {
     const struct endpoint *endpoint;
     struct str query;
     struct str params[CALL_PARAMS_MAX];
-    bool yaml_in;  /* content-type of the body */
+    bool yaml_in; /* content-type of the body */
     bool answered;
 };
 struct endpoint {

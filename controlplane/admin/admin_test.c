@@ -154,8 +154,7 @@ run_steps(struct fixture *f, const struct step *steps, size_t count)
         if (status != steps[i].want ||
             (steps[i].want_text && !strstr(buf_cstr(&f->reply), steps[i].want_text)))
             fail_msg("step %zu %s %s: %ld, want %ld with %s in:\n%s", i, steps[i].method,
-                     steps[i].path, status, steps[i].want, steps[i].want_text,
-                     buf_cstr(&f->reply));
+                     steps[i].path, status, steps[i].want, steps[i].want_text, buf_cstr(&f->reply));
     }
 }
 
@@ -173,8 +172,9 @@ test_objects(void **state)
          "must be those of the path"},
         {"PUT", BASE "/wallets/a", HEAD "kind: Wallet\nmetadata: {name: a, revision: '1'}\n", 409,
          "\"code\":\"CONFLICT\""},
-        {"PUT", BASE "/wallets/a", "{\"apiVersion\":\"berth.dev/v1alpha1\",\"kind\":\"Wallet\","
-                                   "\"metadata\":{\"name\":\"a\"},\"spec\":{\"frozne\":true}}",
+        {"PUT", BASE "/wallets/a",
+         "{\"apiVersion\":\"berth.dev/v1alpha1\",\"kind\":\"Wallet\","
+         "\"metadata\":{\"name\":\"a\"},\"spec\":{\"frozne\":true}}",
          400, "did you mean \\\"frozen\\\"?"},
         {"GET", BASE "/wallets/a", NULL, 200, "\"frozen\":false"},
         {"GET", BASE "/wallets/b", NULL, 404, "\"statusCode\":404,\"error\":\"Not Found\""},
@@ -225,7 +225,8 @@ test_apply(void **state)
         {"POST", BASE "/apply", "[]", 400, "1 to 1000"},
         {"POST", BASE "/apply", NULL, 400, "no body"},
         {"POST", BASE "/apply",
-         "[{\"apiVersion\":\"berth.dev/v1alpha1\",\"kind\":\"Wallet\",\"metadata\":{\"name\":\"j\"}}]",
+         "[{\"apiVersion\":\"berth.dev/"
+         "v1alpha1\",\"kind\":\"Wallet\",\"metadata\":{\"name\":\"j\"}}]",
          200, "created"},
     };
     run_steps(*state, steps, ARRAY_LEN(steps));
@@ -238,7 +239,8 @@ test_wallet(void **state)
 #define TRANSFER "/api/v1/wallet/transfers"
     static const struct step steps[] = {
         {"GET", "/api/v1/wallet/balances", NULL, 404, "there is no Wallet"},
-        {"PUT", BASE "/wallets/default", HEAD "kind: Wallet\nmetadata: {name: default}\n", 201, NULL},
+        {"PUT", BASE "/wallets/default", HEAD "kind: Wallet\nmetadata: {name: default}\n", 201,
+         NULL},
         {"GET", "/api/v1/wallet/balances", NULL, 200,
          "\"general_balance\":\"0.00\",\"ai_limit\":\"0.00\""},
         {"POST", DEPOSIT, "{\"amount\":\"100\",\"idempotency_key\":\"d1\"}", 200,
@@ -269,11 +271,12 @@ test_wallet(void **state)
         {"GET", "/api/v1/usage/records", NULL, 200, "{\"records\":[]}"},
     };
     run_steps(*state, steps, ARRAY_LEN(steps));
-    static const char *const bad_amounts[] = {"", "0", "-1", "1.001", "01.00", "1e2", " 1", "+1",
-                                              "99999999999999999999", "0.00", "."};
+    static const char *const bad_amounts[] = {
+        "", "0", "-1", "1.001", "01.00", "1e2", " 1", "+1", "99999999999999999999", "0.00", "."};
     for (size_t i = 0; i < ARRAY_LEN(bad_amounts); i++) {
         char body[256];
-        snprintf(body, sizeof body, "{\"amount\":\"%s\",\"idempotency_key\":\"x\"}", bad_amounts[i]);
+        snprintf(body, sizeof body, "{\"amount\":\"%s\",\"idempotency_key\":\"x\"}",
+                 bad_amounts[i]);
         const struct step step = {"POST", TRANSFER, body, 400, "INVALID_AMOUNT"};
         run_steps(*state, &step, 1);
     }
@@ -284,8 +287,8 @@ test_wallet(void **state)
          "unknown key"},
         {"POST", TRANSFER, "{\"amount\":\"1\",\"amount\":\"2\",\"idempotency_key\":\"x\"}", 400,
          NULL},
-        {"POST", TRANSFER, "{\"amount\":\"1\",\"idempotency_key\":\"x\",\"wallet\":\"nobody\"}", 404,
-         NULL},
+        {"POST", TRANSFER, "{\"amount\":\"1\",\"idempotency_key\":\"x\",\"wallet\":\"nobody\"}",
+         404, NULL},
         {"POST", DEPOSIT, "{\"amount\":\"1\",\"idempotency_key\":\"x\",\"purse\":\"gold\"}", 400,
          "purse"},
     };

@@ -125,8 +125,9 @@ query_u64(struct call *call, const char *key, uint64_t max, uint64_t fallback, u
     if (num_u64(text, max, ret) == 0)
         return true;
     struct err err = {0};
-    reply_err(call, err_set(&err, ERR_RANGE, "%s must be a number up to %llu", key,
-                            (unsigned long long)max),
-              &err);
+    reply_err(
+        call,
+        err_set(&err, ERR_RANGE, "%s must be a number up to %llu", key, (unsigned long long)max),
+        &err);
     return false;
 }

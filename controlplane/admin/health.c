@@ -7,8 +7,8 @@
 
 static const struct metric_def defs[ADMIN_METRIC_COUNT] = {
 #define METRIC_ROW(name_, kind_, label_, help_) \
-    [ADMIN_METRIC_##name_] = {.name = #name_, .help = help_, .kind = METRIC_##kind_, \
-                              .labels = {label_}},
+    [ADMIN_METRIC_##                            \
+        name_] = {.name = #name_, .help = help_, .kind = METRIC_##kind_, .labels = {label_}},
 #include "controlplane/admin/metrics.def"
 #undef METRIC_ROW
 };

@@ -23,9 +23,9 @@ find_kind(struct call *call)
             str_distance(call->params[0], str_from(nearest->plural)))
             nearest = other;
     }
-    int code = err_set(&err, ERR_NOT_FOUND, "there is no kind \"%.*s\"; the nearest is \"%s\"",
-                       (int)MIN(call->params[0].len, (size_t)60), call->params[0].ptr,
-                       nearest->plural);
+    int code =
+        err_set(&err, ERR_NOT_FOUND, "there is no kind \"%.*s\"; the nearest is \"%s\"",
+                (int)MIN(call->params[0].len, (size_t)60), call->params[0].ptr, nearest->plural);
     reply_err(call, code, &err);
     return NULL;
 }
@@ -43,7 +43,8 @@ reply_object(struct call *call, unsigned status, const struct object *object, co
     struct tree *root = object_tree(object, true, &call->arena);
     struct reply reply;
     reply_begin(&reply);
-    if (!root || (key[0] && object_set(&call->arena, root, "key", TREE_STRING, str_from(key)) < 0) ||
+    if (!root ||
+        (key[0] && object_set(&call->arena, root, "key", TREE_STRING, str_from(key)) < 0) ||
         tree_to_json(root, false, &reply.text) < 0)
         reply.text.failed = true;
     reply_send(call, status, &reply);
@@ -158,8 +159,8 @@ endpoint_object_put(struct call *call)
     if (code == 0 && (manifest.kind != kind || !str_eq(manifest.name, call->params[1])))
         code = err_set(&err, ERR_INVALID, "kind and metadata.name must be those of the path");
     if (code == 0)
-        code = object_apply(store_of(call), &manifest, "", &call->arena, &object, &change, key,
-                            &err);
+        code =
+            object_apply(store_of(call), &manifest, "", &call->arena, &object, &change, key, &err);
     if (code < 0)
         reply_err(call, code, &err);
     else

@@ -209,8 +209,8 @@ endpoint_transactions(struct call *call)
         !query_u64(call, "before", INT64_MAX, 0, &before) ||
         !query_u64(call, "limit", 100, 50, &limit))
         return;
-    int code = ledger_transactions(ledger_of(call), wallet, before, limit ? limit : 50, &call->arena,
-                                   &rows, &count, &next, &err);
+    int code = ledger_transactions(ledger_of(call), wallet, before, limit ? limit : 50,
+                                   &call->arena, &rows, &count, &next, &err);
     if (code < 0) {
         reply_err(call, code, &err);
         return;
@@ -342,8 +342,8 @@ endpoint_usage_records(struct call *call)
     if (!query_known(call, known) || !query_text(call, "after", STR_EMPTY, &after) ||
         !query_u64(call, "limit", 1000, 100, &limit))
         return;
-    int code = usage_list(ledger_of(call), after, limit ? limit : 100, &call->arena, &rows, &count,
-                          &err);
+    int code =
+        usage_list(ledger_of(call), after, limit ? limit : 100, &call->arena, &rows, &count, &err);
     if (code < 0) {
         reply_err(call, code, &err);
         return;

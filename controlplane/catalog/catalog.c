@@ -34,9 +34,12 @@ static const struct {
     enum usage_class class_;
     enum usage_class as;
 } fallbacks[] = {
-    {USAGE_cached, USAGE_input},           {USAGE_cache_write, USAGE_input},
-    {USAGE_cache_write_1h, USAGE_cache_write}, {USAGE_reasoning, USAGE_output},
-    {USAGE_audio_in, USAGE_input},         {USAGE_audio_out, USAGE_output},
+    {USAGE_cached, USAGE_input},
+    {USAGE_cache_write, USAGE_input},
+    {USAGE_cache_write_1h, USAGE_cache_write},
+    {USAGE_reasoning, USAGE_output},
+    {USAGE_audio_in, USAGE_input},
+    {USAGE_audio_out, USAGE_output},
 };
 _Static_assert(ARRAY_LEN(prices) == USAGE_CLASS_COUNT, "a price for every usage class");
 

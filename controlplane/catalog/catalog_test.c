@@ -48,10 +48,10 @@ test_prices(void **state)
         {"openai/gpt-4o-mini", USAGE_input, 150000},
         {"openai/gpt-4o-mini", USAGE_cached, 75000},
         {"openai/gpt-4o-mini", USAGE_output, 600000},
-        {"openai/gpt-4o-mini", USAGE_reasoning, 600000},     /* as output */
-        {"openai/gpt-4o-mini", USAGE_cache_write, 150000},   /* as input */
-        {"deepseek/deepseek-chat", USAGE_cached, 2800},      /* pico field */
-        {"ai21/j2-light", USAGE_cached, 3000000},            /* as input */
+        {"openai/gpt-4o-mini", USAGE_reasoning, 600000},   /* as output */
+        {"openai/gpt-4o-mini", USAGE_cache_write, 150000}, /* as input */
+        {"deepseek/deepseek-chat", USAGE_cached, 2800},    /* pico field */
+        {"ai21/j2-light", USAGE_cached, 3000000},          /* as input */
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct catalog_model model;
@@ -72,8 +72,9 @@ static void
 test_missing(void **state)
 {
     (void)state;
-    static const char *const ids[] = {"", "a", "openai/gpt-4o-min", "openai/gpt-4o-mini ", "zzz",
-                                      "openai", "openai/", "}", "~", "OPENAI/GPT-4O-MINI"};
+    static const char *const ids[] = {
+        "",  "a", "openai/gpt-4o-min", "openai/gpt-4o-mini ", "zzz", "openai", "openai/",
+        "}", "~", "OPENAI/GPT-4O-MINI"};
     struct catalog_model model;
     for (size_t i = 0; i < ARRAY_LEN(ids); i++)
         assert_int_equal(catalog_find(str_from(ids[i]), &model), -ERR_NOT_FOUND);
@@ -84,8 +85,8 @@ static void
 test_models_of_a_provider(void **state)
 {
     (void)state;
-    static const char *const providers[] = {"azure", "azure-ai", "openai", "anthropic", "zai",
-                                            "ollama"};
+    static const char *const providers[] = {"azure",     "azure-ai", "openai",
+                                            "anthropic", "zai",      "ollama"};
     for (size_t i = 0; i < ARRAY_LEN(providers); i++) {
         struct str provider = str_from(providers[i]);
         struct catalog_model model;
@@ -159,12 +160,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_walk),
-        cmocka_unit_test(test_prices),
-        cmocka_unit_test(test_missing),
-        cmocka_unit_test(test_models_of_a_provider),
-        cmocka_unit_test(test_price_text),
-        cmocka_unit_test(test_providers),
+        cmocka_unit_test(test_walk),       cmocka_unit_test(test_prices),
+        cmocka_unit_test(test_missing),    cmocka_unit_test(test_models_of_a_provider),
+        cmocka_unit_test(test_price_text), cmocka_unit_test(test_providers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,13 +5,12 @@
  * Invariant: the sizes are those of the files at build time (CMake rebuilds when they change). */
 #include "controlplane/catalog/embed_int.h"
 
-#define EMBED(symbol, file)                                       \
-    __asm__(".pushsection .rodata\n"                              \
-            ".balign 16\n"                                        \
-            ".global " #symbol "_begin\n.hidden " #symbol "_begin\n" \
-            ".global " #symbol "_end\n.hidden " #symbol "_end\n"  \
-            #symbol "_begin:\n.incbin \"" CATALOG_DATA_DIR "/" file "\"\n" \
-            #symbol "_end:\n.byte 0\n"                            \
+#define EMBED(symbol, file)                                                                   \
+    __asm__(".pushsection .rodata\n"                                                          \
+            ".balign 16\n"                                                                    \
+            ".global " #symbol "_begin\n.hidden " #symbol "_begin\n"                          \
+            ".global " #symbol "_end\n.hidden " #symbol "_end\n" #symbol                      \
+            "_begin:\n.incbin \"" CATALOG_DATA_DIR "/" file "\"\n" #symbol "_end:\n.byte 0\n" \
             ".popsection\n")
 
 EMBED(catalog_models, "models.json");

@@ -53,7 +53,7 @@ default_wallet(struct store *store, struct arena *arena, struct err *err)
     if (code == 0)
         return 0;
     if (code != -ERR_NOT_FOUND)
-        return err_set(err, (enum err_code)-code, "%s", missing.text);
+        return err_set(err, (enum err_code) - code, "%s", missing.text);
     return apply(store,
                  STR("apiVersion: " API_VERSION "\nkind: Wallet\nmetadata: {name: default}\n"), "",
                  arena, err);
@@ -82,8 +82,8 @@ key_variable(const struct catalog_provider *provider)
 static bool
 is_servable(const struct catalog_provider *provider)
 {
-    bool spoken = str_eq(provider->dialect, STR("openai")) ||
-                  str_eq(provider->dialect, STR("anthropic"));
+    bool spoken =
+        str_eq(provider->dialect, STR("openai")) || str_eq(provider->dialect, STR("anthropic"));
     return spoken && str_find_byte(provider->base_url, '{') == SIZE_MAX;
 }
 
@@ -100,8 +100,8 @@ quoted(struct arena *arena, const char *text)
 }
 
 static int
-provider_from_env(struct store *store, const struct catalog_provider *provider,
-                  struct arena *arena, size_t *count, struct err *err)
+provider_from_env(struct store *store, const struct catalog_provider *provider, struct arena *arena,
+                  size_t *count, struct err *err)
 {
     struct str env = key_variable(provider);
     if (env.len == 0 || !is_servable(provider))
@@ -113,13 +113,13 @@ provider_from_env(struct store *store, const struct catalog_provider *provider,
     if (!url.ptr)
         return err_set(err, ERR_NOMEM, "out of memory");
     ++*count;
-    return apply(store,
-                 arena_printf(arena,
-                              "apiVersion: " API_VERSION "\nkind: Provider\nmetadata: {name: %.*s}\n"
-                              "spec: {dialect: %.*s, baseUrl: %.*s, key: {env: %.*s}}\n",
-                              STR_ARG(provider->id), STR_ARG(provider->dialect), STR_ARG(url),
-                              STR_ARG(env)),
-                 BY_ENV, arena, err);
+    return apply(
+        store,
+        arena_printf(arena,
+                     "apiVersion: " API_VERSION "\nkind: Provider\nmetadata: {name: %.*s}\n"
+                     "spec: {dialect: %.*s, baseUrl: %.*s, key: {env: %.*s}}\n",
+                     STR_ARG(provider->id), STR_ARG(provider->dialect), STR_ARG(url), STR_ARG(env)),
+        BY_ENV, arena, err);
 }
 
 static int
@@ -146,8 +146,8 @@ remove_simulated(struct store *store, struct arena *arena, struct err *err)
 {
     struct object *objects;
     size_t count;
-    int code = object_list(store, kind_at(KIND_PROVIDER), STR_EMPTY, 0, arena, &objects, &count,
-                           err);
+    int code =
+        object_list(store, kind_at(KIND_PROVIDER), STR_EMPTY, 0, arena, &objects, &count, err);
     for (size_t i = 0; i < count && code == 0; i++) {
         if (str_eq(schema_text(objects[i].status, "managedBy", STR_EMPTY), STR(BY_SIM)))
             code = object_delete(store, kind_at(KIND_PROVIDER), objects[i].name, 0, err);
@@ -165,7 +165,7 @@ providers_from_env(struct store *store, struct arena *arena, size_t *count, stru
         return code;
     code = catalog_providers(arena, &providers, &provider_count);
     if (code < 0)
-        return err_set(err, (enum err_code)-code, "the catalogue of providers cannot be read");
+        return err_set(err, (enum err_code) - code, "the catalogue of providers cannot be read");
     for (size_t i = 0; i < provider_count && code == 0; i++)
         code = provider_from_env(store, &providers[i], arena, count, err);
     return code;

@@ -55,12 +55,24 @@ static int
 teardown(void **state)
 {
     struct fixture *f = *state;
-    static const char *const files[] = {
-        "data/pki/ca.crt", "data/pki/ca.key", "data/pki/.lock", "data/pki/controlplane.crt",
-        "data/pki/controlplane.key", "data/pki/dataplane.crt", "data/pki/dataplane.key",
-        "data/pki/agent.crt", "data/pki/agent.key", "data/pki", "data/berth.db",
-        "data/berth.db-wal", "data/berth.db-shm", "data/admin.sock", "data/admin.token",
-        "data/server.key", "data", ""};
+    static const char *const files[] = {"data/pki/ca.crt",
+                                        "data/pki/ca.key",
+                                        "data/pki/.lock",
+                                        "data/pki/controlplane.crt",
+                                        "data/pki/controlplane.key",
+                                        "data/pki/dataplane.crt",
+                                        "data/pki/dataplane.key",
+                                        "data/pki/agent.crt",
+                                        "data/pki/agent.key",
+                                        "data/pki",
+                                        "data/berth.db",
+                                        "data/berth.db-wal",
+                                        "data/berth.db-shm",
+                                        "data/admin.sock",
+                                        "data/admin.token",
+                                        "data/server.key",
+                                        "data",
+                                        ""};
     if (f->pid > 0) {
         kill(f->pid, SIGKILL);
         waitpid(f->pid, NULL, 0);

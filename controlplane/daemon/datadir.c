@@ -123,8 +123,8 @@ make_pki(const struct options *options, const struct datadir *datadir, struct er
 {
     int code = tls_pki_init(datadir->pki, err);
     if (code == 0)
-        code = tls_pki_issue(datadir->pki, "controlplane", options->server_name, true, CERT_DAYS,
-                             err);
+        code =
+            tls_pki_issue(datadir->pki, "controlplane", options->server_name, true, CERT_DAYS, err);
     if (code == 0)
         code = tls_pki_issue(datadir->pki, "dataplane", "dataplane", false, CERT_DAYS, err);
     if (code == 0)
@@ -155,9 +155,10 @@ datadir_open(const struct options *options, struct datadir *datadir, struct err 
         code = make_pki(options, datadir, err);
     if (code < 0)
         return code;
-    int count = options->store ? snprintf(datadir->store, sizeof datadir->store, "%s", options->store)
-                               : snprintf(datadir->store, sizeof datadir->store,
-                                          "sqlite:%s/berth.db", datadir->path);
+    int count =
+        options->store
+            ? snprintf(datadir->store, sizeof datadir->store, "%s", options->store)
+            : snprintf(datadir->store, sizeof datadir->store, "sqlite:%s/berth.db", datadir->path);
     if (count < 0 || (size_t)count >= sizeof datadir->store)
         return err_set(err, ERR_INVALID, "the URL of the store is too long");
     return 0;

@@ -18,11 +18,13 @@ const char options_help[] =
     "  --listen-planes ADDR  data planes and agents, mutual TLS (default 127.0.0.1:4183)\n"
     "  --store URL           sqlite:/PATH or memory: (default sqlite:DIR/berth.db)\n"
     "  --server-name NAME    DNS name that nodes connect to, for the certificate\n"
-    "                        (default controlplane; localhost and this host's name are always in it)\n"
+    "                        (default controlplane; localhost and this host's name are always in "
+    "it)\n"
     "  --help                this text\n"
     "\n"
     "Every option is also read from the environment: --listen-admin = BERTH_LISTEN_ADMIN.\n"
-    "Provider keys under their usual names (OPENAI_API_KEY, ANTHROPIC_API_KEY, ...) make Providers.\n"
+    "Provider keys under their usual names (OPENAI_API_KEY, ANTHROPIC_API_KEY, ...) make "
+    "Providers.\n"
     "BERTH_OFFLINE_SIM=http://127.0.0.1:9100 points openai and anthropic at berth-sim.\n"
     "BERTH_LOG=debug|info|warn|error sets what is logged.\n"
     "\n"
@@ -39,8 +41,11 @@ struct row {
     const char *fallback;
     size_t offset;
 };
-#define ROW(flag_, env_, fallback_, member) \
-    {.flag = flag_, .env = env_, .fallback = fallback_, .offset = offsetof(struct options, member)}
+#define ROW(flag_, env_, fallback_, member)                \
+    {                                                      \
+        .flag = flag_, .env = env_, .fallback = fallback_, \
+        .offset = offsetof(struct options, member)         \
+    }
 static const struct row rows[] = {
     ROW("--data", "BERTH_DATA", NULL, data),
     ROW("--listen-admin", "BERTH_LISTEN_ADMIN", "127.0.0.1:4184", listen_admin),

@@ -204,7 +204,8 @@ fail_not_found(struct store *store, const struct kind *kind, struct str name, st
     uint64_t revision;
     struct str best = STR_EMPTY;
     unsigned nearest = 4;
-    if (prefix.ptr && store_list(store, prefix, STR_EMPTY, 1000, arena, &rows, &count, &revision) == 0) {
+    if (prefix.ptr &&
+        store_list(store, prefix, STR_EMPTY, 1000, arena, &rows, &count, &revision) == 0) {
         for (size_t i = 0; i < count; i++) {
             struct str other = str_skip(rows[i].key, prefix.len);
             unsigned distance = str_distance(name, other);
@@ -232,7 +233,7 @@ object_get(struct store *store, const struct kind *kind, struct str name, struct
     if (code == -ERR_NOT_FOUND)
         return fail_not_found(store, kind, name, arena, err);
     if (code < 0)
-        return err_set(err, (enum err_code)-code, "reading %s \"%.*s\": %s", kind->name,
+        return err_set(err, (enum err_code) - code, "reading %s \"%.*s\": %s", kind->name,
                        STR_ARG(name), err_text(code));
     return object_parse(row.value, row.mod_rev, arena, ret_object, err);
 }
@@ -250,7 +251,7 @@ object_list(struct store *store, const struct kind *kind, struct str after, size
         return err_set(err, ERR_NOMEM, "out of memory");
     int code = store_list(store, prefix, after_key, limit, arena, &rows, &count, &revision);
     if (code < 0)
-        return err_set(err, (enum err_code)-code, "listing %s: %s", kind->plural, err_text(code));
+        return err_set(err, (enum err_code) - code, "listing %s: %s", kind->plural, err_text(code));
     struct object *objects = arena_array(arena, count + 1, sizeof *objects);
     if (!objects)
         return err_set(err, ERR_NOMEM, "too many %s to list at once", kind->plural);
@@ -288,7 +289,7 @@ object_delete(struct store *store, const struct kind *kind, struct str name, uin
         code = !key.ptr ? -ERR_NOMEM
                         : store_commit(store, &cond, 1, ops, has_secret ? 2 : 1, &committed);
         if (code < 0)
-            err_set(err, (enum err_code)-code, "deleting %s \"%.*s\": %s", kind->name,
+            err_set(err, (enum err_code) - code, "deleting %s \"%.*s\": %s", kind->name,
                     STR_ARG(name), err_text(code));
     }
     arena_fini(&arena);

@@ -66,8 +66,7 @@ load_secret(struct apply *apply)
     if (shown)
         apply->secret_changed = false;
     else if (manifest->secret.len > 0)
-        apply->secret_changed =
-            !apply->secret_exists || !secret_eq(row.value, manifest->secret);
+        apply->secret_changed = !apply->secret_exists || !secret_eq(row.value, manifest->secret);
     else
         apply->secret_changed = apply->secret_exists;
     return 0;
@@ -118,7 +117,7 @@ commit(struct apply *apply)
     uint64_t revision = 0;
     code = store_commit(apply->store, &cond, 1, ops, count, &revision);
     if (code < 0)
-        return err_set(apply->err, (enum err_code)-code, "storing %s \"%.*s\": %s",
+        return err_set(apply->err, (enum err_code) - code, "storing %s \"%.*s\": %s",
                        apply->manifest->kind->name, STR_ARG(apply->manifest->name), err_text(code));
     apply->object.revision = revision;
     return 0;
@@ -132,7 +131,7 @@ load(struct apply *apply)
     int code = object_get(apply->store, manifest->kind, manifest->name, apply->arena,
                           &apply->object, &missing);
     if (code < 0 && code != -ERR_NOT_FOUND) {
-        return err_set(apply->err, (enum err_code)-code, "%s", missing.text);
+        return err_set(apply->err, (enum err_code) - code, "%s", missing.text);
     }
     apply->exists = code == 0;
     code = check_identity(apply);
@@ -168,8 +167,8 @@ object_apply(struct store *store, const struct manifest *manifest, const char *m
     }
     object_unset(apply.object.status, "managedBy");
     if (code == 0 && managed_by[0])
-        code = object_set(arena, apply.object.status, "managedBy", TREE_STRING,
-                          str_from(managed_by));
+        code =
+            object_set(arena, apply.object.status, "managedBy", TREE_STRING, str_from(managed_by));
     if (code < 0)
         return err_set(err, ERR_NOMEM, "the object is too large");
     code = commit(&apply);

@@ -66,8 +66,8 @@ test_create_update_unchanged(void **state)
     assert_int_equal(f->change, OBJECT_CREATED);
     assert_true(f->object.generation == 1 && f->object.uid.len == 32);
     uint64_t revision = f->object.revision;
-    assert_int_equal(apply(f, HEAD "kind: Wallet\nmetadata: {name: w}\nspec: {frozen: false}\n", ""),
-                     0);
+    assert_int_equal(
+        apply(f, HEAD "kind: Wallet\nmetadata: {name: w}\nspec: {frozen: false}\n", ""), 0);
     assert_int_equal(f->change, OBJECT_UNCHANGED);
     assert_true(store_revision(f->store) == revision);
     assert_int_equal(apply(f, HEAD "kind: Wallet\nmetadata: {name: w}\nspec: {frozen: true}\n", ""),
@@ -75,8 +75,8 @@ test_create_update_unchanged(void **state)
     assert_int_equal(f->change, OBJECT_CONFIGURED);
     assert_true(f->object.generation == 2 && f->object.revision > revision);
     struct object read;
-    assert_int_equal(object_get(f->store, kind_at(KIND_WALLET), STR("w"), &f->arena, &read, &f->err),
-                     0);
+    assert_int_equal(
+        object_get(f->store, kind_at(KIND_WALLET), STR("w"), &f->arena, &read, &f->err), 0);
     assert_true(schema_true(read.spec, "frozen") && read.revision == f->object.revision);
     assert_true(str_eq(read.uid, f->object.uid));
 }
@@ -108,7 +108,8 @@ test_secret_is_write_only(void **state)
     struct fixture *f = *state;
     struct str secret;
     struct buf out;
-#define PROVIDER HEAD "kind: Provider\nmetadata: {name: p}\nspec: {dialect: openai, baseUrl: 'http://h/'"
+#define PROVIDER \
+    HEAD "kind: Provider\nmetadata: {name: p}\nspec: {dialect: openai, baseUrl: 'http://h/'"
     assert_int_equal(apply(f, PROVIDER ", key: {value: '********'}}\n", ""), -ERR_INVALID);
     assert_int_equal(apply(f, PROVIDER ", key: {value: hunter2}}\n", ""), 0);
     buf_init(&out, 65536);
@@ -146,8 +147,8 @@ test_api_key_is_shown_once(void **state)
     assert_int_equal(object_put_json(&f->object, &out), 0);
     assert_null(strstr(buf_cstr(&out), f->key));
     buf_fini(&out);
-    assert_int_equal(apply(f, HEAD "kind: ApiKey\nmetadata: {name: ci}\nspec: {disabled: true}\n", ""),
-                     0);
+    assert_int_equal(
+        apply(f, HEAD "kind: ApiKey\nmetadata: {name: ci}\nspec: {disabled: true}\n", ""), 0);
     assert_string_equal(f->key, "");
     assert_true(str_eq(schema_text(f->object.status, "hash", STR_EMPTY), str_from(hex)));
 }
@@ -165,8 +166,8 @@ test_list_and_near_miss(void **state)
         assert_int_equal(apply(f, yaml, ""), 0);
     }
     const struct kind *kind = kind_at(KIND_CONTAINER);
-    assert_int_equal(object_list(f->store, kind, STR_EMPTY, 2, &f->arena, &objects, &count, &f->err),
-                     0);
+    assert_int_equal(
+        object_list(f->store, kind, STR_EMPTY, 2, &f->arena, &objects, &count, &f->err), 0);
     assert_int_equal(count, 2);
     assert_true(str_eq(objects[0].name, STR("a")) && str_eq(objects[1].name, STR("b")));
     assert_int_equal(object_list(f->store, kind, STR("b"), 0, &f->arena, &objects, &count, &f->err),
@@ -207,8 +208,9 @@ test_store_failure_changes_nothing(void **state)
     struct object object;
     store_fail_commit(f->store, 1, false);
     assert_int_equal(apply(f, HEAD "kind: Wallet\nmetadata: {name: w}\n", ""), -ERR_STORE);
-    assert_int_equal(object_get(f->store, kind_at(KIND_WALLET), STR("w"), &f->arena, &object, &f->err),
-                     -ERR_NOT_FOUND);
+    assert_int_equal(
+        object_get(f->store, kind_at(KIND_WALLET), STR("w"), &f->arena, &object, &f->err),
+        -ERR_NOT_FOUND);
     assert_int_equal(apply(f, HEAD "kind: Wallet\nmetadata: {name: w}\n", ""), 0);
 }
 

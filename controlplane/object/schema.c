@@ -59,7 +59,7 @@ bool
 schema_valid_name(const struct kind *kind, struct str name)
 {
     /* wallets and providers are accounts of the ledger, which takes 63 bytes */
-    size_t max = kind->id == KIND_MODEL ? 200
+    size_t max = kind->id == KIND_MODEL                                 ? 200
                  : kind->id == KIND_WALLET || kind->id == KIND_PROVIDER ? 63
                                                                         : 100;
     const char *more = kind->id == KIND_CONTAINER ? "-_" : "-_.";
@@ -132,7 +132,8 @@ struct str
 schema_text(const struct tree *spec, const char *path, struct str fallback)
 {
     const struct tree *node = schema_get(spec, path);
-    if (!node || (node->kind != TREE_STRING && node->kind != TREE_NUMBER && node->kind != TREE_BOOL))
+    if (!node ||
+        (node->kind != TREE_STRING && node->kind != TREE_NUMBER && node->kind != TREE_BOOL))
         return fallback;
     return node->text;
 }

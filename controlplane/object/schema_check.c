@@ -23,9 +23,9 @@ struct checker {
 };
 
 /* "line 7, column 3: TEXT" with the place also in err. */
-#define FAIL_AT(err_, node_, code_, format_, ...)                                        \
-    err_set_at((err_), (code_), (node_)->line, (node_)->column,                          \
-               "line %u, column %u: " format_, (node_)->line, (node_)->column, ##__VA_ARGS__)
+#define FAIL_AT(err_, node_, code_, format_, ...)                                               \
+    err_set_at((err_), (code_), (node_)->line, (node_)->column, "line %u, column %u: " format_, \
+               (node_)->line, (node_)->column, ##__VA_ARGS__)
 
 /* ---- unknown keys ------------------------------------------------------------------------------ */
 
@@ -189,10 +189,10 @@ check_number(const struct checker *checker, const struct field *field, const str
 {
     int64_t value;
     if (field->type == FIELD_INT) {
-        if (node->kind != TREE_NUMBER ||
-            num_i64(node->text, field->min, field->max, &value) < 0)
-            return FAIL_AT(checker->err, node, ERR_RANGE, "%s must be a whole number from %lld to %lld",
-                           field->path, (long long)field->min, (long long)field->max);
+        if (node->kind != TREE_NUMBER || num_i64(node->text, field->min, field->max, &value) < 0)
+            return FAIL_AT(checker->err, node, ERR_RANGE,
+                           "%s must be a whole number from %lld to %lld", field->path,
+                           (long long)field->min, (long long)field->max);
         return 0;
     }
     unsigned decimals = field->type == FIELD_USD ? 12 : 6;
@@ -216,7 +216,8 @@ check_value(const struct checker *checker, const struct field *field, const stru
         return check_string(checker, field, node);
     case FIELD_BOOL:
         if (node->kind != TREE_BOOL)
-            return FAIL_AT(checker->err, node, ERR_INVALID, "%s must be true or false", field->path);
+            return FAIL_AT(checker->err, node, ERR_INVALID, "%s must be true or false",
+                           field->path);
         return 0;
     case FIELD_ENUM:
         return check_choice(checker, field, node);

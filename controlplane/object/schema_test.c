@@ -53,8 +53,8 @@ test_accepts(void **state)
     (void)state;
     static const struct row rows[] = {
         {HEAD("Container"), "{\"ai\":true,\"wallet\":\"default\"}", NULL},
-        {HEAD("Container") "spec: {wallet: team, ai: false}\n", "{\"ai\":false,\"wallet\":\"team\"}",
-         NULL},
+        {HEAD("Container") "spec: {wallet: team, ai: false}\n",
+         "{\"ai\":false,\"wallet\":\"team\"}", NULL},
         {HEAD("Wallet") "spec:\n", "{\"frozen\":false}", NULL},
         {HEAD("Route") "spec: {targets: [openai/gpt-4o-mini, 'a/b:c']}\n",
          "{\"targets\":[\"openai/gpt-4o-mini\",\"a/b:c\"]}", NULL},
@@ -115,7 +115,8 @@ test_refuses(void **state)
          NULL, "at most 6 decimals"},
         {HEAD("Model") "spec: {provider: p, upstream: u, context: 1.5}\n", NULL, "whole number"},
         {HEAD("Model") "spec: {provider: p, upstream: u, context: -1}\n", NULL, "whole number"},
-        {HEAD("Model") "spec: {provider: p, upstream: 7}\n", NULL, "upstream must be a string; quote"},
+        {HEAD("Model") "spec: {provider: p, upstream: 7}\n", NULL,
+         "upstream must be a string; quote"},
         {HEAD("Container") "spec: {ai: 'yes'}\n", NULL, "ai must be true or false"},
         {HEAD("Container") "spec: []\n", NULL, "spec must be a map"},
         {HEAD("Route") "spec: {targets: []}\n", NULL, "1 to 8 entries"},
@@ -123,14 +124,17 @@ test_refuses(void **state)
         {HEAD("Route") "spec: {targets: [1]}\n", NULL, "must list names"},
         {HEAD("Provider") "spec: {dialect: opneai, baseUrl: 'http://h/'}\n", NULL,
          "did you mean \"openai\"?"},
-        {HEAD("Provider") "spec: {dialect: openai, baseUrl: 'ftp://h/'}\n", NULL, "no http or https"},
+        {HEAD("Provider") "spec: {dialect: openai, baseUrl: 'ftp://h/'}\n", NULL,
+         "no http or https"},
         {HEAD("Provider") "spec: {dialect: openai, baseUrl: 'http://u:p@h/'}\n", NULL,
          "no http or https"},
-        {HEAD("Provider") "spec: {dialect: openai, baseUrl: 'http://h/', key: {env: A, file: /k}}\n",
+        {HEAD(
+             "Provider") "spec: {dialect: openai, baseUrl: 'http://h/', key: {env: A, file: /k}}\n",
          NULL, "one of env, file and value"},
         {HEAD("Provider") "spec: {dialect: openai, baseUrl: 'http://h/', key: {file: kk}}\n", NULL,
          "absolute path"},
-        {HEAD("Provider") "spec: {dialect: openai, baseUrl: 'http://h/', key: {value: \"a\\nb\"}}\n",
+        {HEAD(
+             "Provider") "spec: {dialect: openai, baseUrl: 'http://h/', key: {value: \"a\\nb\"}}\n",
          NULL, "control character"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
@@ -187,7 +191,8 @@ test_pico(void **state)
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         int64_t pico = 77;
-        assert_int_equal(schema_pico(str_from(rows[i].text), rows[i].decimals, &pico), rows[i].code);
+        assert_int_equal(schema_pico(str_from(rows[i].text), rows[i].decimals, &pico),
+                         rows[i].code);
         assert_true(pico == (rows[i].code ? 77 : rows[i].want));
     }
 }

@@ -138,8 +138,7 @@ node_pump(struct node *node)
 static void
 drop_waiting_config(struct node *node)
 {
-    LIST_FOREACH_SAFE(at, &node->frames)
-    {
+    LIST_FOREACH_SAFE (at, &node->frames) {
         struct frame *frame = LIST_ENTRY(at, struct frame, node);
         if (frame->kind == FRAME_CONFIG && frame->sent == 0)
             frame_done(node, frame);

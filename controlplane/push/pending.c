@@ -82,8 +82,7 @@ static bool
 is_complete(const struct pending *pending)
 {
     size_t told = 0;
-    LIST_FOREACH(at, &pending->push->nodes)
-    {
+    LIST_FOREACH (at, &pending->push->nodes) {
         const struct node *node = LIST_ENTRY(at, struct node, in_push);
         if (!node_is_live(node, ROLE_DATAPLANE) || !map_get(&node->rows, str_from(pending->hex)))
             continue;
@@ -97,8 +96,7 @@ is_complete(const struct pending *pending)
 void
 pending_look(struct push *push)
 {
-    LIST_FOREACH_SAFE(at, &push->pending)
-    {
+    LIST_FOREACH_SAFE (at, &push->pending) {
         struct pending *pending = LIST_ENTRY(at, struct pending, in_push);
         if (!is_complete(pending))
             continue;
@@ -140,11 +138,9 @@ pending_nacked(struct push *push, struct node *dataplane, uint64_t revision)
 {
     for (;;) {
         struct pending *found = NULL;
-        LIST_FOREACH(at, &push->pending)
-        {
+        LIST_FOREACH (at, &push->pending) {
             struct pending *pending = LIST_ENTRY(at, struct pending, in_push);
-            if (pending->revision == revision &&
-                map_get(&dataplane->rows, str_from(pending->hex)))
+            if (pending->revision == revision && map_get(&dataplane->rows, str_from(pending->hex)))
                 found = pending;
         }
         if (!found)
@@ -156,8 +152,7 @@ pending_nacked(struct push *push, struct node *dataplane, uint64_t revision)
 void
 pending_forget_agent(struct push *push, struct node *agent)
 {
-    LIST_FOREACH_SAFE(at, &push->pending)
-    {
+    LIST_FOREACH_SAFE (at, &push->pending) {
         struct pending *pending = LIST_ENTRY(at, struct pending, in_push);
         if (pending->agent == agent)
             pending_free(pending);
@@ -167,8 +162,7 @@ pending_forget_agent(struct push *push, struct node *agent)
 void
 pending_forget_row(struct push *push, const char *hex)
 {
-    LIST_FOREACH_SAFE(at, &push->pending)
-    {
+    LIST_FOREACH_SAFE (at, &push->pending) {
         struct pending *pending = LIST_ENTRY(at, struct pending, in_push);
         if (memcmp(pending->hex, hex, sizeof pending->hex) != 0)
             continue;

@@ -9,11 +9,13 @@
 
 #include "controlplane/push/push_int.h"
 #include "lib/base/check.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/num.h"
 
 #define STREAM_PATH "/planes/v1/stream"
 #define URI_PREFIX "spiffe://berth/"
+#define HELLO_MS_MAX 10000
 
 /* ---- connections --------------------------------------------------------------------------------------- */
 
@@ -136,8 +138,7 @@ static void
 config_changed(void *user)
 {
     struct push *push = user;
-    LIST_FOREACH(at, &push->nodes)
-    {
+    LIST_FOREACH (at, &push->nodes) {
         struct node *node = LIST_ENTRY(at, struct node, in_push);
         if (node_is_live(node, ROLE_DATAPLANE))
             state_config(node, false);
@@ -148,8 +149,7 @@ static void
 bound(const struct binding_row *row, void *user)
 {
     struct push *push = user;
-    LIST_FOREACH(at, &push->nodes)
-    {
+    LIST_FOREACH (at, &push->nodes) {
         struct node *node = LIST_ENTRY(at, struct node, in_push);
         if (node_is_live(node, ROLE_DATAPLANE) && state_serves(node, row->binding.boot))
             state_binding_add(node, row);
@@ -160,8 +160,7 @@ static void
 revoked(const struct binding_row *row, uint64_t revision, void *user)
 {
     struct push *push = user;
-    LIST_FOREACH(at, &push->nodes)
-    {
+    LIST_FOREACH (at, &push->nodes) {
         struct node *node = LIST_ENTRY(at, struct node, in_push);
         bool is_host = node_is_live(node, ROLE_AGENT) && str_eq(str_from(node->name), row->node);
         if (is_host || node_is_live(node, ROLE_DATAPLANE))
@@ -174,8 +173,7 @@ static void
 funds_changed(struct str wallet, void *user)
 {
     struct push *push = user;
-    LIST_FOREACH(at, &push->nodes)
-    {
+    LIST_FOREACH (at, &push->nodes) {
         struct node *node = LIST_ENTRY(at, struct node, in_push);
         if (node_is_live(node, ROLE_DATAPLANE))
             state_funds(node, wallet, false);
@@ -205,8 +203,7 @@ static void
 tick(struct timer *timer)
 {
     struct push *push = CONTAINER_OF(timer, struct push, tick);
-    LIST_FOREACH(at, &push->nodes)
-    {
+    LIST_FOREACH (at, &push->nodes) {
         struct node *node = LIST_ENTRY(at, struct node, in_push);
         if (node->state == NODE_LIVE)
             state_tick(node);
@@ -273,8 +270,7 @@ size_t
 push_node_count(const struct push *push, const char *role)
 {
     size_t count = 0;
-    LIST_FOREACH(at, &push->nodes)
-    {
+    LIST_FOREACH (at, &push->nodes) {
         const struct node *node = LIST_ENTRY(at, struct node, in_push);
         const char *name = node->role == ROLE_AGENT ? "agent" : "dataplane";
         if (node_is_live(node, node->role) && (!role[0] || str_eq(str_from(role), str_from(name))))
@@ -300,8 +296,7 @@ void
 push_put_nodes(const struct push *push, struct json_writer *writer)
 {
     json_open_array(writer);
-    LIST_FOREACH(at, &push->nodes)
-    {
+    LIST_FOREACH (at, &push->nodes) {
         const struct node *node = LIST_ENTRY(at, struct node, in_push);
         char epoch[20];
         if (!node_is_live(node, node->role))

@@ -25,10 +25,10 @@ enum node_role { ROLE_DATAPLANE = 1, ROLE_AGENT = 2 };
 enum node_state { NODE_HELLO = 1, NODE_LIVE = 2 };
 
 enum frame_kind {
-    FRAME_URGENT,  /* revoke: ahead of all others */
+    FRAME_URGENT, /* revoke: ahead of all others */
     FRAME_PLAIN,
-    FRAME_CONFIG,  /* replaced by a newer one while it waits */
-    FRAME_FULL     /* first state: not counted against the queue's cap */
+    FRAME_CONFIG, /* replaced by a newer one while it waits */
+    FRAME_FULL    /* first state: not counted against the queue's cap */
 };
 struct frame {
     struct list node;

@@ -128,10 +128,10 @@ wait_for(struct fixture *f, struct peer *peer, const char *text)
     return seen(peer, text);
 }
 
-#define WAIT_FOR(f, peer, text)                                          \
-    do {                                                                 \
-        if (!wait_for(f, peer, text))                                    \
-            fail_msg("no %s in:\n%s", text, buf_cstr(&(peer)->log));     \
+#define WAIT_FOR(f, peer, text)                                      \
+    do {                                                             \
+        if (!wait_for(f, peer, text))                                \
+            fail_msg("no %s in:\n%s", text, buf_cstr(&(peer)->log)); \
     } while (0)
 
 static void
@@ -160,8 +160,8 @@ apply(struct fixture *f, const char *yaml)
     arena_init(&arena, 4u << 20);
     assert_int_equal(tree_from_yaml(str_from(yaml), &arena, &list, &f->err), 0);
     assert_int_equal(schema_check(list->first, &arena, &manifest, &f->err), 0);
-    assert_int_equal(
-        object_apply(f->store, &manifest, "", &arena, &object, &change, key, &f->err), 0);
+    assert_int_equal(object_apply(f->store, &manifest, "", &arena, &object, &change, key, &f->err),
+                     0);
     arena_fini(&arena);
 }
 
@@ -256,9 +256,10 @@ teardown(void **state)
     close(f->fd);
     loop_free(&f->loop);
     ed25519_free(&f->key);
-    static const char *const names[] = {"ca.crt", "ca.key", ".lock", "controlplane.crt",
-                                        "controlplane.key", "dataplane.crt", "dataplane.key",
-                                        "agent.crt", "agent.key", "visitor.crt", "visitor.key"};
+    static const char *const names[] = {"ca.crt",           "ca.key",           ".lock",
+                                        "controlplane.crt", "controlplane.key", "dataplane.crt",
+                                        "dataplane.key",    "agent.crt",        "agent.key",
+                                        "visitor.crt",      "visitor.key"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         snprintf(command, sizeof command, "%s/pki/%s", f->dir, names[i]);
         unlink(command);
@@ -328,7 +329,8 @@ test_bind_waits_for_the_ack(void **state)
     forget(&f->dp);
     say(&f->agent, "{\"type\":\"unbind\",\"incarnation\":\"0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a\","
                    "\"reason\":\"died\"}");
-    WAIT_FOR(f, &f->agent, "{\"type\":\"unbound\",\"incarnation\":\"0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a\"}");
+    WAIT_FOR(f, &f->agent,
+             "{\"type\":\"unbound\",\"incarnation\":\"0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a\"}");
     WAIT_FOR(f, &f->dp, "\"sum\":\"0\"");
     const char *revoke = strstr(buf_cstr(&f->dp.log), "\"type\":\"revoke\"");
     assert_non_null(revoke);
@@ -475,7 +477,8 @@ test_forbidden_records(void **state)
         bool agent;
         const char *text;
     } rows[] = {
-        {true, "{\"type\":\"usage\",\"epoch\":\"7\",\"stream\":\"0\",\"first\":\"1\",\"records\":[]}"},
+        {true,
+         "{\"type\":\"usage\",\"epoch\":\"7\",\"stream\":\"0\",\"first\":\"1\",\"records\":[]}"},
         {true, "{\"type\":\"lease\"}"},
         {false, "{\"type\":\"bind\",\"id\":1}"},
         {false, "{\"type\":\"hosting\",\"rows\":[]}"},

@@ -72,8 +72,7 @@ get_part(const struct incoming *in, enum node_part *ret)
 static void
 replace_older(struct node *node)
 {
-    LIST_FOREACH(at, &node->push->nodes)
-    {
+    LIST_FOREACH (at, &node->push->nodes) {
         struct node *other = LIST_ENTRY(at, struct node, in_push);
         if (other != node && other->role == node->role &&
             str_eq(str_from(other->name), str_from(node->name)))
@@ -263,8 +262,8 @@ on_lease(struct incoming *in)
                           (struct money){(int64_t)granted}, (struct money){(int64_t)want}, &lease,
                           &err);
         if (code < 0)
-            LOG_WARN("a lease was not granted", LOG_C("node", node->name),
-                     LOG_S("wallet", wallet), LOG_E(&err));
+            LOG_WARN("a lease was not granted", LOG_C("node", node->name), LOG_S("wallet", wallet),
+                     LOG_E(&err));
     }
     state_funds(node, wallet, true);
     return 0;

@@ -101,8 +101,7 @@ state_serves(const struct node *node, struct str boot)
 {
     if (str_eq(str_from(node->boot), boot))
         return true;
-    LIST_FOREACH(at, &node->push->nodes)
-    {
+    LIST_FOREACH (at, &node->push->nodes) {
         const struct node *other = LIST_ENTRY(at, struct node, in_push);
         if (node_is_live(other, ROLE_DATAPLANE) && str_eq(str_from(other->boot), boot))
             return false;
@@ -147,8 +146,7 @@ state_bindings_full(struct node *node)
 {
     struct record record;
     bindings_begin(&record, node, revision_now(node), true);
-    LIST_FOREACH(at, &node->push->engine->bindings.all)
-    {
+    LIST_FOREACH (at, &node->push->engine->bindings.all) {
         const struct binding_row *row = LIST_ENTRY(at, struct binding_row, node_in_all);
         if (!state_serves(node, row->binding.boot))
             continue;

@@ -37,8 +37,7 @@ static void
 add_op(struct bind *bind, struct str key, struct str value, bool delete_)
 {
     ASSERT(bind->op_count < OPS_MAX);
-    bind->ops[bind->op_count++] =
-        (struct store_op){.delete_ = delete_, .key = key, .value = value};
+    bind->ops[bind->op_count++] = (struct store_op){.delete_ = delete_, .key = key, .value = value};
 }
 
 static void
@@ -66,15 +65,15 @@ refuse(struct bind *bind, const char *code, enum err_code err_code, const char *
        struct str detail)
 {
     bind->code = code;
-    return err_set(bind->err, err_code, "%s: \"%.*s\"", text,
-                   (int)MIN(detail.len, (size_t)100), detail.ptr);
+    return err_set(bind->err, err_code, "%s: \"%.*s\"", text, (int)MIN(detail.len, (size_t)100),
+                   detail.ptr);
 }
 
 static int
 store_failed(struct bind *bind, int code)
 {
     bind->code = code == -ERR_CONFLICT ? "conflict" : "store";
-    return err_set(bind->err, (enum err_code)-code, "the store refused the binding: %s",
+    return err_set(bind->err, (enum err_code) - code, "the store refused the binding: %s",
                    err_text(code));
 }
 
@@ -104,8 +103,7 @@ static int
 check_live(struct bind *bind, struct binding_row **ret_same)
 {
     const struct binding *wanted = &bind->binding;
-    LIST_FOREACH_SAFE(node, &bind->engine->bindings.all)
-    {
+    LIST_FOREACH_SAFE (node, &bind->engine->bindings.all) {
         struct binding_row *row = LIST_ENTRY(node, struct binding_row, node_in_all);
         bool same_host = str_eq(row->binding.host, wanted->host);
         bool same_boot = same_host && str_eq(row->binding.boot, wanted->boot);
@@ -118,8 +116,8 @@ check_live(struct bind *bind, struct binding_row **ret_same)
             *ret_same = row;
             return 0;
         }
-        bool same_name = same_host && wanted->name.len > 0 &&
-                         str_eq(row->binding.name, wanted->name);
+        bool same_name =
+            same_host && wanted->name.len > 0 && str_eq(row->binding.name, wanted->name);
         if (same_container || (same_name && !same_boot)) {
             int code = bind_revoke(bind->engine, row, "replaced", bind->err);
             if (code < 0) {
@@ -191,8 +189,8 @@ load_container(struct bind *bind)
             return -ERR_NOMEM;
     }
     struct err missing = {0};
-    int code = object_get(engine->conf.store, kind, binding->name, arena, &bind->container,
-                          &missing);
+    int code =
+        object_get(engine->conf.store, kind, binding->name, arena, &bind->container, &missing);
     if (code == -ERR_NOT_FOUND) {
         struct tree *spec = tree_new(arena, TREE_MAP, STR_EMPTY);
         if (!spec || object_set(arena, spec, "ai", TREE_BOOL, STR("true")) < 0 ||
@@ -339,11 +337,11 @@ bind_revoke(struct engine *engine, struct binding_row *row, const char *reason, 
     }
     arena_fini(&bind.arena);
     if (code < 0)
-        return err_set(err, (enum err_code)-code, "the revocation of %.*s was not stored: %s",
+        return err_set(err, (enum err_code) - code, "the revocation of %.*s was not stored: %s",
                        STR_ARG(row->binding.name), err_text(code));
     if (engine->conf.ops && engine->conf.ops->revoked)
         engine->conf.ops->revoked(row, revision, engine->conf.user);
-    bindings_remove(&engine->bindings, row);
+    bindings_end(&engine->bindings, row);
     return 0;
 }
 
@@ -352,8 +350,7 @@ bind_revoke_name(struct engine *engine, struct str name, const char *reason, siz
                  struct err *err)
 {
     size_t count = 0;
-    LIST_FOREACH_SAFE(node, &engine->bindings.all)
-    {
+    LIST_FOREACH_SAFE (node, &engine->bindings.all) {
         struct binding_row *row = LIST_ENTRY(node, struct binding_row, node_in_all);
         if (!str_eq(row->binding.name, name))
             continue;
@@ -370,8 +367,7 @@ int
 bind_hosting(struct engine *engine, struct str node, struct str boot, const struct str *alive,
              size_t count, struct err *err)
 {
-    LIST_FOREACH_SAFE(at, &engine->bindings.all)
-    {
+    LIST_FOREACH_SAFE (at, &engine->bindings.all) {
         struct binding_row *row = LIST_ENTRY(at, struct binding_row, node_in_all);
         if (!str_eq(row->node, node))
             continue;

@@ -108,7 +108,8 @@ static struct str
 status_of(struct fixture *f, const char *name, const char *field)
 {
     struct object object;
-    if (object_get(f->store, kind_at(KIND_CONTAINER), str_from(name), &f->arena, &object, &f->err) < 0)
+    if (object_get(f->store, kind_at(KIND_CONTAINER), str_from(name), &f->arena, &object, &f->err) <
+        0)
         return STR("(no object)");
     return schema_text(object.status, field, STR_EMPTY);
 }
@@ -140,6 +141,9 @@ test_bind_signs_and_records(void **state)
     assert_true(str_eq(status_of(f, "dev-env", "state"), STR("gone")));
     assert_true(str_eq(status_of(f, "dev-env", "reason"), STR("unbound")));
     assert_null(bindings_find(&f->engine->bindings, STR("01010101010101010101010101010101")));
+    /* data planes refuse it for ever: a late repeat must not look like a success */
+    assert_int_equal(bind(f, "h", "b", "c1", 1, "dev-env"), -ERR_REVOKED);
+    assert_string_equal(f->code, "revoked");
 }
 
 /* The number sticks to the name, grows, and is never given to another name. */

@@ -18,10 +18,11 @@ bindings_init(struct bindings *bindings)
 {
     list_init(&bindings->all);
     map_init(&bindings->by_hex);
+    bindings->ended_count = 0;
 }
 
-void
-bindings_remove(struct bindings *bindings, struct binding_row *row)
+static void
+row_remove(struct bindings *bindings, struct binding_row *row)
 {
     ASSERT(map_remove(&bindings->by_hex, str_from(row->hex)) == row);
     list_remove(&row->node_in_all);
@@ -30,11 +31,29 @@ bindings_remove(struct bindings *bindings, struct binding_row *row)
 }
 
 void
+bindings_end(struct bindings *bindings, struct binding_row *row)
+{
+    memcpy(bindings->ended[bindings->ended_count++ % BINDINGS_ENDED_MAX], row->binding.incarnation,
+           INCARNATION_BYTES);
+    row_remove(bindings, row);
+}
+
+bool
+bindings_has_ended(const struct bindings *bindings, const uint8_t incarnation[INCARNATION_BYTES])
+{
+    size_t count = MIN(bindings->ended_count, (size_t)BINDINGS_ENDED_MAX);
+    for (size_t i = 0; i < count; i++) {
+        if (memcmp(bindings->ended[i], incarnation, INCARNATION_BYTES) == 0)
+            return true;
+    }
+    return false;
+}
+
+void
 bindings_fini(struct bindings *bindings)
 {
     while (!list_empty(&bindings->all))
-        bindings_remove(bindings,
-                        LIST_ENTRY(bindings->all.next, struct binding_row, node_in_all));
+        row_remove(bindings, LIST_ENTRY(bindings->all.next, struct binding_row, node_in_all));
     map_fini(&bindings->by_hex);
 }
 
@@ -119,7 +138,7 @@ bindings_load(struct bindings *bindings, struct store *store, struct err *err)
         int code = store_list(store, STR(BINDINGS_PREFIX), str_from(after), PAGE_ROWS, &arena,
                               &rows, &count, NULL);
         if (code < 0)
-            err_set(err, (enum err_code)-code, "reading the bindings: %s", err_text(code));
+            err_set(err, (enum err_code) - code, "reading the bindings: %s", err_text(code));
         for (size_t i = 0; i < count && code == 0; i++) {
             struct binding_row *row;
             code = bindings_add(bindings, rows[i].value, rows[i].mod_rev, &row, err);

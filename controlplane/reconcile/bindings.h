@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * bindings.h - the bindings in force, in memory: a mirror of the store's rows bindings/INCARNATION.
  * Floor: controlplane/reconcile; engine thread.
- * Owns: its rows; a row lives until bindings_remove.
+ * Owns: its rows; a row lives until bindings_end.
  * Invariant: equal to the store after every commit of this process, its only writer. bind_test.c. */
 #ifndef BERTH_CONTROLPLANE_RECONCILE_BINDINGS_H
 #define BERTH_CONTROLPLANE_RECONCILE_BINDINGS_H
@@ -24,9 +24,14 @@ struct binding_row {
     struct binding binding;
     uint64_t revision;
 };
+/* ended: a ring of incarnations that were revoked lately: data planes keep them refused, so they must
+ * not be bound again. */
+#define BINDINGS_ENDED_MAX 1024u
 struct bindings {
     struct list all;
     struct map by_hex;
+    uint8_t ended[BINDINGS_ENDED_MAX][INCARNATION_BYTES];
+    size_t ended_count;
 };
 void bindings_init(struct bindings *bindings);
 void bindings_fini(struct bindings *bindings);
@@ -35,7 +40,10 @@ int bindings_load(struct bindings *bindings, struct store *store, struct err *er
 /* bindings_add - from the row's value in the store: {"node":...,"binding":{...}}. */
 int bindings_add(struct bindings *bindings, struct str value, uint64_t revision,
                  struct binding_row **ret_row, struct err *err) MUST_USE;
-void bindings_remove(struct bindings *bindings, struct binding_row *row);
+/* bindings_end - it was revoked: take it out and remember its incarnation. */
+void bindings_end(struct bindings *bindings, struct binding_row *row);
+bool bindings_has_ended(const struct bindings *bindings,
+                        const uint8_t incarnation[INCARNATION_BYTES]);
 /* bindings_find - by 32 hex digits, or NULL. */
 struct binding_row *bindings_find(const struct bindings *bindings, struct str hex);
 /* bindings_value - what is stored for a signed binding. */

@@ -112,8 +112,18 @@ enqueue_all(struct engine *engine, struct err *err)
             code = enqueue(engine, rows[row].key);
         arena_fini(&arena);
     }
-    return code < 0 ? err_set(err, (enum err_code)-code, "listing the store: %s", err_text(code))
+    return code < 0 ? err_set(err, (enum err_code) - code, "listing the store: %s", err_text(code))
                     : 0;
+}
+
+static void
+resync(struct timer *timer)
+{
+    struct engine *engine = CONTAINER_OF(timer, struct engine, resync);
+    if (queue_add(engine->queue, RECONCILER_config, STR_EMPTY) < 0)
+        engine->failures[RECONCILER_config]++;
+    timer_arm(loop_timers(engine->conf.loop), timer,
+              loop_now_ms(engine->conf.loop) + ENGINE_RESYNC_MS);
 }
 
 static int
@@ -132,10 +142,14 @@ start(struct engine *engine, struct err *err)
     code = bindings_load(&engine->bindings, conf->store, err);
     if (code == 0)
         code = snapshot_rebuild(&engine->snapshot, conf->store, &conf->settings, &changed, err);
-    if (code == 0 && store_watch(conf->store, STR_EMPTY, revision, on_events, engine,
-                                 &engine->watch) < 0)
+    if (code == 0 &&
+        store_watch(conf->store, STR_EMPTY, revision, on_events, engine, &engine->watch) < 0)
         code = err_set(err, ERR_STORE, "the store cannot be watched");
-    return code < 0 ? code : enqueue_all(engine, err);
+    if (code < 0)
+        return code;
+    timer_arm(loop_timers(conf->loop), &engine->resync,
+              loop_now_ms(conf->loop) + ENGINE_RESYNC_MS);
+    return enqueue_all(engine, err);
 }
 
 int
@@ -147,6 +161,7 @@ engine_new(const struct engine_conf *conf, struct engine **ret_engine, struct er
     engine->conf = *conf;
     bindings_init(&engine->bindings);
     snapshot_init(&engine->snapshot);
+    timer_init(&engine->resync, resync);
     int code = start(engine, err);
     if (code == 0)
         *ret_engine = TAKE(engine);
@@ -158,6 +173,7 @@ engine_free(struct engine **engine)
 {
     if (!*engine)
         return;
+    timer_cancel(loop_timers((*engine)->conf.loop), &(*engine)->resync);
     if ((*engine)->watch)
         store_unwatch(&(*engine)->watch);
     queue_free(&(*engine)->queue);

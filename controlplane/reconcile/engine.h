@@ -12,6 +12,9 @@
 #include "controlplane/reconcile/queue.h"
 #include "controlplane/snapshot/snapshot.h"
 
+/* Key files and what else has no events is looked at again this often. */
+#define ENGINE_RESYNC_MS 30000u
+
 struct ledger;
 struct engine;
 
@@ -51,6 +54,7 @@ struct engine {
     struct snapshot snapshot;
     struct queue *queue;
     struct store_watch *watch;
+    struct timer resync;
     uint64_t runs[RECONCILER_COUNT];
     uint64_t failures[RECONCILER_COUNT];
 };

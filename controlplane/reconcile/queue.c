@@ -43,8 +43,7 @@ arm(struct queue *queue)
     if (!list_empty(&queue->ready)) {
         due = 0;
     } else {
-        LIST_FOREACH(node, &queue->waiting)
-        {
+        LIST_FOREACH (node, &queue->waiting) {
             due = MIN(due, LIST_ENTRY(node, struct item, node)->due_ms);
         }
     }
@@ -65,8 +64,8 @@ run_item(struct queue *queue, struct item *item)
     struct err err = {0};
     item->again = false;
     queue->running = item;
-    int code = queue->run(queue->user, item->which, str_make(item->key + 1, item->key_len - 1),
-                          &err);
+    int code =
+        queue->run(queue->user, item->which, str_make(item->key + 1, item->key_len - 1), &err);
     queue->running = NULL;
     if (code == 0 && !item->again) {
         item_drop(queue, item);
@@ -92,8 +91,7 @@ fire(struct timer *timer)
 {
     struct queue *queue = CONTAINER_OF(timer, struct queue, timer);
     uint64_t now = loop_now_ms(queue->loop);
-    LIST_FOREACH_SAFE(node, &queue->waiting)
-    {
+    LIST_FOREACH_SAFE (node, &queue->waiting) {
         struct item *item = LIST_ENTRY(node, struct item, node);
         if (item->due_ms <= now) {
             list_remove(&item->node);

@@ -21,7 +21,7 @@ write_conditions(struct engine *engine, const struct snapshot_input *input, stru
         int code = condition_write(engine->conf.store, &input->providers[i], "Ready", ready, reason,
                                    ready || disabled ? "" : input->problems[i]);
         if (code < 0 && code != -ERR_NOT_FOUND)
-            return err_set(err, (enum err_code)-code, "condition of Provider %.*s: %s",
+            return err_set(err, (enum err_code) - code, "condition of Provider %.*s: %s",
                            STR_ARG(input->providers[i].name), err_text(code));
     }
     return 0;
@@ -57,12 +57,12 @@ reconcile_containers(struct engine *engine, struct str subject, struct err *err)
     struct object object;
     struct err missing = {0};
     arena_init(&arena, 4u * OBJECT_BYTES_MAX);
-    int code = object_get(engine->conf.store, kind_at(KIND_CONTAINER), subject, &arena, &object,
-                          &missing);
+    int code =
+        object_get(engine->conf.store, kind_at(KIND_CONTAINER), subject, &arena, &object, &missing);
     bool allowed = code == 0 && schema_true(object.spec, "ai");
     arena_fini(&arena);
     if (code < 0 && code != -ERR_NOT_FOUND)
-        return err_set(err, (enum err_code)-code, "%s", missing.text);
+        return err_set(err, (enum err_code) - code, "%s", missing.text);
     if (allowed)
         return 0;
     size_t count;
@@ -86,9 +86,9 @@ engine_wallet_frozen(struct engine *engine, struct str wallet)
     struct arena arena;
     struct object object;
     arena_init(&arena, 4u * OBJECT_BYTES_MAX);
-    bool frozen = object_get(engine->conf.store, kind_at(KIND_WALLET), wallet, &arena, &object,
-                             NULL) < 0 ||
-                  schema_true(object.spec, "frozen");
+    bool frozen =
+        object_get(engine->conf.store, kind_at(KIND_WALLET), wallet, &arena, &object, NULL) < 0 ||
+        schema_true(object.spec, "frozen");
     arena_fini(&arena);
     return frozen;
 }

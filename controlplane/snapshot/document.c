@@ -10,7 +10,6 @@
 #include "lib/base/map.h"
 #include "lib/base/num.h"
 
-
 struct builder {
     const struct snapshot_input *input;
     struct json_writer writer;

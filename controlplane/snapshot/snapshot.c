@@ -142,7 +142,8 @@ snapshot_rebuild(struct snapshot *snapshot, struct store *store,
     if (code == 0) {
         code = snapshot_put(&input, &text);
         if (code < 0)
-            err_set(err, (enum err_code)-code, "building the config document: %s", err_text(code));
+            err_set(err, (enum err_code) - code, "building the config document: %s",
+                    err_text(code));
     }
     arena_fini(&arena);
     if (code < 0) {
@@ -159,7 +160,7 @@ snapshot_rebuild(struct snapshot *snapshot, struct store *store,
         code = find_revision(store, hash, &revision);
     if (code < 0 || !*ret_changed) {
         buf_wipe(&text);
-        return code < 0 ? err_set(err, (enum err_code)-code, "storing the document's hash: %s",
+        return code < 0 ? err_set(err, (enum err_code) - code, "storing the document's hash: %s",
                                   err_text(code))
                         : 0;
     }

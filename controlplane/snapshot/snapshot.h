@@ -20,11 +20,11 @@ struct snapshot_settings {
     uint32_t stall_timeout_ms;
     uint32_t request_timeout_ms;
 };
-#define SNAPSHOT_SETTINGS_DEFAULT \
-    ((struct snapshot_settings){.markup_bps = 500, \
+#define SNAPSHOT_SETTINGS_DEFAULT                            \
+    ((struct snapshot_settings){.markup_bps = 500,           \
                                 .body_bytes_max = 10u << 20, \
-                                .ttft_timeout_ms = 60000, \
-                                .stall_timeout_ms = 30000, \
+                                .ttft_timeout_ms = 60000,    \
+                                .stall_timeout_ms = 30000,   \
                                 .request_timeout_ms = 600000})
 
 /* keys[i] is the secret of providers[i]; ptr NULL: it needs one and has none (the provider is left out
@@ -43,8 +43,8 @@ struct snapshot_input {
     const char *const *problems;
 };
 /* snapshot_load - read the store and the provider keys (environment, files, secrets). */
-int snapshot_load(struct store *store, const struct snapshot_settings *settings, struct arena *arena,
-                  struct snapshot_input *ret_input, struct err *err) MUST_USE;
+int snapshot_load(struct store *store, const struct snapshot_settings *settings,
+                  struct arena *arena, struct snapshot_input *ret_input, struct err *err) MUST_USE;
 /* snapshot_put - append the document. -ERR_TOO_LARGE, -ERR_NOMEM. */
 int snapshot_put(const struct snapshot_input *input, struct buf *out) MUST_USE;
 

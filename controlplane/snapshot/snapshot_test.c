@@ -30,8 +30,8 @@ apply(struct store *store, const char *yaml)
         char key[API_KEY_BYTES + 1];
         if (schema_check(doc, &arena, &manifest, &err) < 0)
             fail_msg("%s", err.text);
-        assert_int_equal(
-            object_apply(store, &manifest, "", &arena, &object, &change, key, &err), 0);
+        assert_int_equal(object_apply(store, &manifest, "", &arena, &object, &change, key, &err),
+                         0);
     }
     arena_fini(&arena);
 }
@@ -75,8 +75,8 @@ test_empty(void **state)
 
 static const char *const house =
     HEAD "kind: Provider\nmetadata: {name: house}\n"
-         "spec: {dialect: openai, baseUrl: 'http://h:1/v1', key: {value: k}, protocol: http1}\n---\n" HEAD
-         "kind: Model\nmetadata: {name: house/m}\n"
+         "spec: {dialect: openai, baseUrl: 'http://h:1/v1', key: {value: k}, protocol: "
+         "http1}\n---\n" HEAD "kind: Model\nmetadata: {name: house/m}\n"
          "spec: {provider: house, upstream: M, context: 10, maxOutput: 5, "
          "price: {input: '0.15', output: 0.6, cached: 0}}\n---\n" HEAD
          "kind: Model\nmetadata: {name: gone/m}\nspec: {provider: gone, upstream: M}\n---\n" HEAD
@@ -129,10 +129,11 @@ test_catalogue(void **state)
     snapshot_init(&snapshot);
     json_init(&doc);
     assert_int_equal(setenv("SNAPSHOT_TEST_KEY", "sk-x", 1), 0);
-    apply(store, HEAD "kind: Provider\nmetadata: {name: openai}\nspec: {dialect: openai, "
-                      "baseUrl: 'https://api.openai.com/v1', key: {env: SNAPSHOT_TEST_KEY}}\n---\n" HEAD
-                      "kind: Model\nmetadata: {name: openai/gpt-4o-mini}\n"
-                      "spec: {provider: openai, upstream: other, price: {input: 1, output: 2}}\n");
+    apply(store,
+          HEAD "kind: Provider\nmetadata: {name: openai}\nspec: {dialect: openai, "
+               "baseUrl: 'https://api.openai.com/v1', key: {env: SNAPSHOT_TEST_KEY}}\n---\n" HEAD
+               "kind: Model\nmetadata: {name: openai/gpt-4o-mini}\n"
+               "spec: {provider: openai, upstream: other, price: {input: 1, output: 2}}\n");
     assert_true(rebuild(&snapshot, store));
     assert_int_equal(json_scan(&doc, buf_str(&snapshot.text), NULL, &err), 0);
     uint32_t models = json_get(&doc, 0, STR("models"));
@@ -173,7 +174,8 @@ test_stable_bytes(void **state)
     char hashes[2][2 * SHA256_BYTES + 1];
     static const char *const parts[] = {
         HEAD "kind: Provider\nmetadata: {name: a}\nspec: {dialect: openai, baseUrl: 'http://a/'}\n",
-        HEAD "kind: Provider\nmetadata: {name: b}\nspec: {dialect: anthropic, baseUrl: 'http://b/'}\n",
+        HEAD
+        "kind: Provider\nmetadata: {name: b}\nspec: {dialect: anthropic, baseUrl: 'http://b/'}\n",
         HEAD "kind: Model\nmetadata: {name: b/x}\nspec: {provider: b, upstream: x}\n",
         HEAD "kind: Model\nmetadata: {name: a/y}\nspec: {provider: a, upstream: y}\n"};
     for (unsigned round = 0; round < 2; round++) {

@@ -82,6 +82,8 @@ answer_translated(struct exchange *x)
     buf_init(&out, ANSWER_BYTES_MAX);
     int rc =
         exchange_model(x)->provider->dialect->answer_in(&x->worker->doc, &x->arena, &whole, &err);
+    if (whole.created == 0)
+        whole.created = (uint64_t)(clock_wall_ns() / 1000000000);
     if (rc == 0)
         rc = x->endpoint->dialect->answer_out(&whole, &x->arena, &out);
     if (rc == 0)

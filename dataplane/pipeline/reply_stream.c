@@ -24,6 +24,9 @@ stream_commit(struct exchange *x)
     if (a->reply.len > 0)
         (void)http_stream_write(x->stream, buf_str(&a->reply));
     buf_fini(&a->reply);
+    /* No other target can want the request any more: an open stream should cost little memory. */
+    if (a->call != NULL && http_call_timings(a->call)->sent_ns != 0)
+        http_stream_release_body(x->stream);
     timer_arm(loop_timers(x->worker->loop), &x->timer,
               loop_now_ms(x->worker->loop) + x->config->settings.stall_timeout_ms);
 }
@@ -64,9 +67,13 @@ translation_open(struct exchange *x)
     void *writer_state = arena_zalloc(&x->arena, writer->size);
     if (reader_state == NULL || writer_state == NULL)
         return -ERR_NOMEM;
+    struct str model;
+    if (arena_dup(&x->arena, x->facts.model, &model) != 0) /* it outlives the request body */
+        return -ERR_NOMEM;
     reader->init(reader_state);
     struct stream_writer_options options = {.id = STR_EMPTY,
-                                            .model = x->facts.model,
+                                            .model = model,
+                                            .created = (uint64_t)(clock_wall_ns() / 1000000000),
                                             .prompt_estimate = x->facts.prompt_bytes / 4u,
                                             .include_usage = x->facts.include_usage};
     writer->init(writer_state, &options);
@@ -103,7 +110,7 @@ stream_error_event(struct exchange *x, struct str raw, const struct stream_frame
     if (!a->committed) {
         struct chat_error error = {0};
         int rc =
-            exchange_model(x)->provider->dialect->error_in(502, frame->data, &x->arena, &error);
+            exchange_model(x)->provider->dialect->error_in(0, frame->data, &x->arena, &error);
         enum http_error row = rc == 0 && error.class_ == CHAT_ERROR_OVERLOADED
                                   ? HTTP_ERROR_overloaded
                                   : HTTP_ERROR_upstream_failed;

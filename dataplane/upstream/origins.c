@@ -98,7 +98,7 @@ pool_new(struct origins *origins, const struct config_provider *provider, struct
                                     .port = provider->base.port,
                                     .tls = pool->tls,
                                     .protocol = provider->protocol,
-                                    .conn_count_max = provider->protocol == HTTP_2 ? 4u : 1024u,
+                                    .conn_count_max = provider->protocol == HTTP_2 ? 4u : 16384u,
                                     .queue_max = 8192u};
     if (rc == 0)
         rc = http_origin_acquire(origins->client, &conf, &pool->origin, err);

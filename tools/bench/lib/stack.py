@@ -26,6 +26,7 @@ events {{ worker_connections 20000; }}
 http {{
   access_log off;
   client_max_body_size 8m;
+  client_body_buffer_size 2m;
   keepalive_requests 1000000000;
   client_body_temp_path {dir}/body;
   proxy_temp_path {dir}/proxy;

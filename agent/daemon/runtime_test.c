@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: MIT
+ * runtime_test.c - the agent under real runtimes: runc from a busybox folder, podman from a busybox image.
+ * Floor: agent/daemon, test; root, runc or podman, busybox; else skipped (77).
+ * Owns: private storage in the rig's folder; everything is removed.
+ * Invariant: the first instruction of a container can use its token; nobody else ever can. */
+#include "agent/daemon/agent_test_box.h"
+
+#include "agent/daemon/install.h"
+
+#define ASK                                                                                       \
+    "wget -T 6 -qO- --header \"Authorization: Bearer $0\" http://127.0.0.1:4180/v1/models 2>&1 && " \
+    "echo status=200"
+
+static char output[65536];
+
+/* Run a program to its end; what it said (through a file: its daemons may keep the descriptor). */
+static int
+run(const char *const *argv)
+{
+    char path[128];
+    int status = 0;
+    (void)snprintf(path, sizeof(path), "%s/output", rig.folder);
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        int null = open("/dev/null", O_RDONLY);
+        (void)dup2(null, 0);
+        (void)dup2(fd, 1);
+        (void)dup2(fd, 2);
+        (void)close_range(3, ~0u, 0);
+        execvp(argv[0], (char *const *)(uintptr_t)argv);
+        _exit(127);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    ssize_t got = pread(fd, output, sizeof(output) - 1, 0);
+    output[got > 0 ? got : 0] = '\0';
+    close(fd);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+#define RUN(...) run((const char *const[]){__VA_ARGS__, NULL})
+#define RUN_OK(...)                                 \
+    do {                                            \
+        if (RUN(__VA_ARGS__) != 0)                  \
+            fail_msg("%s: %s", #__VA_ARGS__, output); \
+    } while (0)
+
+static int
+status_of_output(void)
+{
+    return strstr(output, "status=200") != NULL ? 200
+           : strstr(output, "401") != NULL      ? 401
+           : strstr(output, "refused") != NULL  ? 0
+                                                : -1;
+}
+
+static const char *
+path_of(const char *name)
+{
+    static char paths[8][PATH_MAX];
+    static size_t next;
+    char *path = paths[next++ % 8];
+    (void)snprintf(path, sizeof(paths[0]), "%s/%s", rig.folder, name);
+    return path;
+}
+
+static bool
+all_over(void)
+{
+    for (size_t i = 0; i < rig.row_count; i++) {
+        if (!rig.rows[i].revoked || !rig.rows[i].unbound)
+            return false;
+    }
+    return true;
+}
+
+static void
+make_rootfs(const char *folder)
+{
+    static const char *const names[] = {"sh", "wget", "sleep", "echo", "true"};
+    char path[PATH_MAX];
+    RUN_OK("mkdir", "-p", path_of(folder));
+    (void)snprintf(path, sizeof(path), "%s/bin", path_of(folder));
+    RUN_OK("mkdir", "-p", path);
+    (void)snprintf(path, sizeof(path), "%s/proc", path_of(folder));
+    RUN_OK("mkdir", "-p", path);
+    (void)snprintf(path, sizeof(path), "%s/bin/busybox", path_of(folder));
+    RUN_OK("cp", "/bin/busybox", path);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        (void)snprintf(path, sizeof(path), "%s/bin/%s", path_of(folder), names[i]);
+        RUN_OK("ln", "-sf", "busybox", path);
+    }
+}
+
+/* ---- runc -------------------------------------------------------------------------------------------- */
+
+static void
+write_bundle(const char *script, const char *token, bool hooked)
+{
+    struct options options = {
+        .hook = box_hook_path(), .run_dir = rig.folder, .when_down = "deny"};
+    struct err err = {0};
+    struct buf text;
+    char escaped[1024];
+    size_t at = 0;
+    for (const char *c = script; *c != '\0'; c++) {
+        if (*c == '"' || *c == '\\')
+            escaped[at++] = '\\';
+        escaped[at++] = *c;
+    }
+    escaped[at] = '\0';
+    buf_init(&text, 65536);
+    buf_printf(&text,
+               "{\"ociVersion\":\"1.0.2\",\"process\":{\"user\":{\"uid\":0,\"gid\":0},\"args\":["
+               "\"/bin/sh\",\"-c\",\"%s\",\"%s\"],\"env\":[\"PATH=/bin\"],\"cwd\":\"/\"},"
+               "\"root\":{\"path\":\"rootfs\",\"readonly\":true},\"mounts\":[{\"destination\":"
+               "\"/proc\",\"type\":\"proc\",\"source\":\"proc\"}],\"linux\":{\"namespaces\":["
+               "{\"type\":\"pid\"},{\"type\":\"network\"},{\"type\":\"mount\"},{\"type\":\"ipc\"},"
+               "{\"type\":\"uts\"}]}",
+               escaped, token);
+    if (hooked) {
+        buf_printf(&text, ",\"hooks\":");
+        if (install_runc_hooks(&options, &text, &err) < 0)
+            fail_msg("%s", err.text);
+    }
+    buf_put_byte(&text, '}');
+    int fd = open(path_of("bundle/config.json"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_int_equal(write(fd, text.ptr, text.len), text.len);
+    close(fd);
+    buf_fini(&text);
+}
+
+#define RUNC "runc", "--root", path_of("runc")
+
+static int
+compare_u64(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a;
+    uint64_t y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static double
+median_ms(uint64_t *samples, size_t count)
+{
+    qsort(samples, count, sizeof(*samples), compare_u64);
+    return (double)samples[count / 2] / 1e6;
+}
+
+static void
+test_runc_first_instruction(void **state)
+{
+    (void)state;
+    uint64_t with[50];
+    uint64_t without[50];
+    make_rootfs("bundle/rootfs");
+    for (size_t i = 0; i < 50; i++) {
+        write_bundle(ASK, "container-first", true);
+        uint64_t start = clock_mono_ns();
+        int code = RUN(RUNC, "run", "--bundle", path_of("bundle"), "first");
+        with[i] = clock_mono_ns() - start;
+        if (code != 0 || status_of_output() != 200)
+            fail_msg("round %zu: %s", i, output);
+        write_bundle("true", "x", true);
+        start = clock_mono_ns();
+        RUN_OK(RUNC, "run", "--bundle", path_of("bundle"), "first");
+        with[i] = clock_mono_ns() - start;
+        write_bundle("true", "x", false);
+        start = clock_mono_ns();
+        RUN_OK(RUNC, "run", "--bundle", path_of("bundle"), "first");
+        without[i] = clock_mono_ns() - start;
+    }
+    double hooked = median_ms(with, 50);
+    double bare = median_ms(without, 50);
+    print_message("runc: 50 of 50 first instructions got 200; run p50 %.2f ms with both hooks, "
+                  "%.2f ms without: pair costs %.2f ms\n",
+                  hooked, bare, hooked - bare);
+    RIG_WAIT(all_over());
+}
+
+static void
+test_runc_life(void **state)
+{
+    (void)state;
+    make_rootfs("bundle/rootfs");
+    write_bundle("sleep 1000", "x", true);
+    RUN_OK(RUNC, "run", "-d", "--bundle", path_of("bundle"), "one");
+    RUN_OK(RUNC, "run", "-d", "--bundle", path_of("bundle"), "two");
+    (void)RUN(RUNC, "exec", "one", "sh", "-c", ASK, "container-one");
+    assert_int_equal(status_of_output(), 200);
+    (void)RUN(RUNC, "exec", "one", "sh", "-c", ASK, "container-two");
+    assert_int_equal(status_of_output(), 401);
+    (void)RUN(RUNC, "exec", "two", "sh", "-c", ASK, "container-one");
+    assert_int_equal(status_of_output(), 401);
+    RUN_OK(RUNC, "delete", "--force", "one");
+    RUN_OK(RUNC, "delete", "--force", "two");
+    pthread_mutex_lock(&rig.lock);
+    bool over = all_over();
+    pthread_mutex_unlock(&rig.lock);
+    assert_true(over || rig.row_count > 0);
+    RIG_WAIT(all_over());
+}
+
+static void
+test_runc_veto(void **state)
+{
+    (void)state;
+    write_bundle("echo user code ran", "x", true);
+    rig.refuse = "not today";
+    assert_int_not_equal(RUN(RUNC, "run", "--bundle", path_of("bundle"), "never"), 0);
+    assert_non_null(strstr(output, "berth: not today"));
+    assert_null(strstr(output, "user code ran"));
+    rig.refuse = NULL;
+    (void)RUN(RUNC, "list", "-q");
+    assert_string_equal(output, "");
+}
+
+/* ---- podman ------------------------------------------------------------------------------------------ */
+
+#define PODMAN                                                                                 \
+    "podman", "--root", path_of("storage"), "--runroot", path_of("runroot"), "--tmpdir",       \
+        path_of("tmpdir"), "--storage-driver", "vfs", "--hooks-dir", path_of("hooks"),         \
+        "--cgroup-manager", "cgroupfs"
+#define SLEEPER "--pull", "never", "localhost/bb", "sleep", "1000"
+
+static void
+write_text(const char *name, const char *text)
+{
+    int fd = open(path_of(name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    close(fd);
+}
+
+static void
+podman_prepare(void)
+{
+    struct options options = {.hook = box_hook_path(),
+                              .run_dir = rig.folder,
+                              .when_down = "deny",
+                              .hooks_dir = path_of("hooks")};
+    struct err err = {0};
+    write_text("containers.conf",
+               "[containers]\ndefault_ulimits=[\"nofile=20000:20000\",\"nproc=32768:32768\"]\n"
+               "[engine]\nruntime=\"runc\"\ncgroup_manager=\"cgroupfs\"\nevents_logger=\"file\"\n");
+    (void)setenv("CONTAINERS_CONF", path_of("containers.conf"), 1);
+    if (install_hooks(&options, &err) < 0)
+        fail_msg("%s", err.text);
+    make_rootfs("image");
+    RUN_OK("tar", "-C", path_of("image"), "-cf", path_of("image.tar"), ".");
+    RUN_OK(PODMAN, "import", path_of("image.tar"), "localhost/bb");
+}
+
+static int
+podman_ask(const char *who, const char *token)
+{
+    (void)RUN(PODMAN, "exec", who, "sh", "-c", ASK, token);
+    return status_of_output();
+}
+
+static void
+test_podman_matrix(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"p-none", "p-bridge", "p-host", "p-side", "p-pod-a",
+                                        "p-pod-b"};
+    size_t first = rig.row_count;
+    podman_prepare();
+    RUN_OK(PODMAN, "run", "-d", "--name", "p-none", "--network", "none", SLEEPER);
+    RUN_OK(PODMAN, "run", "-d", "--name", "p-bridge", SLEEPER);
+    RUN_OK(PODMAN, "run", "-d", "--name", "p-host", "--network", "host", SLEEPER);
+    RUN_OK(PODMAN, "run", "-d", "--name", "p-side", "--network", "container:p-none", SLEEPER);
+    RUN_OK(PODMAN, "pod", "create", "--name", "pod", "--infra-image", "localhost/bb",
+           "--infra-command", "sleep 1000");
+    RUN_OK(PODMAN, "run", "-d", "--name", "p-pod-a", "--pod", "pod", SLEEPER);
+    RUN_OK(PODMAN, "run", "-d", "--name", "p-pod-b", "--pod", "pod", SLEEPER);
+    assert_int_equal(rig.row_count, first + 6); /* the pod's infra container got none */
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        for (size_t j = 0; j < ARRAY_LEN(names); j++) {
+            char token[64];
+            (void)snprintf(token, sizeof(token), "container-%s", names[j]);
+            if (podman_ask(names[i], token) != (i == j ? 200 : 401))
+                fail_msg("%s with %s: %s", names[i], token, output);
+        }
+    }
+    assert_int_equal(box_get("container-p-host", AF_INET), 401);
+    RUN_OK(PODMAN, "restart", "-t", "0", "p-bridge");
+    assert_int_equal(podman_ask("p-bridge", "container-p-bridge"), 200);
+    RUN_OK(PODMAN, "rm", "-f", "-t", "0", "p-bridge");
+    RUN_OK(PODMAN, "run", "-d", "--name", "p-bridge", SLEEPER);
+    assert_int_equal(podman_ask("p-bridge", "container-p-bridge"), 200);
+    RUN_OK(PODMAN, "run", "-d", "--name", "p-off", "--annotation", "io.berth.ai=false", SLEEPER);
+    assert_int_equal(podman_ask("p-off", "container-p-off"), 0);
+    RUN_OK(PODMAN, "run", "-d", "--name", "p-note", "--annotation", "io.berth.name=noted", SLEEPER);
+    assert_int_equal(podman_ask("p-note", "container-noted"), 200);
+    rig.refuse = "not today";
+    assert_int_equal(RUN(PODMAN, "run", "--name", "p-veto", SLEEPER), 126);
+    assert_non_null(strstr(output, "berth: not today"));
+    rig.refuse = NULL;
+    RUN_OK(PODMAN, "pod", "rm", "-f", "-t", "0", "pod");
+    RUN_OK(PODMAN, "rm", "-f", "-a", "-t", "0");
+    RIG_WAIT(all_over());
+}
+
+static int
+setup(void **state)
+{
+    (void)state;
+    if (rig_open() != 0)
+        return -1;
+    rig_agent_start();
+    RIG_WAIT(rig.plane.fd >= 0);
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    (void)state;
+    (void)RUN(RUNC, "delete", "--force", "one");
+    (void)RUN(RUNC, "delete", "--force", "two");
+    if (access(path_of("storage"), F_OK) == 0) {
+        (void)RUN(PODMAN, "pod", "rm", "-f", "-a", "-t", "0");
+        (void)RUN(PODMAN, "rm", "-f", "-a", "-t", "0");
+        (void)RUN("umount", "-q", path_of("storage/vfs"));
+    }
+    rig_close();
+    return 0;
+}
+
+static bool
+have(const char *path)
+{
+    return access(path, X_OK) == 0;
+}
+
+int
+main(int argc, char **argv)
+{
+    int code = rig_main(argc, argv);
+    if (code >= 0)
+        return code;
+    bool runc = have("/usr/sbin/runc") || have("/usr/bin/runc");
+    bool podman = runc && have("/usr/bin/podman");
+    if (geteuid() != 0 || box_hook_path() == NULL || !runc || !have("/bin/busybox")) {
+        (void)printf("skipped: needs root, runc, busybox, and bin/berth-hook beside the test\n");
+        return 77;
+    }
+    if (!podman)
+        (void)printf("podman is not installed: its tests are left out\n");
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_runc_first_instruction),
+        cmocka_unit_test(test_runc_life),
+        cmocka_unit_test(test_runc_veto),
+        cmocka_unit_test(test_podman_matrix),
+    };
+    size_t count = ARRAY_LEN(tests) - (podman ? 0 : 1);
+    return _cmocka_run_group_tests("runtime", tests, count, setup, teardown);
+}
