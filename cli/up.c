@@ -36,7 +36,7 @@ start_part(struct up *up, enum stack_part part, struct err *err)
     if (rc == 0)
         rc = child_start(child, err);
     if (rc == 0)
-        rc = child_wait_ready(child, up->signal_fd, READY_MS, err);
+        rc = child_wait_ready(child, up->stop_fd, READY_MS, err);
     up->announced[part] = rc == 0;
     return rc;
 }
@@ -173,37 +173,50 @@ static void
 supervise(struct up *up)
 {
     for (;;) {
-        struct pollfd fds[STACK_COUNT + 1];
+        struct pollfd fds[STACK_COUNT + 2];
         struct signalfd_siginfo info;
         for (size_t i = 0; i < STACK_COUNT; i++)
             fds[i] = (struct pollfd){.fd = up->stack.children[i].out_fd, .events = POLLIN};
-        fds[STACK_COUNT] = (struct pollfd){.fd = up->signal_fd, .events = POLLIN};
-        (void)poll(fds, STACK_COUNT + 1, next_restart(up));
-        while (read(up->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-            if (info.ssi_signo != SIGCHLD)
-                return;
-        }
+        fds[STACK_COUNT] = (struct pollfd){.fd = up->stop_fd, .events = POLLIN};
+        fds[STACK_COUNT + 1] = (struct pollfd){.fd = up->child_fd, .events = POLLIN};
+        (void)poll(fds, STACK_COUNT + 2, next_restart(up));
+        if (fds[STACK_COUNT].revents != 0)
+            return;
+        while (read(up->child_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+            continue;
         tend(up);
     }
 }
 
 /* ---- the process itself ---------------------------------------------------------------------------- */
 
+/* Blocks the signals of `set` and returns a descriptor for them, or -1. */
+static int
+watch(const sigset_t *set)
+{
+    (void)sigprocmask(SIG_BLOCK, set, NULL);
+    return signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
 static int
 watch_signals(struct up *up, struct err *err)
 {
-    sigset_t set;
+    sigset_t stop;
+    sigset_t child;
     struct sigaction ignore = {.sa_handler = SIG_IGN};
-    (void)sigemptyset(&set);
-    (void)sigaddset(&set, SIGINT);
-    (void)sigaddset(&set, SIGTERM);
-    (void)sigaddset(&set, SIGCHLD);
+    (void)sigemptyset(&stop);
+    (void)sigaddset(&stop, SIGINT);
+    (void)sigaddset(&stop, SIGTERM);
     if (!up->detach)
-        (void)sigaddset(&set, SIGHUP);
-    (void)sigprocmask(SIG_BLOCK, &set, NULL);
+        (void)sigaddset(&stop, SIGHUP);
+    (void)sigemptyset(&child);
+    (void)sigaddset(&child, SIGCHLD);
     (void)sigaction(SIGPIPE, &ignore, NULL);
-    up->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    return up->signal_fd >= 0 ? 0 : err_set_errno(err, errno, "cannot watch signals");
+    up->stop_fd = watch(&stop);
+    up->child_fd = watch(&child);
+    return up->stop_fd >= 0 && up->child_fd >= 0
+               ? 0
+               : err_set_errno(err, errno, "cannot watch signals");
 }
 
 /* In the terminal: wait until the other process is ready or dead. Returns an exit code, or -1 in the
@@ -331,7 +344,7 @@ read_options(struct up *up)
 int
 command_up(struct cli *cli)
 {
-    static struct up up = {.signal_fd = -1, .lock_fd = -1, .detach_fd = -1};
+    static struct up up = {.stop_fd = -1, .child_fd = -1, .lock_fd = -1, .detach_fd = -1};
     static struct preflight preflight;
     bool root = false;
     up.cli = cli;

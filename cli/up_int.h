@@ -11,7 +11,8 @@
 struct up {
     struct stack stack;
     struct cli *cli;
-    int signal_fd;
+    int stop_fd;  /* SIGINT, SIGTERM, SIGHUP */
+    int child_fd; /* SIGCHLD */
     int lock_fd;
     int detach_fd; /* tells the process in the terminal that we are ready; -1 = none */
     bool detach;

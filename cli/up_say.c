@@ -86,8 +86,9 @@ say_next(const struct up *up)
                  "\"content\":\"hello\"}]}'\n",
                  stack_port(stack, STACK_PORT_KEYS), up->cli->data);
     if (stack->wanted[STACK_AGENT])
-        (void)printf("  berth-agent install-hooks     then containers of podman and runc get their "
-                     "identity\n");
+        (void)printf("  berth-agent install-hooks --run-dir %s/run\n"
+                     "                              (then containers of podman get their identity)\n",
+                     up->cli->data);
     (void)printf("  berth models%s\n  berth usage%s\n", data, data);
 }
 

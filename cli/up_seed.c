@@ -119,7 +119,7 @@ up_wait_serving(struct up *up, struct err *err)
         buf_fini(&reply);
         if (rc == 0 && status == 200)
             return 0;
-        struct pollfd stop = {.fd = up->signal_fd, .events = POLLIN};
+        struct pollfd stop = {.fd = up->stop_fd, .events = POLLIN};
         if (poll(&stop, 1, 2) > 0)
             return err_set(err, ERR_CANCELED, "stopped");
     }

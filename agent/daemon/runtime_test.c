@@ -5,10 +5,12 @@
  * Invariant: the first instruction of a container can use its token; nobody else ever can. */
 #include "agent/daemon/agent_test_box.h"
 
+#include <sys/prctl.h>
+
 #include "agent/daemon/install.h"
 
 #define ASK                                                                                       \
-    "wget -T 6 -qO- --header \"Authorization: Bearer $0\" http://127.0.0.1:4180/v1/models 2>&1 && " \
+    "wget -q -O - --header \"Authorization: Bearer $0\" http://127.0.0.1:4180/v1/models 2>&1 && " \
     "echo status=200"
 
 static char output[65536];
@@ -257,25 +259,44 @@ podman_ask(const char *who, const char *token)
     return status_of_output();
 }
 
+/* Restart, and another container of the same name: the same token, another life. */
+static void
+podman_again(void)
+{
+    RUN_OK(PODMAN, "run", "-d", "--name", "p-again", "--network", "none", SLEEPER);
+    RUN_OK(PODMAN, "restart", "-t", "0", "p-again");
+    assert_int_equal(podman_ask("p-again", "container-p-again"), 200);
+    for (int i = 0; i < 5; i++) {
+        RUN_OK(PODMAN, "rm", "-f", "-t", "0", "p-again");
+        RUN_OK(PODMAN, "run", "-d", "--name", "p-again", "--network", "none", SLEEPER);
+        assert_int_equal(podman_ask("p-again", "container-p-again"), 200);
+    }
+}
+
 static void
 test_podman_matrix(void **state)
 {
     (void)state;
-    static const char *const names[] = {"p-none", "p-bridge", "p-host", "p-side", "p-pod-a",
-                                        "p-pod-b"};
+    static const char *const names[] = {"p-none",  "p-host",  "p-side",
+                                        "p-pod-a", "p-pod-b", "p-bridge"};
+    bool bridge = RUN("iptables", "--version") == 0;
+    size_t count = ARRAY_LEN(names) - (bridge ? 0 : 1);
     size_t first = rig.row_count;
     podman_prepare();
     RUN_OK(PODMAN, "run", "-d", "--name", "p-none", "--network", "none", SLEEPER);
-    RUN_OK(PODMAN, "run", "-d", "--name", "p-bridge", SLEEPER);
+    if (bridge)
+        RUN_OK(PODMAN, "run", "-d", "--name", "p-bridge", SLEEPER);
+    else
+        print_message("no iptables: podman's bridge network is left out\n");
     RUN_OK(PODMAN, "run", "-d", "--name", "p-host", "--network", "host", SLEEPER);
     RUN_OK(PODMAN, "run", "-d", "--name", "p-side", "--network", "container:p-none", SLEEPER);
     RUN_OK(PODMAN, "pod", "create", "--name", "pod", "--infra-image", "localhost/bb",
            "--infra-command", "sleep 1000");
     RUN_OK(PODMAN, "run", "-d", "--name", "p-pod-a", "--pod", "pod", SLEEPER);
     RUN_OK(PODMAN, "run", "-d", "--name", "p-pod-b", "--pod", "pod", SLEEPER);
-    assert_int_equal(rig.row_count, first + 6); /* the pod's infra container got none */
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        for (size_t j = 0; j < ARRAY_LEN(names); j++) {
+    assert_int_equal(rig.row_count, first + count); /* the pod's infra container got none */
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < count; j++) {
             char token[64];
             (void)snprintf(token, sizeof(token), "container-%s", names[j]);
             if (podman_ask(names[i], token) != (i == j ? 200 : 401))
@@ -283,20 +304,19 @@ test_podman_matrix(void **state)
         }
     }
     assert_int_equal(box_get("container-p-host", AF_INET), 401);
-    RUN_OK(PODMAN, "restart", "-t", "0", "p-bridge");
-    assert_int_equal(podman_ask("p-bridge", "container-p-bridge"), 200);
-    RUN_OK(PODMAN, "rm", "-f", "-t", "0", "p-bridge");
-    RUN_OK(PODMAN, "run", "-d", "--name", "p-bridge", SLEEPER);
-    assert_int_equal(podman_ask("p-bridge", "container-p-bridge"), 200);
-    RUN_OK(PODMAN, "run", "-d", "--name", "p-off", "--annotation", "io.berth.ai=false", SLEEPER);
+    podman_again();
+    RUN_OK(PODMAN, "run", "-d", "--name", "p-off", "--network", "none",
+           "--annotation", "io.berth.ai=false", SLEEPER);
     assert_int_equal(podman_ask("p-off", "container-p-off"), 0);
-    RUN_OK(PODMAN, "run", "-d", "--name", "p-note", "--annotation", "io.berth.name=noted", SLEEPER);
+    RUN_OK(PODMAN, "run", "-d", "--name", "p-note", "--network", "none",
+           "--annotation", "io.berth.name=noted", SLEEPER);
     assert_int_equal(podman_ask("p-note", "container-noted"), 200);
     rig.refuse = "not today";
-    assert_int_equal(RUN(PODMAN, "run", "--name", "p-veto", SLEEPER), 126);
+    assert_int_equal(RUN(PODMAN, "run", "--name", "p-veto", "--network", "none", SLEEPER), 126);
     assert_non_null(strstr(output, "berth: not today"));
     rig.refuse = NULL;
     RUN_OK(PODMAN, "pod", "rm", "-f", "-t", "0", "pod");
+    RUN_OK(PODMAN, "rm", "-f", "-t", "0", "p-side");
     RUN_OK(PODMAN, "rm", "-f", "-a", "-t", "0");
     RIG_WAIT(all_over());
 }
@@ -305,7 +325,8 @@ static int
 setup(void **state)
 {
     (void)state;
-    if (rig_open() != 0)
+    /* Orphans of runtimes come to us, so that they can be reaped where nobody else does. */
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0 || rig_open() != 0)
         return -1;
     rig_agent_start();
     RIG_WAIT(rig.plane.fd >= 0);
@@ -324,6 +345,8 @@ teardown(void **state)
         (void)RUN("umount", "-q", path_of("storage/vfs"));
     }
     rig_close();
+    while (waitpid(-1, NULL, WNOHANG) > 0)
+        continue;
     return 0;
 }
 

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "api/link.h"
+#include "controlplane/push/push_int.h"
 #include "lib/base/clock.h"
 #include "lib/net/sock.h"
 
@@ -505,6 +506,33 @@ test_forbidden_records(void **state)
     assert_int_equal(f->engine->bindings.by_hex.count, 0);
 }
 
+/* SN-12: a node that does not read is dropped at 8 MiB, and has everything when it comes back. */
+static void
+test_slow_node(void **state)
+{
+    struct fixture *f = *state;
+    connect_peer(f, &f->dp, "dataplane", "dataplane");
+    WAIT_FOR(f, &f->dp, "\"type\":\"tick\"");
+    struct node *node = LIST_ENTRY(f->push->nodes.next, struct node, in_push);
+    node->blocked = true; /* as if the transport were full */
+    for (unsigned i = 0; i < 40000 && !node->doomed; i++)
+        state_funds(node, STR("default"), true);
+    assert_false(node->doomed); /* 40,000 small rows still fit */
+    struct str config = buf_str(&f->engine->snapshot.text);
+    size_t before = node->queued_bytes;
+    for (unsigned i = 0; i < 100; i++)
+        state_config(node, false);
+    assert_true(node->queued_bytes <= before + config.len + 512); /* only the newest waits */
+    for (unsigned i = 0; i < 200000 && !node->doomed; i++)
+        state_funds(node, STR("default"), true);
+    assert_true(node->doomed && node->queued_bytes <= PUSH_QUEUE_BYTES_MAX);
+    forget(&f->dp);
+    expect_dropped(f, &f->dp);
+    WAIT_FOR(f, &f->dp, "\"type\":\"welcome\"");
+    WAIT_FOR(f, &f->dp, "\"type\":\"tick\"");
+    assert_true(seen(&f->dp, "\"full\":true,\"rows\":[{\"wallet\":\"default\""));
+}
+
 /* Role and name come from the certificate, not from what is said. */
 static void
 test_identity(void **state)
@@ -530,6 +558,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_money, setup, teardown),
         cmocka_unit_test_setup_teardown(test_config_changes_and_nack, setup, teardown),
         cmocka_unit_test_setup_teardown(test_forbidden_records, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_slow_node, setup, teardown),
         cmocka_unit_test_setup_teardown(test_identity, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,6 +103,9 @@ static int
 check_live(struct bind *bind, struct binding_row **ret_same)
 {
     const struct binding *wanted = &bind->binding;
+    if (bindings_has_ended(&bind->engine->bindings, wanted->incarnation))
+        return refuse(bind, "revoked", ERR_REVOKED, "this incarnation was revoked",
+                      wanted->container_id);
     LIST_FOREACH_SAFE (node, &bind->engine->bindings.all) {
         struct binding_row *row = LIST_ENTRY(node, struct binding_row, node_in_all);
         bool same_host = str_eq(row->binding.host, wanted->host);

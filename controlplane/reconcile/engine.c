@@ -147,8 +147,7 @@ start(struct engine *engine, struct err *err)
         code = err_set(err, ERR_STORE, "the store cannot be watched");
     if (code < 0)
         return code;
-    timer_arm(loop_timers(conf->loop), &engine->resync,
-              loop_now_ms(conf->loop) + ENGINE_RESYNC_MS);
+    timer_arm(loop_timers(conf->loop), &engine->resync, loop_now_ms(conf->loop) + ENGINE_RESYNC_MS);
     return enqueue_all(engine, err);
 }
 

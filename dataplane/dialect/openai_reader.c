@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "lib/base/check.h"
 #include "lib/base/map.h"
 
 #define CALLS_MAX 256u
@@ -218,8 +219,11 @@ read_call(struct feed *feed, uint32_t choice, uint32_t node)
         rc = intake_text(in, text, "arguments", &arguments);
     if (rc == 0)
         rc = call_find(feed, choice, node, id, &call);
-    if (rc < 0 || call->ended)
+    if (rc < 0)
         return rc;
+    ASSERT(call != NULL);
+    if (call->ended)
+        return 0;
     call->custom = call->custom || body == custom;
     if (!call->started && name.len == 0)
         return buf_put_str(&call->held, arguments);
