@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * api_key.h - the shape of Berth's own API keys: "sk-bth-", 43 url-safe random characters (256 bits),
- *             8 hex digits of CRC-32C over what stands before them.
+ * api_key.h - the shape of Berth's own API keys: "sk-bth-", 43 url-safe random characters (256
+ *             bits), 8 hex digits of CRC-32C over what stands before them.
  * Floor: api; any thread.
  * Owns: nothing.
  * Invariant: a mistyped or foreign key fails the checksum and costs no lookup; api_key_test.c. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * binding.c - the text of a binding: written in one fixed order, read strictly, signed and verified.
+ * binding.c - the text of a binding: written in one fixed order, read strictly, signed and
+ *             verified.
  * Floor: api; any thread.
  * Owns: nothing.
  * Invariant: put(parse(put(b))) == put(b), so a signature over the text is one over the fields;

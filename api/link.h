@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * link.h - the node's end of the control-plane stream: one HTTP/2 request, POST /planes/v1/stream over mTLS,
- *          one JSON record a line in both directions; reconnects by itself. Records: api/plane.md.
+ * link.h - the node's end of the control-plane stream: one HTTP/2 request, POST /planes/v1/stream
+ *          over mTLS, one JSON record a line in both directions; reconnects by itself. Records:
+ *          api/plane.md.
  * Floor: api; its loop's thread.
  * Owns: the HTTP client, the call, the out-queue.
- * Invariant: records arrive whole and in order within a connection; after `up` the node sends its hello
- *            first; a record over 16 MiB drops the connection. link_test.c. */
+ * Invariant: records arrive whole and in order within a connection; after `up` the node sends its
+ *            hello first; a record over 16 MiB drops the connection. link_test.c. */
 #ifndef BERTH_API_LINK_H
 #define BERTH_API_LINK_H
 
@@ -30,16 +31,17 @@ struct link_conf {
     const struct link_ops *ops;
     void *user;
 };
-/* link_new - the first attempt is made in the loop's next turn. The server answers 200 at once, before
- * the first record; its body_rate_min must be 1 and its body_bytes_max unbounded. The link pings every
- * 4 s (and keeps the `pong` records to itself); 12 s without a byte are a lost connection.
- * 0; -ERR_TLS, -ERR_NOT_FOUND, -ERR_PERMISSION (key files), -ERR_NOMEM. */
+/* link_new - the first attempt is made in the loop's next turn. The server answers 200 at once,
+ * before the first record; its body_rate_min must be 1 and its body_bytes_max unbounded. The link
+ * pings every 4 s (and keeps the `pong` records to itself); 12 s without a byte are a lost
+ * connection. 0; -ERR_TLS, -ERR_NOT_FOUND, -ERR_PERMISSION (key files), -ERR_NOMEM. */
 int link_new(const struct link_conf *conf, struct link **ret_link, struct err *err) MUST_USE;
 /* link_free - not from inside one of its callbacks (ASSERT). */
 void link_free(struct link **link);
 bool link_is_up(const struct link *link);
-/* link_send - one record without its newline; copied. Dropped silently while down: after `up` the node
- * states everything anew. Returns false above 8 MiB queued (stop sending usage, go on with acks). */
+/* link_send - one record without its newline; copied. Dropped silently while down: after `up` the
+ * node states everything anew. Returns false above 8 MiB queued (stop sending usage, go on with
+ * acks). */
 bool link_send(struct link *link, struct str json);
 
 #endif

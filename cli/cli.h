@@ -29,6 +29,7 @@ struct cli {
     const char *server;     /* URL of the admin API, or NULL = the data directory's socket */
     const char *token_file; /* for `server`, or NULL = the data directory's */
     char data[CLI_PATH_BYTES];
+    bool no_answer; /* a call may or may not have been carried out */
     int exit; /* set when cli_begin returns false */
     struct arena arena;
 };

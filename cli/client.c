@@ -128,7 +128,9 @@ client_run(struct cli *cli, const struct client_call *call, const struct tree **
     struct err err = {0};
     const struct tree *reply = NULL;
     long status = 0;
-    if (client_try(cli, call, &status, &reply, &err) != 0)
+    int rc = client_try(cli, call, &status, &reply, &err);
+    cli->no_answer = rc != 0 && rc != -ERR_REFUSED;
+    if (rc != 0)
         return cli_fail("%s", err.text);
     if (status < 200 || status > 299) {
         struct str message = cli_text(reply, "message");

@@ -113,8 +113,8 @@ move(struct cli *cli, const struct wallet_options *options, bool transfer)
     };
     if (code == CLI_DONE) {
         code = client_run(cli, &call, &reply);
-        if (code == CLI_FAILED && options->key == NULL)
-            (void)fprintf(stderr, "To repeat it safely, add --idempotency-key %s\n", key);
+        if (cli->no_answer && options->key == NULL)
+            (void)fprintf(stderr, "It may have been carried out; to repeat it safely, add --idempotency-key %s\n", key);
     }
     buf_fini(&body);
     return code == CLI_DONE ? print_members(cli, reply) : code;

@@ -2,8 +2,8 @@
  * agent.c - puts the agent together, runs it, takes it apart.
  * Floor: agent/daemon; loop thread.
  * Owns: struct agent.
- * Invariant: recovery comes before the first connection is accepted and before the control plane hears
- *            which incarnations live. agent_test.c. */
+ * Invariant: recovery comes before the first connection is accepted and before the control plane
+ *            hears which incarnations live. agent_test.c. */
 #include "agent/daemon/agent.h"
 
 #include <errno.h>
@@ -26,14 +26,13 @@
 #define FDS_PAUSE_MS 100u
 #define LAST_CALL_MS 1500u
 
-/* ---- the gate ---------------------------------------------------------------------------------------- */
+/* ---- the gate ------------------------------------------------------------------------------- */
 
 void
 agent_gate(struct agent *agent)
 {
     bool accepting = agent->plane_ready && !agent->fds_short;
-    LIST_FOREACH(node, &agent->sandboxes)
-    {
+    LIST_FOREACH (node, &agent->sandboxes) {
         sandbox_watch(LIST_ENTRY(node, struct sandbox, node), accepting);
     }
 }
@@ -55,15 +54,14 @@ agent_out_of_fds(struct agent *agent)
     timer_arm(loop_timers(agent->loop), &agent->again, loop_now_ms(agent->loop) + FDS_PAUSE_MS);
 }
 
-/* ---- the end ----------------------------------------------------------------------------------------- */
+/* ---- the end -------------------------------------------------------------------------------- */
 
 void
 agent_instance_ended(struct agent *agent)
 {
     if (!agent->stopping)
         return;
-    LIST_FOREACH(node, &agent->instances)
-    {
+    LIST_FOREACH (node, &agent->instances) {
         enum instance_state state = LIST_ENTRY(node, struct instance, node)->state;
         if (state != INSTANCE_GONE && state != INSTANCE_FAILED)
             return;
@@ -91,10 +89,8 @@ signals_ready(struct loop_io *io, uint32_t events)
         return;
     }
     agent->stopping = true;
-    timer_arm(loop_timers(agent->loop), &agent->last_call,
-              loop_now_ms(agent->loop) + LAST_CALL_MS);
-    LIST_FOREACH_SAFE(node, &agent->instances)
-    {
+    timer_arm(loop_timers(agent->loop), &agent->last_call, loop_now_ms(agent->loop) + LAST_CALL_MS);
+    LIST_FOREACH_SAFE (node, &agent->instances) {
         (void)instance_step(LIST_ENTRY(node, struct instance, node), EVENT_ordered,
                             "the agent ends");
     }
@@ -117,7 +113,7 @@ watch_signals(struct agent *agent, struct err *err)
     return loop_add(agent->loop, &agent->signals, false);
 }
 
-/* ---- the beginning ----------------------------------------------------------------------------------- */
+/* ---- the beginning -------------------------------------------------------------------------- */
 
 /* First line of a small file, without its newline. */
 static bool
@@ -211,8 +207,7 @@ finish(struct agent *agent)
     plane_free(&agent->plane);
     control_free(&agent->control);
     holder_free(&agent->holder);
-    LIST_FOREACH_SAFE(node, &agent->instances)
-    {
+    LIST_FOREACH_SAFE (node, &agent->instances) {
         struct instance *instance = LIST_ENTRY(node, struct instance, node);
         sandbox_leave(instance);
         instance_retire(instance);
@@ -232,7 +227,7 @@ finish(struct agent *agent)
 }
 
 int
-agent_run(const struct options *options, int ready_fd, struct err *err)
+agent_run(const struct agent_options *options, int ready_fd, struct err *err)
 {
     static const char ready[] = "{\"ready\":true}\n";
     struct agent agent = {.options = options, .signals = {.fd = -1}};

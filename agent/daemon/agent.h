@@ -6,7 +6,7 @@
 #ifndef BERTH_AGENT_DAEMON_AGENT_H
 #define BERTH_AGENT_DAEMON_AGENT_H
 
-#include "agent/daemon/options.h"
+#include "agent/daemon/agent_options.h"
 #include "agent/kernel/attest.h"
 #include "agent/kernel/netns.h"
 #include "lib/net/loop.h"
@@ -17,7 +17,7 @@ struct hook_server;
 struct plane;
 
 struct agent {
-    const struct options *options;
+    const struct agent_options *options;
     struct loop *loop;
     struct netns *netns;
     struct cgroup_tree cgroups;
@@ -29,17 +29,17 @@ struct agent {
     struct hook_server *hooks;
     char host[129];
     char boot[64];
-    bool plane_ready;  /* the data plane is connected and takes more */
-    bool fds_short;    /* accept failed for want of descriptors; a timer ends this */
-    bool stopping;     /* waiting for the last revocations before the end */
+    bool plane_ready; /* the data plane is connected and takes more */
+    bool fds_short;   /* accept failed for want of descriptors; a timer ends this */
+    bool stopping;    /* waiting for the last revocations before the end */
     struct timer again;
     struct timer last_call;
     struct loop_io signals;
 };
 
-/* agent_run - until SIGTERM or SIGINT. ready_fd: one JSON line is written there once hooks are answered;
- * -1 = nobody wants it. 0, or -ERR_ with a sentence for the operator. */
-int agent_run(const struct options *options, int ready_fd, struct err *err) MUST_USE;
+/* agent_run - until SIGTERM or SIGINT. ready_fd: one JSON line is written there once hooks are
+ * answered; -1 = nobody wants it. 0, or -ERR_ with a sentence for the operator. */
+int agent_run(const struct agent_options *options, int ready_fd, struct err *err) MUST_USE;
 /* agent_gate - start or stop accepting on all listeners, as plane_ready and fds_short say. */
 void agent_gate(struct agent *agent);
 /* agent_out_of_fds - stop accepting for a moment. */

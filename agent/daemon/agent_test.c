@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * agent_test.c - the agent against the kernel, without a container runtime: who gets 200, who gets 401,
- *                and what happens at every end.
+ * agent_test.c - the agent against the kernel, without a container runtime: who gets 200, who
+ *                gets 401, and what happens at every end.
  * Floor: agent/daemon, test; root, else skipped (77).
  * Owns: see agent_test_rig.h.
  * Invariant: the diagonal of the matrix is 200 and all the rest 401. */
@@ -112,8 +112,8 @@ test_vetoes(void **state)
     rig.silent = false;
     assert_int_equal(box_do(&box, BOX_GET, "container-veto"), 0); /* undone */
     assert_int_equal(box_create(&box, "\"io.berth.name\":\"a b\"", text), 1);
-    assert_string_equal(
-        text, "berth: annotation io.berth.name is not 1 to 100 of A-Z a-z 0-9 - _\n");
+    assert_string_equal(text,
+                        "berth: annotation io.berth.name is not 1 to 100 of A-Z a-z 0-9 - _\n");
     assert_int_equal(box_create(&box, "\"io.berth.ai\":\"false\"", text), 0);
     assert_int_equal(box_do(&box, BOX_GET, "container-veto"), 0);
     assert_int_equal(box_create(&box, "\"io.kubernetes.cri.container-type\":\"sandbox\"", text), 0);

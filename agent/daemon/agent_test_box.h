@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * agent_test_box.h - for tests of the agent: "containers" without a runtime, and calls of berth-hook.
+ * agent_test_box.h - for tests of the agent: "containers" without a runtime, and calls of
+ *                    berth-hook.
  * Floor: agent/daemon, tests only.
  * Owns: processes and cgroups; box_end gives them back.
  * Invariant: a box does one thing at a time and says how it went. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * agent_test_rig.h - for tests of the agent: a control plane and a data plane in a thread, the agent in a
- *                    process, and small "containers" (a namespace, a cgroup, a process that obeys).
+ * agent_test_rig.h - for tests of the agent: a control plane and a data plane in a thread, the
+ *                    agent in a process, and small "containers" (a namespace, a cgroup, a process
+ *                    that obeys).
  * Floor: agent/daemon, tests only; needs root.
  * Owns: a temporary folder, a private network namespace, cgroups below berth-test-PID.
  * Invariant: every wait has a deadline; what is made here is gone after rig_close. */
@@ -85,22 +86,22 @@ struct rig {
 };
 static struct rig rig;
 
-#define RIG_WAIT(cond)                                        \
-    do {                                                      \
-        uint64_t end_ = clock_mono_ms() + RIG_DEADLINE_MS;    \
-        for (;;) {                                            \
-            pthread_mutex_lock(&rig.lock);                    \
-            bool met_ = (cond);                               \
-            pthread_mutex_unlock(&rig.lock);                  \
-            if (met_)                                         \
-                break;                                        \
-            if (clock_mono_ms() > end_)                       \
-                fail_msg("%s: never came true", #cond);       \
-            (void)poll(NULL, 0, 1);                           \
-        }                                                     \
+#define RIG_WAIT(cond)                                     \
+    do {                                                   \
+        uint64_t end_ = clock_mono_ms() + RIG_DEADLINE_MS; \
+        for (;;) {                                         \
+            pthread_mutex_lock(&rig.lock);                 \
+            bool met_ = (cond);                            \
+            pthread_mutex_unlock(&rig.lock);               \
+            if (met_)                                      \
+                break;                                     \
+            if (clock_mono_ms() > end_)                    \
+                fail_msg("%s: never came true", #cond);    \
+            (void)poll(NULL, 0, 1);                        \
+        }                                                  \
     } while (0)
 
-/* ---- the control plane ------------------------------------------------------------------------------ */
+/* ---- the control plane ---------------------------------------------------------------------- */
 
 static void
 rig_say(const char *text)
@@ -147,9 +148,8 @@ rig_bind(const struct json_doc *doc, struct arena *arena)
     } else {
         assert_true(rig.row_count < RIG_ROWS);
         struct rig_row *row = &rig.rows[rig.row_count++];
-        *row = (struct rig_row){.number = rig.row_count,
-                                .cookie = binding.netns_cookie,
-                                .cgroup = binding.cgroup_id};
+        *row = (struct rig_row){
+            .number = rig.row_count, .cookie = binding.netns_cookie, .cgroup = binding.cgroup_id};
         binding.server = STR("00112233445566778899aabbccddeeff");
         binding.number = row->number;
         binding.wallet = STR("default");
@@ -272,7 +272,7 @@ rig_control(bool on)
     assert_int_equal(http_server_listen(rig.server, rig.control_fd), 0);
 }
 
-/* ---- the data plane ----------------------------------------------------------------------------------- */
+/* ---- the data plane ------------------------------------------------------------------------- */
 
 static bool
 rig_token_fits(const struct rig_row *row, const char *token)
@@ -394,20 +394,21 @@ rig_thread(void *user)
     return NULL;
 }
 
-/* ---- the agent ---------------------------------------------------------------------------------------- */
+/* ---- the agent ------------------------------------------------------------------------------ */
 
-/* rig_main - what a test program does when it is started as the agent or the holder; -1 = as a test. */
+/* rig_main - what a test program does when it is started as the agent or the holder; -1 = as a
+ * test. */
 static UNUSED int
 rig_main(int argc, char **argv)
 {
-    struct options options;
+    struct agent_options options;
     struct err err = {0};
     if (argc > 1 && strcmp(argv[1], "--holder-fd") == 0)
         return keeper_run(3);
     if (argc < 2 || strcmp(argv[1], "--agent") != 0)
         return -1;
     log_setup("agent", 0, LOG_WARN);
-    if (options_parse(argc - 1, argv + 1, &options, &err) < 0 ||
+    if (agent_options_parse(argc - 1, argv + 1, &options, &err) < 0 ||
         agent_run(&options, STDOUT_FILENO, &err) < 0) {
         (void)fprintf(stderr, "agent: %s\n", err.text);
         return 1;
@@ -427,9 +428,9 @@ rig_agent_start(void)
     rig.agent = fork();
     assert_true(rig.agent >= 0);
     if (rig.agent == 0) {
-        const char *argv[24] = {"agent", "--agent",   "--control",   control,  "--pki",
-                                rig.folder, "--dataplane", plane, "--run-dir", rig.folder,
-                                "--host-id", "test-host"};
+        const char *argv[24] = {"agent",     "--agent",  "--control",   control,
+                                "--pki",     rig.folder, "--dataplane", plane,
+                                "--run-dir", rig.folder, "--host-id",   "test-host"};
         size_t count = 12;
         for (size_t i = 0; i < ARRAY_LEN(rig.agent_args) && rig.agent_args[i] != NULL; i++)
             argv[count++] = rig.agent_args[i];
@@ -457,7 +458,7 @@ rig_agent_stop(int number)
     rig.agent = 0;
 }
 
-/* ---- opening ------------------------------------------------------------------------------------------ */
+/* ---- opening -------------------------------------------------------------------------------- */
 
 static UNUSED void
 rig_lo_up(void)

@@ -34,7 +34,7 @@ struct control {
     struct arena arena; /* of the record at hand */
 };
 
-/* ---- up --------------------------------------------------------------------------------------------- */
+/* ---- up ------------------------------------------------------------------------------------- */
 
 static void
 send_record(struct control *control, struct buf *text)
@@ -87,8 +87,7 @@ send_hosting(struct control *control)
     open_record(&writer, &text, "hosting");
     json_key(&writer, "rows");
     json_open_array(&writer);
-    LIST_FOREACH(node, &control->agent->instances)
-    {
+    LIST_FOREACH (node, &control->agent->instances) {
         const struct instance *instance = LIST_ENTRY(node, struct instance, node);
         if (instance->state == INSTANCE_ACTIVE)
             json_value_str(&writer, str_from(instance->hex));
@@ -147,7 +146,7 @@ control_unbind(struct control *control, const struct instance *instance, const c
     send_record(control, &text);
 }
 
-/* ---- down ------------------------------------------------------------------------------------------- */
+/* ---- down ----------------------------------------------------------------------------------- */
 
 static bool
 read_text(struct control *control, const struct json_doc *doc, const char *key,
@@ -169,8 +168,7 @@ on_welcome(struct control *control, const struct json_doc *doc)
     control->welcomed = true;
     LOG_INFO("connected to the control plane");
     send_hosting(control);
-    LIST_FOREACH(node, &control->agent->instances)
-    {
+    LIST_FOREACH (node, &control->agent->instances) {
         struct instance *instance = LIST_ENTRY(node, struct instance, node);
         if (instance->state == INSTANCE_BINDING)
             send_bind(control, instance);
@@ -186,8 +184,7 @@ find_bind(struct control *control, const struct json_doc *doc)
     if (json_u64(doc, node, UINT64_MAX, &id) < 0 &&
         (json_string(doc, node, &control->arena, &text) < 0 || num_u64(text, UINT64_MAX, &id) < 0))
         return NULL;
-    LIST_FOREACH(at, &control->agent->instances)
-    {
+    LIST_FOREACH (at, &control->agent->instances) {
         struct instance *instance = LIST_ENTRY(at, struct instance, node);
         if (instance->state == INSTANCE_BINDING && instance->bind_id == id && id != 0)
             return instance;
@@ -248,8 +245,7 @@ on_revoke(struct control *control, const struct json_doc *doc)
     struct str revision = STR_EMPTY;
     if (!read_text(control, doc, "incarnation", &hex))
         return;
-    LIST_FOREACH_SAFE(node, &control->agent->instances)
-    {
+    LIST_FOREACH_SAFE (node, &control->agent->instances) {
         struct instance *instance = LIST_ENTRY(node, struct instance, node);
         if (str_eq(hex, str_from(instance->hex)))
             (void)instance_step(instance, EVENT_ordered, "revoked by the control plane");
@@ -306,8 +302,7 @@ link_down(struct link *link, const char *reason, void *user)
         LOG_WARN("the control plane is not reachable; trying again", LOG_C("reason", reason));
     }
     control->welcomed = false;
-    LIST_FOREACH(node, &agent->instances)
-    {
+    LIST_FOREACH (node, &agent->instances) {
         /* asked again, with a new id, when it is back before the deadline */
         LIST_ENTRY(node, struct instance, node)->bind_id = 0;
     }
@@ -315,7 +310,7 @@ link_down(struct link *link, const char *reason, void *user)
 
 static const struct link_ops ops = {.up = link_up, .record = link_record, .down = link_down};
 
-/* ---- making ------------------------------------------------------------------------------------------ */
+/* ---- making --------------------------------------------------------------------------------- */
 
 /* "host:port", "[::1]:port" */
 static int
@@ -346,8 +341,8 @@ control_new(struct agent *agent, struct control **ret_control, struct err *err)
         return err_set(err, ERR_NOMEM, "no memory");
     control->agent = agent;
     control->epoch = rand_u64();
-    int code = parse_control(agent->options->control, control->host, sizeof(control->host), &port,
-                             err);
+    int code =
+        parse_control(agent->options->control, control->host, sizeof(control->host), &port, err);
     for (size_t i = 0; i < ARRAY_LEN(files) && code == 0; i++) {
         int count = snprintf(control->path[i], sizeof(control->path[i]), "%s/%s",
                              agent->options->pki, files[i]);

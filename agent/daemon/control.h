@@ -2,8 +2,8 @@
  * control.h - the control plane as the agent sees it: bind, unbind, hosting (api/plane.md).
  * Floor: agent/daemon; loop thread.
  * Owns: the link.
- * Invariant: a `bound` is believed only if it is signed and says what was asked; after every reconnect the
- *            agent states which incarnations live. agent_test.c. */
+ * Invariant: a `bound` is believed only if it is signed and says what was asked; after every
+ *            reconnect the agent states which incarnations live. agent_test.c. */
 #ifndef BERTH_AGENT_DAEMON_CONTROL_H
 #define BERTH_AGENT_DAEMON_CONTROL_H
 
@@ -14,7 +14,8 @@ int control_new(struct agent *agent, struct control **ret_control, struct err *e
 void control_free(struct control **control);
 /* control_is_up - welcomed. */
 bool control_is_up(const struct control *control);
-/* control_is_down - not up, and not for the first moments of a reconnect either: do not wait for it. */
+/* control_is_down - not up, and not for the first moments of a reconnect either: do not wait for
+ * it. */
 bool control_is_down(const struct control *control);
 /* control_bind - ask now, or as soon as it is up. EVENT_bound or EVENT_refused follows. */
 void control_bind(struct control *control, struct instance *instance);

@@ -3,7 +3,8 @@
  * Floor: agent/daemon; loop thread.
  * Owns: see holder.h.
  * Invariant: see holder.h.
- * The listening socket is made here and inherited by the holder, so it can be connected to at once. */
+ * The listening socket is made here and inherited by the holder, so it can be connected to at
+ * once. */
 #include "agent/daemon/holder.h"
 
 #include <errno.h>
@@ -38,7 +39,7 @@ struct message {
     char text[KEEPER_TEXT_BYTES_MAX];
 };
 
-/* ---- starting it ------------------------------------------------------------------------------------ */
+/* ---- starting it ---------------------------------------------------------------------------- */
 
 /* In the grandchild: only async-signal-safe calls, then exec. */
 static void
@@ -118,7 +119,7 @@ holder_free(struct holder **ref)
     free(holder);
 }
 
-/* ---- giving ------------------------------------------------------------------------------------------ */
+/* ---- giving --------------------------------------------------------------------------------- */
 
 static void
 tell(struct holder *holder, const struct message *message, size_t text_len, const int *fds,
@@ -151,9 +152,9 @@ describe(const struct instance *instance, struct buf *out)
     attest_names(instance->attestors, attestors);
     binding.attestors = str_from(attestors);
     memcpy(binding.incarnation, instance->incarnation, INCARNATION_BYTES);
-    buf_printf(out, "{\"pid\":%d,\"host_network\":%s,\"attestors\":%u,\"binding\":",
-               (int)instance->pid, instance->sandbox->host ? "true" : "false",
-               instance->attestors);
+    buf_printf(out,
+               "{\"pid\":%d,\"host_network\":%s,\"attestors\":%u,\"binding\":", (int)instance->pid,
+               instance->sandbox->host ? "true" : "false", instance->attestors);
     int code = binding_put_json(&binding, false, out);
     buf_put_byte(out, '}');
     return code < 0 ? code : out->failed ? -ERR_TOO_LARGE : 0;
@@ -188,7 +189,7 @@ holder_drop(struct holder *holder, const uint8_t incarnation[INCARNATION_BYTES])
     tell(holder, &message, 0, NULL, 0);
 }
 
-/* ---- taking back -------------------------------------------------------------------------------------- */
+/* ---- taking back ---------------------------------------------------------------------------- */
 
 struct kept {
     struct binding binding;
@@ -296,8 +297,8 @@ holder_recover(struct holder *holder, struct err *err)
         int fds[KEEPER_FDS_MAX];
         size_t bytes = 0;
         size_t fd_count = 0;
-        int code = sock_recv_fds(holder->fd, &message, sizeof(message), &bytes, fds,
-                                 KEEPER_FDS_MAX, &fd_count);
+        int code = sock_recv_fds(holder->fd, &message, sizeof(message), &bytes, fds, KEEPER_FDS_MAX,
+                                 &fd_count);
         if (code == -ERR_AGAIN) {
             struct pollfd poll_fd = {.fd = holder->fd, .events = POLLIN};
             uint64_t now = clock_mono_ms();

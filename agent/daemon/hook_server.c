@@ -26,7 +26,7 @@ struct hook_call {
     struct loop_io io;
     struct timer deadline;
     struct loop_hook reap;
-    struct instance *instance; /* createRuntime: whose answer it waits for */
+    struct instance *instance;    /* createRuntime: whose answer it waits for */
     char poststop[HOOK_ID_BYTES]; /* poststop: the container whose revocation it waits for */
     bool closed;
 };
@@ -142,8 +142,8 @@ call_ready(struct loop_io *io, uint32_t events)
     size_t fds = 0;
     bool asked = call->instance != NULL || call->poststop[0] != '\0';
     (void)events;
-    int code = sock_recv_fds(io->fd, server->request, sizeof(server->request), &bytes, NULL, 0,
-                             &fds);
+    int code =
+        sock_recv_fds(io->fd, server->request, sizeof(server->request), &bytes, NULL, 0, &fds);
     if (code == -ERR_AGAIN)
         return;
     if (code < 0 || asked)
@@ -224,11 +224,9 @@ hook_server_wake(struct hook_server *server)
 {
     if (server == NULL)
         return;
-    LIST_FOREACH_SAFE(node, &server->calls)
-    {
+    LIST_FOREACH_SAFE (node, &server->calls) {
         struct hook_call *call = LIST_ENTRY(node, struct hook_call, node);
-        if (call->poststop[0] != '\0' &&
-            !lifecycle_is_revoking(server->agent, call->poststop))
+        if (call->poststop[0] != '\0' && !lifecycle_is_revoking(server->agent, call->poststop))
             hook_call_answer(call, HOOK_ALLOW, NULL);
     }
 }

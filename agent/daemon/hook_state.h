@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * hook_state.h - what a hook says: a stage and the OCI state of a container (runtime-spec, "State").
+ * hook_state.h - what a hook says: a stage and the OCI state of a container (runtime-spec,
+ *                "State").
  * Floor: agent/daemon; loop thread.
  * Owns: nothing; a value.
  * Invariant: ids and names are plain ASCII of bounded length; whatever else comes is refused.

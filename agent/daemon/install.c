@@ -27,7 +27,7 @@ static const struct {
 };
 
 static int
-hook_path(const struct options *options, char *path, size_t size, struct err *err)
+hook_path(const struct agent_options *options, char *path, size_t size, struct err *err)
 {
     if (options->hook != NULL) {
         if (options->hook[0] != '/' || !str_copy(path, size, str_from(options->hook)))
@@ -50,10 +50,10 @@ hook_path(const struct options *options, char *path, size_t size, struct err *er
 
 /* {"path":...,"args":[...],"timeout":10} */
 static void
-put_hook(struct json_writer *writer, const struct options *options, const char *path,
+put_hook(struct json_writer *writer, const struct agent_options *options, const char *path,
          const char *stage, const char *runtime)
 {
-    const char *const args[] = {"berth-hook", stage,     "--runtime",   runtime, "--when-down",
+    const char *const args[] = {"berth-hook",       stage,     "--runtime", runtime, "--when-down",
                                 options->when_down, "--socket"};
     char socket[PATH_MAX];
     (void)snprintf(socket, sizeof(socket), "%s/hook.sock", options->run_dir);
@@ -111,7 +111,7 @@ make_folders(const char *folder, struct err *err)
 }
 
 int
-install_hooks(const struct options *options, struct err *err)
+install_hooks(const struct agent_options *options, struct err *err)
 {
     char path[PATH_MAX];
     int code = hook_path(options, path, sizeof(path), err);
@@ -141,7 +141,7 @@ install_hooks(const struct options *options, struct err *err)
 }
 
 int
-install_remove(const struct options *options, struct err *err)
+install_remove(const struct agent_options *options, struct err *err)
 {
     for (size_t i = 0; i < ARRAY_LEN(hooks); i++) {
         char path[PATH_MAX];
@@ -155,7 +155,7 @@ install_remove(const struct options *options, struct err *err)
 }
 
 int
-install_runc_hooks(const struct options *options, struct buf *out, struct err *err)
+install_runc_hooks(const struct agent_options *options, struct buf *out, struct err *err)
 {
     char path[PATH_MAX];
     struct json_writer writer;

@@ -6,13 +6,15 @@
 #ifndef BERTH_AGENT_DAEMON_INSTALL_H
 #define BERTH_AGENT_DAEMON_INSTALL_H
 
-#include "agent/daemon/options.h"
+#include "agent/daemon/agent_options.h"
 #include "lib/base/buf.h"
 
-/* install_hooks - write 50-berth-{create,poststop}.json for podman and CRI-O into options->hooks_dir. */
-int install_hooks(const struct options *options, struct err *err) MUST_USE;
-int install_remove(const struct options *options, struct err *err) MUST_USE;
+/* install_hooks - write 50-berth-{create,poststop}.json for podman and CRI-O into
+ * options->hooks_dir. */
+int install_hooks(const struct agent_options *options, struct err *err) MUST_USE;
+int install_remove(const struct agent_options *options, struct err *err) MUST_USE;
 /* install_runc_hooks - the "hooks" member for a runc or crun config.json, appended to out. */
-int install_runc_hooks(const struct options *options, struct buf *out, struct err *err) MUST_USE;
+int install_runc_hooks(const struct agent_options *options, struct buf *out,
+                       struct err *err) MUST_USE;
 
 #endif

@@ -32,8 +32,8 @@ struct instance {
     struct list node; /* agent->instances */
     struct list in_sandbox;
     struct agent *agent;
-    struct sandbox *sandbox;   /* NULL before BINDING and after it left */
-    struct hook_call *waiter;  /* createRuntime that waits for us, or NULL */
+    struct sandbox *sandbox;  /* NULL before BINDING and after it left */
+    struct hook_call *waiter; /* createRuntime that waits for us, or NULL */
     enum instance_state state;
     char runtime[33];
     char container_id[HOOK_ID_BYTES];
@@ -46,18 +46,19 @@ struct instance {
     uint32_t attestors;
     pid_t pid;
     struct loop_io pidfd;
-    uint64_t bind_id;     /* of the request to the control plane; 0 = not asked yet */
-    bool revoke_unsent;   /* the data plane's socket was full */
+    uint64_t bind_id;   /* of the request to the control plane; 0 = not asked yet */
+    bool revoke_unsent; /* the data plane's socket was full */
     struct timer deadline;
     struct loop_hook reap;
 };
 
-/* instance_new - DECLARED, with a fresh random incarnation; linked into the agent. NULL: no memory. */
+/* instance_new - DECLARED, with a fresh random incarnation; linked into the agent. NULL: no
+ * memory. */
 struct instance *instance_new(struct agent *agent) MUST_USE;
 /* instance_set_incarnation - a recovered one keeps its key. */
 void instance_set_incarnation(struct instance *instance, const uint8_t bytes[INCARNATION_BYTES]);
-/* instance_step - follow the row (state, event): set the state, then run the action. reason: for people;
- * borrowed for the call. false: no such row, nothing happened. */
+/* instance_step - follow the row (state, event): set the state, then run the action. reason: for
+ * people; borrowed for the call. false: no such row, nothing happened. */
 bool instance_step(struct instance *instance, enum instance_event event, const char *reason);
 /* instance_next - where (state, event) leads; false: nowhere. */
 bool instance_next(enum instance_state state, enum instance_event event,

@@ -78,8 +78,7 @@ entry_exited(struct loop_io *io, uint32_t events)
 static void
 entry_drop_key(struct keeper *keeper, const uint8_t key[INCARNATION_BYTES])
 {
-    LIST_FOREACH_SAFE(node, &keeper->entries)
-    {
+    LIST_FOREACH_SAFE (node, &keeper->entries) {
         struct keeper_entry *entry = LIST_ENTRY(node, struct keeper_entry, node);
         if (memcmp(entry->key, key, INCARNATION_BYTES) == 0)
             entry_drop(entry);
@@ -132,8 +131,7 @@ static void
 tell_all(struct keeper *keeper)
 {
     struct message message = {.head = {.magic = KEEPER_MAGIC, .kind = KEEPER_ENTRY}};
-    LIST_FOREACH(node, &keeper->entries)
-    {
+    LIST_FOREACH (node, &keeper->entries) {
         const struct keeper_entry *entry = LIST_ENTRY(node, struct keeper_entry, node);
         int fds[KEEPER_FDS_MAX] = {entry->pidfd.fd};
         memcpy(fds + 1, entry->fds, entry->fd_count * sizeof(int));
@@ -169,8 +167,8 @@ agent_ready(struct loop_io *io, uint32_t events)
                                  &fd_count);
         if (code == -ERR_AGAIN)
             return;
-        bool sound = code == 0 && bytes >= sizeof(message.head) &&
-                     message.head.magic == KEEPER_MAGIC;
+        bool sound =
+            code == 0 && bytes >= sizeof(message.head) && message.head.magic == KEEPER_MAGIC;
         if (sound && message.head.kind == KEEPER_PUT) {
             entry_drop_key(keeper, message.head.key);
             (void)entry_put(keeper, &message, bytes - sizeof(message.head), fds, fd_count);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * keeper.h - the holder process: keeps listening descriptors while the agent restarts, so that nobody in a
- *            container can take Berth's port meanwhile.
+ * keeper.h - the holder process: keeps listening descriptors while the agent restarts, so that
+ *            nobody in a container can take Berth's port meanwhile.
  * Floor: agent/daemon; its own process.
  * Owns: copies of the descriptors, metadata as opaque text.
- * Invariant: an entry goes when its container's init ends, even with no agent there; without agent and
- *            entries the process ends. agent_test.c.
+ * Invariant: an entry goes when its container's init ends, even with no agent there; without
+ *            agent and entries the process ends. agent_test.c.
  * Protocol, SOCK_SEQPACKET, host byte order: struct keeper_head, then the metadata. */
 #ifndef BERTH_AGENT_DAEMON_KEEPER_H
 #define BERTH_AGENT_DAEMON_KEEPER_H
@@ -16,9 +16,9 @@
 #define KEEPER_FDS_MAX 3u /* pidfd, 127.0.0.1, maybe ::1 */
 
 enum keeper_kind {
-    KEEPER_PUT = 1,  /* agent: keep this, with fds */
-    KEEPER_DROP = 2, /* agent: forget this key */
-    KEEPER_LIST = 3, /* agent: tell all */
+    KEEPER_PUT = 1,   /* agent: keep this, with fds */
+    KEEPER_DROP = 2,  /* agent: forget this key */
+    KEEPER_LIST = 3,  /* agent: tell all */
     KEEPER_ENTRY = 4, /* holder: one of them, with fds */
     KEEPER_END = 5    /* holder: that was all */
 };

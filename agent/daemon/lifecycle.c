@@ -25,7 +25,7 @@
 #define START_DEADLINE_MS 1700u
 #define REVOKE_DEADLINE_MS 1500u
 
-/* ---- evidence ------------------------------------------------------------------------------------ */
+/* ---- evidence ------------------------------------------------------------------------------- */
 
 static uint64_t
 cgroup_of_runtime(struct agent *agent, pid_t pid)
@@ -60,8 +60,7 @@ weigh(struct instance *instance, pid_t runtime_pid, struct err *err)
         return err_set(err, ERR_UNAVAILABLE,
                        "this container shares its network namespace and has no cgroup v2 of its "
                        "own, so nothing tells it apart");
-    LIST_FOREACH(node, &instance->sandbox->instances)
-    {
+    LIST_FOREACH (node, &instance->sandbox->instances) {
         const struct instance *other = LIST_ENTRY(node, struct instance, in_sandbox);
         if (other != instance && (other->attestors & 1u << ATTESTOR_netns) != 0)
             return err_set(err, ERR_UNAVAILABLE,
@@ -90,14 +89,13 @@ gather(struct instance *instance, const struct hook_state *state, pid_t runtime_
     return code < 0 ? code : weigh(instance, runtime_pid, err);
 }
 
-/* ---- createRuntime ------------------------------------------------------------------------------- */
+/* ---- createRuntime -------------------------------------------------------------------------- */
 
 /* The same container's earlier lives whose process has ended: revoked before the new one begins. */
 static void
 end_earlier(struct agent *agent, const char *container_id, const char *reason)
 {
-    LIST_FOREACH_SAFE(node, &agent->instances)
-    {
+    LIST_FOREACH_SAFE (node, &agent->instances) {
         struct instance *instance = LIST_ENTRY(node, struct instance, node);
         if (strcmp(instance->container_id, container_id) == 0 && instance->pidfd.fd >= 0 &&
             pidfd_exited(instance->pidfd.fd))
@@ -119,8 +117,8 @@ lifecycle_create(struct agent *agent, struct hook_call *call, struct hook_state 
         hook_call_answer(call, HOOK_ALLOW, NULL);
         return;
     }
-    const char *down = agent->stopping                 ? "the agent is stopping"
-                       : !plane_connected(agent->plane) ? "data plane down"
+    const char *down = agent->stopping                   ? "the agent is stopping"
+                       : !plane_connected(agent->plane)  ? "data plane down"
                        : control_is_down(agent->control) ? "control plane down"
                                                          : NULL;
     struct instance *instance = down == NULL ? instance_new(agent) : NULL;
@@ -201,7 +199,7 @@ lifecycle_resume(struct instance *instance, const char *reason)
              LOG_C("name", instance->name), LOG_C("incarnation", instance->hex));
 }
 
-/* ---- the end ------------------------------------------------------------------------------------- */
+/* ---- the end -------------------------------------------------------------------------------- */
 
 void
 lifecycle_undo(struct instance *instance, const char *reason)
@@ -252,8 +250,7 @@ lifecycle_finish(struct instance *instance, const char *reason)
 bool
 lifecycle_is_revoking(const struct agent *agent, const char *container_id)
 {
-    LIST_FOREACH(node, &agent->instances)
-    {
+    LIST_FOREACH (node, &agent->instances) {
         const struct instance *instance = LIST_ENTRY(node, struct instance, node);
         if (instance->state == INSTANCE_REVOKING &&
             strcmp(instance->container_id, container_id) == 0)

@@ -16,7 +16,7 @@
 #include "agent/daemon/keeper.h"
 
 static int
-print_runc_hooks(const struct options *options, struct err *err)
+print_runc_hooks(const struct agent_options *options, struct err *err)
 {
     struct buf text;
     buf_init(&text, 64u * 1024u);
@@ -28,11 +28,11 @@ print_runc_hooks(const struct options *options, struct err *err)
 }
 
 static int
-run(const struct options *options, struct err *err)
+run(const struct agent_options *options, struct err *err)
 {
     switch (options->command) {
     case COMMAND_HELP:
-        (void)fputs(options_help, stdout);
+        (void)fputs(agent_options_help, stdout);
         return 0;
     case COMMAND_HOLDER:
         return keeper_run(options->holder_fd) == 0
@@ -54,11 +54,11 @@ int
 main(int argc, char **argv)
 {
     const struct sigaction ignore = {.sa_handler = SIG_IGN};
-    struct options options;
+    struct agent_options options;
     struct err err = {0};
     (void)sigaction(SIGPIPE, &ignore, NULL);
     log_setup("agent", -1, LOG_INFO);
-    if (options_parse(argc, argv, &options, &err) < 0 || run(&options, &err) < 0) {
+    if (agent_options_parse(argc, argv, &options, &err) < 0 || run(&options, &err) < 0) {
         (void)fprintf(stderr, "berth-agent: %s\n", err.text);
         return 1;
     }

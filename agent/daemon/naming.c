@@ -18,9 +18,8 @@
 int
 naming_find(struct str json, struct str id, char *raw, size_t size)
 {
-    static const struct json_limits limits = {.depth_max = 16,
-                                              .node_count_max = FILE_BYTES_MAX / 4,
-                                              .text_bytes_max = FILE_BYTES_MAX};
+    static const struct json_limits limits = {
+        .depth_max = 16, .node_count_max = FILE_BYTES_MAX / 4, .text_bytes_max = FILE_BYTES_MAX};
     struct json_doc doc;
     struct arena arena;
     struct str name = STR_EMPTY;
@@ -35,8 +34,8 @@ naming_find(struct str json, struct str id, char *raw, size_t size)
             row = json_sibling(&doc, 0, row);
         uint32_t names = json_get(&doc, row, STR("names"));
         uint32_t first = json_is(&doc, names, JSON_ARRAY) ? json_first(&doc, names) : JSON_NONE;
-        if (json_string(&doc, first, &arena, &name) < 0 ||
-            str_find_byte(name, '\0') != SIZE_MAX || !str_copy(raw, size, name))
+        if (json_string(&doc, first, &arena, &name) < 0 || str_find_byte(name, '\0') != SIZE_MAX ||
+            !str_copy(raw, size, name))
             code = -ERR_NOT_FOUND;
     }
     arena_fini(&arena);

@@ -48,8 +48,7 @@ plane_lost(struct plane *plane)
     set_ready(plane, false);
     LOG_WARN("the data plane is gone; trying again", LOG_C("path", agent->options->dataplane));
     timer_arm(loop_timers(agent->loop), &plane->retry, loop_now_ms(agent->loop) + RETRY_MS);
-    LIST_FOREACH_SAFE(node, &agent->instances)
-    {
+    LIST_FOREACH_SAFE (node, &agent->instances) {
         (void)instance_step(LIST_ENTRY(node, struct instance, node), EVENT_revoked,
                             "the data plane is gone");
     }
@@ -69,8 +68,7 @@ take_answer(struct plane *plane, const struct handoff *message)
 {
     if (message->kind != HANDOFF_REVOKED)
         return;
-    LIST_FOREACH_SAFE(node, &plane->agent->instances)
-    {
+    LIST_FOREACH_SAFE (node, &plane->agent->instances) {
         struct instance *instance = LIST_ENTRY(node, struct instance, node);
         if (memcmp(instance->incarnation, message->incarnation, INCARNATION_BYTES) == 0)
             (void)instance_step(instance, EVENT_revoked, "the data plane refuses it");
@@ -81,8 +79,7 @@ static void
 send_pending(struct plane *plane)
 {
     struct agent *agent = plane->agent;
-    LIST_FOREACH(node, &agent->instances)
-    {
+    LIST_FOREACH (node, &agent->instances) {
         struct instance *instance = LIST_ENTRY(node, struct instance, node);
         if (instance->revoke_unsent)
             send_revoke(plane, instance);

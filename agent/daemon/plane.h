@@ -2,8 +2,8 @@
  * plane.h - the local data plane: connections and revocations go there (api/handoff.h).
  * Floor: agent/daemon; loop thread.
  * Owns: the socket; connects again by itself.
- * Invariant: a revocation is sent before anything else of its turn, and again when the socket was full; a
- *            connection is sent or closed, never kept. agent_test.c. */
+ * Invariant: a revocation is sent before anything else of its turn, and again when the socket was
+ *            full; a connection is sent or closed, never kept. agent_test.c. */
 #ifndef BERTH_AGENT_DAEMON_PLANE_H
 #define BERTH_AGENT_DAEMON_PLANE_H
 
@@ -14,11 +14,11 @@ struct plane;
 int plane_new(struct agent *agent, struct plane **ret_plane) MUST_USE;
 void plane_free(struct plane **plane);
 bool plane_connected(const struct plane *plane);
-/* plane_give - hand over fd (owned from now on). When the socket is full it is kept as the one that goes
- * first, and accepting stops. */
+/* plane_give - hand over fd (owned from now on). When the socket is full it is kept as the one
+ * that goes first, and accepting stops. */
 void plane_give(struct plane *plane, const struct handoff *message, int fd);
-/* plane_revoke - tell it that this incarnation is dead; EVENT_revoked follows with its answer, or when the
- * connection is lost. Only while plane_connected. */
+/* plane_revoke - tell it that this incarnation is dead; EVENT_revoked follows with its answer, or
+ * when the connection is lost. Only while plane_connected. */
 void plane_revoke(struct plane *plane, struct instance *instance);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * runtime_test.c - the agent under real runtimes: runc from a busybox folder, podman from a busybox image.
+ * runtime_test.c - the agent under real runtimes: runc from a busybox folder, podman from a
+ *                  busybox image.
  * Floor: agent/daemon, test; root, runc or podman, busybox; else skipped (77).
  * Owns: private storage in the rig's folder; everything is removed.
  * Invariant: the first instruction of a container can use its token; nobody else ever can. */
@@ -41,9 +42,9 @@ run(const char *const *argv)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
 }
 #define RUN(...) run((const char *const[]){__VA_ARGS__, NULL})
-#define RUN_OK(...)                                 \
-    do {                                            \
-        if (RUN(__VA_ARGS__) != 0)                  \
+#define RUN_OK(...)                                   \
+    do {                                              \
+        if (RUN(__VA_ARGS__) != 0)                    \
             fail_msg("%s: %s", #__VA_ARGS__, output); \
     } while (0)
 
@@ -94,12 +95,12 @@ make_rootfs(const char *folder)
     }
 }
 
-/* ---- runc -------------------------------------------------------------------------------------------- */
+/* ---- runc ----------------------------------------------------------------------------------- */
 
 static void
 write_bundle(const char *script, const char *token, bool hooked)
 {
-    struct options options = {
+    struct agent_options options = {
         .hook = box_hook_path(), .run_dir = rig.folder, .when_down = "deny"};
     struct err err = {0};
     struct buf text;
@@ -217,11 +218,11 @@ test_runc_veto(void **state)
     assert_string_equal(output, "");
 }
 
-/* ---- podman ------------------------------------------------------------------------------------------ */
+/* ---- podman --------------------------------------------------------------------------------- */
 
-#define PODMAN                                                                                 \
-    "podman", "--root", path_of("storage"), "--runroot", path_of("runroot"), "--tmpdir",       \
-        path_of("tmpdir"), "--storage-driver", "vfs", "--hooks-dir", path_of("hooks"),         \
+#define PODMAN                                                                           \
+    "podman", "--root", path_of("storage"), "--runroot", path_of("runroot"), "--tmpdir", \
+        path_of("tmpdir"), "--storage-driver", "vfs", "--hooks-dir", path_of("hooks"),   \
         "--cgroup-manager", "cgroupfs"
 #define SLEEPER "--pull", "never", "localhost/bb", "sleep", "1000"
 
@@ -236,10 +237,10 @@ write_text(const char *name, const char *text)
 static void
 podman_prepare(void)
 {
-    struct options options = {.hook = box_hook_path(),
-                              .run_dir = rig.folder,
-                              .when_down = "deny",
-                              .hooks_dir = path_of("hooks")};
+    struct agent_options options = {.hook = box_hook_path(),
+                                    .run_dir = rig.folder,
+                                    .when_down = "deny",
+                                    .hooks_dir = path_of("hooks")};
     struct err err = {0};
     write_text("containers.conf",
                "[containers]\ndefault_ulimits=[\"nofile=20000:20000\",\"nproc=32768:32768\"]\n"
@@ -305,11 +306,11 @@ test_podman_matrix(void **state)
     }
     assert_int_equal(box_get("container-p-host", AF_INET), 401);
     podman_again();
-    RUN_OK(PODMAN, "run", "-d", "--name", "p-off", "--network", "none",
-           "--annotation", "io.berth.ai=false", SLEEPER);
+    RUN_OK(PODMAN, "run", "-d", "--name", "p-off", "--network", "none", "--annotation",
+           "io.berth.ai=false", SLEEPER);
     assert_int_equal(podman_ask("p-off", "container-p-off"), 0);
-    RUN_OK(PODMAN, "run", "-d", "--name", "p-note", "--network", "none",
-           "--annotation", "io.berth.name=noted", SLEEPER);
+    RUN_OK(PODMAN, "run", "-d", "--name", "p-note", "--network", "none", "--annotation",
+           "io.berth.name=noted", SLEEPER);
     assert_int_equal(podman_ask("p-note", "container-noted"), 200);
     rig.refuse = "not today";
     assert_int_equal(RUN(PODMAN, "run", "--name", "p-veto", "--network", "none", SLEEPER), 126);

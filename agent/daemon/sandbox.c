@@ -2,8 +2,8 @@
  * sandbox.c - listeners in containers: accept, ask the kernel who it is, hand over.
  * Floor: agent/daemon; loop thread.
  * Owns: see sandbox.h.
- * Invariant: a connection leaves with the evidence of exactly one ACTIVE instance or with none (all zero),
- *            which the data plane answers with its one 401. agent_test.c. */
+ * Invariant: a connection leaves with the evidence of exactly one ACTIVE instance or with none
+ *            (all zero), which the data plane answers with its one 401. agent_test.c. */
 #include "agent/daemon/sandbox.h"
 
 #include <stdlib.h>
@@ -19,18 +19,16 @@
 
 #define ACCEPTS_A_TURN 64
 
-/* ---- accepting ------------------------------------------------------------------------------------ */
+/* ---- accepting ------------------------------------------------------------------------------ */
 
 static const struct instance *
 attest(const struct sandbox *sandbox, int fd)
 {
     struct attest_candidate candidates[SANDBOX_INSTANCES_MAX] UNINIT;
     const struct instance *instances[SANDBOX_INSTANCES_MAX] UNINIT;
-    struct attest_scene scene = {.tree = &sandbox->agent->cgroups,
-                                 .host = sandbox->host,
-                                 .candidates = candidates};
-    LIST_FOREACH(node, &sandbox->instances)
-    {
+    struct attest_scene scene = {
+        .tree = &sandbox->agent->cgroups, .host = sandbox->host, .candidates = candidates};
+    LIST_FOREACH (node, &sandbox->instances) {
         const struct instance *instance = LIST_ENTRY(node, struct instance, in_sandbox);
         if (instance->state != INSTANCE_ACTIVE)
             continue;
@@ -59,9 +57,8 @@ listener_ready(struct loop_io *io, uint32_t events)
         if (code < 0)
             continue;
         const struct instance *instance = attest(sandbox, fd);
-        struct handoff message = {.magic = HANDOFF_MAGIC,
-                                  .kind = HANDOFF_CONN,
-                                  .netns_cookie = sandbox->cookie};
+        struct handoff message = {
+            .magic = HANDOFF_MAGIC, .kind = HANDOFF_CONN, .netns_cookie = sandbox->cookie};
         if (instance != NULL) {
             memcpy(message.incarnation, instance->incarnation, INCARNATION_BYTES);
             message.cgroup_id = instance->cgroup_id;
@@ -85,7 +82,7 @@ sandbox_watch(struct sandbox *sandbox, bool accepting)
     }
 }
 
-/* ---- making and ending ------------------------------------------------------------------------------ */
+/* ---- making and ending ---------------------------------------------------------------------- */
 
 static void
 sandbox_reap(struct loop_hook *hook)
@@ -132,9 +129,8 @@ sandbox_new(struct agent *agent, uint64_t cookie, bool host, int diag_fd, const 
     list_init(&sandbox->instances);
     loop_hook_init(&sandbox->reap, sandbox_reap);
     for (int i = 0; i < 2; i++) {
-        sandbox->listeners[i] =
-            (struct sandbox_listener){.io = {.fd = fds[i], .ready = listener_ready},
-                                      .sandbox = sandbox};
+        sandbox->listeners[i] = (struct sandbox_listener){
+            .io = {.fd = fds[i], .ready = listener_ready}, .sandbox = sandbox};
     }
     list_push_back(&agent->sandboxes, &sandbox->node);
     return sandbox;
@@ -143,8 +139,7 @@ sandbox_new(struct agent *agent, uint64_t cookie, bool host, int diag_fd, const 
 struct sandbox *
 sandbox_find(struct agent *agent, uint64_t cookie)
 {
-    LIST_FOREACH(node, &agent->sandboxes)
-    {
+    LIST_FOREACH (node, &agent->sandboxes) {
         struct sandbox *sandbox = LIST_ENTRY(node, struct sandbox, node);
         if (sandbox->cookie == cookie)
             return sandbox;
@@ -188,8 +183,7 @@ sandbox_join(struct instance *instance, int ns_fd, struct err *err)
         (void)close(diag_fd);
         return code;
     }
-    sandbox =
-        sandbox_new(agent, cookie, netns_is_home(agent->netns, ns_fd), diag_fd, fds);
+    sandbox = sandbox_new(agent, cookie, netns_is_home(agent->netns, ns_fd), diag_fd, fds);
     if (sandbox == NULL)
         return err_set(err, ERR_NOMEM, "no memory for a sandbox");
     return enter(sandbox, instance, err);

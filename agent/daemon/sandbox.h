@@ -2,8 +2,8 @@
  * sandbox.h - a network namespace with our listeners in it and the containers that live there.
  * Floor: agent/daemon; loop thread.
  * Owns: two listeners and a sock_diag socket; nothing else pins the namespace.
- * Invariant: one sandbox a namespace cookie; it is closed with its last instance, so a namespace ends when
- *            its containers do. agent_test.c. */
+ * Invariant: one sandbox a namespace cookie; it is closed with its last instance, so a namespace
+ *            ends when its containers do. agent_test.c. */
 #ifndef BERTH_AGENT_DAEMON_SANDBOX_H
 #define BERTH_AGENT_DAEMON_SANDBOX_H
 
@@ -28,11 +28,11 @@ struct sandbox {
     struct loop_hook reap;
 };
 
-/* sandbox_join - put `instance` into the sandbox of namespace ns_fd (borrowed), made if there is none.
- * 0; -ERR_IN_USE (the port is taken), -ERR_OVERLOADED (too many containers), -ERR_... */
+/* sandbox_join - put `instance` into the sandbox of namespace ns_fd (borrowed), made if there is
+ * none. 0; -ERR_IN_USE (the port is taken), -ERR_OVERLOADED (too many containers), -ERR_... */
 int sandbox_join(struct instance *instance, int ns_fd, struct err *err) MUST_USE;
-/* sandbox_adopt - the same for a recovered instance: listeners come from the holder and are owned from now
- * on, also on failure. */
+/* sandbox_adopt - the same for a recovered instance: listeners come from the holder and are owned
+ * from now on, also on failure. */
 int sandbox_adopt(struct instance *instance, bool host, uint64_t cookie, int fds[2],
                   struct err *err) MUST_USE;
 /* sandbox_find - by cookie, or NULL. */

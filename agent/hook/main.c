@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * main.c - berth-hook: the OCI hook. Reads the container's state, asks the agent, exits 0 or 1.
- * Floor: agent/hook; its own process, static, libc only: it runs in every container start of the host.
+ * Floor: agent/hook; its own process, static, libc only: it runs in every container start of the
+ * host.
  * Owns: one socket.
  * Invariant: ends within DEADLINE_MS whatever the agent does; poststop never fails. Protocol:
  *            agent/daemon/hook_server.h. agent/daemon/agent_test.c. */
@@ -31,7 +32,8 @@ static const char help[] =
     "berth-hook STAGE [--socket PATH] [--runtime NAME] [--when-down deny|allow]\n"
     "\n"
     "OCI hook of the Berth agent; reads the container's state from standard input.\n"
-    "  STAGE        createRuntime: wait until the container's token works; exit 1 vetoes the start\n"
+    "  STAGE        createRuntime: wait until the container's token works; exit 1 vetoes the "
+    "start\n"
     "               poststop: wait until it is revoked; always exits 0\n"
     "  --socket     the agent's hook socket (default /run/berth/hook.sock)\n"
     "  --runtime    name of the runtime in bindings (default runc; podman is recognised)\n"
@@ -139,8 +141,8 @@ parse_options(int argc, char **argv, struct options *options)
             return "unknown option or value; see --help";
         i++;
     }
-    if (options->stage == NULL || (strcmp(options->stage, "createRuntime") != 0 &&
-                                   strcmp(options->stage, "poststop") != 0))
+    if (options->stage == NULL ||
+        (strcmp(options->stage, "createRuntime") != 0 && strcmp(options->stage, "poststop") != 0))
         return "the stage must be createRuntime or poststop; see --help";
     return NULL;
 }
@@ -172,7 +174,8 @@ main(int argc, char **argv)
         return 0;
     }
     if (problem == NULL)
-        problem = strncmp(reply, "no ", 3) == 0 ? reply + 3 : "the agent's answer is not understood";
+        problem =
+            strncmp(reply, "no ", 3) == 0 ? reply + 3 : "the agent's answer is not understood";
     bool allowed = poststop || (down && options.allow_when_down);
     (void)fprintf(stderr, "berth: %s%s\n", problem,
                   poststop || !allowed ? "" : "; the container starts without a token");

@@ -93,8 +93,8 @@ hostnet_cgroup_select(const struct attest_scene *scene, size_t *ret_index)
 
 static const struct attestor attestors[ATTESTOR_COUNT] = {
 #define ATTESTOR_ROW(symbol, name_, text) \
-    [ATTESTOR_##symbol] = {               \
-        .name = (name_), .suffices = symbol##_suffices, .select = symbol##_select},
+    [ATTESTOR_##                          \
+        symbol] = {.name = (name_), .suffices = symbol##_suffices, .select = symbol##_select},
 #include "agent/kernel/attestors.def"
 #undef ATTESTOR_ROW
 };

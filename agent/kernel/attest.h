@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * attest.h - which container is at the other end? A list of attestors, each from kernel facts alone.
+ * attest.h - which container is at the other end? A list of attestors, each from kernel facts
+ *            alone.
  * Floor: agent/kernel; the agent's loop thread.
  * Owns: nothing; candidates are borrowed for the call.
- * Invariant: exactly one candidate is selected or none; an attestor considers only candidates that were
- *            bound with it; nothing that the peer sends is looked at. attest_test.c, kernel_test.c. */
+ * Invariant: exactly one candidate is selected or none; an attestor considers only candidates
+ *            that were bound with it; nothing that the peer sends is looked at. attest_test.c,
+ *            kernel_test.c. */
 #ifndef BERTH_AGENT_KERNEL_ATTEST_H
 #define BERTH_AGENT_KERNEL_ATTEST_H
 

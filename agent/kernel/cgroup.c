@@ -119,8 +119,7 @@ cgroup_close(struct cgroup_tree *tree)
 static bool
 path_of_id(const struct cgroup_tree *tree, uint64_t id, char *path, size_t size)
 {
-    union handle handle = {
-        .head = {.handle_bytes = HANDLE_BYTES, .handle_type = HANDLE_KERNFS}};
+    union handle handle = {.head = {.handle_bytes = HANDLE_BYTES, .handle_type = HANDLE_KERNFS}};
     memcpy(handle.head.f_handle, &id, sizeof(id));
     int fd = open_by_handle_at(tree->mount_fd, &handle.head, O_PATH | O_CLOEXEC);
     if (fd < 0)

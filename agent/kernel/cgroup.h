@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * cgroup.h - ids of cgroups in the v2 hierarchy: whose, below what, and fit to tell containers apart?
+ * cgroup.h - ids of cgroups in the v2 hierarchy: whose, below what, and fit to tell containers
+ *            apart?
  * Floor: agent/kernel; one thread (it keeps a cache).
  * Owns: a descriptor of the hierarchy's mount.
- * Invariant: ids are those that the kernel puts on sockets (INET_DIAG_CGROUP_ID); the root, our own cgroup
- *            and its ancestors never identify a container. kernel_test.c. */
+ * Invariant: ids are those that the kernel puts on sockets (INET_DIAG_CGROUP_ID); the root, our
+ *            own cgroup and its ancestors never identify a container. kernel_test.c. */
 #ifndef BERTH_AGENT_KERNEL_CGROUP_H
 #define BERTH_AGENT_KERNEL_CGROUP_H
 
@@ -29,10 +30,11 @@ struct cgroup_tree {
 /* cgroup_open - find the mount; without one the tree is still usable, but identifies nobody. */
 void cgroup_open(struct cgroup_tree *ret_tree);
 void cgroup_close(struct cgroup_tree *tree);
-/* cgroup_of_pid - through /proc/PID/cgroup: the caller makes sure that the pid is still the one meant.
- * 0; -ERR_UNSUPPORTED, -ERR_NOT_FOUND, -ERR_SYSTEM. */
+/* cgroup_of_pid - through /proc/PID/cgroup: the caller makes sure that the pid is still the one
+ * meant. 0; -ERR_UNSUPPORTED, -ERR_NOT_FOUND, -ERR_SYSTEM. */
 int cgroup_of_pid(struct cgroup_tree *tree, pid_t pid, uint64_t *ret_id, struct err *err) MUST_USE;
-/* cgroup_identifies - may this id stand for a container? Not 0, the root, our own or above our own. */
+/* cgroup_identifies - may this id stand for a container? Not 0, the root, our own or above our
+ * own. */
 bool cgroup_identifies(struct cgroup_tree *tree, uint64_t id);
 /* cgroup_within - id is ancestor, or lies below it. false also when id is gone. */
 bool cgroup_within(struct cgroup_tree *tree, uint64_t id, uint64_t ancestor);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * pidfd.h - a container's init process, held by a descriptor: its network namespace, its cgroup, its end.
+ * pidfd.h - a container's init process, held by a descriptor: its network namespace, its cgroup,
+ *           its end.
  * Floor: agent/kernel; any thread.
  * Owns: nothing; descriptors are the caller's.
- * Invariant: what is read through a pidfd belongs to that process even if its pid is reused: newer kernels
- *            answer from the pidfd itself, older ones are asked through /proc and believed only if the
- *            process was still alive afterwards. kernel_test.c; BERTH_AGENT_NO_PIDFD_INFO=1 and
- *            BERTH_AGENT_NO_PIDFD_NETNS=1 force the older ways. */
+ * Invariant: what is read through a pidfd belongs to that process even if its pid is reused:
+ *            newer kernels answer from the pidfd itself, older ones are asked through /proc and
+ *            believed only if the process was still alive afterwards. kernel_test.c;
+ *            BERTH_AGENT_NO_PIDFD_INFO=1 and BERTH_AGENT_NO_PIDFD_NETNS=1 force the older ways. */
 #ifndef BERTH_AGENT_KERNEL_PIDFD_H
 #define BERTH_AGENT_KERNEL_PIDFD_H
 

@@ -28,7 +28,7 @@ admin_endpoint(size_t index, const char **ret_method, const char **ret_path)
     return true;
 }
 
-/* ---- routing ------------------------------------------------------------------------------------------ */
+/* ---- routing --------------------------------------------------------------------------------- */
 
 /* Does `path` fit the pattern? Raw parameters go to ret_params. */
 static bool
@@ -86,7 +86,7 @@ is_authentic(const struct admin_listener *listener, const struct http_head *head
     return secret_eq(str_skip(value, 7), secret_str(listener->admin->conf.token));
 }
 
-/* ---- one call ------------------------------------------------------------------------------------------- */
+/* ---- one call -------------------------------------------------------------------------------- */
 
 static bool
 decode_params(struct call *call, const struct str *raw)
@@ -195,7 +195,7 @@ static const struct http_handler handler = {
     .closed = on_closed,
 };
 
-/* ---- life ------------------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 int
 admin_new(const struct admin_conf *conf, struct admin **ret_admin, struct err *err)

@@ -3,7 +3,8 @@
  * Floor: controlplane/admin; engine thread.
  * Owns: one HTTP server a listener, the metrics registry.
  * Invariant: every path and method of the document is a row of endpoints.def and the reverse; a TCP
- *            caller needs the admin token, compared in constant time; bodies are strict. admin_test.c. */
+ *            caller needs the admin token, compared in constant time; bodies are strict.
+ *            admin_test.c. */
 #ifndef BERTH_CONTROLPLANE_ADMIN_ADMIN_H
 #define BERTH_CONTROLPLANE_ADMIN_ADMIN_H
 

@@ -25,7 +25,8 @@ struct admin {
     struct metrics *metrics;
 };
 
-/* From `request` to `closed`. params: decoded path parameters. All texts in the arena or the stream. */
+/* From `request` to `closed`. params: decoded path parameters. All texts in the arena or the
+ * stream. */
 struct call {
     struct admin *admin;
     struct http_stream *stream;
@@ -46,7 +47,7 @@ struct endpoint {
 #include "controlplane/admin/endpoints.def"
 #undef ENDPOINT_ROW
 
-/* ---- reply.c --------------------------------------------------------------------------------------- */
+/* ---- reply.c --------------------------------------------------------------------------------- */
 /* A JSON reply under construction; wiped when sent: it may hold a new API key. */
 struct reply {
     struct buf text;
@@ -62,7 +63,7 @@ void reply_money(struct json_writer *writer, const char *key, struct money money
 void reply_digits(struct json_writer *writer, const char *key, uint64_t value);
 unsigned reply_status_of(int code);
 
-/* ---- body.c ------------------------------------------------------------------------------------------ */
+/* ---- body.c ---------------------------------------------------------------------------------- */
 /* body_tree - the body as a list of documents (YAML stream) or as one (JSON). Answers itself and
  * returns NULL when it is malformed. */
 const struct tree *body_tree(struct call *call);
@@ -77,7 +78,7 @@ bool query_u64(struct call *call, const char *key, uint64_t max, uint64_t fallba
 /* query_known - no keys but known[] (NULL-terminated); answers itself. */
 bool query_known(struct call *call, const char *const *known);
 
-/* ---- metrics of this room: rows of metrics.def ---------------------------------------------------------- */
+/* ---- metrics of this room: rows of metrics.def ----------------------------------------------- */
 enum admin_metric {
 #define METRIC_ROW(name, kind, label, help) ADMIN_METRIC_##name,
 #include "controlplane/admin/metrics.def"

@@ -114,7 +114,7 @@ endpoint_version(struct call *call)
     reply_send(call, 200, &reply);
 }
 
-/* ---- the document: read-only bytes of the program -------------------------------------------------------- */
+/* ---- the document: read-only bytes of the program -------------------------------------------- */
 
 __asm__(".pushsection .rodata\n"
         ".global admin_openapi_begin\n.hidden admin_openapi_begin\n"

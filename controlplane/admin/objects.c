@@ -168,7 +168,7 @@ endpoint_object_put(struct call *call)
     secret_wipe(key, sizeof key);
 }
 
-/* ---- apply ------------------------------------------------------------------------------------------------ */
+/* ---- apply ----------------------------------------------------------------------------------- */
 
 static int
 check_stream(struct call *call, const struct tree *list, struct manifest *manifests,
@@ -279,7 +279,7 @@ endpoint_apply(struct call *call)
         apply_stream(call, manifests, root->count, str_eq(dry_run, STR("true")));
 }
 
-/* ---- containers --------------------------------------------------------------------------------------------- */
+/* ---- containers ------------------------------------------------------------------------------ */
 
 void
 endpoint_container_revoke(struct call *call)

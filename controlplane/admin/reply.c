@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * reply.c - answers of the admin API: JSON, text, errors in one shape {statusCode, error, message, code}.
+ * reply.c - answers of the admin API: JSON, text, errors in one shape {statusCode, error, message,
+ *           code}.
  * Floor: controlplane/admin; engine thread.
  * Owns: the text of a reply until it is sent.
  * Invariant: see admin_int.h. */

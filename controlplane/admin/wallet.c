@@ -58,7 +58,7 @@ endpoint_balances(struct call *call)
     reply_send(call, 200, &reply);
 }
 
-/* ---- moving money -------------------------------------------------------------------------------------- */
+/* ---- moving money ---------------------------------------------------------------------------- */
 
 /* Fields that transfers and deposits share; false when answered. */
 static bool
@@ -192,7 +192,7 @@ endpoint_deposit(struct call *call)
     reply_send(call, 200, &reply);
 }
 
-/* ---- looking back ---------------------------------------------------------------------------------------- */
+/* ---- looking back ---------------------------------------------------------------------------- */
 
 void
 endpoint_transactions(struct call *call)
@@ -252,7 +252,7 @@ endpoint_audit(struct call *call)
     reply_send(call, 200, &reply);
 }
 
-/* ---- usage -------------------------------------------------------------------------------------------------- */
+/* ---- usage ----------------------------------------------------------------------------------- */
 
 static bool
 read_group(struct call *call, enum usage_group *ret_group)

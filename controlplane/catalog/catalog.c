@@ -43,7 +43,7 @@ static const struct {
 };
 _Static_assert(ARRAY_LEN(prices) == USAGE_CLASS_COUNT, "a price for every usage class");
 
-/* ---- lines --------------------------------------------------------------------------------------- */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 /* The lines with models: behind the line `"models":[`, before the closing bracket. */
 static struct str
@@ -93,7 +93,7 @@ lower_bound(struct str lines, struct str key)
     return MIN(low, lines.len);
 }
 
-/* ---- one model ------------------------------------------------------------------------------------ */
+/* ---- one model ------------------------------------------------------------------------------- */
 
 static bool
 price_field(const struct json_doc *doc, uint32_t pricing, const char *name, int64_t *ret_pico)
@@ -167,6 +167,7 @@ read_line(struct str line, struct catalog_model *ret_model)
             .provider = text_of(&doc, json_get(&doc, 0, STR("provider"))),
             .upstream = text_of(&doc, json_get(&doc, 0, STR("upstream_id"))),
             .kind = text_of(&doc, json_get(&doc, 0, STR("kind"))),
+            .aliases = json_raw(&doc, json_get(&doc, 0, STR("aliases"))),
             .context = number_of(&doc, json_get(&doc, 0, STR("context_tokens"))),
             .max_output = number_of(&doc, json_get(&doc, 0, STR("max_output_tokens"))),
             .long_context_over = number_of(&doc, json_get(&doc, tier, STR("over_tokens"))),

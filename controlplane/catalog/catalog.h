@@ -3,8 +3,8 @@
  *             addresses and the usual names of their keys.
  * Floor: controlplane/catalog; any thread.
  * Owns: nothing; the data lies in the binary and is scanned where it lies. Sources: data/README.md.
- * Invariant: a price is exact in pico-dollars or unknown, never rounded here; catalog_test.c walks the
- *            whole catalogue. */
+ * Invariant: a price is exact in pico-dollars or unknown, never rounded here; catalog_test.c walks
+ *            the whole catalogue. */
 #ifndef BERTH_CONTROLPLANE_CATALOG_CATALOG_H
 #define BERTH_CONTROLPLANE_CATALOG_CATALOG_H
 
@@ -18,6 +18,7 @@ struct catalog_model {
     struct str provider; /* "openai" */
     struct str upstream; /* its name at the provider */
     struct str kind;     /* "chat", "embedding", "image_generation", ... */
+    struct str aliases;  /* other names at the provider, as they stand: ["a","b"], or empty */
     uint32_t context;
     uint32_t max_output;
     uint32_t long_context_over;
@@ -25,8 +26,8 @@ struct catalog_model {
 };
 /* catalog_find - by exact id. 0 or -ERR_NOT_FOUND. O(log n), one line scanned. */
 int catalog_find(struct str id, struct catalog_model *ret_model) MUST_USE;
-/* catalog_next - models of one provider in order of id: start with *cursor = 0; -ERR_NOT_FOUND at the
- * end. An empty provider walks everything. */
+/* catalog_next - models of one provider in order of id: start with *cursor = 0; -ERR_NOT_FOUND at
+ * the end. An empty provider walks everything. */
 int catalog_next(struct str provider, size_t *cursor, struct catalog_model *ret_model) MUST_USE;
 /* catalog_version - of the prices, as in 20260821: what charge rows name. */
 uint32_t catalog_version(void);
@@ -36,8 +37,9 @@ uint32_t catalog_version(void);
 int catalog_price_put(const struct price *price, struct buf *out) MUST_USE;
 void catalog_price_fall(struct price *price, const bool have[USAGE_CLASS_COUNT]);
 
-/* One provider; strings live in the arena that was given. env: names that may hold its key, in order of
- * preference, env_base: the one that may hold its base URL, or empty. dialect: as in the catalogue. */
+/* One provider; strings live in the arena that was given. env: names that may hold its key, in
+ * order of preference, env_base: the one that may hold its base URL, or empty. dialect: as in the
+ * catalogue. */
 #define CATALOG_ENV_MAX 8u
 struct catalog_provider {
     struct str id;

@@ -2,8 +2,8 @@
  * providers.c - the providers of the catalogue and the environment variables that configure them.
  * Floor: controlplane/catalog; any thread.
  * Owns: nothing.
- * Invariant: only variables that hold one secret count as keys; addresses, regions and identifiers do
- *            not. catalog_test.c. */
+ * Invariant: only variables that hold one secret count as keys; addresses, regions and identifiers
+ *            do not. catalog_test.c. */
 #include "controlplane/catalog/catalog.h"
 
 #include "controlplane/catalog/embed_int.h"

@@ -59,7 +59,7 @@ default_wallet(struct store *store, struct arena *arena, struct err *err)
                  arena, err);
 }
 
-/* ---- providers ------------------------------------------------------------------------------------------ */
+/* ---- providers ------------------------------------------------------------------------------- */
 
 static const char *
 variable(struct str name)

@@ -3,7 +3,7 @@
  * Floor: controlplane/daemon; main thread, before the engine starts.
  * Owns: nothing.
  * Invariant: a person's object is never touched: only absent ones are made, and only those that are
- *            managed by the same source are updated or removed. bootstrap_test.c. */
+ *            managed by the same source are updated or removed. daemon_test.c. */
 #ifndef BERTH_CONTROLPLANE_DAEMON_BOOTSTRAP_H
 #define BERTH_CONTROLPLANE_DAEMON_BOOTSTRAP_H
 

@@ -22,7 +22,7 @@
 #define BACKLOG 128
 
 struct daemon {
-    const struct options *options;
+    const struct flags *options;
     uint64_t started_ms;
     struct datadir datadir;
     struct loop *loop;
@@ -39,7 +39,7 @@ struct daemon {
     struct loop_io signals;
 };
 
-/* ---- signals -------------------------------------------------------------------------------------------- */
+/* ---- signals --------------------------------------------------------------------------------- */
 
 static void
 on_signal(struct loop_io *io, uint32_t events)
@@ -70,7 +70,7 @@ watch_signals(struct daemon *daemon, struct err *err)
     return 0;
 }
 
-/* ---- listeners -------------------------------------------------------------------------------------------- */
+/* ---- listeners ------------------------------------------------------------------------------- */
 
 static int
 listen_on(const char *text, int *ret_fd, bool loopback_only, struct err *err)
@@ -91,7 +91,7 @@ static int
 open_listeners(struct daemon *daemon, struct err *err)
 {
     struct sock_addr addr = {0};
-    const struct options *options = daemon->options;
+    const struct flags *options = daemon->options;
     int code = listen_on(options->listen_planes, &daemon->planes_fd, false, err);
     if (code == 0 && !str_eq(str_from(options->listen_admin), STR("none")))
         code = listen_on(options->listen_admin, &daemon->admin_fd, true, err);
@@ -114,7 +114,7 @@ bound_address(int fd, char out[128])
         sock_addr_format(&addr, out);
 }
 
-/* ---- wiring ------------------------------------------------------------------------------------------------- */
+/* ---- wiring ---------------------------------------------------------------------------------- */
 
 static int
 open_store(struct daemon *daemon, struct err *err)
@@ -263,7 +263,7 @@ shut(struct daemon *daemon)
 }
 
 int
-daemon_run(const struct options *options, struct err *err)
+daemon_run(const struct flags *options, struct err *err)
 {
     struct daemon daemon = {
         .options = options,

@@ -26,7 +26,7 @@
 struct fixture {
     char dir[64];
     char data[96];
-    struct options options;
+    struct flags options;
     pid_t pid;
     int out;
     char ready[4096]; /* the first line, or what stood on stderr when it ended */
@@ -44,10 +44,10 @@ setup(void **state)
     if (!mkdtemp(f->dir))
         return -1;
     snprintf(f->data, sizeof f->data, "%.63s/data", f->dir);
-    f->options = (struct options){.data = f->data,
-                                  .listen_admin = "127.0.0.1:0",
-                                  .listen_planes = "127.0.0.1:0",
-                                  .server_name = "controlplane"};
+    f->options = (struct flags){.data = f->data,
+                                .listen_admin = "127.0.0.1:0",
+                                .listen_planes = "127.0.0.1:0",
+                                .server_name = "controlplane"};
     return unsetenv("OPENAI_API_KEY") || unsetenv("ANTHROPIC_API_KEY");
 }
 
@@ -193,7 +193,8 @@ test_start_kill_restart(void **state)
     assert_int_equal(end(f, SIGTERM), 0);
 }
 
-/* A provider from the environment yields to a person's; the simulator goes when it is not asked for. */
+/* A provider from the environment yields to a person's; the simulator goes when it is not asked
+ * for. */
 static void
 test_providers(void **state)
 {
@@ -295,7 +296,7 @@ test_options(void **state)
         {{"x", "--data=/d", NULL}, NULL},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct options options;
+        struct flags options;
         struct err err = {0};
         char texts[4][32] = {{0}};
         char *argv[4] = {NULL};
@@ -304,12 +305,12 @@ test_options(void **state)
             snprintf(texts[argc], sizeof texts[argc], "%s", rows[i].args[argc]);
             argv[argc] = texts[argc];
         }
-        int code = options_parse(argc, argv, &options, &err);
+        int code = flags_parse(argc, argv, &options, &err);
         assert_int_equal(code < 0, rows[i].want_err != NULL);
         if (rows[i].want_err)
             assert_non_null(strstr(err.text, rows[i].want_err));
     }
-    assert_non_null(strstr(options_help, "Examples:"));
+    assert_non_null(strstr(flags_help, "Examples:"));
 }
 
 int

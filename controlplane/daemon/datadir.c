@@ -119,7 +119,7 @@ load_token(struct datadir *datadir, struct err *err)
 }
 
 static int
-make_pki(const struct options *options, const struct datadir *datadir, struct err *err)
+make_pki(const struct flags *options, const struct datadir *datadir, struct err *err)
 {
     int code = tls_pki_init(datadir->pki, err);
     if (code == 0)
@@ -133,7 +133,7 @@ make_pki(const struct options *options, const struct datadir *datadir, struct er
 }
 
 int
-datadir_open(const struct options *options, struct datadir *datadir, struct err *err)
+datadir_open(const struct flags *options, struct datadir *datadir, struct err *err)
 {
     char absolute[PATH_MAX];
     int code = make_dir(options->data, err);

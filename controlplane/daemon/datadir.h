@@ -6,7 +6,7 @@
 #ifndef BERTH_CONTROLPLANE_DAEMON_DATADIR_H
 #define BERTH_CONTROLPLANE_DAEMON_DATADIR_H
 
-#include "controlplane/daemon/options.h"
+#include "controlplane/daemon/flags.h"
 #include "lib/base/digest.h"
 #include "lib/base/secret.h"
 
@@ -21,7 +21,7 @@ struct datadir {
     struct secret *admin_token;
 };
 /* datadir_open - make or check everything. -ERR_PERMISSION: unsafe modes, with the chmod to run. */
-int datadir_open(const struct options *options, struct datadir *datadir, struct err *err) MUST_USE;
+int datadir_open(const struct flags *options, struct datadir *datadir, struct err *err) MUST_USE;
 void datadir_close(struct datadir *datadir);
 
 #endif

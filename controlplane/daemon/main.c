@@ -2,8 +2,8 @@
  * main.c - berth-controlplane: flags in, exit code out.
  * Floor: controlplane/daemon; main thread.
  * Owns: nothing.
- * Invariant: exit 0 after a signal, 1 with one sentence on stderr, 2 for wrong usage, 78 (EX_CONFIG) for
- *            an unsafe configuration. */
+ * Invariant: exit 0 after a signal, 1 with one sentence on stderr, 2 for wrong usage, 78
+ *            (EX_CONFIG) for an unsafe configuration. */
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -26,15 +26,15 @@ harden(void)
 int
 main(int argc, char **argv)
 {
-    struct options options = {0};
+    struct flags options = {0};
     struct err err = {0};
     log_setup("berth-controlplane", -1, LOG_INFO);
-    if (options_parse(argc, argv, &options, &err) < 0) {
+    if (flags_parse(argc, argv, &options, &err) < 0) {
         fprintf(stderr, "berth-controlplane: %s\n", err.text);
         return 2;
     }
     if (options.help) {
-        fputs(options_help, stdout);
+        fputs(flags_help, stdout);
         return 0;
     }
     harden();

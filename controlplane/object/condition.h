@@ -8,8 +8,8 @@
 
 #include "controlplane/object/object.h"
 
-/* condition_set - type: "Ready"; reason: CamelCase; message: a sentence or "". *ret_changed: something
- * differs from what was there. 0 or -ERR_NOMEM. */
+/* condition_set - type: "Ready"; reason: CamelCase; message: a sentence or "". *ret_changed:
+ * something differs from what was there. 0 or -ERR_NOMEM. */
 int condition_set(struct object *object, struct arena *arena, const char *type, bool holds,
                   const char *reason, const char *message, bool *ret_changed) MUST_USE;
 /* condition_write - set it on the stored object and commit when something changed. 0; -ERR_CONFLICT

@@ -24,7 +24,7 @@ object_secret_key(const struct kind *kind, struct str name, struct arena *arena)
     return arena_printf(arena, "secrets/%s/%.*s", kind->name, STR_ARG(name));
 }
 
-/* ---- maps ---------------------------------------------------------------------------------------- */
+/* ---- maps ------------------------------------------------------------------------------------ */
 
 void
 object_unset(struct tree *map, const char *key)
@@ -72,7 +72,7 @@ object_set_u64(struct arena *arena, struct tree *map, const char *key, uint64_t 
     return object_set(arena, map, key, TREE_STRING, str_make(text, num_write_u64(text, value)));
 }
 
-/* ---- text ---------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 /* A map that shares the children of `from`, so that it can be hung into another parent. */
 static struct tree *
@@ -192,7 +192,7 @@ object_op(const struct object *object, struct arena *arena, struct store_cond *r
     return 0;
 }
 
-/* ---- reading -------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static int
 fail_not_found(struct store *store, const struct kind *kind, struct str name, struct arena *arena,

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * object.h - resources in the store: objects/KIND/NAME as JSON with metadata, spec (wanted) and status
- *            (seen). Secrets of a spec lie beside them in secrets/KIND/NAME.
+ * object.h - resources in the store: objects/KIND/NAME as JSON with metadata, spec (wanted) and
+ *            status (seen). Secrets of a spec lie beside them in secrets/KIND/NAME.
  * Floor: controlplane/object; engine thread.
  * Owns: nothing; results live in the caller's arena.
- * Invariant: a write is one commit, conditional on the revision that was read; applying what is there
- *            already writes nothing; a secret never leaves through an object. object_test.c. */
+ * Invariant: a write is one commit, conditional on the revision that was read; applying what is
+ *            there already writes nothing; a secret never leaves through an object. object_test.c.
+ *            */
 #ifndef BERTH_CONTROLPLANE_OBJECT_OBJECT_H
 #define BERTH_CONTROLPLANE_OBJECT_OBJECT_H
 
@@ -15,8 +16,8 @@
 #define OBJECT_PREFIX "objects/"
 #define OBJECT_BYTES_MAX (512u * 1024u)
 
-/* uid: 32 hex, one life of the name. generation: of the spec, from 1. revision: of the store, when the
- * object last changed. created: RFC 3339. spec and status: maps, never NULL. */
+/* uid: 32 hex, one life of the name. generation: of the spec, from 1. revision: of the store, when
+ * the object last changed. created: RFC 3339. spec and status: maps, never NULL. */
 struct object {
     const struct kind *kind;
     struct str name;
@@ -31,8 +32,8 @@ struct object {
 enum object_change { OBJECT_UNCHANGED, OBJECT_CREATED, OBJECT_CONFIGURED };
 
 /* object_apply - create or update from a checked manifest. managed_by: "" for a person's, else who
- * keeps it ("env"), kept in status.managedBy. metadata.revision and uid of the manifest, when given,
- * must be those of the stored object.
+ * keeps it ("env"), kept in status.managedBy. metadata.revision and uid of the manifest, when
+ * given, must be those of the stored object.
  * ret_key  set for an ApiKey that was created: shown once, the caller wipes it; else ""
  * 0; -ERR_CONFLICT, -ERR_INVALID, -ERR_NOMEM, -ERR_STORE, -ERR_NO_SPACE. */
 int object_apply(struct store *store, const struct manifest *manifest, const char *managed_by,
@@ -48,7 +49,8 @@ int object_list(struct store *store, const struct kind *kind, struct str after, 
 /* object_delete - revision: 0 = whatever is there. 0; -ERR_NOT_FOUND, -ERR_CONFLICT. */
 int object_delete(struct store *store, const struct kind *kind, struct str name, uint64_t revision,
                   struct err *err) MUST_USE;
-/* object_new - a fresh object in memory (uid, created, generation 1, empty status); spec is borrowed. */
+/* object_new - a fresh object in memory (uid, created, generation 1, empty status); spec is
+ * borrowed. */
 int object_new(const struct kind *kind, struct str name, struct tree *spec, struct arena *arena,
                struct object *ret_object) MUST_USE;
 /* object_op - the condition and the operation that store this object (new when revision is 0). */
@@ -59,7 +61,8 @@ struct str object_key(const struct kind *kind, struct str name, struct arena *ar
 /* object_secret - text of the SECRET field of this object's spec. 0; -ERR_NOT_FOUND. */
 int object_secret(struct store *store, const struct object *object, struct arena *arena,
                   struct str *ret_secret) MUST_USE;
-/* object_put_json - for people and clients: with metadata.revision. object_tree: the same as a tree. */
+/* object_put_json - for people and clients: with metadata.revision. object_tree: the same as a
+ * tree. */
 int object_put_json(const struct object *object, struct buf *out) MUST_USE;
 struct tree *object_tree(const struct object *object, bool with_revision, struct arena *arena);
 

@@ -74,9 +74,10 @@ int schema_check(const struct tree *doc, struct arena *arena, struct manifest *r
                  struct err *err) MUST_USE;
 /* schema_valid_name - may an object of this kind be called that? Models have '/' in their names. */
 bool schema_valid_name(const struct kind *kind, struct str name);
-/* schema_pico - decimal dollars to pico-dollars, exactly. decimals: digits allowed behind the point;
- * the last of them counts single pico-dollars: with 6, "0.15" dollars a million are 150,000 pico a
- * unit; with 12, "0.15" dollars a unit are 150,000,000,000. -ERR_PARSE, -ERR_RANGE (above PRICE_PICO_MAX). */
+/* schema_pico - decimal dollars to pico-dollars, exactly. decimals: digits allowed behind the
+ * point; the last of them counts single pico-dollars: with 6, "0.15" dollars a million are 150,000
+ * pico a unit; with 12, "0.15" dollars a unit are 150,000,000,000. -ERR_PARSE, -ERR_RANGE (above
+ * PRICE_PICO_MAX). */
 int schema_pico(struct str text, unsigned decimals, int64_t *ret_pico) MUST_USE;
 /* schema_get - node at a dotted path in a spec, or NULL. */
 const struct tree *schema_get(const struct tree *spec, const char *path);

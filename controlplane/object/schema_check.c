@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * schema_check.c - a document against the tables: what is wrong, where, and what was probably meant.
+ * schema_check.c - a document against the tables: what is wrong, where, and what was probably
+ *                  meant.
  * Floor: controlplane/object; any thread.
  * Owns: nothing.
  * Invariant: see schema.h. */
@@ -27,7 +28,7 @@ struct checker {
     err_set_at((err_), (code_), (node_)->line, (node_)->column, "line %u, column %u: " format_, \
                (node_)->line, (node_)->column, ##__VA_ARGS__)
 
-/* ---- unknown keys ------------------------------------------------------------------------------ */
+/* ---- unknown keys ---------------------------------------------------------------------------- */
 
 struct nearest {
     struct str best;
@@ -110,7 +111,7 @@ check_spec_keys(const struct checker *checker, const struct tree *map, struct st
     return 0;
 }
 
-/* ---- one value ---------------------------------------------------------------------------------- */
+/* ---- one value ------------------------------------------------------------------------------- */
 
 static int
 check_length(const struct checker *checker, const struct field *field, const struct tree *node)
@@ -231,7 +232,7 @@ check_value(const struct checker *checker, const struct field *field, const stru
     return -ERR_INVALID;
 }
 
-/* ---- copying what was checked -------------------------------------------------------------------- */
+/* ---- copying what was checked ---------------------------------------------------------------- */
 
 static int
 no_memory(struct err *err)
@@ -330,7 +331,7 @@ check_field(const struct checker *checker, const struct field *field, const stru
     return code < 0 ? no_memory(checker->err) : 0;
 }
 
-/* ---- rules between fields ------------------------------------------------------------------------- */
+/* ---- rules between fields -------------------------------------------------------------------- */
 
 static int
 check_rules(const struct checker *checker, const struct tree *spec)
@@ -375,7 +376,7 @@ check_spec(const struct checker *checker, const struct tree *spec)
     return code < 0 ? code : check_rules(checker, spec);
 }
 
-/* ---- envelope ------------------------------------------------------------------------------------- */
+/* ---- envelope -------------------------------------------------------------------------------- */
 
 static int
 check_metadata(const struct checker *checker, const struct tree *metadata)

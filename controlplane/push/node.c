@@ -95,7 +95,7 @@ node_drop(struct node *node, const char *reason)
     http_stream_abort(node->stream);
 }
 
-/* ---- down ------------------------------------------------------------------------------------------- */
+/* ---- down ------------------------------------------------------------------------------------ */
 
 static struct frame *
 next_frame(struct node *node)
@@ -177,7 +177,7 @@ node_send(struct node *node, enum frame_kind kind, struct str record)
     node_pump(node);
 }
 
-/* ---- up ----------------------------------------------------------------------------------------------- */
+/* ---- up -------------------------------------------------------------------------------------- */
 
 void
 node_feed(struct node *node, struct str bytes)

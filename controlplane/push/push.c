@@ -17,7 +17,7 @@
 #define URI_PREFIX "spiffe://berth/"
 #define HELLO_MS_MAX 10000
 
-/* ---- connections --------------------------------------------------------------------------------------- */
+/* ---- connections ----------------------------------------------------------------------------- */
 
 /* "spiffe://berth/ROLE/NAME" -> role and name; false for anything else. */
 static bool
@@ -132,7 +132,7 @@ static const struct http_handler handler = {
     .closed = on_closed,
 };
 
-/* ---- the engine's changes ----------------------------------------------------------------------------------- */
+/* ---- the engine's changes -------------------------------------------------------------------- */
 
 static void
 config_changed(void *user)
@@ -197,7 +197,7 @@ const struct engine_ops push_engine_ops = {
     .failed = failed,
 };
 
-/* ---- life ------------------------------------------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static void
 tick(struct timer *timer)
@@ -267,7 +267,7 @@ push_free(struct push **push)
     free(TAKE(*push));
 }
 
-/* ---- shown ------------------------------------------------------------------------------------------------------- */
+/* ---- shown ----------------------------------------------------------------------------------- */
 
 size_t
 push_node_count(const struct push *push, const char *role)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * push.h - the nodes' end of the control plane: POST /planes/v1/stream over mTLS HTTP/2; configuration,
- *          bindings and funds go down, usage and requests come up. Records: api/plane.md.
+ * push.h - the nodes' end of the control plane: POST /planes/v1/stream over mTLS HTTP/2;
+ *          configuration, bindings and funds go down, usage and requests come up. Records:
+ *          api/plane.md.
  * Floor: controlplane/push; engine thread.
  * Owns: the HTTP server, its node connections, binds that wait for acks.
  * Invariant: an agent hears `bound` only when the data planes that serve its host have acked the

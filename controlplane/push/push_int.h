@@ -89,11 +89,11 @@ struct push {
     struct list pending;
 };
 
-/* ---- node.c: one connection ------------------------------------------------------------------------ */
+/* ---- node.c: one connection ------------------------------------------------------------------ */
 int node_new(struct push *push, struct http_stream *stream, struct node **ret_node) MUST_USE;
 void node_free(struct node *node);
-/* node_send - queue one record without its newline and write what fits. Above the cap the connection
- * is dropped (the node resyncs when it comes back). */
+/* node_send - queue one record without its newline and write what fits. Above the cap the
+ * connection is dropped (the node resyncs when it comes back). */
 void node_send(struct node *node, enum frame_kind kind, struct str record);
 void node_pump(struct node *node);
 /* node_drop - abort the connection; reason goes to the log. */
@@ -102,17 +102,17 @@ void node_drop(struct node *node, const char *reason);
 void node_feed(struct node *node, struct str bytes);
 bool node_is_live(const struct node *node, enum node_role role);
 
-/* ---- records.c: what nodes say ----------------------------------------------------------------------- */
+/* ---- records.c: what nodes say --------------------------------------------------------------- */
 void record_handle(struct node *node, struct str line);
 
-/* ---- state.c: what nodes are told --------------------------------------------------------------------- */
+/* ---- state.c: what nodes are told ------------------------------------------------------------ */
 void state_welcome(struct node *node);
 void state_config(struct node *node, bool full);
 void state_bindings_full(struct node *node);
 void state_binding_add(struct node *node, const struct binding_row *row);
 void state_binding_end(struct node *node, const struct binding_row *row, uint64_t revision);
-/* all wallets when full, else one, and only when it differs from what was told; granted: the lease of
- * this epoch. */
+/* all wallets when full, else one, and only when it differs from what was told; granted: the lease
+ * of this epoch. */
 void state_funds_full(struct node *node);
 void state_funds(struct node *node, struct str wallet, bool always);
 void state_tick(struct node *node);
@@ -120,7 +120,7 @@ void state_tick(struct node *node);
  * connected data plane is on the host of. */
 bool state_serves(const struct node *node, struct str boot);
 
-/* ---- pending.c: binds under way ------------------------------------------------------------------------ */
+/* ---- pending.c: binds under way -------------------------------------------------------------- */
 void pending_add(struct node *agent, uint64_t id, const struct binding_row *row);
 /* pending_look - after acks, hellos, losses: answer what is complete. */
 void pending_look(struct push *push);

@@ -49,7 +49,7 @@ struct fixture {
     struct peer agent;
 };
 
-/* ---- the fake node ---------------------------------------------------------------------------------------- */
+/* ---- the fake node --------------------------------------------------------------------------- */
 
 static void
 on_up(struct link *link, void *user)
@@ -147,7 +147,7 @@ forget(struct peer *peer)
     peer->log.len = 0;
 }
 
-/* ---- the control plane -------------------------------------------------------------------------------------- */
+/* ---- the control plane ----------------------------------------------------------------------- */
 
 static void
 apply(struct fixture *f, const char *yaml)
@@ -295,7 +295,7 @@ send_bind(struct fixture *f, unsigned id, const char *container, const char *dig
     say(&f->agent, text);
 }
 
-/* ---- tests ---------------------------------------------------------------------------------------------------- */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 static void
 test_full_state(void **state)

@@ -2,8 +2,8 @@
  * records.c - the records that come up: a table of what is allowed when, and what each does.
  * Floor: controlplane/push; engine thread.
  * Owns: nothing.
- * Invariant: a record outside its row's role and state, or malformed, ends the connection: a node of
- *            ours does not send such things. push_test.c, records_fuzz.c. */
+ * Invariant: a record outside its row's role and state, or malformed, ends the connection: a node
+ *            of ours does not send such things. push_test.c, records_fuzz.c. */
 #include "controlplane/push/push_int.h"
 
 #include <stdio.h>
@@ -26,7 +26,7 @@ struct incoming {
 };
 typedef int (*record_fn)(struct incoming *in);
 
-/* ---- fields ----------------------------------------------------------------------------------------- */
+/* ---- fields ---------------------------------------------------------------------------------- */
 
 static int
 get_text(const struct incoming *in, const char *key, size_t max, struct str *ret)
@@ -66,7 +66,7 @@ get_part(const struct incoming *in, enum node_part *ret)
     return code < 0 ? code : err_set(in->err, ERR_INVALID, "unknown part");
 }
 
-/* ---- both roles ----------------------------------------------------------------------------------------- */
+/* ---- both roles ------------------------------------------------------------------------------ */
 
 /* A node that connects again replaces its older connection, which may be half dead. */
 static void
@@ -178,7 +178,7 @@ on_ping(struct incoming *in)
     return 0;
 }
 
-/* ---- data plane ------------------------------------------------------------------------------------------- */
+/* ---- data plane ------------------------------------------------------------------------------ */
 
 static void
 send_posted(struct node *node, struct str stream, uint64_t epoch, uint64_t seq)
@@ -304,7 +304,7 @@ on_flushed(struct incoming *in)
     return 0;
 }
 
-/* ---- agent -------------------------------------------------------------------------------------------------- */
+/* ---- agent ----------------------------------------------------------------------------------- */
 
 static int
 on_bind(struct incoming *in)
@@ -397,7 +397,7 @@ on_hosting(struct incoming *in)
     return 0;
 }
 
-/* ---- the table ----------------------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 static const struct {
     const char *type;

@@ -3,7 +3,8 @@
  *                  role, the rest is what the node says.
  * Floor: controlplane/push tests.
  * Owns: one engine on a memory store, renewed from time to time so that it stays small.
- * Invariant: see records.c. The node counts as dropped already, so nothing is written to a stream. */
+ * Invariant: see records.c. The node counts as dropped already, so nothing is written to a stream.
+ *            */
 #include <stdlib.h>
 
 #include "controlplane/push/push_int.h"

@@ -94,7 +94,7 @@ state_config(struct node *node, bool full)
     record_send(&record, node, full ? FRAME_FULL : FRAME_CONFIG);
 }
 
-/* ---- bindings ---------------------------------------------------------------------------------------- */
+/* ---- bindings -------------------------------------------------------------------------------- */
 
 bool
 state_serves(const struct node *node, struct str boot)
@@ -205,7 +205,7 @@ state_binding_end(struct node *node, const struct binding_row *row, uint64_t rev
     bindings_send(&record, node, false);
 }
 
-/* ---- funds ---------------------------------------------------------------------------------------------- */
+/* ---- funds ----------------------------------------------------------------------------------- */
 
 /* What to tell now; false when the ledger cannot be read (the next change tries again). */
 static bool

@@ -31,7 +31,7 @@ struct bind {
     struct err *err;
 };
 
-/* ---- commits ---------------------------------------------------------------------------------------- */
+/* ---- commits --------------------------------------------------------------------------------- */
 
 static void
 add_op(struct bind *bind, struct str key, struct str value, bool delete_)
@@ -77,7 +77,7 @@ store_failed(struct bind *bind, int code)
                    err_text(code));
 }
 
-/* ---- the steps ---------------------------------------------------------------------------------------- */
+/* ---- the steps ------------------------------------------------------------------------------- */
 
 static int
 check_name(struct bind *bind)
@@ -301,7 +301,7 @@ bind_container(struct engine *engine, const struct binding *wanted, struct str n
     return code;
 }
 
-/* ---- ending -------------------------------------------------------------------------------------------- */
+/* ---- ending ---------------------------------------------------------------------------------- */
 
 static int
 end_status(struct bind *bind, const struct binding_row *row, const char *reason)

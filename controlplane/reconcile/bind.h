@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: MIT
- * bind.h - making and ending identities: a container of a host becomes NAME and NUMBER (IDENTITY 7).
+ * bind.h - making and ending identities: a container of a host becomes NAME and NUMBER (IDENTITY
+ *          7).
  * Floor: controlplane/reconcile; engine thread.
  * Owns: nothing.
- * Invariant: one commit makes the binding, the number and the Container's status, one commit ends them;
- *            a number belongs to one name for ever; a name has one live incarnation a host, unless the
- *            older one belongs to the same container or another boot (then it is revoked first).
- *            bind_test.c. */
+ * Invariant: one commit makes the binding, the number and the Container's status, one commit ends
+ *            them; a number belongs to one name for ever; a name has one live incarnation a host,
+ *            unless the older one belongs to the same container or another boot (then it is revoked
+ *            first). bind_test.c. */
 #ifndef BERTH_CONTROLPLANE_RECONCILE_BIND_H
 #define BERTH_CONTROLPLANE_RECONCILE_BIND_H
 
 #include "controlplane/reconcile/engine.h"
 
-/* bind_container - wanted: from binding_parse_request; name may be empty: then the container is called
- * by its number. node: the agent that asks.
+/* bind_container - wanted: from binding_parse_request; name may be empty: then the container is
+ * called by its number. node: the agent that asks.
  * *ret_row   the new row, already signed and committed; borrowed until it is revoked
- * *ret_code  for the agent when refused: "invalid_name", "name_in_use", "ai_off", "conflict", "revoked",
- *            "store"
- * 0; -ERR_INVALID, -ERR_EXISTS, -ERR_PERMISSION (ai: false), -ERR_REVOKED, -ERR_CONFLICT, -ERR_STORE.
- * Repeating a request (same incarnation, container, boot and node) returns the row that is there. */
+ * *ret_code  for the agent when refused: "invalid_name", "name_in_use", "ai_off", "conflict",
+ *            "revoked", "store"
+ * 0; -ERR_INVALID, -ERR_EXISTS, -ERR_PERMISSION (ai: false), -ERR_REVOKED, -ERR_CONFLICT,
+ * -ERR_STORE. Repeating a request (same incarnation, container, boot and node) returns the row
+ * that is there. */
 int bind_container(struct engine *engine, const struct binding *wanted, struct str node,
                    struct binding_row **ret_row, const char **ret_code, struct err *err) MUST_USE;
 /* bind_revoke - end one incarnation. reason: one word for status and audit. */

@@ -2,7 +2,8 @@
  * bindings.h - the bindings in force, in memory: a mirror of the store's rows bindings/INCARNATION.
  * Floor: controlplane/reconcile; engine thread.
  * Owns: its rows; a row lives until bindings_end.
- * Invariant: equal to the store after every commit of this process, its only writer. bind_test.c. */
+ * Invariant: equal to the store after every commit of this process, its only writer. bind_test.c.
+ *            */
 #ifndef BERTH_CONTROLPLANE_RECONCILE_BINDINGS_H
 #define BERTH_CONTROLPLANE_RECONCILE_BINDINGS_H
 
@@ -24,8 +25,8 @@ struct binding_row {
     struct binding binding;
     uint64_t revision;
 };
-/* ended: a ring of incarnations that were revoked lately: data planes keep them refused, so they must
- * not be bound again. */
+/* ended: a ring of incarnations that were revoked lately: data planes keep them refused, so they
+ * must not be bound again. */
 #define BINDINGS_ENDED_MAX 1024u
 struct bindings {
     struct list all;

@@ -9,8 +9,8 @@
 
 #include "lib/base/check.h"
 
-/* Which keys concern which reconciler; named: the subject is the key's part behind the prefix, up to
- * its next '/', else the reconciler has one subject, "". */
+/* Which keys concern which reconciler; named: the subject is the key's part behind the prefix, up
+ * to its next '/', else the reconciler has one subject, "". */
 static const struct {
     const char *prefix;
     enum reconciler which;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * engine.h - the heart of the control plane: store, ledger, bindings and the config document, kept
- *            converged by level-triggered reconcilers; whoever shows them to nodes and people hangs on it.
+ *            converged by level-triggered reconcilers; whoever shows them to nodes and people hangs
+ *            on it.
  * Floor: controlplane/reconcile; one thread, the engine thread.
- * Owns: queue, store watch, binding mirror, current snapshot. Store, ledger, key and loop are borrowed.
- * Invariant: every change goes through a store commit first; listeners hear of it afterwards, from the
- *            loop or from the call that made it. engine_test.c. */
+ * Owns: queue, store watch, binding mirror, current snapshot. Store, ledger, key and loop are
+ *       borrowed.
+ * Invariant: every change goes through a store commit first; listeners hear of it afterwards, from
+ *            the loop or from the call that made it. bind_test.c. */
 #ifndef BERTH_CONTROLPLANE_RECONCILE_ENGINE_H
 #define BERTH_CONTROLPLANE_RECONCILE_ENGINE_H
 
@@ -59,7 +61,8 @@ struct engine {
     uint64_t failures[RECONCILER_COUNT];
 };
 
-/* engine_new - load the mirror, build the first document, watch the store, queue everything once. */
+/* engine_new - load the mirror, build the first document, watch the store, queue everything once.
+ * */
 int engine_new(const struct engine_conf *conf, struct engine **ret_engine,
                struct err *err) MUST_USE;
 void engine_free(struct engine **engine);

@@ -2,8 +2,8 @@
  * queue.h - the work queue of the reconcilers: names, not events.
  * Floor: controlplane/reconcile; its loop's thread.
  * Owns: its items and one timer.
- * Invariant: a name is in the queue at most once; a name added while it runs runs again; a failure is
- *            retried after 50 ms doubling to 30 s; queue_test.c. */
+ * Invariant: a name is in the queue at most once; a name added while it runs runs again; a failure
+ *            is retried after 50 ms doubling to 30 s; queue_test.c. */
 #ifndef BERTH_CONTROLPLANE_RECONCILE_QUEUE_H
 #define BERTH_CONTROLPLANE_RECONCILE_QUEUE_H
 
@@ -13,7 +13,8 @@
 #define QUEUE_ITEMS_MAX 200000u
 
 struct queue;
-/* which: row of the reconciler; name: borrowed for the call. 0 = converged; else try again later. */
+/* which: row of the reconciler; name: borrowed for the call. 0 = converged; else try again later.
+ * */
 typedef int (*queue_run_fn)(void *user, unsigned which, struct str name, struct err *err);
 /* A failure, for the log. attempts: so far. */
 typedef void (*queue_failed_fn)(void *user, unsigned which, struct str name, unsigned attempts,

@@ -9,7 +9,7 @@
 
 #define ARENA_BYTES_MAX (64u * 1024u * 1024u)
 
-/* ---- config --------------------------------------------------------------------------------------- */
+/* ---- config ---------------------------------------------------------------------------------- */
 
 static int
 write_conditions(struct engine *engine, const struct snapshot_input *input, struct err *err)
@@ -48,7 +48,7 @@ reconcile_config(struct engine *engine, struct str subject, struct err *err)
     return code;
 }
 
-/* ---- containers ------------------------------------------------------------------------------------ */
+/* ---- containers ------------------------------------------------------------------------------ */
 
 int
 reconcile_containers(struct engine *engine, struct str subject, struct err *err)
@@ -69,7 +69,7 @@ reconcile_containers(struct engine *engine, struct str subject, struct err *err)
     return bind_revoke_name(engine, subject, code < 0 ? "deleted" : "ai_off", &count, err);
 }
 
-/* ---- wallets ----------------------------------------------------------------------------------------- */
+/* ---- wallets --------------------------------------------------------------------------------- */
 
 int
 reconcile_wallets(struct engine *engine, struct str subject, struct err *err)

@@ -10,8 +10,11 @@
 #include "lib/base/map.h"
 #include "lib/base/num.h"
 
+#define ALIAS_BYTES_MAX (4u * 1024u * 1024u)
+
 struct builder {
     const struct snapshot_input *input;
+    struct arena arena; /* ids that stand nowhere else */
     struct json_writer writer;
     struct catalog_model *models;
     size_t count;
@@ -31,7 +34,7 @@ static const char *const price_paths[USAGE_CLASS_COUNT] = {
     [USAGE_request] = "price.request",
 };
 
-/* ---- what is offered -------------------------------------------------------------------------------- */
+/* ---- what is offered ------------------------------------------------------------------------- */
 
 static bool
 is_offered(const struct snapshot_input *input, size_t index)
@@ -101,6 +104,40 @@ collect_catalogue(struct builder *builder, const struct object *provider)
     return 0;
 }
 
+/* PROVIDER/NAME as another id of the same model, unless something has that id already. */
+static int
+add_alias(struct builder *builder, const struct catalog_model *model, struct str name)
+{
+    struct catalog_model alias = *model;
+    alias.id = arena_printf(&builder->arena, "%.*s/%.*s", STR_ARG(model->provider), STR_ARG(name));
+    if (!alias.id.ptr)
+        return -ERR_NOMEM;
+    return map_get(&builder->by_id, alias.id) ? 0 : add_model(builder, &alias);
+}
+
+/* What the provider itself calls a model works too: clients send "claude-sonnet-4-5-20250929" as the
+ * vendor's documents have it, and the catalogue says "claude-sonnet-4.5". */
+static int
+add_aliases(struct builder *builder, size_t index)
+{
+    const struct catalog_model model = builder->models[index];
+    struct json_doc doc;
+    int code = add_alias(builder, &model, model.upstream);
+    if (code < 0 || model.aliases.len == 0)
+        return code;
+    json_init(&doc);
+    code = json_scan(&doc, model.aliases, NULL, NULL);
+    for (uint32_t node = code == 0 ? json_first(&doc, 0) : JSON_NONE;
+         node != JSON_NONE && code == 0; node = json_sibling(&doc, 0, node)) {
+        struct str name;
+        code = json_string(&doc, node, &builder->arena, &name);
+        if (code == 0)
+            code = add_alias(builder, &model, name);
+    }
+    json_fini(&doc);
+    return code;
+}
+
 static void
 read_model_object(const struct object *object, struct catalog_model *ret_model)
 {
@@ -153,16 +190,20 @@ collect(struct builder *builder)
         if (find_offered(input, model.provider))
             code = add_model(builder, &model);
     }
+    size_t first = builder->count;
     for (size_t i = 0; i < input->provider_count && code == 0; i++) {
         if (is_offered(input, i))
             code = collect_catalogue(builder, &input->providers[i]);
     }
+    /* after all real ids, which win; objects of the owner have only the name they were given */
+    for (size_t i = first, count = builder->count; i < count && code == 0; i++)
+        code = add_aliases(builder, i);
     if (builder->count > 1)
         qsort(builder->models, builder->count, sizeof *builder->models, compare_models);
     return code;
 }
 
-/* ---- text --------------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 static void
 member_or_null(struct json_writer *writer, const char *key, struct str text)
@@ -297,6 +338,7 @@ snapshot_put(const struct snapshot_input *input, struct buf *out)
     struct builder builder = {.input = input};
     json_writer_init(&builder.writer, out);
     map_init(&builder.by_id);
+    arena_init(&builder.arena, ALIAS_BYTES_MAX);
     int code = collect(&builder);
     if (code == 0) {
         json_open_object(&builder.writer);
@@ -309,6 +351,7 @@ snapshot_put(const struct snapshot_input *input, struct buf *out)
         json_close_object(&builder.writer);
     }
     map_fini(&builder.by_id);
+    arena_fini(&builder.arena);
     free(builder.models);
     if (code == 0 && out->failed)
         code = -ERR_TOO_LARGE;

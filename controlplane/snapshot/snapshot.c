@@ -8,11 +8,12 @@
 #include <stdlib.h>
 
 #include "lib/base/secret.h"
+#include "lib/http/message.h"
 
 #define ARENA_BYTES_MAX (64u * 1024u * 1024u)
 #define HASH_KEY "config/hash"
 
-/* ---- keys of providers ----------------------------------------------------------------------------- */
+/* ---- keys of providers ----------------------------------------------------------------------- */
 
 static int
 key_from_file(const char *path, struct arena *arena, struct str *ret_key, const char **ret_problem)
@@ -29,8 +30,8 @@ key_from_file(const char *path, struct arena *arena, struct str *ret_key, const 
 
 /* *ret_key stays {NULL, 0} and *ret_problem is set when the key should be there and is not. */
 static int
-provider_key(struct store *store, const struct object *provider, struct arena *arena,
-             struct str *ret_key, const char **ret_problem)
+find_key(struct store *store, const struct object *provider, struct arena *arena,
+         struct str *ret_key, const char **ret_problem)
 {
     struct str env = schema_text(provider->spec, "key.env", STR_EMPTY);
     struct str file = schema_text(provider->spec, "key.file", STR_EMPTY);
@@ -55,6 +56,19 @@ provider_key(struct store *store, const struct object *provider, struct arena *a
     }
     *ret_key = STR_EMPTY;
     return 0;
+}
+
+/* One key that cannot stand in a header must cost its own provider only, not the whole document. */
+static int
+provider_key(struct store *store, const struct object *provider, struct arena *arena,
+             struct str *ret_key, const char **ret_problem)
+{
+    int code = find_key(store, provider, arena, ret_key, ret_problem);
+    if (code == 0 && ret_key->ptr && !http_valid_value(*ret_key)) {
+        *ret_key = (struct str){NULL, 0};
+        *ret_problem = "the key holds line ends, blanks at an edge or control characters";
+    }
+    return code;
 }
 
 int
@@ -95,7 +109,7 @@ snapshot_load(struct store *store, const struct snapshot_settings *settings, str
     return 0;
 }
 
-/* ---- the document in force --------------------------------------------------------------------------- */
+/* ---- the document in force ------------------------------------------------------------------- */
 
 void
 snapshot_init(struct snapshot *snapshot)
@@ -110,8 +124,9 @@ snapshot_fini(struct snapshot *snapshot)
     buf_wipe(&snapshot->text);
 }
 
-/* The revision that belongs to these bytes. The hash is kept in the store, so that other bytes (a key
- * from the environment is no store change) always have another, greater revision, also after a restart. */
+/* The revision that belongs to these bytes. The hash is kept in the store, so that other bytes (a
+ * key from the environment is no store change) always have another, greater revision, also after a
+ * restart. */
 static int
 find_revision(struct store *store, const char *hash, uint64_t *ret_revision)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * snapshot.h - the config document of the data planes (api/plane.md "Config document"): a pure function
- *              of the objects, the provider keys and the settings.
+ * snapshot.h - the config document of the data planes (api/plane.md "Config document"): a pure
+ *              function of the objects, the provider keys and the settings.
  * Floor: controlplane/snapshot; engine thread.
  * Owns: nothing; inputs live in the caller's arena, the text in the caller's buf.
- * Invariant: the same input gives the same bytes; every reference in the document resolves within it
- *            (what dangles is left out and listed as a problem); snapshot_test.c. */
+ * Invariant: the same input gives the same bytes; every reference in the document resolves within
+ *            it (what dangles is left out and listed as a problem); snapshot_test.c. */
 #ifndef BERTH_CONTROLPLANE_SNAPSHOT_SNAPSHOT_H
 #define BERTH_CONTROLPLANE_SNAPSHOT_SNAPSHOT_H
 
@@ -27,8 +27,8 @@ struct snapshot_settings {
                                 .stall_timeout_ms = 30000,   \
                                 .request_timeout_ms = 600000})
 
-/* keys[i] is the secret of providers[i]; ptr NULL: it needs one and has none (the provider is left out
- * and problems[i] says why, else problems[i] is ""). Objects are sorted by name. */
+/* keys[i] is the secret of providers[i]; ptr NULL: it needs one and has none (the provider is left
+ * out and problems[i] says why, else problems[i] is ""). Objects are sorted by name. */
 struct snapshot_input {
     struct snapshot_settings settings;
     const struct object *providers;
@@ -56,8 +56,8 @@ struct snapshot {
 };
 void snapshot_init(struct snapshot *snapshot);
 void snapshot_fini(struct snapshot *snapshot);
-/* snapshot_rebuild - from the store. *ret_changed: the bytes differ from before, and revision is new.
- * On failure the old document stays. */
+/* snapshot_rebuild - from the store. *ret_changed: the bytes differ from before, and revision is
+ * new. On failure the old document stays. */
 int snapshot_rebuild(struct snapshot *snapshot, struct store *store,
                      const struct snapshot_settings *settings, bool *ret_changed,
                      struct err *err) MUST_USE;

@@ -7,6 +7,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -166,6 +167,41 @@ test_catalogue(void **state)
     store_close(&store);
 }
 
+/* Vendors' own names of models work; a bad key costs its provider only. */
+static void
+test_aliases_and_bad_key(void **state)
+{
+    (void)state;
+    struct store *store = open_store();
+    struct snapshot snapshot;
+    snapshot_init(&snapshot);
+    assert_int_equal(setenv("SNAPSHOT_TEST_KEY", "sk-x", 1), 0);
+    assert_int_equal(setenv("SNAPSHOT_TEST_BAD", "sk-x\n", 1), 0);
+    apply(store,
+          HEAD "kind: Provider\nmetadata: {name: anthropic}\nspec: {dialect: anthropic, "
+               "baseUrl: 'https://api.anthropic.com', key: {env: SNAPSHOT_TEST_KEY}}\n---\n" HEAD
+               "kind: Provider\nmetadata: {name: openai}\nspec: {dialect: openai, "
+               "baseUrl: 'https://api.openai.com/v1', key: {env: SNAPSHOT_TEST_BAD}}\n");
+    assert_true(rebuild(&snapshot, store));
+    const char *text = buf_cstr(&snapshot.text);
+    static const char *const ids[] = {"anthropic/claude-sonnet-4.5",
+                                      "anthropic/claude-sonnet-4-5-20250929",
+                                      "anthropic/claude-sonnet-4-5"};
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+        char want[256];
+        snprintf(want, sizeof want,
+                 "{\"id\":\"%s\",\"provider\":\"anthropic\","
+                 "\"upstream\":\"claude-sonnet-4-5-20250929\"",
+                 ids[i]);
+        assert_non_null(strstr(text, want));
+    }
+    assert_null(strstr(text, "\"openai\""));
+    assert_int_equal(unsetenv("SNAPSHOT_TEST_KEY"), 0);
+    assert_int_equal(unsetenv("SNAPSHOT_TEST_BAD"), 0);
+    snapshot_fini(&snapshot);
+    store_close(&store);
+}
+
 /* The same state in another process, or in another order of making, has the same bytes. */
 static void
 test_stable_bytes(void **state)
@@ -202,9 +238,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_empty),
-        cmocka_unit_test(test_content),
-        cmocka_unit_test(test_catalogue),
+        cmocka_unit_test(test_empty),        cmocka_unit_test(test_content),
+        cmocka_unit_test(test_catalogue),    cmocka_unit_test(test_aliases_and_bad_key),
         cmocka_unit_test(test_stable_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

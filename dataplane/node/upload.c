@@ -170,7 +170,9 @@ node_upload_posted(struct node *node, const struct json_doc *doc)
             upload->posted = seq;
         upload->sent = 0;
         journal_trim(upload->journal, upload->posted);
-        if (upload->own || journal_fill_percent(upload->journal) >= HURRY_PERCENT)
+        /* Full batches do not wait for the timer: else a busy node falls behind for ever. */
+        if (upload->own || journal_last(upload->journal) - upload->posted >= BATCH_RECORDS_MAX ||
+            journal_fill_percent(upload->journal) >= HURRY_PERCENT)
             node_upload_kick(node);
         return;
     }

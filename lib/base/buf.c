@@ -73,7 +73,7 @@ buf_reserve(struct buf *buf, size_t more)
 }
 
 int
-buf_put(struct buf *buf, const void *bytes, size_t count)
+buf_put_slow(struct buf *buf, const void *bytes, size_t count)
 {
     if (count == 0)
         return 0;
@@ -83,18 +83,6 @@ buf_put(struct buf *buf, const void *bytes, size_t count)
     memcpy(buf->ptr + buf->len, bytes, count);
     buf->len += count;
     return 0;
-}
-
-int
-buf_put_str(struct buf *buf, struct str s)
-{
-    return buf_put(buf, s.ptr, s.len);
-}
-
-int
-buf_put_byte(struct buf *buf, char c)
-{
-    return buf_put(buf, &c, 1);
 }
 
 int

@@ -31,9 +31,26 @@ void buf_wipe(struct buf *buf);
 /* buf_reserve - room for `more` bytes behind len. 0, -ERR_TOO_LARGE, -ERR_NOMEM (failed is set). */
 int buf_reserve(struct buf *buf, size_t more) MUST_USE;
 /* Appends. Return 0, -ERR_TOO_LARGE or -ERR_NOMEM; they may be ignored when `failed` is tested. */
-int buf_put(struct buf *buf, const void *bytes, size_t count);
-int buf_put_str(struct buf *buf, struct str s);
-int buf_put_byte(struct buf *buf, char c);
+int buf_put_slow(struct buf *buf, const void *bytes, size_t count);
+static inline int
+buf_put(struct buf *buf, const void *bytes, size_t count)
+{
+    if (UNLIKELY(count == 0 || count > buf->cap - buf->len))
+        return buf_put_slow(buf, bytes, count);
+    memcpy(buf->ptr + buf->len, bytes, count);
+    buf->len += count;
+    return 0;
+}
+static inline int
+buf_put_str(struct buf *buf, struct str s)
+{
+    return buf_put(buf, s.ptr, s.len);
+}
+static inline int
+buf_put_byte(struct buf *buf, char c)
+{
+    return buf_put(buf, &c, 1);
+}
 int buf_put_u64(struct buf *buf, uint64_t value);
 int buf_put_i64(struct buf *buf, int64_t value);
 int buf_printf(struct buf *buf, const char *format, ...) PRINTF(2, 3);

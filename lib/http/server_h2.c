@@ -42,11 +42,43 @@ server_h2_shared_free(struct h2_shared **shared)
     *shared = NULL;
 }
 
+/* Resets those whose time is up; all of them with UINT64_MAX. */
+static void
+h2_linger_expire(struct h2_conn *h2, uint64_t now_ms)
+{
+    while (h2->linger_count > 0 && h2->lingers[h2->linger_at].until_ms <= now_ms) {
+        int32_t id = h2->lingers[h2->linger_at].id;
+        h2->linger_at = (h2->linger_at + 1) % H2_LINGERS;
+        h2->linger_count--;
+        nghttp2_stream *stream = nghttp2_session_find_stream(h2->session, id);
+        if (stream != NULL && nghttp2_stream_get_state(stream) != NGHTTP2_STREAM_STATE_CLOSED)
+            h2_reset(h2, id, NGHTTP2_NO_ERROR);
+    }
+}
+
+void
+h2_linger(struct h2_conn *h2, int32_t id)
+{
+    struct http_conn *conn = h2->conn;
+    uint64_t until_ms = loop_now_ms(conn->server->loop) + H2_LINGER_MS;
+    if (h2->linger_count == H2_LINGERS)
+        h2_linger_expire(h2, h2->lingers[h2->linger_at].until_ms);
+    h2->lingers[(h2->linger_at + h2->linger_count) % H2_LINGERS] =
+        (struct h2_linger){.until_ms = until_ms, .id = id};
+    h2->linger_count++;
+    if (conn->server->draining)
+        h2_linger_expire(h2, UINT64_MAX);
+    else if (conn->deadline_ms > until_ms)
+        conn_deadline(conn, H2_LINGER_MS);
+}
+
 static void
 h2_tick(struct http_conn *conn)
 {
     const struct http_server_conf *conf = &conn->server->conf;
     uint32_t tick = MIN(conf->idle_timeout_ms, conf->head_timeout_ms);
+    if (conn->u.h2->linger_count > 0)
+        tick = MIN(tick, H2_LINGER_MS);
     conn_deadline(conn, MIN(tick, SERVER_BODY_WINDOW_MS));
 }
 
@@ -358,6 +390,7 @@ h2_timeout(struct http_conn *conn)
     struct h2_conn *h2 = conn->u.h2;
     const struct http_server_conf *conf = &conn->server->conf;
     uint64_t now_ms = loop_now_ms(conn->server->loop);
+    h2_linger_expire(h2, now_ms);
     if (h2->fields != NULL && now_ms - h2->fields_ms >= conf->head_timeout_ms) {
         conn_kill(conn, HTTP_TIMED_OUT, false);
         return;
@@ -386,6 +419,7 @@ static void
 h2_drain(struct http_conn *conn)
 {
     struct h2_conn *h2 = conn->u.h2;
+    h2_linger_expire(h2, UINT64_MAX);
     int32_t last_id = nghttp2_session_get_last_proc_stream_id(h2->session);
     if (nghttp2_submit_goaway(h2->session, NGHTTP2_FLAG_NONE, last_id, NGHTTP2_NO_ERROR, NULL, 0) <
         0)

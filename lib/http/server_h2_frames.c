@@ -227,8 +227,20 @@ on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t
         h2_deliver(stream, bytes);
     if (!conn_alive(h2->conn))
         return NGHTTP2_ERR_CALLBACK_FAILURE;
-    (void)nghttp2_session_consume_stream(session, id, count);
+    if (stream != NULL) /* one that is answered already gets no more window */
+        (void)nghttp2_session_consume_stream(session, id, count);
     return 0;
+}
+
+/* END_STREAM is in conn->out: closed(HTTP_DONE) once that is in the kernel. */
+static void
+h2_finish(struct h2_conn *h2, struct http_stream *stream)
+{
+    (void)nghttp2_session_set_stream_user_data(h2->session, stream->id, NULL);
+    stream->done_at = h2->conn->taken_total + h2->conn->out.bytes;
+    list_remove(&stream->node);
+    list_push_back(&h2->finishing, &stream->node);
+    h2_abuse_finished(&h2->abuse);
 }
 
 static int
@@ -240,14 +252,11 @@ on_stream_close(nghttp2_session *session, int32_t id, uint32_t error_code, void 
     struct http_stream *stream = h2_stream(session, id);
     if (stream == NULL)
         return 0;
-    (void)nghttp2_session_set_stream_user_data(session, id, NULL);
     if (stream->sent_end) {
-        stream->done_at = conn->taken_total + conn->out.bytes;
-        list_remove(&stream->node);
-        list_push_back(&h2->finishing, &stream->node);
-        h2_abuse_finished(&h2->abuse);
+        h2_finish(h2, stream);
         return 0;
     }
+    (void)nghttp2_session_set_stream_user_data(session, id, NULL);
     h2->idle_ms = loop_now_ms(conn->server->loop);
     stream_close(stream, stream->refused ? stream->reason : HTTP_PEER_GONE);
     return conn_alive(conn) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
@@ -326,8 +335,11 @@ on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *user)
     if (stream == NULL || !end)
         return 0;
     stream->sent_end = true;
-    if (!stream->complete)
-        h2_reset(h2, stream->id, NGHTTP2_NO_ERROR); /* RFC 9113 8.1: stop uploading */
+    if (!stream->complete) {
+        int32_t id = stream->id;
+        h2_finish(h2, stream);
+        h2_linger(h2, id);
+    }
     return 0;
 }
 

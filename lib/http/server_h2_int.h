@@ -13,6 +13,15 @@
 
 #define H2_CONN_WINDOW_BYTES (1 << 20)
 #define H2_RESET_IDS 32u
+#define H2_LINGERS 16u
+#define H2_LINGER_MS 1000u
+
+/* A request that was answered before it ended. It is over for the handler, but its frames are still
+ * judged for a while: a violation gets its own error, and an upload that ends by itself no reset. */
+struct h2_linger {
+    uint64_t until_ms;
+    int32_t id;
+};
 
 struct h2_conn {
     nghttp2_session *session;
@@ -28,6 +37,9 @@ struct h2_conn {
     uint32_t
         reset_ids[H2_RESET_IDS]; /* ring: streams that we reset; their frames may be under way */
     uint32_t reset_at;
+    struct h2_linger lingers[H2_LINGERS]; /* ring, oldest first */
+    uint32_t linger_at;
+    uint32_t linger_count;
     bool terminated; /* we ended it: feed nothing more */
     bool fed;        /* frames came since the last fill */
     bool want_writable;
@@ -46,6 +58,9 @@ struct h2_shared {
 int h2_terminate(struct h2_conn *h2, uint32_t code);
 /* h2_reset - RST_STREAM(code), remembered. */
 void h2_reset(struct h2_conn *h2, int32_t id, uint32_t code);
+/* h2_linger - `id` is answered but not complete: reset it (RFC 9113 8.1) in H2_LINGER_MS, or sooner
+ * when many wait or the server drains. */
+void h2_linger(struct h2_conn *h2, int32_t id);
 /* h2_refuse - answer `status` on our own; closed(HTTP_REFUSED) when that is sent. */
 void h2_refuse(struct http_stream *stream, unsigned status, enum http_close_reason reason);
 /* ---- server_h2_frames.c ---- */

@@ -144,6 +144,16 @@ test_bodies_and_sizes(void **state)
     assert_int_equal(peer_code(&peer), 0);
     KIT_UNTIL(&kit, kit.reasons[HTTP_REFUSED] == 2);
 
+    /* Answered early, the rest of the request is still judged. */
+    peer_headers(&peer, 51, 0, "POST", "/small", "content-length\n900");
+    peer_send(&peer);
+    assert_true(peer_until(&peer, F_DATA, 51));
+    peer_frame(&peer, F_DATA, END_STREAM, 51, STR("short"));
+    peer_send(&peer);
+    assert_true(peer_until(&peer, F_RST, 51));
+    assert_int_equal(peer_code(&peer), 1);
+    KIT_UNTIL(&kit, kit.reasons[HTTP_REFUSED] == 3);
+
     struct buf block;
     buf_init(&block, 1u << 20);
     hpack_put(&block, STR(":method"), STR("GET"));
@@ -158,12 +168,12 @@ test_bodies_and_sizes(void **state)
     block.ptr[from] = 0x40;
     for (size_t i = 0; i < 11000; i++)
         buf_put_byte(&block, (char)(uint8_t)0xbe);
-    peer_frame(&peer, F_HEADERS, END_STREAM | END_HEADERS, 7, buf_str(&block));
-    peer_get(&peer, 9, "/");
+    peer_frame(&peer, F_HEADERS, END_STREAM | END_HEADERS, 57, buf_str(&block));
+    peer_get(&peer, 59, "/");
     peer_send(&peer);
-    assert_true(peer_until(&peer, F_HEADERS, 7));
+    assert_true(peer_until(&peer, F_HEADERS, 57));
     assert_true(is_status(&peer, "431"));
-    assert_true(peer_until(&peer, F_DATA, 9));
+    assert_true(peer_until(&peer, F_DATA, 59));
     buf_fini(&block);
     peer_close(&peer);
     kit_close(&kit);

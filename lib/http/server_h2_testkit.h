@@ -155,7 +155,7 @@ peer_next(struct h2_peer *peer, int steps)
 static inline bool
 peer_until(struct h2_peer *peer, unsigned type, uint32_t id)
 {
-    while (peer_next(peer, 300)) {
+    while (peer_next(peer, 3000)) {
         if (peer->type == type && (id == 0 || peer->id == id))
             return true;
     }

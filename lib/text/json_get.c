@@ -137,9 +137,21 @@ json_get(const struct json_doc *doc, uint32_t object, struct str key)
     if (!json_is(doc, object, JSON_OBJECT)) {
         return JSON_NONE;
     }
-    uint32_t end = doc->nodes[object].next;
-    for (uint32_t at = object + 1; at < end; at = doc->nodes[at + 1].next) {
-        if (content_eq(doc, at, key)) {
+    const struct json_node *nodes = doc->nodes;
+    uint32_t end = nodes[object].next;
+    char first = key.len > 0 ? key.ptr[0] : '"';
+    for (uint32_t at = object + 1; at < end; at = nodes[at + 1].next) {
+        const struct json_node *node = &nodes[at];
+        if (UNLIKELY(node->escaped)) {
+            if (content_eq(doc, at, key)) {
+                return at + 1;
+            }
+            continue;
+        }
+        /* Length and first byte tell nearly all keys apart; there is a quote behind an empty one. */
+        const char *content = doc->text.ptr + node->start + 1;
+        if (node->end - node->start - 2 == key.len && content[0] == first &&
+            memcmp(content, key.ptr, key.len) == 0) {
             return at + 1;
         }
     }

@@ -6,7 +6,7 @@ import platform
 SATURATED = 0.95  # of its core
 NOISE = 0.05      # of the proxy's core taken by others: requests a second are not comparable
 
-# name in "ratios": case, target
+# name in "ratios": case, target, against what instead of nginx
 RATIOS = {
     "h1_400_64": ("h1_400_64", "berth_h1"),
     "h2up_400_64": ("h1_400_64", "berth_h2"),
@@ -14,6 +14,8 @@ RATIOS = {
     "h2up_8k": ("h1_8k_64", "berth_h2"),
     "h1_100k": ("h1_100k_64", "berth_h1"),
     "h1_1m": ("h1_1m_64", "berth_h1"),
+    "h1_100k_mem": ("h1_100k_64", "berth_h1", "nginx_mem"),
+    "h1_1m_mem": ("h1_1m_64", "berth_h1", "nginx_mem"),
     "h1_400_1000": ("h1_400_1000", "berth_h1"),
     "h2up_400_1000": ("h1_400_1000", "berth_h2"),
     "h2down_400_64": ("h2down_400_64", "berth_h1"),
@@ -29,7 +31,8 @@ BARS = {"h1_400_64": 1.15, "h2up_400_64": 1.6, "h1_8k": 1.1, "h1_100k": 0.9, "h1
 
 def per_core(sample, basis):
     if basis == "rps":
-        return sample["rps"]
+        own = sample["proxy_cpu_s"] - sample.get("upload_cpu_s", 0)
+        return sample["rps"] * own / sample["proxy_cpu_s"]  # what was uploaded later counts, too
     return sample["requests"] / sample["proxy_cpu_s"]
 
 
@@ -45,10 +48,10 @@ def ratios(results):
     """{"name": ratio}; and results["ratio_basis"], results["bars"]."""
     cases = {case["name"]: case["targets"] for case in results["cases"]}
     values, basis = {}, {}
-    for name, (case, target) in RATIOS.items():
+    for name, (case, target, *against) in RATIOS.items():
         if case not in cases:
             continue
-        nginx, berth = cases[case]["nginx"], cases[case][target]
+        nginx, berth = cases[case][against[0] if against else "nginx"], cases[case][target]
         basis[name] = basis_of(nginx, berth)
         values[name] = round(per_core(berth, basis[name]) / per_core(nginx, basis[name]), 3)
     results["ratio_basis"] = basis

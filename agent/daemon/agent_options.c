@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT
- * options.c - command line and environment of berth-agent: one table.
+ * agent_options.c - command line and environment of berth-agent: one table.
  * Floor: agent/daemon; main thread.
  * Owns: nothing.
- * Invariant: see options.h.
+ * Invariant: see agent_options.h.
  * Every value option NAME is also the environment's BERTH_AGENT_NAME; the command line wins. */
-#include "agent/daemon/options.h"
+#include "agent/daemon/agent_options.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "lib/base/num.h"
 
-const char options_help[] =
+const char agent_options_help[] =
     "berth-agent - gives containers of this host their identity\n"
     "\n"
     "Usage:\n"
@@ -31,7 +31,8 @@ const char options_help[] =
     "                        allow-untokened: it starts without one\n"
     "  --host-id ID          name of this host in bindings (default: /etc/machine-id)\n"
     "  --no-holder           do not keep listeners across restarts of the agent\n"
-    "  --release-on-exit     on SIGTERM end all identities (default: the holder keeps them for the\n"
+    "  --release-on-exit     on SIGTERM end all identities (default: the holder keeps them for "
+    "the\n"
     "                        next agent)\n"
     "  --when-down ANSWER    what the installed hooks do when no agent runs (default deny)\n"
     "\n"
@@ -52,7 +53,7 @@ struct row {
     enum value_kind kind;
     size_t offset;
 };
-#define AT(member) offsetof(struct options, member)
+#define AT(member) offsetof(struct agent_options, member)
 static const struct row rows[] = {
     {"--run-dir", "BERTH_AGENT_RUN_DIR", VALUE_TEXT, AT(run_dir)},
     {"--data-dir", "BERTH_AGENT_DATA_DIR", VALUE_TEXT, AT(data_dir)},
@@ -71,7 +72,7 @@ static const struct row rows[] = {
 };
 
 static int
-set_value(struct options *options, const struct row *row, const char *value, struct err *err)
+set_value(struct agent_options *options, const struct row *row, const char *value, struct err *err)
 {
     char *at = (char *)options + row->offset;
     struct str text = str_from(value);
@@ -139,7 +140,7 @@ unknown(const char *name, struct err *err)
 }
 
 static int
-check(const struct options *options, struct err *err)
+check(const struct agent_options *options, struct err *err)
 {
     if (options->command != COMMAND_RUN)
         return 0;
@@ -153,14 +154,14 @@ check(const struct options *options, struct err *err)
 }
 
 int
-options_parse(int argc, char **argv, struct options *ret_options, struct err *err)
+agent_options_parse(int argc, char **argv, struct agent_options *ret_options, struct err *err)
 {
-    struct options options = {.run_dir = "/run/berth",
-                              .data_dir = "/var/lib/berth/agent",
-                              .hooks_dir = "/usr/share/containers/oci/hooks.d",
-                              .when_down = "deny",
-                              .holder_fd = -1,
-                              .port = 4180};
+    struct agent_options options = {.run_dir = "/run/berth",
+                                    .data_dir = "/var/lib/berth/agent",
+                                    .hooks_dir = "/usr/share/containers/oci/hooks.d",
+                                    .when_down = "deny",
+                                    .holder_fd = -1,
+                                    .port = 4180};
     int code = 0;
     for (size_t i = 0; i < ARRAY_LEN(rows) && code == 0; i++) {
         const char *value = rows[i].env != NULL ? getenv(rows[i].env) : NULL;

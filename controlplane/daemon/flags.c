@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * options.c - see options.h.
+ * flags.c - see flags.h.
  * Floor: controlplane/daemon; main thread.
  * Owns: nothing.
- * Invariant: see options.h. */
-#include "controlplane/daemon/options.h"
+ * Invariant: see flags.h. */
+#include "controlplane/daemon/flags.h"
 
 #include <stdlib.h>
 
-const char options_help[] =
+const char flags_help[] =
     "berth-controlplane - keeps objects, identities and money; tells nodes what holds\n"
     "\n"
     "Usage: berth-controlplane --data DIR [options]\n"
@@ -44,7 +44,7 @@ struct row {
 #define ROW(flag_, env_, fallback_, member)                \
     {                                                      \
         .flag = flag_, .env = env_, .fallback = fallback_, \
-        .offset = offsetof(struct options, member)         \
+        .offset = offsetof(struct flags, member)           \
     }
 static const struct row rows[] = {
     ROW("--data", "BERTH_DATA", NULL, data),
@@ -56,7 +56,7 @@ static const struct row rows[] = {
 };
 
 static const char **
-value_of(struct options *options, const struct row *row)
+value_of(struct flags *options, const struct row *row)
 {
     return (const char **)(void *)((char *)options + row->offset);
 }
@@ -77,9 +77,9 @@ find(struct str flag, const struct row **ret_nearest)
 }
 
 int
-options_parse(int argc, char **argv, struct options *ret_options, struct err *err)
+flags_parse(int argc, char **argv, struct flags *ret_options, struct err *err)
 {
-    struct options options = {0};
+    struct flags options = {0};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const char *value = getenv(rows[i].env);
         *value_of(&options, &rows[i]) = value && value[0] ? value : rows[i].fallback;

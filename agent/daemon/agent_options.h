@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT
- * options.h - command line and environment of berth-agent.
+ * agent_options.h - command line and environment of berth-agent.
  * Floor: agent/daemon; main thread.
  * Owns: nothing; strings point into argv and environ.
  * Invariant: an unknown option, a missing one or a value out of range is one sentence and exit 1.
- *            options_test.c. */
-#ifndef BERTH_AGENT_DAEMON_OPTIONS_H
-#define BERTH_AGENT_DAEMON_OPTIONS_H
+ *            agent_options_test.c. */
+#ifndef BERTH_AGENT_DAEMON_AGENT_OPTIONS_H
+#define BERTH_AGENT_DAEMON_AGENT_OPTIONS_H
 
 #include <stdbool.h>
 
 #include "lib/base/err.h"
 #include "lib/base/str.h"
 
-enum options_command {
+enum agent_options_command {
     COMMAND_RUN,
     COMMAND_HELP,
     COMMAND_HOLDER,
@@ -21,8 +21,8 @@ enum options_command {
     COMMAND_RUNC_HOOKS
 };
 
-struct options {
-    enum options_command command;
+struct agent_options {
+    enum agent_options_command command;
     const char *run_dir;
     const char *data_dir;
     const char *control;   /* HOST:PORT of the control plane's node listener */
@@ -39,7 +39,8 @@ struct options {
     int holder_fd;
 };
 
-extern const char options_help[];
-int options_parse(int argc, char **argv, struct options *ret_options, struct err *err) MUST_USE;
+extern const char agent_options_help[];
+int agent_options_parse(int argc, char **argv, struct agent_options *ret_options,
+                        struct err *err) MUST_USE;
 
 #endif
