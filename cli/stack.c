@@ -210,6 +210,20 @@ address(struct stack *stack, enum stack_port port)
     return text.ptr;
 }
 
+static const char *
+keys_address(struct stack *stack)
+{
+    uint16_t port = stack_port(stack, STACK_PORT_KEYS);
+    const char *host = stack->listen;
+    if (host == NULL)
+        return address(stack, STACK_PORT_KEYS);
+    struct str text = strchr(host, ':') != NULL && host[0] != '['
+                          ? arena_printf(&stack->cli->arena, "[%s]:%u", host, port)
+                          : arena_printf(&stack->cli->arena, "%s:%u", host, port);
+    ASSERT(text.ptr != NULL);
+    return text.ptr;
+}
+
 static void
 add_pair(struct child *child, const char *option, const char *value)
 {
@@ -275,7 +289,7 @@ stack_plan(struct stack *stack, enum stack_part part, struct err *err)
         add_pair(child, "--data", cli_path(cli, "dataplane"));
         add_pair(child, "--control", address(stack, STACK_PORT_NODES));
         add_pair(child, "--pki", cli_path(cli, "controlplane/pki"));
-        add_pair(child, "--listen", address(stack, STACK_PORT_KEYS));
+        add_pair(child, "--listen", keys_address(stack));
         add_pair(child, "--admin", address(stack, STACK_PORT_HEALTH));
         add_pair(child, "--handoff", cli_path(cli, "run/dataplane.sock"));
         break;

@@ -325,6 +325,7 @@ read_options(struct up *up)
     struct stack *stack = &up->stack;
     const struct cli_option options[] = {
         {"--port", &port, NULL},
+        {"--listen", &stack->listen, NULL},
         {"--offline", NULL, &stack->offline},
         {"--no-agent", NULL, &stack->no_agent},
         {"--release-on-exit", NULL, &stack->release},

@@ -9,7 +9,10 @@
 # SIM_FLAGS, CONTROLPLANE_FLAGS, DATAPLANE_FLAGS, AGENT_FLAGS: arrays of more arguments.
 # shellcheck source=e2e/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-: "${SIM_FLAGS=}" "${CONTROLPLANE_FLAGS=}" "${DATAPLANE_FLAGS=}" "${AGENT_FLAGS=}"
+[[ -v SIM_FLAGS ]] || SIM_FLAGS=()
+[[ -v CONTROLPLANE_FLAGS ]] || CONTROLPLANE_FLAGS=()
+[[ -v DATAPLANE_FLAGS ]] || DATAPLANE_FLAGS=()
+[[ -v AGENT_FLAGS ]] || AGENT_FLAGS=()
 started=()
 declare -A pid_of=()
 

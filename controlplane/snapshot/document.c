@@ -115,8 +115,8 @@ add_alias(struct builder *builder, const struct catalog_model *model, struct str
     return map_get(&builder->by_id, alias.id) ? 0 : add_model(builder, &alias);
 }
 
-/* What the provider itself calls a model works too: clients send "claude-sonnet-4-5-20250929" as the
- * vendor's documents have it, and the catalogue says "claude-sonnet-4.5". */
+/* What the provider itself calls a model works too: clients send "claude-sonnet-4-5-20250929" as
+ * the vendor's documents have it, and the catalogue says "claude-sonnet-4.5". */
 static int
 add_aliases(struct builder *builder, size_t index)
 {

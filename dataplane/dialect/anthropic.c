@@ -136,6 +136,7 @@ static const char *const anthropic_forward_fields[] = {"anthropic-version", "ant
 const struct dialect dialect_anthropic = {
     .name = "anthropic",
     .auth_field = "x-api-key",
+    .id_field = "request-id",
     .auth_prefix = "",
     .fixed_fields = anthropic_fixed_fields,
     .forward_fields = anthropic_forward_fields,

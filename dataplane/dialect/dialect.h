@@ -36,6 +36,8 @@ struct dialect {
     /* ---- addresses and credentials: data */
     const char *auth_field;  /* "authorization", unless the provider's row differs */
     const char *auth_prefix; /* "Bearer " or "" */
+    /* where its SDKs look for the request's id, besides x-request-id; or NULL */
+    const char *id_field;
     const struct dialect_field
         *fixed_fields;                 /* sent unless the caller's came through; ends in NULL */
     const char *const *forward_fields; /* caller's fields passed on unchanged; ends in NULL */

@@ -35,6 +35,7 @@ struct rig {
     struct funds funds;
     struct live live;
     struct metrics *metrics;
+    struct trust trust;
     struct worker worker;
     struct http_server *front;
     struct http_server *provider;
@@ -315,13 +316,15 @@ rig_open(void **state)
     (void)snprintf(rig.dir, sizeof(rig.dir), "/tmp/berth-front-XXXXXX");
     assert_non_null(mkdtemp(rig.dir));
     funds_init(&rig.funds);
+    trust_init(&rig.trust);
     assert_int_equal(live_init(&rig.live, 1, &rig.funds), 0);
     atomic_store(&rig.live.valid_until_ms, UINT64_MAX);
     fund_grant(wallet(), 1000000000, FUND_OK);
     assert_int_equal(metrics_new(worker_metric_defs, DATAPLANE_METRIC_COUNT, 100, &rig.metrics), 0);
     assert_int_equal(loop_new(&rig.loop, &err), 0);
     assert_int_equal(
-        worker_init(&rig.worker, 0, rig.loop, &rig.live, &rig.funds, rig.metrics, &err), 0);
+        worker_init(&rig.worker, 0, rig.loop, &rig.live, &rig.funds, rig.metrics, &rig.trust, &err),
+        0);
     rig.worker.want_funds = no_wish;
     struct journal_conf journal = {.dir = rig.dir, .epoch = 1, .segment_count_max = 4};
     assert_int_equal(journal_open(&journal, &rig.worker.journal, &err), 0);
@@ -358,6 +361,7 @@ rig_close(void **state)
     metrics_free(&rig.metrics);
     live_fini(&rig.live);
     funds_fini(&rig.funds);
+    trust_fini(&rig.trust);
     buf_fini(&rig.seen);
     (void)close(rig.front_fd);
     (void)close(rig.provider_fd);

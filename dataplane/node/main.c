@@ -123,6 +123,7 @@ start(struct err *err)
     node.epoch >>= 1; /* fits a signed 64-bit everywhere */
     list_init(&node.uploads);
     funds_init(&node.funds);
+    trust_init(&node.trust);
     read_boot();
     raise_limits();
     int rc = make_dirs(err);
@@ -177,6 +178,7 @@ stop(void)
     tls_context_free(&node.tls);
     live_fini(&node.live);
     funds_fini(&node.funds);
+    trust_fini(&node.trust);
     metrics_free(&node.metrics);
     loop_free(&node.loop);
 }

@@ -43,6 +43,7 @@ struct node {
     struct live live;
     struct funds funds;
     struct metrics *metrics;
+    struct trust trust;
     struct node_worker *workers;
     uint32_t worker_count;
     uint64_t epoch;

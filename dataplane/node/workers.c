@@ -198,7 +198,8 @@ worker_start(struct node *node, uint32_t index, struct err *err)
     int rc = loop_new(&loop, err);
     if (rc != 0)
         return rc;
-    rc = worker_init(&w->worker, index, loop, &node->live, &node->funds, node->metrics, err);
+    rc = worker_init(&w->worker, index, loop, &node->live, &node->funds, node->metrics,
+                     &node->trust, err);
     if (rc != 0)
         return rc;
     w->worker.node = node;

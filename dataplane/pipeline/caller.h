@@ -14,7 +14,7 @@ struct caller {
     struct list node;             /* in binding->callers[worker]: so that revocation finds us */
     struct http_conn *conn;       /* set by the first request; NULL before */
     /* the last key that was accepted here: the same bytes under the same config need no new hash */
-    const struct config *key_config; /* compared, never followed */
+    uint64_t key_generation; /* worker->config_generation; addresses come back, numbers do not */
     const struct config_key *key;
     char bearer[128];
     uint32_t bearer_bytes;

@@ -297,6 +297,9 @@ pipeline_refuse(struct exchange *x)
                                    {STR("x-request-id"), str_make(x->id, REQUEST_ID_BYTES)}};
     uint32_t count = 2;
     char retry[24];
+    if (x->endpoint->dialect->id_field != NULL)
+        fields[count++] = (struct http_field){str_from(x->endpoint->dialect->id_field),
+                                              str_make(x->id, REQUEST_ID_BYTES)};
     if (row->status == 402)
         fields[count++] = (struct http_field){STR("x-should-retry"), STR("false")};
     if (x->retry_after_s > 0) {

@@ -21,6 +21,9 @@ reply_head_fields(struct exchange *x, struct http_field *fields, struct str cont
     uint32_t count = 0;
     fields[count++] = (struct http_field){STR("content-type"), content_type};
     fields[count++] = (struct http_field){STR("x-request-id"), str_make(x->id, REQUEST_ID_BYTES)};
+    if (x->endpoint->dialect->id_field != NULL)
+        fields[count++] = (struct http_field){str_from(x->endpoint->dialect->id_field),
+                                              str_make(x->id, REQUEST_ID_BYTES)};
     fields[count++] = (struct http_field){STR("x-provider"), exchange_model(x)->provider->name};
     char *attempts = arena_alloc(&x->arena, 64);
     if (attempts == NULL)

@@ -109,8 +109,7 @@ stream_error_event(struct exchange *x, struct str raw, const struct stream_frame
     struct attempt *a = &x->attempt;
     if (!a->committed) {
         struct chat_error error = {0};
-        int rc =
-            exchange_model(x)->provider->dialect->error_in(0, frame->data, &x->arena, &error);
+        int rc = exchange_model(x)->provider->dialect->error_in(0, frame->data, &x->arena, &error);
         enum http_error row = rc == 0 && error.class_ == CHAT_ERROR_OVERLOADED
                                   ? HTTP_ERROR_overloaded
                                   : HTTP_ERROR_upstream_failed;

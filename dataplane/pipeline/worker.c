@@ -32,7 +32,7 @@ worker_commit(struct loop_hook *hook)
 
 int
 worker_init(struct worker *worker, uint32_t index, struct loop *loop, struct live *live,
-            struct funds *funds, struct metrics *metrics, struct err *err)
+            struct funds *funds, struct metrics *metrics, struct trust *trust, struct err *err)
 {
     memset(worker, 0, sizeof(*worker));
     worker->index = index;
@@ -52,7 +52,7 @@ worker_init(struct worker *worker, uint32_t index, struct loop *loop, struct liv
     (void)snprintf(text, sizeof(text), "%u", index);
     struct str label = str_from(text);
     worker->series_open = metrics_series(metrics, METRIC_open, &label);
-    return origins_new(loop, &worker->origins, err);
+    return origins_new(loop, trust, &worker->origins, err);
 }
 
 void
@@ -101,6 +101,7 @@ worker_set_config(struct worker *worker, struct config *config, struct err *err)
     worker->series = series;
     config_release(&worker->config);
     worker->config = config;
+    worker->config_generation++;
     return 0;
 }
 

@@ -22,7 +22,8 @@ enum dataplane_metric {
 struct worker {
     uint32_t index;
     struct loop *loop;
-    struct config *config; /* NULL before the first snapshot */
+    struct config *config;      /* NULL before the first snapshot */
+    uint64_t config_generation; /* 1, 2, ...: which one that is */
     struct journal *journal;
     struct origins *origins;
     struct live *live;
@@ -56,7 +57,8 @@ extern const struct metric_def worker_metric_defs[DATAPLANE_METRIC_COUNT];
 
 /* worker_init - loop is borrowed. worker_fini: no request may be open. */
 int worker_init(struct worker *worker, uint32_t index, struct loop *loop, struct live *live,
-                struct funds *funds, struct metrics *metrics, struct err *err) MUST_USE;
+                struct funds *funds, struct metrics *metrics, struct trust *trust,
+                struct err *err) MUST_USE;
 void worker_fini(struct worker *worker);
 /* worker_set_config - swap; takes over one reference. -ERR_...: the old one stays, the new is
  * released. */

@@ -15,24 +15,25 @@
 struct pool {
     char *key;
     struct http_origin *origin;
-    struct tls_context *tls;
     bool wanted;
 };
 struct origins {
     struct loop *loop;
     struct http_client *client;
+    struct trust *trust;
     struct map pools;              /* key: pool.key */
     const struct config *applied;  /* compared, never followed */
     struct http_origin **by_index; /* of the applied config's providers */
 };
 
 int
-origins_new(struct loop *loop, struct origins **ret_origins, struct err *err)
+origins_new(struct loop *loop, struct trust *trust, struct origins **ret_origins, struct err *err)
 {
     struct origins *origins = calloc(1, sizeof(*origins));
     if (origins == NULL)
         return err_set(err, ERR_NOMEM, "no memory for upstream pools");
     origins->loop = loop;
+    origins->trust = trust;
     map_init(&origins->pools);
     int rc = http_client_new(loop, &origins->client, err);
     if (rc != 0) {
@@ -47,7 +48,6 @@ static void
 pool_free(struct pool *pool)
 {
     http_origin_release(&pool->origin);
-    tls_context_free(&pool->tls);
     free(pool->key);
     free(pool);
 }
@@ -86,17 +86,14 @@ pool_new(struct origins *origins, const struct config_provider *provider, struct
         free(pool);
         return err_set(err, ERR_NOMEM, "no memory for provider %.*s", STR_ARG(provider->name));
     }
+    struct tls_context *tls = NULL;
     int rc = 0;
-    if (provider->base.https) {
-        /* Spans in a config end in NUL: get_text copies with one. */
-        struct tls_client_conf conf = {.ca_file =
-                                           provider->ca_file.len > 0 ? provider->ca_file.ptr : NULL,
-                                       .alpn_h2 = provider->protocol != HTTP_1_1};
-        rc = tls_client_new(&conf, &pool->tls, err);
-    }
+    if (provider->base.https)
+        rc =
+            trust_get(origins->trust, provider->ca_file, provider->protocol != HTTP_1_1, &tls, err);
     struct http_origin_conf conf = {.host = provider->base.host,
                                     .port = provider->base.port,
-                                    .tls = pool->tls,
+                                    .tls = tls,
                                     .protocol = provider->protocol,
                                     .conn_count_max = provider->protocol == HTTP_2 ? 4u : 16384u,
                                     .queue_max = 8192u};

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: MIT
  * origins.h - one worker's connection pools, one a provider, kept across configurations.
  * Floor: dataplane/upstream; the worker's thread.
- * Owns: the HTTP client, its origins, and the TLS contexts that they need.
+ * Owns: the HTTP client and its origins.
  * Invariant: a provider whose address, TLS and protocol did not change keeps its connections when
  * the configuration is swapped. origins_test.c. */
 #ifndef BERTH_DATAPLANE_UPSTREAM_ORIGINS_H
 #define BERTH_DATAPLANE_UPSTREAM_ORIGINS_H
 
+#include "dataplane/upstream/trust.h"
 #include "dataplane/view/config.h"
 #include "lib/http/client.h"
 
 struct origins;
 
-int origins_new(struct loop *loop, struct origins **ret_origins, struct err *err) MUST_USE;
+/* trust: borrowed, outlives the origins. */
+int origins_new(struct loop *loop, struct trust *trust, struct origins **ret_origins,
+                struct err *err) MUST_USE;
 void origins_free(struct origins **origins);
 /* origins_apply - make ready for `config`; providers that are gone lose their pool when their last
  * call ends. 0, or -ERR_TLS / -ERR_NOMEM / ... naming the provider: then nothing has changed. */

@@ -13,7 +13,7 @@ key_find(struct exchange *x, struct caller *caller)
     const struct config *config = x->worker->config;
     struct str said = x->credential;
     struct str last = str_make(caller->bearer, caller->bearer_bytes);
-    if (caller->key_config == config && caller->key != NULL && secret_eq(said, last))
+    if (caller->key_generation == x->worker->config_generation && secret_eq(said, last))
         return caller->key;
     if (said.len == 0 || said.len > sizeof(caller->bearer))
         return NULL;
@@ -22,7 +22,7 @@ key_find(struct exchange *x, struct caller *caller)
     const struct config_key *key =
         map_get(&config->key_by_hash, str_make((const char *)hash, sizeof(hash)));
     if (key != NULL) {
-        caller->key_config = config;
+        caller->key_generation = x->worker->config_generation;
         caller->key = key;
         memcpy(caller->bearer, said.ptr, said.len);
         caller->bearer_bytes = (uint32_t)said.len;

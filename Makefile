@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: MIT
+# One word for each chore.
+FUZZ_SECONDS ?= 60
+DEV := build/dev
+
+.DEFAULT_GOAL := help
+.PHONY: build test lint fmt bench fuzz cov h2spec clean help
+
+help: ## these words
+	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  make \1\t/' | expand -t 16
+	@echo "  ./run           build, start, and show a container calling a model"
+
+build: ## the release build, into build/release
+	@tools/deps install build
+	cmake --preset release -DBUILD_TESTING=OFF >/dev/null
+	ninja -C build/release
+
+test: ## everything: ./test
+	@./test
+
+lint: ## checks of the house and clang-tidy
+	@tools/deps install build test
+	cmake --preset dev -DBUILD_TESTING=ON >/dev/null
+	ninja -C $(DEV)
+	ctest --test-dir $(DEV) -L house --output-on-failure
+	tools/tidy
+
+fmt: ## format all C files
+	git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format-14 -i
+
+bench: ## the load table, into build/bench.json
+	@if test -x tools/bench/bench; then exec tools/bench/bench; else echo "bench: tools/bench/bench is not there" >&2; exit 1; fi
+
+fuzz: ## each fuzz target for FUZZ_SECONDS (60)
+	cmake --preset fuzz -DBUILD_TESTING=ON >/dev/null
+	ninja -C build/fuzz
+	@for target in build/fuzz/room_*_fuzz; do \
+	  name=$${target##*/room_}; echo "==> $$name"; mkdir -p build/fuzz-corpus/$$name; \
+	  seeds=$$(find . -path ./build -prune -o -type d -path "*/corpus/*" -print | while read -r d; do \
+	    test "$$(echo "$${d#./}" | sed 's|/corpus/|/|; s|/|_|g')" = "$$name" && echo "$$d"; done); \
+	  $$target -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -print_final_stats=0 build/fuzz-corpus/$$name $$seeds \
+	    2>build/fuzz-corpus/$$name.log || { tail -30 build/fuzz-corpus/$$name.log; exit 1; }; done
+
+cov: ## coverage of the unit tests, as build/cov/index.html (needs gcovr)
+	@command -v gcovr >/dev/null || { echo "cov: install gcovr" >&2; exit 1; }
+	cmake --preset cov -DBUILD_TESTING=ON >/dev/null
+	ninja -C build/cov
+	ctest --test-dir build/cov -LE house -j 2
+	gcovr --root . --object-directory build/cov --exclude '.*_(test|fuzz)\.c' --html-details build/cov/index.html --print-summary
+
+h2spec: ## HTTP/2 conformance of a running stack (needs h2spec; PORT=4181)
+	@command -v h2spec >/dev/null || { echo "h2spec: install h2spec (go install github.com/summerwind/h2spec/cmd/h2spec@latest)" >&2; exit 1; }
+	h2spec -h 127.0.0.1 -p $${PORT:-4181} -o 5
+	h2spec --strict -h 127.0.0.1 -p $${PORT:-4181} -o 5
+
+clean: ## remove build/ (a stack that runs from it must be stopped first)
+	rm -rf build
