@@ -23,7 +23,7 @@ lint: ## checks of the house and clang-tidy
 	cmake --preset dev -DBUILD_TESTING=ON >/dev/null
 	ninja -C $(DEV)
 	ctest --test-dir $(DEV) -L house --output-on-failure
-	tools/tidy
+	tools/tidy $(DEV)
 
 fmt: ## format all C files
 	git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format-14 -i

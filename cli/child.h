@@ -16,7 +16,7 @@
 #define CHILD_LINE_BYTES 4096u
 
 struct child {
-    const char *name; /* "dataplane" */
+    const char *name;                     /* "dataplane" */
     const char *args[CHILD_ARGS_MAX + 1]; /* args[0]: path of the program */
     size_t arg_count;
     const char *const *env; /* NULL-terminated; NULL = ours */

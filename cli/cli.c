@@ -194,9 +194,12 @@ cli_begin(struct cli *cli, const struct cli_option *options, size_t count, size_
 {
     struct reading reading = {.cli = cli, .rows = {options, NULL}, .counts = {count, 0}};
     const struct cli_option common[] = {
-        {"-o", &reading.output, NULL},      {"--output", &reading.output, NULL},
-        {"--data", &reading.data, NULL},    {"--server", &cli->server, NULL},
-        {"--help", NULL, &reading.help},    {"-h", NULL, &reading.help},
+        {"-o", &reading.output, NULL},
+        {"--output", &reading.output, NULL},
+        {"--data", &reading.data, NULL},
+        {"--server", &cli->server, NULL},
+        {"--help", NULL, &reading.help},
+        {"-h", NULL, &reading.help},
         {"--token-file", &cli->token_file, NULL},
     };
     reading.rows[1] = common;

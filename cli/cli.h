@@ -30,7 +30,7 @@ struct cli {
     const char *token_file; /* for `server`, or NULL = the data directory's */
     char data[CLI_PATH_BYTES];
     bool no_answer; /* a call may or may not have been carried out */
-    int exit; /* set when cli_begin returns false */
+    int exit;       /* set when cli_begin returns false */
     struct arena arena;
 };
 

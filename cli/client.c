@@ -154,7 +154,8 @@ client_get(struct cli *cli, const char *path, const struct tree **ret_reply)
 void
 client_path_put(struct buf *out, struct str text, bool path)
 {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
     for (size_t i = 0; i < text.len; i++) {
         unsigned char c = (unsigned char)text.ptr[i];
         if (c != 0 && (strchr(plain, c) != NULL || (path && c == '/')))

@@ -3,7 +3,7 @@
  * Floor: cli; main thread.
  * Owns: nothing; replies live in the arena of struct cli.
  * Invariant: the token comes from a file that only its owner can read, never from an argument.
- *            Spec: api/openapi/admin.yaml. Proved in client_test.c. */
+ *            Spec: api/openapi/admin.yaml. Proved in e2e/up.sh. */
 #ifndef BERTH_CLI_CLIENT_H
 #define BERTH_CLI_CLIENT_H
 

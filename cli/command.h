@@ -2,7 +2,7 @@
  * command.h - the table of commands: one row and one file a command.
  * Floor: cli; main thread.
  * Owns: nothing; static rows from commands.def.
- * Invariant: each row has help with an example: command_test.c. */
+ * Invariant: each row has help with an example: cli_test.c. */
 #ifndef BERTH_CLI_COMMAND_H
 #define BERTH_CLI_COMMAND_H
 

@@ -2,7 +2,7 @@
  * keyfile.h - a new API key's secret into a file that only its owner reads.
  * Floor: cli; main thread.
  * Owns: nothing.
- * Invariant: mode 0600 in a directory 0700; an existing file is not replaced. keyfile_test.c. */
+ * Invariant: mode 0600 in a directory 0700; an existing file is not replaced. stack_test.c. */
 #ifndef BERTH_CLI_KEYFILE_H
 #define BERTH_CLI_KEYFILE_H
 

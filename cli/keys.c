@@ -51,9 +51,10 @@ keys_create(struct cli *cli, const char *name, const char *wallet, const char *p
                         "%s makes room for a new one)",
                         name, name);
     if (keyfile_write_to(path, key, &err) != 0)
-        return cli_fail("key %s was made but could not be kept (%s): run berth keys delete %s, then "
-                        "create it again",
-                        name, err.text, name);
+        return cli_fail(
+            "key %s was made but could not be kept (%s): run berth keys delete %s, then "
+            "create it again",
+            name, err.text, name);
     return CLI_DONE;
 }
 

@@ -20,9 +20,9 @@ static const struct {
     const char *word;
     enum kind_id id;
 } shorts[] = {
-    {"co", KIND_CONTAINER}, {"ct", KIND_CONTAINER}, {"pr", KIND_PROVIDER}, {"mo", KIND_MODEL},
-    {"ro", KIND_ROUTE},     {"wa", KIND_WALLET},    {"ak", KIND_API_KEY},  {"key", KIND_API_KEY},
-    {"keys", KIND_API_KEY},
+    {"co", KIND_CONTAINER}, {"ct", KIND_CONTAINER}, {"pr", KIND_PROVIDER},
+    {"mo", KIND_MODEL},     {"ro", KIND_ROUTE},     {"wa", KIND_WALLET},
+    {"ak", KIND_API_KEY},   {"key", KIND_API_KEY},  {"keys", KIND_API_KEY},
 };
 
 static const struct {

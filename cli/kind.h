@@ -2,7 +2,7 @@
  * kind.h - kinds of objects as people type them, and the columns that a list shows.
  * Floor: cli; main thread.
  * Owns: nothing; static rows.
- * Invariant: every kind of api/schema/kinds.def has a row and columns: kind_test.c. */
+ * Invariant: every kind of api/schema/kinds.def has a row and columns: cli_test.c. */
 #ifndef BERTH_CLI_KIND_H
 #define BERTH_CLI_KIND_H
 

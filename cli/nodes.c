@@ -12,7 +12,7 @@ command_nodes(struct cli *cli)
 {
     static const char *const fields[] = {"name",           "role",        "in_sync", "acked.config",
                                          "acked.bindings", "acked.funds", "nack"};
-    static const char *const headers[] = {"NODE",     "ROLE",  "IN SYNC", "CONFIG",
+    static const char *const headers[] = {"NODE",     "ROLE",  "IN SYNC",  "CONFIG",
                                           "BINDINGS", "FUNDS", "LAST NACK"};
     const struct tree *reply = NULL;
     struct table table;

@@ -21,9 +21,8 @@
 
 #define DISK_BYTES_MIN (UINT64_C(256) << 20)
 
-static PRINTF(4, 5) void
-add(struct preflight *preflight, enum preflight_level level, const char *what, const char *format,
-    ...)
+static PRINTF(4, 5) void add(struct preflight *preflight, enum preflight_level level,
+                             const char *what, const char *format, ...)
 {
     va_list args;
     ASSERT(preflight->count < PREFLIGHT_FINDINGS_MAX);

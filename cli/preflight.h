@@ -2,7 +2,7 @@
  * preflight.h - what would stop `berth up`, found without changing anything.
  * Floor: cli; main thread.
  * Owns: nothing; findings are values.
- * Invariant: each finding is one sentence that says what to do. preflight_test.c, e2e/up.sh. */
+ * Invariant: each finding is one sentence that says what to do. stack_test.c, e2e/up.sh. */
 #ifndef BERTH_CLI_PREFLIGHT_H
 #define BERTH_CLI_PREFLIGHT_H
 

@@ -137,10 +137,23 @@ const char *const *
 stack_plain_env(struct cli *cli)
 {
     static const char *const plain[] = {
-        "PATH=",    "HOME=",          "USER=",         "LANG=",           "LC_",
-        "TZ=",      "TMPDIR=",        "TERM=",         "SSL_CERT_FILE=",  "SSL_CERT_DIR=",
-        "BERTH_LOG=", "BERTH_AGENT_", "BERTH_DATAPLANE_", "ASAN_OPTIONS=", "UBSAN_OPTIONS=",
-        "LSAN_OPTIONS=", "TSAN_OPTIONS=",
+        "PATH=",
+        "HOME=",
+        "USER=",
+        "LANG=",
+        "LC_",
+        "TZ=",
+        "TMPDIR=",
+        "TERM=",
+        "SSL_CERT_FILE=",
+        "SSL_CERT_DIR=",
+        "BERTH_LOG=",
+        "BERTH_AGENT_",
+        "BERTH_DATAPLANE_",
+        "ASAN_OPTIONS=",
+        "UBSAN_OPTIONS=",
+        "LSAN_OPTIONS=",
+        "TSAN_OPTIONS=",
     };
     const char **env = arena_array(&cli->arena, ENV_MAX + 1, sizeof(*env));
     size_t count = 0;
@@ -204,8 +217,7 @@ stack_may_attest(bool *ret_root)
 static const char *
 address(struct stack *stack, enum stack_port port)
 {
-    struct str text =
-        arena_printf(&stack->cli->arena, "127.0.0.1:%u", stack_port(stack, port));
+    struct str text = arena_printf(&stack->cli->arena, "127.0.0.1:%u", stack_port(stack, port));
     ASSERT(text.ptr != NULL);
     return text.ptr;
 }

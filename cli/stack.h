@@ -25,9 +25,9 @@ enum stack_port {
 
 struct stack {
     struct cli *cli;
-    uint16_t port; /* the first */
+    uint16_t port;      /* the first */
     const char *listen; /* host of the listener for API keys */
-    bool offline;  /* the simulator stands in for providers */
+    bool offline;       /* the simulator stands in for providers */
     bool no_agent;
     bool release; /* identities end with the agent */
     bool log_stderr;

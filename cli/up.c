@@ -142,8 +142,7 @@ tend(struct up *up)
         child_read(child);
         if (child_reap(child, why))
             on_end(up, (enum stack_part)i, why);
-        if (child->pid == 0 && child->restart_at_ms != 0 &&
-            clock_mono_ms() >= child->restart_at_ms)
+        if (child->pid == 0 && child->restart_at_ms != 0 && clock_mono_ms() >= child->restart_at_ms)
             restart(up, (enum stack_part)i);
         if (child->pid != 0 && child->ready && !up->announced[i]) {
             up->announced[i] = true;
@@ -275,8 +274,9 @@ leave_traces(struct up *up, struct err *err)
     if (rc != 0)
         return rc;
     if (up->lock_fd < 0)
-        return err_set(err, ERR_IN_USE, "Berth already runs with the data directory %s (process %d)",
-                       up->cli->data, other);
+        return err_set(err, ERR_IN_USE,
+                       "Berth already runs with the data directory %s (process %d)", up->cli->data,
+                       other);
     if (ftruncate(up->lock_fd, 0) != 0 || dprintf(up->lock_fd, "%d\n", (int)getpid()) < 0)
         return err_set_errno(err, errno, "cannot write %s", cli_path(up->cli, "run/up.lock"));
     FILE *file = fopen(cli_path(up->cli, "run/url"), "we");
@@ -338,7 +338,8 @@ read_options(struct up *up)
         up->cli->exit = cli_usage(up->cli, "up prints for people or as JSON lines (-o json)");
     else
         up->cli->exit = stack_port_parse(up->cli, port, &stack->port);
-    up->json = up->cli->output == CLI_JSON || (!up->cli->output_given && isatty(STDOUT_FILENO) != 1);
+    up->json =
+        up->cli->output == CLI_JSON || (!up->cli->output_given && isatty(STDOUT_FILENO) != 1);
     return up->cli->exit == CLI_DONE;
 }
 

@@ -79,16 +79,18 @@ say_next(const struct up *up)
     (void)snprintf(data, sizeof(data), " --data %s", up->cli->data);
     (void)printf("\nNext\n");
     if (broke)
-        (void)printf("  berth wallet deposit 10.00%s && berth wallet transfer 10.00%s\n", data, data);
+        (void)printf("  berth wallet deposit 10.00%s && berth wallet transfer 10.00%s\n", data,
+                     data);
     (void)printf("  curl http://127.0.0.1:%u/v1/chat/completions \\\n"
                  "    -H \"Authorization: Bearer $(cat %s/keys/host.key)\" \\\n"
                  "    --json '{\"model\":\"openai/gpt-4o-mini\",\"messages\":[{\"role\":\"user\","
                  "\"content\":\"hello\"}]}'\n",
                  stack_port(stack, STACK_PORT_KEYS), up->cli->data);
     if (stack->wanted[STACK_AGENT])
-        (void)printf("  berth-agent install-hooks --run-dir %s/run\n"
-                     "                              (then containers of podman get their identity)\n",
-                     up->cli->data);
+        (void)printf(
+            "  berth-agent install-hooks --run-dir %s/run\n"
+            "                              (then containers of podman get their identity)\n",
+            up->cli->data);
     (void)printf("  berth models%s\n  berth usage%s\n", data, data);
 }
 

@@ -108,8 +108,7 @@ up_wait_serving(struct up *up, struct err *err)
     uint64_t deadline = clock_mono_ms() + SERVING_MS;
     (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/readyz",
                    stack_port(&up->stack, STACK_PORT_HEALTH));
-    const struct fetch fetch = {
-        .method = "GET", .url = url, .body = STR_EMPTY, .timeout_ms = 1000};
+    const struct fetch fetch = {.method = "GET", .url = url, .body = STR_EMPTY, .timeout_ms = 1000};
     while (clock_mono_ms() < deadline) {
         struct err ignored = {0};
         struct buf reply;

@@ -76,9 +76,10 @@ show_sums(struct cli *cli, const struct query *query)
         return cli_usage(cli, "--since wants a time as 30m, 2h or 7d, not '%s'", query->since);
     }
     if (query->since != NULL)
-        buf_printf(&path, "&from_ms=%lld", (long long)(clock_wall_ns() / 1000000) - (long long)since_ms);
-    int code = path.failed ? cli_fail("the query is too long")
-                           : client_get(cli, buf_cstr(&path), &reply);
+        buf_printf(&path, "&from_ms=%lld",
+                   (long long)(clock_wall_ns() / 1000000) - (long long)since_ms);
+    int code =
+        path.failed ? cli_fail("the query is too long") : client_get(cli, buf_cstr(&path), &reply);
     buf_fini(&path);
     if (code != CLI_DONE)
         return code;
@@ -89,8 +90,8 @@ show_sums(struct cli *cli, const struct query *query)
 static void
 put_record(struct table *table, const struct tree *record)
 {
-    static const char *const fields[] = {"id",      "subject",     "model", "outcome", "usage.input",
-                                         "usage.output", "cost",  "charge"};
+    static const char *const fields[] = {"id",          "subject",      "model", "outcome",
+                                         "usage.input", "usage.output", "cost",  "charge"};
     for (size_t i = 0; i < ARRAY_LEN(fields); i++)
         table_cell(table, cli_text(record, fields[i]));
 }

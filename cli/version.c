@@ -22,8 +22,7 @@ command_version(struct cli *cli)
     struct str server = runs ? cli_text(reply, "version") : STR_EMPTY;
     if (cli->output == CLI_TABLE) {
         (void)printf("berth %s\n", CLI_VERSION);
-        (void)printf("control plane %.*s\n",
-                     STR_ARG(server.len > 0 ? server : STR("not running")));
+        (void)printf("control plane %.*s\n", STR_ARG(server.len > 0 ? server : STR("not running")));
         return CLI_DONE;
     }
     struct tree *root = tree_new(&cli->arena, TREE_MAP, STR_EMPTY);

@@ -114,7 +114,10 @@ move(struct cli *cli, const struct wallet_options *options, bool transfer)
     if (code == CLI_DONE) {
         code = client_run(cli, &call, &reply);
         if (cli->no_answer && options->key == NULL)
-            (void)fprintf(stderr, "It may have been carried out; to repeat it safely, add --idempotency-key %s\n", key);
+            (void)fprintf(
+                stderr,
+                "It may have been carried out; to repeat it safely, add --idempotency-key %s\n",
+                key);
     }
     buf_fini(&body);
     return code == CLI_DONE ? print_members(cli, reply) : code;
@@ -183,12 +186,9 @@ command_wallet(struct cli *cli)
 {
     struct wallet_options options = {.wallet = NULL};
     const struct cli_option rows[] = {
-        {"--wallet", &options.wallet, NULL},
-        {"--amount", &options.amount, NULL},
-        {"--idempotency-key", &options.key, NULL},
-        {"--expected-fee-bps", &options.fee, NULL},
-        {"--limit", &options.limit, NULL},
-        {"--before", &options.before, NULL},
+        {"--wallet", &options.wallet, NULL},       {"--amount", &options.amount, NULL},
+        {"--idempotency-key", &options.key, NULL}, {"--expected-fee-bps", &options.fee, NULL},
+        {"--limit", &options.limit, NULL},         {"--before", &options.before, NULL},
     };
     if (!cli_begin(cli, rows, ARRAY_LEN(rows), 1, 2))
         return cli->exit;

@@ -203,6 +203,7 @@ start(struct agent *agent, struct err *err)
 static void
 finish(struct agent *agent)
 {
+    agent->letting_go = true;
     hook_server_free(&agent->hooks);
     plane_free(&agent->plane);
     control_free(&agent->control);

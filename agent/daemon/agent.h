@@ -31,6 +31,7 @@ struct agent {
     char boot[64];
     bool plane_ready; /* the data plane is connected and takes more */
     bool fds_short;   /* accept failed for want of descriptors; a timer ends this */
+    bool letting_go;  /* ending, while the holder keeps the listeners open */
     bool stopping;    /* waiting for the last revocations before the end */
     struct timer again;
     struct timer last_call;

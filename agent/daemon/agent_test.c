@@ -4,6 +4,8 @@
  * Floor: agent/daemon, test; root, else skipped (77).
  * Owns: see agent_test_rig.h.
  * Invariant: the diagonal of the matrix is 200 and all the rest 401. */
+#include <dirent.h>
+
 #include "agent/daemon/agent_test_box.h"
 
 static char text[512];
@@ -73,7 +75,8 @@ test_matrix(void **state)
     }
     for (size_t i = 0; i < count; i++)
         box_end(&boxes[i]);
-    RIG_WAIT(all_gone("box-a", true) && all_gone("box-c", true) && all_gone("box-h2", true));
+    RIG_WAIT(all_gone("box-a", true) && all_gone("box-c", true) && all_gone("box-h1", true) &&
+             all_gone("box-h2", true));
     assert_int_equal(box_get("container-box-h1", AF_INET), 0); /* the host's port is free again */
 }
 
@@ -119,6 +122,10 @@ test_vetoes(void **state)
     assert_int_equal(box_create(&box, "\"io.kubernetes.cri.container-type\":\"sandbox\"", text), 0);
     assert_int_equal(box_do(&box, BOX_GET, "container-veto"), 0);
     assert_int_equal(box_create(&box, "\"io.berth.name\":\"renamed\"", text), 0);
+    assert_int_equal(box_do(&box, BOX_GET, "container-renamed"), 200);
+    size_t rows = rig.row_count; /* hooks installed twice: asked once */
+    assert_int_equal(box_create(&box, "\"io.berth.name\":\"renamed\"", text), 0);
+    assert_int_equal(rig.row_count, rows);
     assert_int_equal(box_do(&box, BOX_GET, "container-renamed"), 200);
     box_end(&box);
     box_start(&box, "squatted", NULL, true);
@@ -235,6 +242,68 @@ test_restart(void **state)
     RIG_WAIT(all_gone("survivor", true));
 }
 
+/* The holder of this test program: a process of our program with --holder-fd. */
+static pid_t
+find_holder(void)
+{
+    struct stat own;
+    struct dirent *entry;
+    pid_t found = 0;
+    DIR *proc = opendir("/proc");
+    assert_non_null(proc);
+    assert_int_equal(stat("/proc/self/exe", &own), 0);
+    while ((entry = readdir(proc)) != NULL) {
+        char path[320];
+        char line[256] = "";
+        struct stat other;
+        uint64_t pid = 0;
+        if (num_u64(str_from(entry->d_name), INT32_MAX, &pid) < 0)
+            continue;
+        (void)snprintf(path, sizeof(path), "/proc/%s/exe", entry->d_name);
+        if (stat(path, &other) != 0 || other.st_ino != own.st_ino || other.st_dev != own.st_dev)
+            continue;
+        (void)snprintf(path, sizeof(path), "/proc/%s/cmdline", entry->d_name);
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        ssize_t got = read(fd, line, sizeof(line) - 1);
+        close(fd);
+        if (got > 12 && strcmp(line + strlen(line) + 1, "--holder-fd") == 0)
+            found = (pid_t)pid;
+    }
+    closedir(proc);
+    return found;
+}
+
+/* The holder itself is killed: another one takes over before the agent needs it. */
+static void
+test_holder_dies(void **state)
+{
+    (void)state;
+    struct box box;
+    box_start(&box, "held", NULL, true);
+    assert_created(&box);
+    pid_t first = find_holder();
+    assert_true(first > 0);
+    assert_int_equal(kill(first, SIGKILL), 0);
+    uint64_t end = clock_mono_ms() + RIG_DEADLINE_MS;
+    while ((find_holder() == first || find_holder() == 0) && clock_mono_ms() < end)
+        continue;
+    assert_int_equal(box_do(&box, BOX_GET, "container-held"), 200);
+    /* one more start, so that what the agent told the new holder before has arrived there */
+    struct box other;
+    box_start(&other, "held-2", NULL, true);
+    assert_created(&other);
+    rig_agent_stop(SIGKILL);
+    assert_int_equal(box_do(&box, BOX_SQUAT, ""), EADDRINUSE);
+    int hosting = rig.hosting;
+    rig_agent_start();
+    RIG_WAIT(rig.hosting > hosting);
+    assert_int_equal(box_do(&box, BOX_GET, "container-held"), 200);
+    assert_int_equal(box_do(&other, BOX_GET, "container-held-2"), 200);
+    box_end(&other);
+    box_end(&box);
+    RIG_WAIT(all_gone("held", true) && all_gone("held-2", true));
+}
+
 static void
 test_allow_untokened(void **state)
 {
@@ -325,8 +394,9 @@ main(int argc, char **argv)
         cmocka_unit_test(test_matrix),          cmocka_unit_test(test_recreate),
         cmocka_unit_test(test_vetoes),          cmocka_unit_test(test_squatter_vetoes),
         cmocka_unit_test(test_planes_down),     cmocka_unit_test(test_admin_revoke),
-        cmocka_unit_test(test_restart),         cmocka_unit_test(test_allow_untokened),
-        cmocka_unit_test(test_release_on_exit), cmocka_unit_test(test_old_kernel),
+        cmocka_unit_test(test_restart),         cmocka_unit_test(test_holder_dies),
+        cmocka_unit_test(test_allow_untokened), cmocka_unit_test(test_release_on_exit),
+        cmocka_unit_test(test_old_kernel),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

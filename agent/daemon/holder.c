@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,7 +32,7 @@
 
 struct holder {
     struct agent *agent;
-    int fd;
+    struct loop_io io; /* the connection; in the loop after holder_recover */
     bool complained;
 };
 struct message {
@@ -84,26 +85,61 @@ start_holder(const char *path, struct err *err)
     return 0;
 }
 
+static int
+connect_holder(struct holder *holder, struct err *err)
+{
+    char path[PATH_MAX];
+    int size = SEND_BYTES;
+    int fd = -1;
+    (void)snprintf(path, sizeof(path), "%s/holder.sock", holder->agent->options->run_dir);
+    if (sock_seqpacket_connect(path, &fd, NULL) < 0) {
+        int code = start_holder(path, err);
+        if (code == 0)
+            code = sock_seqpacket_connect(path, &fd, err);
+        if (code < 0)
+            return code;
+    }
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+    holder->io.fd = fd;
+    return 0;
+}
+
+/* It never speaks unasked: readiness is its end. Another one gets everything anew. */
+static void
+holder_lost(struct loop_io *io, uint32_t events)
+{
+    struct holder *holder = CONTAINER_OF(io, struct holder, io);
+    struct agent *agent = holder->agent;
+    struct err err = {0};
+    if ((events & (EPOLLIN | EPOLLHUP | EPOLLRDHUP | EPOLLERR)) == 0)
+        return;
+    loop_remove(agent->loop, io);
+    (void)close(io->fd);
+    io->fd = -1;
+    holder->complained = false;
+    if (connect_holder(holder, &err) < 0 || loop_add(agent->loop, io, false) < 0) {
+        LOG_ERROR("the holder is gone: listeners will not survive a restart", LOG_E(&err));
+        return;
+    }
+    LOG_WARN("the holder was gone; another one keeps the listeners now");
+    LIST_FOREACH (node, &agent->instances) {
+        const struct instance *instance = LIST_ENTRY(node, struct instance, node);
+        if (instance->state == INSTANCE_ACTIVE)
+            holder_put(holder, instance);
+    }
+}
+
 int
 holder_new(struct agent *agent, struct holder **ret_holder, struct err *err)
 {
-    char path[PATH_MAX];
     CLEANUP(holder_free) struct holder *holder = calloc(1, sizeof(*holder));
     if (holder == NULL)
         return err_set(err, ERR_NOMEM, "no memory");
     holder->agent = agent;
-    holder->fd = -1;
-    (void)snprintf(path, sizeof(path), "%s/holder.sock", agent->options->run_dir);
-    if (sock_seqpacket_connect(path, &holder->fd, NULL) < 0) {
-        holder->fd = -1;
-        int code = start_holder(path, err);
-        if (code == 0)
-            code = sock_seqpacket_connect(path, &holder->fd, err);
-        if (code < 0)
-            return code;
-    }
-    int size = SEND_BYTES;
-    (void)setsockopt(holder->fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+    holder->io = (struct loop_io){.fd = -1, .ready = holder_lost};
+    int code = connect_holder(holder, err);
+    if (code < 0)
+        return code;
     *ret_holder = TAKE(holder);
     return 0;
 }
@@ -114,8 +150,10 @@ holder_free(struct holder **ref)
     struct holder *holder = TAKE(*ref);
     if (holder == NULL)
         return;
-    if (holder->fd >= 0)
-        (void)close(holder->fd);
+    if (holder->io.fd >= 0) {
+        loop_remove(holder->agent->loop, &holder->io);
+        (void)close(holder->io.fd);
+    }
     free(holder);
 }
 
@@ -125,7 +163,10 @@ static void
 tell(struct holder *holder, const struct message *message, size_t text_len, const int *fds,
      size_t fd_count)
 {
-    int code = sock_send_fds(holder->fd, message, sizeof(message->head) + text_len, fds, fd_count);
+    if (holder->io.fd < 0)
+        return;
+    int code =
+        sock_send_fds(holder->io.fd, message, sizeof(message->head) + text_len, fds, fd_count);
     if (code == 0 || holder->complained)
         return;
     holder->complained = true;
@@ -297,10 +338,10 @@ holder_recover(struct holder *holder, struct err *err)
         int fds[KEEPER_FDS_MAX];
         size_t bytes = 0;
         size_t fd_count = 0;
-        int code = sock_recv_fds(holder->fd, &message, sizeof(message), &bytes, fds, KEEPER_FDS_MAX,
-                                 &fd_count);
+        int code = sock_recv_fds(holder->io.fd, &message, sizeof(message), &bytes, fds,
+                                 KEEPER_FDS_MAX, &fd_count);
         if (code == -ERR_AGAIN) {
-            struct pollfd poll_fd = {.fd = holder->fd, .events = POLLIN};
+            struct pollfd poll_fd = {.fd = holder->io.fd, .events = POLLIN};
             uint64_t now = clock_mono_ms();
             if (now >= deadline)
                 return err_set(err, ERR_TIMEOUT, "the holder does not answer");
@@ -310,7 +351,7 @@ holder_recover(struct holder *holder, struct err *err)
         if (code < 0 || bytes < sizeof(message.head) || message.head.magic != KEEPER_MAGIC)
             return err_set(err, ERR_PROTOCOL, "the holder speaks another language");
         if (message.head.kind == KEEPER_END)
-            return 0;
+            return loop_add(holder->agent->loop, &holder->io, false);
         take_entry(holder->agent, str_make(message.text, bytes - sizeof(message.head)), fds,
                    fd_count);
     }

@@ -200,6 +200,8 @@ listener_ready(struct loop_io *io, uint32_t events)
             (void)close(fd);
             continue;
         }
+        if (keeper->agent.fd >= 0) /* its last words first: it may have died on them */
+            agent_ready(&keeper->agent, 0);
         if (keeper->agent.fd >= 0) {
             loop_remove(keeper->loop, &keeper->agent);
             (void)close(keeper->agent.fd);
@@ -218,7 +220,9 @@ keeper_run(int listen_fd)
     list_init(&keeper.entries);
     if (loop_new(&keeper.loop, NULL) < 0 || loop_add(keeper.loop, &keeper.listener, true) < 0)
         return 1;
-    loop_run(keeper.loop);
+    do
+        loop_run(keeper.loop);
+    while (keeper.count > 0 || keeper.agent.fd >= 0); /* somebody came in the last turn */
     ASSERT(keeper.count == 0);
     /* While we still listen, nobody can have put another socket in this place. */
     struct sockaddr_un path = {.sun_family = AF_UNIX};

@@ -24,6 +24,9 @@
 /* Below the hook's own 2 s, so that it gets our reason. */
 #define START_DEADLINE_MS 1700u
 #define REVOKE_DEADLINE_MS 1500u
+/* A data plane that is away: time to come back and be told. A dead one has no streams to cut, and
+ * the control plane tells the next one. */
+#define RECONNECT_DEADLINE_MS 300u
 
 /* ---- evidence ------------------------------------------------------------------------------- */
 
@@ -103,6 +106,19 @@ end_earlier(struct agent *agent, const char *container_id, const char *reason)
     }
 }
 
+/* Hooks that are installed twice ask twice; the second answer is the first one's. */
+static bool
+is_served(const struct agent *agent, const struct hook_state *state)
+{
+    LIST_FOREACH (node, &agent->instances) {
+        const struct instance *instance = LIST_ENTRY(node, struct instance, node);
+        if (instance->state == INSTANCE_ACTIVE && instance->pid == state->pid &&
+            strcmp(instance->container_id, state->id) == 0)
+            return true;
+    }
+    return false;
+}
+
 void
 lifecycle_create(struct agent *agent, struct hook_call *call, struct hook_state *state,
                  pid_t runtime_pid)
@@ -114,6 +130,10 @@ lifecycle_create(struct agent *agent, struct hook_call *call, struct hook_state 
     if (state->ai_off || state->infra) {
         LOG_INFO("container starts without a token", LOG_C("container", state->id),
                  LOG_C("reason", state->infra ? "infrastructure" : "io.berth.ai=false"));
+        hook_call_answer(call, HOOK_ALLOW, NULL);
+        return;
+    }
+    if (is_served(agent, state)) {
         hook_call_answer(call, HOOK_ALLOW, NULL);
         return;
     }
@@ -221,15 +241,13 @@ lifecycle_revoke(struct instance *instance, const char *reason)
 {
     struct agent *agent = instance->agent;
     bool connected = plane_connected(agent->plane);
-    if (connected)
-        plane_revoke(agent->plane, instance);
+    plane_revoke(agent->plane, instance);
     sandbox_leave(instance);
     if (agent->holder != NULL)
         holder_drop(agent->holder, instance->incarnation);
     control_unbind(agent->control, instance, reason);
-    /* Not connected: it holds no connection of ours, and the control plane tells it the rest. */
     timer_arm(loop_timers(agent->loop), &instance->deadline,
-              loop_now_ms(agent->loop) + (connected ? REVOKE_DEADLINE_MS : 0));
+              loop_now_ms(agent->loop) + (connected ? REVOKE_DEADLINE_MS : RECONNECT_DEADLINE_MS));
     LOG_INFO("container is revoked", LOG_C("container", instance->container_id),
              LOG_C("name", instance->name), LOG_C("incarnation", instance->hex),
              LOG_C("reason", reason));

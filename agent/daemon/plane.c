@@ -148,7 +148,7 @@ plane_dial(struct timer *timer)
     }
     plane->complained = false;
     LOG_INFO("connected to the data plane");
-    set_ready(plane, true);
+    send_pending(plane);
 }
 
 int
@@ -205,6 +205,7 @@ plane_give(struct plane *plane, const struct handoff *message, int fd)
 void
 plane_revoke(struct plane *plane, struct instance *instance)
 {
-    ASSERT(plane_connected(plane));
-    send_revoke(plane, instance);
+    instance->revoke_unsent = true;
+    if (plane_connected(plane))
+        send_revoke(plane, instance);
 }

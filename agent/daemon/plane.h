@@ -17,8 +17,8 @@ bool plane_connected(const struct plane *plane);
 /* plane_give - hand over fd (owned from now on). When the socket is full it is kept as the one
  * that goes first, and accepting stops. */
 void plane_give(struct plane *plane, const struct handoff *message, int fd);
-/* plane_revoke - tell it that this incarnation is dead; EVENT_revoked follows with its answer, or
- * when the connection is lost. Only while plane_connected. */
+/* plane_revoke - tell it that this incarnation is dead, now or as soon as it is connected;
+ * EVENT_revoked follows with its answer, or when the connection is lost. */
 void plane_revoke(struct plane *plane, struct instance *instance);
 
 #endif

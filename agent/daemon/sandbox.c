@@ -99,8 +99,12 @@ sandbox_close(struct sandbox *sandbox)
     for (size_t i = 0; i < ARRAY_LEN(sandbox->listeners); i++) {
         struct loop_io *io = &sandbox->listeners[i].io;
         loop_remove(sandbox->agent->loop, io);
-        if (io->fd >= 0)
-            (void)close(io->fd);
+        if (io->fd < 0)
+            continue;
+        /* The holder has a copy for a moment longer: stop listening on all of them. */
+        if (!sandbox->agent->letting_go)
+            (void)shutdown(io->fd, SHUT_RDWR);
+        (void)close(io->fd);
         io->fd = -1;
     }
     if (sandbox->diag_fd >= 0)

@@ -53,7 +53,7 @@ static void
 refuse(struct http_stream *stream, const struct dialect *dialect, enum http_error refusal)
 {
     struct buf body;
-    buf_init(&body, 16u * 1024u);
+    buf_init(&body, (size_t)16u * 1024u);
     struct chat_error error = chat_error_ours(refusal, STR_EMPTY, STR_EMPTY);
     uint16_t status = http_error_row(refusal)->status;
     if (dialect->error_out(&error, &body, &status) != 0)
@@ -75,7 +75,8 @@ static void
 front_request(struct http_stream *stream, const struct http_head *head)
 {
     struct worker *worker = http_server_user(http_conn_server(http_stream_conn(stream)));
-    struct str path, query;
+    struct str path;
+    struct str query;
     if (!uri_split_target(head->target, &path, &query) || !uri_path_is_plain(path)) {
         refuse(stream, dialect_of(head, head->target), HTTP_ERROR_bad_request);
         return;

@@ -5,7 +5,7 @@
  * Invariant: see models.h. */
 #include "dataplane/front/models.h"
 
-#define LIST_BYTES_MAX (16u * 1024u * 1024u)
+#define LIST_BYTES_MAX ((size_t)16u * 1024u * 1024u)
 #define CREATED_UNKNOWN 0u
 
 /* pico a token = micro-dollars a million tokens. */

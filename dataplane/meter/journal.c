@@ -18,7 +18,7 @@
 #define TICKET_BYTES \
     (2u * sizeof(struct record_head) + JOURNAL_INTENT_BYTES_MAX + JOURNAL_OUTCOME_BYTES_MAX + 16u)
 #define WASTE_BYTES (sizeof(struct record_head) + JOURNAL_OUTCOME_BYTES_MAX + 8u)
-#define PENDING_BYTES_MAX (16u * JOURNAL_SEGMENT_BYTES)
+#define PENDING_BYTES_MAX ((size_t)16 * JOURNAL_SEGMENT_BYTES)
 
 int
 journal_alloc(const char *dir, uint64_t epoch, uint32_t stream, uint32_t segment_count_max,
@@ -123,6 +123,7 @@ journal_open(const struct journal_conf *conf, struct journal **ret_journal, stru
         journal_alloc(conf->dir, conf->epoch, conf->stream, conf->segment_count_max, &journal, err);
     if (rc != 0)
         return rc;
+    ASSERT(journal != NULL);
     rc = journal_add_spare(journal, err);
     if (rc != 0) {
         journal_close(&journal);

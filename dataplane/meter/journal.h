@@ -14,7 +14,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 
-#define JOURNAL_SEGMENT_BYTES (4u * 1024u * 1024u)
+#define JOURNAL_SEGMENT_BYTES 4194304u
 #define JOURNAL_INTENT_BYTES_MAX 900u
 #define JOURNAL_OUTCOME_BYTES_MAX 3000u
 

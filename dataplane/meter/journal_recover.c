@@ -12,6 +12,7 @@
 #include "dataplane/meter/journal_int.h"
 #include "lib/base/check.h"
 #include "lib/base/map.h"
+#include "lib/base/num.h"
 
 #define RECOVER_SEGMENTS_MAX 1048576u
 
@@ -126,15 +127,41 @@ struct found {
 };
 
 static int
-found_compare(const void *a_, const void *b_)
+found_compare(const void *left, const void *right)
 {
-    const struct found *a = a_;
-    const struct found *b = b_;
+    const struct found *a = left;
+    const struct found *b = right;
     if (a->epoch != b->epoch)
         return a->epoch < b->epoch ? -1 : 1;
     if (a->stream != b->stream)
         return a->stream < b->stream ? -1 : 1;
     return a->number < b->number ? -1 : a->number > b->number;
+}
+
+/* "EPOCH-STREAM-NUMBER.journal": hex, decimal, eight decimal digits. */
+static bool
+found_parse(struct str name, struct found *ret_found)
+{
+    struct found one = {0};
+    struct str epoch;
+    struct str stream;
+    struct str number;
+    uint64_t stream_number = 0;
+    uint64_t segment = 0;
+    if (!str_ends(name, STR(".journal")) || !str_copy(one.name, sizeof(one.name), name))
+        return false;
+    number = str_make(name.ptr, name.len - STR(".journal").len);
+    if (!str_cut(number, '-', &epoch, &number) || !str_cut(number, '-', &stream, &number))
+        return false;
+    while (number.len > 1 && number.ptr[0] == '0')
+        number = str_skip(number, 1);
+    if (num_hex_u64(epoch, &one.epoch) != 0 || num_u64(stream, UINT32_MAX, &stream_number) != 0 ||
+        num_u64(number, UINT32_MAX, &segment) != 0)
+        return false;
+    one.stream = (uint32_t)stream_number;
+    one.number = (uint32_t)segment;
+    *ret_found = one;
+    return true;
 }
 
 static int
@@ -150,15 +177,8 @@ found_list(const char *dir, uint64_t current_epoch, struct found **ret_found, si
     int rc = 0;
     struct dirent *entry;
     while (rc == 0 && (entry = readdir(handle)) != NULL) {
-        unsigned long long epoch = 0;
-        struct found one = {0};
-        int end = 0;
-        if (sscanf(entry->d_name, "%16llx-%u-%u.journal%n", &epoch, &one.stream, &one.number,
-                   &end) != 3 ||
-            end == 0 || entry->d_name[end] != '\0' || epoch == current_epoch)
-            continue;
-        one.epoch = epoch;
-        if (!str_copy(one.name, sizeof(one.name), str_from(entry->d_name)))
+        struct found one;
+        if (!found_parse(str_from(entry->d_name), &one) || one.epoch == current_epoch)
             continue;
         if (count == cap) {
             cap = cap == 0 ? 16 : cap * 2;

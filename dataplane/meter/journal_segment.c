@@ -110,7 +110,7 @@ record_put(struct buf *out, enum record_kind kind, uint64_t request, uint64_t se
     (void)buf_put(out, zeros, record_bytes(payload.len) - sizeof(head) - payload.len);
 }
 
-#define WINDOW_BYTES (64u * 1024u)
+#define WINDOW_BYTES ((size_t)64u * 1024u)
 
 void
 segment_reader_init(struct segment_reader *reader)

@@ -9,7 +9,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
-#define METRICS_BYTES_MAX (16u * 1024u * 1024u)
+#define METRICS_BYTES_MAX ((size_t)16u * 1024u * 1024u)
 
 static void
 answer_text(struct http_stream *stream, unsigned status, struct str body)

@@ -37,7 +37,8 @@ answer(struct node *node, const char *part, uint64_t rev, const struct err *err)
     json_member_str(&w, "part", str_from(part));
     json_member_str(&w, "rev", str_make(text, num_write_u64(text, rev)));
     if (err != NULL) {
-        struct str path, reason;
+        struct str path;
+        struct str reason;
         if (!str_cut(str_from(err->text), ':', &path, &reason))
             path = STR_EMPTY;
         json_member_str(&w, "path", path);
@@ -57,9 +58,9 @@ struct config_arg {
 };
 
 static void
-config_run(struct node_worker *worker, void *arg_)
+config_run(struct node_worker *worker, void *opaque)
 {
-    struct config_arg *arg = arg_;
+    struct config_arg *arg = opaque;
     struct err err = {0};
     if (worker_set_config(&worker->worker, config_acquire(arg->config), &err) == 0)
         return;
@@ -255,7 +256,9 @@ node_apply_funds(struct node *node, const struct json_doc *doc)
 void
 node_send_lease(struct node *node)
 {
-    char epoch[24], granted[24], want[24];
+    char epoch[24];
+    char granted[24];
+    char want[24];
     pthread_mutex_lock(&node->funds.lock);
     MAP_FOREACH (slot, &node->funds.by_wallet) {
         struct fund *fund = slot->value;

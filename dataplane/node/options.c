@@ -69,6 +69,67 @@ option_set(const struct option_row *row, const char *value, struct err *err)
     return 0;
 }
 
+static int
+options_from_args(const struct option_row *rows, size_t count, int argc, char **argv, bool *given,
+                  struct err *err)
+{
+    for (int i = 1; i < argc; i += 2) {
+        size_t r = 0;
+        while (r < count && !str_eq(str_from(argv[i]), str_from(rows[r].flag)))
+            r++;
+        if (r == count)
+            return err_set(err, ERR_UNKNOWN_KEY, "unknown option '%s'; see --help.", argv[i]);
+        if (i + 1 >= argc)
+            return err_set(err, ERR_INVALID, "%s wants a value; see --help.", argv[i]);
+        int rc = option_set(&rows[r], argv[i + 1], err);
+        if (rc != 0)
+            return rc;
+        given[r] = true;
+    }
+    return 0;
+}
+
+static int
+options_from_env(const struct option_row *rows, size_t count, const bool *given, struct err *err)
+{
+    for (size_t r = 0; r < count; r++) {
+        const char *value = given[r] ? NULL : getenv(rows[r].env);
+        int rc = value != NULL ? option_set(&rows[r], value, err) : 0;
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+static int
+options_check(const struct options *o, struct err *err)
+{
+    if (o->data == NULL)
+        return err_set(err, ERR_INVALID, "--data DIR is needed; see --help.");
+    if (o->control != NULL && o->pki == NULL)
+        return err_set(err, ERR_INVALID, "--control wants --pki DIR; see --help.");
+    if (o->listen_tls_count > 0 && (o->tls_cert == NULL || o->tls_key == NULL))
+        return err_set(err, ERR_INVALID, "--listen-tls wants --tls-cert and --tls-key.");
+    return 0;
+}
+
+static void
+options_default(struct options *o)
+{
+    if (o->listen_count == 0)
+        o->listen[o->listen_count++] = "127.0.0.1:4181";
+    if (str_eq(str_from(o->listen[0]), STR("none")))
+        o->listen_count = 0;
+    if (o->admin == NULL)
+        o->admin = "127.0.0.1:4182";
+    if (o->journal_mib == 0)
+        o->journal_mib = 1024;
+    if (o->workers == 0) {
+        long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        o->workers = cores < 1 ? 1 : cores > 64 ? 64 : (uint32_t)cores;
+    }
+}
+
 int
 options_parse(int argc, char **argv, struct options *ret_options, struct err *err)
 {
@@ -106,42 +167,15 @@ options_parse(int argc, char **argv, struct options *ret_options, struct err *er
             ret_options->help = true;
             return 0;
         }
-        size_t r = 0;
-        while (r < ARRAY_LEN(rows) && !str_eq(str_from(argv[i]), str_from(rows[r].flag)))
-            r++;
-        if (r == ARRAY_LEN(rows))
-            return err_set(err, ERR_UNKNOWN_KEY, "unknown option '%s'; see --help.", argv[i]);
-        if (i + 1 >= argc)
-            return err_set(err, ERR_INVALID, "%s wants a value; see --help.", argv[i]);
-        int rc = option_set(&rows[r], argv[++i], err);
-        if (rc != 0)
-            return rc;
-        given[r] = true;
     }
-    for (size_t r = 0; r < ARRAY_LEN(rows); r++) {
-        const char *value = given[r] ? NULL : getenv(rows[r].env);
-        int rc = value != NULL ? option_set(&rows[r], value, err) : 0;
-        if (rc != 0)
-            return rc;
-    }
-    if (o.data == NULL)
-        return err_set(err, ERR_INVALID, "--data DIR is needed; see --help.");
-    if (o.control != NULL && o.pki == NULL)
-        return err_set(err, ERR_INVALID, "--control wants --pki DIR; see --help.");
-    if (o.listen_tls_count > 0 && (o.tls_cert == NULL || o.tls_key == NULL))
-        return err_set(err, ERR_INVALID, "--listen-tls wants --tls-cert and --tls-key.");
-    if (o.listen_count == 0)
-        o.listen[o.listen_count++] = "127.0.0.1:4181";
-    if (str_eq(str_from(o.listen[0]), STR("none")))
-        o.listen_count = 0;
-    if (o.admin == NULL)
-        o.admin = "127.0.0.1:4182";
-    if (o.journal_mib == 0)
-        o.journal_mib = 1024;
-    if (o.workers == 0) {
-        long cores = sysconf(_SC_NPROCESSORS_ONLN);
-        o.workers = cores < 1 ? 1 : cores > 64 ? 64 : (uint32_t)cores;
-    }
+    int rc = options_from_args(rows, ARRAY_LEN(rows), argc, argv, given, err);
+    if (rc == 0)
+        rc = options_from_env(rows, ARRAY_LEN(rows), given, err);
+    if (rc == 0)
+        rc = options_check(&o, err);
+    if (rc != 0)
+        return rc;
+    options_default(&o);
     *ret_options = o;
     return 0;
 }

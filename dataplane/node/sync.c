@@ -22,7 +22,7 @@
 #define UPLOAD_EVERY_MS 50u
 #define FSYNC_EVERY_NS 5000000l
 #define LEASE_MS_DEFAULT 15000u
-#define OUT_BYTES_MAX (4u * 1024u * 1024u)
+#define OUT_BYTES_MAX ((size_t)4u * 1024u * 1024u)
 
 /* ---- link
  * ---------------------------------------------------------------------------------------- */
@@ -179,7 +179,7 @@ load_last_good(struct node *node)
     if (file == NULL)
         return;
     struct buf bytes;
-    buf_init(&bytes, 64u * 1024u * 1024u);
+    buf_init(&bytes, (size_t)64u * 1024u * 1024u);
     char block[16384];
     size_t got;
     while ((got = fread(block, 1, sizeof(block), file)) > 0 && buf_put(&bytes, block, got) == 0) {
@@ -198,8 +198,12 @@ load_last_good(struct node *node)
 static int
 link_start(struct node *node, struct err *err)
 {
-    static char ca[4096], cert[4096], key[4096], host[256];
-    struct str name, port_text;
+    static char ca[4096];
+    static char cert[4096];
+    static char key[4096];
+    static char host[256];
+    struct str name;
+    struct str port_text;
     uint64_t port = 0;
     const char *control = node->options.control;
     if (control == NULL)

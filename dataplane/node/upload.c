@@ -12,7 +12,7 @@
 #include "lib/base/num.h"
 
 #define BATCH_RECORDS_MAX 512u
-#define BATCH_BYTES_MAX (512u * 1024u)
+#define BATCH_BYTES_MAX ((size_t)512u * 1024u)
 #define HURRY_PERCENT 25u
 
 static struct upload *

@@ -179,7 +179,7 @@ worker_server(struct node_worker *worker, struct tls_context *tls, const int *fd
                                     .tls = tls,
                                     .handler = &front_handler,
                                     .user = &worker->worker,
-                                    .body_bytes_max = 100u * 1024u * 1024u,
+                                    .body_bytes_max = (size_t)100u * 1024u * 1024u,
                                     .conn_count_max = 20000u,
                                     .h2_streams_max = 1000u};
     int rc = http_server_new(&conf, ret_server, err);

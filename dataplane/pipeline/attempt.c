@@ -8,7 +8,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/num.h"
 
-#define WHOLE_BYTES_MAX (64u * 1024u * 1024u)
+#define WHOLE_BYTES_MAX ((size_t)64u * 1024u * 1024u)
 #define CALL_FIELDS_MAX 48u
 #define TARGET_BYTES_MAX 2048u
 #define RETRY_AFTER_S_MAX 300u
@@ -29,7 +29,7 @@ attempt_stop(struct exchange *x)
         http_call_cancel(&a->call);
     const struct dialect *target =
         x->targets.count > 0 ? exchange_model(x)->provider->dialect : NULL;
-    if (a->translation.reader != NULL)
+    if (a->translation.reader != NULL && target != NULL)
         target->reader->fini(a->translation.reader);
     if (a->translation.writer != NULL)
         x->endpoint->dialect->writer->fini(a->translation.writer);
@@ -184,36 +184,47 @@ arm(struct exchange *x, uint32_t after_ms)
     timer_arm(loop_timers(x->worker->loop), &x->timer, loop_now_ms(x->worker->loop) + after_ms);
 }
 
+/* The scratch document may hold another request by now: a parked one comes back later, and so does one
+ * that tries its next target. */
+static int
+attempt_scan(struct exchange *x, struct err *err)
+{
+    struct json_doc *doc = &x->worker->doc;
+    struct str body = http_stream_body(x->stream);
+    if (doc->text.ptr == body.ptr && doc->text.len == body.len && x->attempts == 0)
+        return 0;
+    return json_scan(doc, body, NULL, err);
+}
+
 void
 attempt_start(struct exchange *x)
 {
-    /* The scratch document may hold another request by now: a parked one comes back later, and so
-     * does one that tries its next target. */
-    struct worker *worker = x->worker;
-    struct str body = http_stream_body(x->stream);
     struct err err = {0};
-    int rc = 0;
-    if (worker->doc.text.ptr != body.ptr || worker->doc.text.len != body.len || x->attempts > 0)
-        rc = json_scan(&worker->doc, body, NULL, &err);
-    memset(&x->attempt, 0, sizeof(x->attempt));
-    if (rc == 0)
-        rc = attempt_call(x, &err);
-    if (rc == 0) {
-        x->attempts++;
-        arm(x, x->config->settings.ttft_timeout_ms);
+    for (;;) {
+        memset(&x->attempt, 0, sizeof(x->attempt));
+        int rc = attempt_scan(x, &err);
+        if (rc == 0)
+            rc = attempt_call(x, &err);
+        if (rc == 0) {
+            x->attempts++;
+            arm(x, x->config->settings.ttft_timeout_ms);
+            return;
+        }
+        attempt_stop(x);
+        bool ours = rc == -ERR_OVERLOADED || rc == -ERR_UNAVAILABLE || rc == -ERR_NOMEM;
+        if (ours && x->target_at + 1 < x->targets.count) {
+            x->target_at++;
+            continue;
+        }
+        struct str text = STR_EMPTY;
+        (void)!arena_dup(&x->arena, str_from(err.text), &text);
+        /* The request cannot be carried to this target: say so, naming the field. */
+        enum http_error row =
+            rc == -ERR_UNSUPPORTED ? HTTP_ERROR_unsupported_field : chat_error_row(rc);
+        (void)exchange_fail(x, ours ? HTTP_ERROR_overloaded : row, text);
+        pipeline_refuse(x);
         return;
     }
-    struct str text = STR_EMPTY;
-    (void)!arena_dup(&x->arena, str_from(err.text), &text);
-    bool ours = rc == -ERR_OVERLOADED || rc == -ERR_UNAVAILABLE || rc == -ERR_NOMEM;
-    if (ours) {
-        attempt_failed(x, HTTP_ERROR_overloaded, text);
-        return;
-    }
-    /* The request cannot be carried to this target: say so, naming the field. */
-    (void)exchange_fail(
-        x, rc == -ERR_UNSUPPORTED ? HTTP_ERROR_unsupported_field : chat_error_row(rc), text);
-    pipeline_refuse(x);
 }
 
 void
@@ -256,7 +267,7 @@ on_head(struct http_call *call, const struct http_head *head)
     size_t max = WHOLE_BYTES_MAX;
     if (head->status < 200 || head->status >= 300) {
         a->mode = REPLY_ERROR;
-        max = 1024u * 1024u;
+        max = (size_t)1024u * 1024u;
     } else if (x->facts.stream && str_starts(type, STR("text/event-stream"))) {
         a->mode = REPLY_STREAM;
         sse_init(&a->sse, 0);

@@ -14,7 +14,7 @@
 #include "dataplane/route/route.h"
 
 #define REQUEST_ID_BYTES 26u /* "req_" and 22 of [0-9a-z] */
-#define EXCHANGE_ARENA_BYTES (8u * 1024u * 1024u)
+#define EXCHANGE_ARENA_BYTES ((size_t)8u * 1024u * 1024u)
 
 struct exchange {
     struct worker *worker;

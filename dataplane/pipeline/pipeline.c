@@ -78,7 +78,8 @@ note_field(struct exchange *x, const struct http_field *field, uint32_t *credent
         return;
     }
     if (str_eq(field->name, STR("content-type"))) {
-        struct str type, parameters;
+        struct str type;
+        struct str parameters;
         (void)str_cut(field->value, ';', &type, &parameters);
         struct str charset = str_trim(parameters);
         x->json_content = str_eq_nocase(str_trim(type), STR("application/json")) &&
@@ -287,7 +288,7 @@ pipeline_refuse(struct exchange *x)
     if (x->stream == NULL)
         return;
     struct buf body;
-    buf_init(&body, 64u * 1024u);
+    buf_init(&body, (size_t)64u * 1024u);
     struct chat_error error = chat_error_ours(x->refusal, x->refusal_text, STR_EMPTY);
     error.request_id = str_make(x->id, REQUEST_ID_BYTES);
     uint16_t status = row->status;

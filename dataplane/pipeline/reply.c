@@ -9,7 +9,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/num.h"
 
-#define ANSWER_BYTES_MAX (80u * 1024u * 1024u)
+#define ANSWER_BYTES_MAX ((size_t)80u * 1024u * 1024u)
 #define MESSAGE_BYTES_MAX 512u
 /* Where nothing was reported: text averages four bytes a token. */
 #define BYTES_PER_TOKEN 4u

@@ -8,7 +8,7 @@
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 
-#define OUT_BYTES_MAX (8u * 1024u * 1024u)
+#define OUT_BYTES_MAX ((size_t)8u * 1024u * 1024u)
 
 /* Send the head, and what was held back. From here on no other target can be tried. */
 static void
@@ -230,7 +230,7 @@ reply_stream_cut(struct exchange *x, enum usage_outcome outcome, enum http_error
                  struct str text)
 {
     struct buf out;
-    buf_init(&out, 64u * 1024u);
+    buf_init(&out, (size_t)64u * 1024u);
     struct chat_error error = chat_error_ours(refusal, text, STR_EMPTY);
     error.request_id = str_make(x->id, REQUEST_ID_BYTES);
     usage_take(x);

@@ -12,7 +12,7 @@
 #include "lib/base/check.h"
 #include "lib/base/rand.h"
 
-#define RECORD_BYTES_MAX (64u * 1024u)
+#define RECORD_BYTES_MAX ((size_t)64u * 1024u)
 #define OPEN_REQUESTS_MAX 20000u
 
 const struct metric_def worker_metric_defs[DATAPLANE_METRIC_COUNT] = {

@@ -15,7 +15,8 @@ route_unknown(const struct config *config, struct str name, struct err *err)
     size_t count = MIN(name.len, (size_t)ECHO_BYTES_MAX);
     for (size_t i = 0; i < count; i++) {
         char c = name.ptr[i];
-        shown[i] = c < ' ' || c > '~' || c == '"' || c == '\\' ? '?' : c;
+        bool plain = c >= ' ' && c <= '~' && c != '"' && c != '\\';
+        shown[i] = (char)(plain ? c : '?');
     }
     shown[count] = '\0';
     struct str near[NEAR_COUNT];

@@ -124,7 +124,9 @@ origins_apply(struct origins *origins, const struct config *config, struct err *
         struct pool *pool = slot->value;
         pool->wanted = false;
     }
-    struct http_origin **by_index = calloc(config->provider_count + 1u, sizeof(*by_index));
+    struct http_origin **by_index = calloc(
+        config->provider_count + 1u,
+        sizeof(struct http_origin *)); /* NOLINT(bugprone-sizeof-expression) an array of pointers */
     if (by_index == NULL)
         return err_set(err, ERR_NOMEM, "no memory for upstream pools");
     for (uint32_t i = 0; i < config->provider_count; i++) {

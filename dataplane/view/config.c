@@ -11,10 +11,10 @@
 #include "lib/base/check.h"
 #include "lib/base/num.h"
 
-#define CONFIG_ARENA_BYTES (256u * 1024u * 1024u)
+#define CONFIG_ARENA_BYTES ((size_t)256u * 1024u * 1024u)
 #define CONFIG_VERSION 1u
 #define TIMEOUT_MS_MAX 86400000u
-#define BODY_BYTES_CAP (100u * 1024u * 1024u)
+#define BODY_BYTES_CAP ((size_t)100u * 1024u * 1024u)
 
 struct parser {
     const struct json_doc *doc;
@@ -71,7 +71,11 @@ parse_settings(struct parser *p, uint32_t root)
 {
     struct config_settings *s = &p->config->settings;
     uint32_t object = json_get(p->doc, root, STR("settings"));
-    uint64_t markup = 0, body = 0, ttft = 0, stall = 0, whole = 0;
+    uint64_t markup = 0;
+    uint64_t body = 0;
+    uint64_t ttft = 0;
+    uint64_t stall = 0;
+    uint64_t whole = 0;
     p->list = "settings";
     p->index = 0;
     int rc = get_number(p, object, "markup_bps", BPS_ONE - 1, 500, &markup);
@@ -98,7 +102,9 @@ parse_provider(struct parser *p, uint32_t node)
 {
     struct config *config = p->config;
     struct config_provider *provider = &config->providers[p->index];
-    struct str dialect, base, protocol;
+    struct str dialect = STR_EMPTY;
+    struct str base = STR_EMPTY;
+    struct str protocol = STR_EMPTY;
     int rc = get_text(p, node, "name", true, &provider->name);
     if (rc == 0)
         rc = get_text(p, node, "dialect", true, &dialect);
@@ -143,7 +149,7 @@ parse_price(struct parser *p, uint32_t model_node, struct price *ret_price)
 {
     static const struct {
         const char *name;
-        enum usage_class class_;
+        enum usage_class bill_as;
     } fields[] = {
 #define USAGE_ROW(name, catalogue, text) {#name, USAGE_##name},
 #include "api/usage.def"
@@ -161,9 +167,9 @@ parse_price(struct parser *p, uint32_t model_node, struct price *ret_price)
         rc = get_text(p, node, fields[i].name, false, &text);
         if (rc != 0 || text.len == 0)
             continue;
-        if (num_i64(text, 0, INT64_MAX / 1000000, &ret_price->pico[fields[i].class_]) != 0)
+        if (num_i64(text, 0, INT64_MAX / 1000000, &ret_price->pico[fields[i].bill_as]) != 0)
             return bad(p, ERR_RANGE, "price", "must be pico-dollars as decimal strings");
-        given[fields[i].class_] = true;
+        given[fields[i].bill_as] = true;
     }
     if (rc != 0)
         return rc;
@@ -200,7 +206,8 @@ parse_model(struct parser *p, uint32_t node)
 {
     struct config *config = p->config;
     struct config_model *model = &config->models[p->index];
-    struct str provider, kind;
+    struct str provider = STR_EMPTY;
+    struct str kind = STR_EMPTY;
     int rc = get_text(p, node, "id", true, &model->id);
     if (rc == 0)
         rc = get_text(p, node, "provider", true, &provider);
@@ -276,7 +283,8 @@ parse_key(struct parser *p, uint32_t node)
 {
     struct config *config = p->config;
     struct config_key *key = &config->keys[p->index];
-    struct str hash, wallet;
+    struct str hash = STR_EMPTY;
+    struct str wallet = STR_EMPTY;
     int rc = get_text(p, node, "name", true, &key->name);
     if (rc == 0)
         rc = get_text(p, node, "hash", true, &hash);

@@ -49,7 +49,7 @@ binding_new(const struct live *live)
         calloc(1, sizeof(*binding) + live->worker_count * sizeof(struct list));
     if (binding == NULL)
         return NULL;
-    arena_init(&binding->arena, 16u * 1024u);
+    arena_init(&binding->arena, 16384);
     for (uint32_t i = 0; i < live->worker_count; i++)
         list_init(&binding->callers[i]);
     atomic_store(&binding->refs, 1u);

@@ -23,7 +23,7 @@ struct live_binding {
     struct binding binding;
     struct fund *fund;
     struct str record_json; /* members of its journal records: wallet, subject, incarnation */
-    char number_text[24]; /* decimal */
+    char number_text[24];   /* decimal */
     _Atomic bool revoked;
     _Atomic uint32_t refs;
     struct list callers[]; /* one list a worker; nodes are the connections' */

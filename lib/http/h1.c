@@ -106,14 +106,22 @@ is_token(struct str s)
 static bool
 is_host(struct str s)
 {
-    for (size_t i = 0; i < s.len; i++) {
+    bool literal = s.len > 0 && s.ptr[0] == '[';
+    size_t i = literal ? 1 : 0;
+    for (; i < s.len; i++) {
         char c = s.ptr[i];
         bool alnum = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-        if (!alnum && c != '-' && c != '.' && c != '_' && c != '~' && c != ':' && c != '[' &&
-            c != ']')
-            return false;
+        if (!alnum && c != '-' && c != '.' && c != '_' && c != '~' && !(literal && c == ':'))
+            break;
     }
-    return s.len > 0 && s.len <= 262;
+    if (i == 0 || s.len > 262)
+        return false;
+    if (literal && (i < 3 || i == s.len || s.ptr[i++] != ']'))
+        return false;
+    uint64_t port = 0;
+    struct str digits = str_skip(s, MIN(i + 1, s.len));
+    return i == s.len ||
+           (s.ptr[i] == ':' && (digits.len == 0 || num_u64(digits, 65535, &port) == 0));
 }
 
 static int

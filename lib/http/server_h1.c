@@ -107,6 +107,15 @@ h1_is_foreign(const struct http_conn *conn, const char *bytes, size_t count)
     return spaces == 2;
 }
 
+/* A whole first line without a version: HTTP/0.9 or no HTTP. There may never be an empty line. */
+static bool
+h1_is_ancient(const char *bytes, size_t count)
+{
+    const char *end = memchr(bytes, '\n', count);
+    return end != NULL && end - bytes > 1 && memchr(bytes, '\r', count) == end - 1 &&
+           str_find(str_make(bytes, (size_t)(end - bytes)), STR(" HTTP/")) == SIZE_MAX;
+}
+
 /* Returns bytes used; 0: the head is not complete. */
 static size_t
 h1_input_head(struct http_conn *conn, char *bytes, size_t count)
@@ -116,6 +125,10 @@ h1_input_head(struct http_conn *conn, char *bytes, size_t count)
     if (end == 0) {
         if (count > HTTP_HEAD_BYTES_MAX) {
             h1_refuse(conn, 431, HTTP_REFUSED);
+            return count;
+        }
+        if (h1_is_ancient(bytes, count) && !h1_is_foreign(conn, bytes, count)) {
+            h1_refuse(conn, 400, HTTP_REFUSED);
             return count;
         }
         if (h1->head_seen == 0)

@@ -124,14 +124,14 @@ def markdown(results):
         lines.append("")
     rate = [case for case in cases if case["kind"] == "rate"]
     if rate:
-        lines += ["| fixed rate | target | p50 us | p90 | p99 | p99.9 | max | CPU us/request |",
-                  "|---|---|---|---|---|---|---|---|"]
+        lines += ["| fixed rate | target | p50 us | p90 | p99 | p99.9 | max | CPU us/request | "
+                  "foreign % |", "|---|---|---|---|---|---|---|---|---|"]
         for case in rate:
             for name, one in case["targets"].items():
                 values = " | ".join(f"{one['latency_us'][q]:.0f}"
                                     for q in ("p50", "p90", "p99", "p99.9", "max"))
                 lines.append(f"| {case['rate']}/s, {case['size']} B | {name} | {values} | "
-                             f"{one['cpu_us']:.1f} |")
+                             f"{one['cpu_us']:.1f} | {percent(one['foreign_cpu'])} |")
         lines.append("")
     streams = [case for case in cases if case["kind"] == "sse"]
     if streams:

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT
+ * table_test.c - what a table looks like on a terminal.
+ * Floor: cli; main thread.
+ * Owns: nothing.
+ * Invariant: see table.h. */
+#include "cli/table.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+static void
+test_render(void **state)
+{
+    static const struct {
+        const char *name;
+        const char *cells[4];
+        const char *want;
+    } rows[] = {
+        {"no rows", {NULL}, "NAME  N\n"},
+        {"left and right", {"a", "1", "longer", "23"}, "NAME     N\na        1\nlonger  23\n"},
+        {"empty is a dash", {"", "1"}, "NAME  N\n-     1\n"},
+        {"characters, not bytes",
+         {"\xc3\xa9t\xc3\xa9s!", "1"},
+         "NAME   N\n\xc3\xa9t\xc3\xa9s!  1\n"},
+        {"control bytes are shown", {"a\033[2Jb", "\n"}, "NAME    N\na?[2Jb  ?\n"},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct table table;
+        struct buf out;
+        table_init(&table);
+        buf_init(&out, 4096);
+        table_column(&table, "NAME", false);
+        table_column(&table, "N", true);
+        for (size_t c = 0; c < 4 && rows[i].cells[c] != NULL; c++)
+            table_cell(&table, str_from(rows[i].cells[c]));
+        assert_int_equal(table_render(&table, &out), 0);
+        assert_string_equal(buf_cstr(&out), rows[i].want);
+        buf_fini(&out);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_render)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
