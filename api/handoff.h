@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * handoff.h - what the agent tells the local data plane over a SOCK_SEQPACKET socket: an accepted connection
- *             with the kernel's facts about its peer, or that an incarnation is dead.
+ * handoff.h - what the agent tells the local data plane over a SOCK_SEQPACKET socket: an accepted
+ *             connection with the kernel's facts about its peer, or that an incarnation is dead.
  * Floor: api; any thread.
  * Owns: nothing; one fixed-size message, descriptors ride beside it.
- * Invariant: the data plane believes the facts (only root or its own uid may connect), but serves the
- *            connection only if they equal the evidence in a binding that the server signed. */
+ * Invariant: the data plane believes the facts (only root or its own uid may connect), but serves
+ *            the connection only if they equal the evidence in a binding that the server signed. */
 #ifndef BERTH_API_HANDOFF_H
 #define BERTH_API_HANDOFF_H
 
@@ -20,7 +20,8 @@ enum handoff_kind {
     HANDOFF_PONG = 5
 };
 
-/* Host byte order: both ends are on one machine. token: chosen by the sender, copied into the answer. */
+/* Host byte order: both ends are on one machine. token: chosen by the sender, copied into the
+ * answer. */
 struct handoff {
     uint32_t magic;
     uint32_t kind;

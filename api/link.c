@@ -101,8 +101,7 @@ link_pump(struct link *link)
     }
 }
 
-/* ---- what arrives
- * -------------------------------------------------------------------------------- */
+/* ---- what arrives ---------------------------------------------------------------------------- */
 
 /* One line. false: the connection was dropped. */
 static bool
@@ -204,8 +203,7 @@ static const struct http_call_ops call_ops = {
     .writable = link_on_writable,
 };
 
-/* ---- dialing
- * ------------------------------------------------------------------------------------- */
+/* ---- dialing --------------------------------------------------------------------------------- */
 
 static int
 link_dial(struct link *link, struct err *err)
@@ -328,8 +326,7 @@ link_free(struct link **ref)
     free(link);
 }
 
-/* ---- sending
- * ------------------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 bool
 link_is_up(const struct link *link)

@@ -20,8 +20,9 @@ struct money {
 /* money_add / money_sub - 0, or -ERR_RANGE with *ret untouched. */
 int money_add(struct money a, struct money b, struct money *ret_sum) MUST_USE;
 int money_sub(struct money a, struct money b, struct money *ret_difference) MUST_USE;
-/* money_parse - decimal US dollars: digits, optional '.', 1..decimals_max (<= 9) decimals; no sign, no
- * exponent, no leading zeros ("0.5" is fine), > 0 allowed and 0 too. -ERR_PARSE, -ERR_RANGE. */
+/* money_parse - decimal US dollars: digits, optional '.', 1..decimals_max (<= 9) decimals; no
+ * sign, no exponent, no leading zeros ("0.5" is fine), > 0 allowed and 0 too. -ERR_PARSE,
+ * -ERR_RANGE. */
 int money_parse(struct str text, unsigned decimals_max, struct money *ret_money) MUST_USE;
 /* money_put - decimal dollars, at least two decimals, trailing zeros beyond those cut:
  * "12.50", "-0.000000031". */
@@ -41,8 +42,8 @@ struct charge {
     struct money markup; /* total - cost */
 };
 /* price_charge - sum over classes of price * count * (10000 + markup_bps) / 10000, in 128 bits.
- * 0; -ERR_RANGE when the result leaves int64 (count and price are capped so that it cannot for honest
- * input). markup_bps <= 9999. */
+ * 0; -ERR_RANGE when the result leaves int64 (count and price are capped so that it cannot for
+ * honest input). markup_bps <= 9999. */
 int price_charge(const struct price *price, const struct usage *usage, uint32_t markup_bps,
                  struct charge *ret_charge) MUST_USE;
 

@@ -2,7 +2,8 @@
  * usage.h - what a request used, in disjoint classes, and how we know.
  * Floor: api; any thread.
  * Owns: nothing; values.
- * Invariant: every count <= USAGE_COUNT_MAX; what a provider claims beyond is clamped and flagged. */
+ * Invariant: every count <= USAGE_COUNT_MAX; what a provider claims beyond is clamped and
+ *   flagged. */
 #ifndef BERTH_API_USAGE_H
 #define BERTH_API_USAGE_H
 

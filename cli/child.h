@@ -2,8 +2,8 @@
  * child.h - one daemon as a child process: start, the line that says ready, its last words, stop.
  * Floor: cli; main thread.
  * Owns: the process and the read end of its standard output.
- * Invariant: a child dies with its parent (PR_SET_PDEATHSIG) and is in a process group of its own, so
- *            that Ctrl-C reaches only the parent, which stops them in order. child_test.c. */
+ * Invariant: a child dies with its parent (PR_SET_PDEATHSIG) and has a process group of its own:
+ *            Ctrl-C reaches only the parent, which stops them in order. child_test.c. */
 #ifndef BERTH_CLI_CHILD_H
 #define BERTH_CLI_CHILD_H
 
@@ -39,7 +39,8 @@ void child_arg(struct child *child, const char *word);
 int child_start(struct child *child, struct err *err) MUST_USE;
 /* child_read - take what it printed; sets `ready` at a line that holds "ready":true. */
 void child_read(struct child *child);
-/* child_reap - true when it has ended (pid is 0 from then on); ret_why: "exit code 1", "signal 9". */
+/* child_reap - true when it has ended (pid is 0 from then on); ret_why: "exit code 1" or
+ * "signal 9". */
 bool child_reap(struct child *child, char ret_why[64]);
 /* child_wait_ready - until it is ready. stop_fd: readable = give up (or -1).
  * 0; -ERR_CANCELED; -ERR_TIMEOUT; -ERR_UNAVAILABLE when it ended, with its own sentence. */
@@ -47,7 +48,7 @@ int child_wait_ready(struct child *child, int stop_fd, uint32_t timeout_ms,
                      struct err *err) MUST_USE;
 /* child_last_words - last line of its log since this start, without the program's name. */
 void child_last_words(const struct child *child, char out[320]);
-/* child_stop - SIGTERM, SIGKILL at deadline_ms (clock_mono_ms). true: it ended by itself in time. */
+/* child_stop - SIGTERM, SIGKILL at deadline_ms (clock_mono_ms). true: it ended in time. */
 bool child_stop(struct child *child, uint64_t deadline_ms);
 
 #endif

@@ -86,7 +86,7 @@ cli_usage(const struct cli *cli, const char *format, ...)
     return CLI_USAGE;
 }
 
-/* ---- options --------------------------------------------------------------------------------- */
+/* ---- options ------------------------------------------------------------------------ */
 
 struct reading {
     struct cli *cli;
@@ -214,7 +214,7 @@ cli_begin(struct cli *cli, const struct cli_option *options, size_t count, size_
     return cli->exit == CLI_DONE;
 }
 
-/* ---- files and documents ----------------------------------------------------------------------- */
+/* ---- files and documents ------------------------------------------------------------ */
 
 const char *
 cli_path(struct cli *cli, const char *name)

@@ -16,32 +16,30 @@
 
 #define ARGS_MAX 8
 
-struct row {
+static const struct {
     const char *name;
     const char *args[ARGS_MAX];
-    int want_exit;
     const char *want_wallet;
+    int want_exit;
     bool want_flag;
-    size_t want_names;
+    uint32_t want_names;
     enum cli_output want_output;
-};
-
-static const struct row rows[] = {
-    {"nothing", {NULL}, CLI_USAGE, NULL, false, 0, CLI_TABLE},
-    {"a name", {"x"}, CLI_DONE, NULL, false, 1, CLI_TABLE},
-    {"two names", {"x", "y"}, CLI_DONE, NULL, false, 2, CLI_TABLE},
-    {"three names", {"x", "y", "z"}, CLI_USAGE, NULL, false, 3, CLI_TABLE},
-    {"value behind", {"x", "--wallet", "w"}, CLI_DONE, "w", false, 1, CLI_TABLE},
-    {"value joined", {"--wallet=w=1", "x"}, CLI_DONE, "w=1", false, 1, CLI_TABLE},
-    {"value missing", {"x", "--wallet"}, CLI_USAGE, NULL, false, 1, CLI_TABLE},
-    {"flag", {"--all", "x"}, CLI_DONE, NULL, true, 1, CLI_TABLE},
-    {"flag with value", {"--all=1", "x"}, CLI_USAGE, NULL, true, 0, CLI_TABLE},
-    {"json", {"x", "-o", "json"}, CLI_DONE, NULL, false, 1, CLI_JSON},
-    {"yaml", {"x", "--output=yaml"}, CLI_DONE, NULL, false, 1, CLI_YAML},
-    {"no such output", {"x", "-o", "xml"}, CLI_USAGE, NULL, false, 1, CLI_TABLE},
-    {"unknown", {"x", "--walet", "w"}, CLI_USAGE, NULL, false, 1, CLI_TABLE},
-    {"a dash is a name", {"-"}, CLI_DONE, NULL, false, 1, CLI_TABLE},
-    {"behind -- all are names", {"--", "--all"}, CLI_DONE, NULL, false, 1, CLI_TABLE},
+} rows[] = {
+    {"nothing", {NULL}, NULL, CLI_USAGE, false, 0, CLI_TABLE},
+    {"a name", {"x"}, NULL, CLI_DONE, false, 1, CLI_TABLE},
+    {"two names", {"x", "y"}, NULL, CLI_DONE, false, 2, CLI_TABLE},
+    {"three names", {"x", "y", "z"}, NULL, CLI_USAGE, false, 3, CLI_TABLE},
+    {"value behind", {"x", "--wallet", "w"}, "w", CLI_DONE, false, 1, CLI_TABLE},
+    {"value joined", {"--wallet=w=1", "x"}, "w=1", CLI_DONE, false, 1, CLI_TABLE},
+    {"value missing", {"x", "--wallet"}, NULL, CLI_USAGE, false, 1, CLI_TABLE},
+    {"flag", {"--all", "x"}, NULL, CLI_DONE, true, 1, CLI_TABLE},
+    {"flag with value", {"--all=1", "x"}, NULL, CLI_USAGE, true, 0, CLI_TABLE},
+    {"json", {"x", "-o", "json"}, NULL, CLI_DONE, false, 1, CLI_JSON},
+    {"yaml", {"x", "--output=yaml"}, NULL, CLI_DONE, false, 1, CLI_YAML},
+    {"no such output", {"x", "-o", "xml"}, NULL, CLI_USAGE, false, 1, CLI_TABLE},
+    {"unknown", {"x", "--walet", "w"}, NULL, CLI_USAGE, false, 1, CLI_TABLE},
+    {"a dash is a name", {"-"}, NULL, CLI_DONE, false, 1, CLI_TABLE},
+    {"behind -- all are names", {"--", "--all"}, NULL, CLI_DONE, false, 1, CLI_TABLE},
 };
 
 static void

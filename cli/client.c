@@ -54,16 +54,18 @@ find_way(struct cli *cli, const struct client_call *call, struct way *way, struc
         base_bytes--;
     if (cli->server == NULL) {
         way->unix_path = cli_path(cli, SOCKET_NAME);
-        if (access(way->unix_path, F_OK) != 0 && errno == EACCES)
+        if (access(way->unix_path, F_OK) != 0 && errno == EACCES) {
             return err_set(err, ERR_PERMISSION,
                            "%s belongs to another user; run as that user, or use --server and "
                            "--token-file",
                            cli->data);
-        if (access(way->unix_path, F_OK) != 0)
+        }
+        if (access(way->unix_path, F_OK) != 0) {
             return err_set(err, ERR_REFUSED,
                            "Berth is not running with the data directory %s; start it with berth "
                            "up, or name another with --data",
                            cli->data);
+        }
     } else {
         int rc = add_token(cli, way, err);
         if (rc != 0)

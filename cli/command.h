@@ -22,7 +22,7 @@ struct command {
 
 /* command_at - row `index`, or NULL behind the last. */
 const struct command *command_at(size_t index);
-/* command_find - by name; NULL and the nearest name when there is none (*ret_nearest may be NULL). */
+/* command_find - by name; NULL and the nearest name (or NULL) when there is none. */
 const struct command *command_find(const char *name, const char **ret_nearest);
 void command_print_help(const struct command *command, FILE *out);
 void command_print_all(FILE *out);

@@ -13,7 +13,7 @@ const char *keyfile_path(struct cli *cli, const char *dir, struct str name);
 /* keyfile_write - says on stderr where the key is. When the file cannot be written the key is lost:
  * the sentence says how to go on. Returns an exit code. */
 int keyfile_write(struct cli *cli, const char *dir, struct str name, struct str key);
-/* keyfile_write_to - the same to one path, silent. 0, -ERR_EXISTS or a code of secret_write_file. */
+/* keyfile_write_to - the same to one path, silent. 0, -ERR_EXISTS, a code of secret_write_file. */
 int keyfile_write_to(const char *path, struct str key, struct err *err) MUST_USE;
 
 #endif

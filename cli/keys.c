@@ -50,11 +50,12 @@ keys_create(struct cli *cli, const char *name, const char *wallet, const char *p
         return cli_fail("key %s exists already; its secret cannot be read again (berth keys delete "
                         "%s makes room for a new one)",
                         name, name);
-    if (keyfile_write_to(path, key, &err) != 0)
+    if (keyfile_write_to(path, key, &err) != 0) {
         return cli_fail(
             "key %s was made but could not be kept (%s): run berth keys delete %s, then "
             "create it again",
             name, err.text, name);
+    }
     return CLI_DONE;
 }
 

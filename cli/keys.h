@@ -8,8 +8,9 @@
 
 #include "cli/cli.h"
 
-/* keys_create - make ApiKey `name` that spends from `wallet`, its secret into `path` (which must not
- * exist). Prints what went wrong. Returns an exit code; *ret_reply holds the secret: do not print. */
+/* keys_create - make ApiKey `name` that spends from `wallet`, its secret into `path` (which must
+ * not exist). Prints what went wrong. Returns an exit code; *ret_reply holds the secret: do not
+ * print it. */
 int keys_create(struct cli *cli, const char *name, const char *wallet, const char *path,
                 const struct tree **ret_reply) MUST_USE;
 

@@ -66,7 +66,7 @@ preflight_lock(struct cli *cli, bool make, int *ret_fd, int *ret_pid, struct err
     return 0;
 }
 
-/* ---- the checks ---------------------------------------------------------------------------------- */
+/* ---- the checks --------------------------------------------------------------------- */
 
 static void
 check_programs(struct stack *stack, struct preflight *preflight)
@@ -204,12 +204,13 @@ check_running(struct stack *stack, struct preflight *preflight)
     struct err err = {0};
     int fd = -1;
     int pid = 0;
-    if (preflight_lock(stack->cli, false, &fd, &pid, &err) == 0 && fd < 0)
+    if (preflight_lock(stack->cli, false, &fd, &pid, &err) == 0 && fd < 0) {
         add(preflight, PREFLIGHT_STOP, "running",
             "Berth already runs with the data directory %s (process %d); berth down stops it",
             stack->cli->data, pid);
-    else
+    } else {
         check_ports(stack, preflight);
+    }
     if (fd >= 0)
         (void)close(fd);
 }
@@ -235,22 +236,23 @@ check_containers(struct stack *stack, struct preflight *preflight)
 {
     bool root = false;
     bool may = stack_may_attest(&root);
-    if (stack->no_agent)
+    if (stack->no_agent) {
         add(preflight, PREFLIGHT_NOTE, "containers", "left out (--no-agent); API keys work");
-    else if (!root)
+    } else if (!root) {
         add(preflight, PREFLIGHT_NOTE, "containers",
             "identities of containers need root; without it only API keys work");
-    else if (!may)
+    } else if (!may) {
         add(preflight, PREFLIGHT_STOP, "containers",
             "identities of containers need CAP_SYS_ADMIN and CAP_NET_ADMIN, which this process "
             "lacks; grant them, or start with --no-agent");
-    else if (!in_path("podman") && !in_path("runc") && !in_path("docker"))
+    } else if (!in_path("podman") && !in_path("runc") && !in_path("docker")) {
         add(preflight, PREFLIGHT_NOTE, "containers",
             "neither podman nor runc nor docker is installed: no container can get an identity");
-    else
+    } else {
         add(preflight, PREFLIGHT_OK, "containers", "root, with%s%s%s",
             in_path("podman") ? " podman" : "", in_path("runc") ? " runc" : "",
             in_path("docker") ? " docker" : "");
+    }
 }
 
 static void

@@ -26,7 +26,7 @@ const struct preflight_finding *preflight_first_stop(const struct preflight *pre
 /* preflight_lock - hold the data directory's lock; *ret_fd is -1 and *ret_pid the holder (0 = not
  * known) when another `berth up` has it. make: create the file. */
 int preflight_lock(struct cli *cli, bool make, int *ret_fd, int *ret_pid, struct err *err) MUST_USE;
-/* preflight_port_owner - "nginx, process 123" for a listening TCP port, "" when it cannot be seen. */
+/* preflight_port_owner - "nginx, process 123" for a listening TCP port, "" when unseen. */
 void preflight_port_owner(uint16_t port, char out[64]);
 
 #endif

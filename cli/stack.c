@@ -41,7 +41,7 @@ stack_port(const struct stack *stack, enum stack_port port)
     return (uint16_t)(stack->port + port);
 }
 
-/* ---- folders ----------------------------------------------------------------------------------- */
+/* ---- folders ------------------------------------------------------------------------ */
 
 static int
 make_dirs(const char *path, struct err *err)
@@ -103,7 +103,7 @@ stack_open(struct stack *stack, struct err *err)
     return rc;
 }
 
-/* ---- programs and environment --------------------------------------------------------------------- */
+/* ---- programs and environment ------------------------------------------------------- */
 
 const char *
 stack_program(struct cli *cli, const char *name)
@@ -212,7 +212,7 @@ stack_may_attest(bool *ret_root)
     return *ret_root && (caps & needed) == needed;
 }
 
-/* ---- what each is told -------------------------------------------------------------------------------- */
+/* ---- what each is told -------------------------------------------------------------- */
 
 static const char *
 address(struct stack *stack, enum stack_port port)

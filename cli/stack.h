@@ -46,7 +46,7 @@ uint16_t stack_port(const struct stack *stack, enum stack_port port);
 const char *stack_program(struct cli *cli, const char *name);
 /* stack_plain_env - our environment without anything that may be a secret. */
 const char *const *stack_plain_env(struct cli *cli);
-/* stack_may_attest - is this process root with CAP_SYS_ADMIN and CAP_NET_ADMIN? ret_root: is it root. */
+/* stack_may_attest - root with CAP_SYS_ADMIN and CAP_NET_ADMIN? ret_root: root at all? */
 bool stack_may_attest(bool *ret_root);
 
 #endif

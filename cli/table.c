@@ -37,8 +37,10 @@ table_cell(struct table *table, struct str text)
     if (text.len == 0)
         text = STR("-");
     for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        buf_put_byte(&table->text, c < 0x20 || c == 0x7f ? '?' : (char)c);
+        char c = text.ptr[i];
+        if ((unsigned char)c < 0x20 || c == 0x7f)
+            c = '?';
+        buf_put_byte(&table->text, c);
     }
     buf_put_byte(&table->text, '\0');
     if (!table->text.failed) {
@@ -67,6 +69,7 @@ int
 table_render(struct table *table, struct buf *out)
 {
     const char *at = table->text.ptr;
+    ASSERT(table->columns > 0);
     size_t cells = table->text.failed ? 0 : table->cells;
     for (size_t i = 0; i < table->columns; i++)
         put_cell(table, i, str_from(table->headers[i]), out);

@@ -25,7 +25,7 @@
 #define BACKOFF_MS_MAX 5000u
 #define STABLE_MS 10000u
 
-/* ---- start ------------------------------------------------------------------------------------- */
+/* ---- start -------------------------------------------------------------------------- */
 
 static int
 start_part(struct up *up, enum stack_part part, struct err *err)
@@ -95,7 +95,7 @@ stop_all(struct up *up)
         stop_part(up, (enum stack_part)(i - 1), deadline - (i - 1) * STOP_RESERVE_MS);
 }
 
-/* ---- keep running -------------------------------------------------------------------------------- */
+/* ---- keep running ------------------------------------------------------------------- */
 
 static void
 on_end(struct up *up, enum stack_part part, const char *why)
@@ -187,7 +187,7 @@ supervise(struct up *up)
     }
 }
 
-/* ---- the process itself ---------------------------------------------------------------------------- */
+/* ---- the process itself ------------------------------------------------------------- */
 
 /* Blocks the signals of `set` and returns a descriptor for them, or -1. */
 static int
@@ -218,8 +218,8 @@ watch_signals(struct up *up, struct err *err)
                : err_set_errno(err, errno, "cannot watch signals");
 }
 
-/* In the terminal: wait until the other process is ready or dead. Returns an exit code, or -1 in the
- * process that goes on. */
+/* In the terminal: wait until the other process is ready or dead. Returns an exit code, or -1 in
+ * the process that goes on. */
 static int
 detach(struct up *up)
 {

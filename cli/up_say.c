@@ -86,11 +86,12 @@ say_next(const struct up *up)
                  "    --json '{\"model\":\"openai/gpt-4o-mini\",\"messages\":[{\"role\":\"user\","
                  "\"content\":\"hello\"}]}'\n",
                  stack_port(stack, STACK_PORT_KEYS), up->cli->data);
-    if (stack->wanted[STACK_AGENT])
+    if (stack->wanted[STACK_AGENT]) {
         (void)printf(
             "  berth-agent install-hooks --run-dir %s/run\n"
             "                              (then containers of podman get their identity)\n",
             up->cli->data);
+    }
     (void)printf("  berth models%s\n  berth usage%s\n", data, data);
 }
 
@@ -102,13 +103,14 @@ say_ready_text(const struct up *up)
     (void)printf("Berth is ready after %llu.%03llu s; %s stops it.\n\n",
                  (unsigned long long)(ms / 1000), (unsigned long long)(ms % 1000),
                  up->detach ? "berth down" : "Ctrl-C");
-    if (stack->wanted[STACK_AGENT])
+    if (stack->wanted[STACK_AGENT]) {
         (void)printf("  containers  http://127.0.0.1:%u/v1   key: container-NAME, inside container "
                      "NAME\n",
                      stack_port(stack, STACK_PORT_CONTAINERS));
-    else
+    } else {
         (void)printf("  containers  off: their identities need root (%s)\n",
                      stack->no_agent ? "--no-agent" : "this is not root");
+    }
     (void)printf("  this host   http://127.0.0.1:%u/v1   key: in %s/keys/host.key%s\n",
                  stack_port(stack, STACK_PORT_KEYS), up->cli->data,
                  up->no_key ? " (gone: berth keys create makes another)" : "");

@@ -2,8 +2,8 @@
  * up_seed.c - what the first start leaves: the host's key, and demo money for the simulator.
  * Floor: cli; main thread.
  * Owns: nothing.
- * Invariant: a second start changes nothing (idempotency keys, existing files); real providers never
- *            get demo money. e2e/up.sh. */
+ * Invariant: a second start changes nothing (idempotency keys, existing files); real providers
+ *            never get demo money. e2e/up.sh. */
 #include <poll.h>
 #include <stdio.h>
 #include <unistd.h>

@@ -42,7 +42,8 @@ print_members(const struct cli *cli, const struct tree *reply)
 {
     if (cli->output != CLI_TABLE)
         return cli_print(cli, reply);
-    for (const struct tree *member = reply->first; member != NULL; member = member->next) {
+    for (const struct tree *member = reply != NULL ? reply->first : NULL; member != NULL;
+         member = member->next) {
         if (member->kind != TREE_LIST && member->kind != TREE_MAP)
             (void)printf("%-18.*s %.*s\n", STR_ARG(member->key), STR_ARG(member->text));
     }
@@ -113,14 +114,33 @@ move(struct cli *cli, const struct wallet_options *options, bool transfer)
     };
     if (code == CLI_DONE) {
         code = client_run(cli, &call, &reply);
-        if (cli->no_answer && options->key == NULL)
-            (void)fprintf(
-                stderr,
-                "It may have been carried out; to repeat it safely, add --idempotency-key %s\n",
-                key);
+        if (cli->no_answer && options->key == NULL) {
+            (void)fprintf(stderr,
+                          "It may have been carried out; to repeat it safely, add "
+                          "--idempotency-key %s\n",
+                          key);
+        }
     }
     buf_fini(&body);
     return code == CLI_DONE ? print_members(cli, reply) : code;
+}
+
+static void
+put_transaction(struct table *table, const struct tree *row)
+{
+    const struct tree *entries = tree_get(row, STR("entries"));
+    for (const struct tree *entry = entries ? entries->first : NULL; entry; entry = entry->next) {
+        int64_t at_ms = 0;
+        char when[32] = "";
+        if (num_i64(cli_text(row, "at_ms"), 0, INT64_MAX / 1000000, &at_ms) == 0)
+            clock_format_rfc3339(at_ms * 1000000, when);
+        table_cell(table, cli_text(row, "id"));
+        table_cell(table, str_from(when));
+        table_cell(table, cli_text(row, "kind"));
+        table_cell(table, cli_text(row, "wallet"));
+        table_cell(table, cli_text(entry, "account"));
+        table_cell(table, cli_text(entry, "amount"));
+    }
 }
 
 static int
@@ -130,16 +150,19 @@ transactions(struct cli *cli, const struct wallet_options *options)
     struct table table;
     struct buf path;
     buf_init(&path, 4096);
-    buf_printf(&path, "/api/v1/wallet/transactions?limit=");
-    client_path_put(&path, str_from(options->limit != NULL ? options->limit : "20"), false);
+    buf_put_str(&path, STR("/api/v1/wallet/transactions?"));
     if (options->before != NULL) {
-        buf_put_str(&path, STR("&before="));
+        buf_put_str(&path, STR("before="));
         client_path_put(&path, str_from(options->before), false);
+        buf_put_byte(&path, '&');
     }
-    buf_put_str(&path, STR("&"));
-    int code = options->wallet != NULL
-                   ? get_with(cli, buf_cstr(&path), "wallet", options->wallet, &reply)
-                   : client_get(cli, (path.len--, buf_cstr(&path)), &reply);
+    if (options->wallet != NULL) {
+        buf_put_str(&path, STR("wallet="));
+        client_path_put(&path, str_from(options->wallet), false);
+        buf_put_byte(&path, '&');
+    }
+    int code = get_with(cli, buf_cstr(&path), "limit",
+                        options->limit != NULL ? options->limit : "20", &reply);
     buf_fini(&path);
     if (code != CLI_DONE || cli->output != CLI_TABLE)
         return code == CLI_DONE ? cli_print(cli, reply) : code;
@@ -151,22 +174,8 @@ transactions(struct cli *cli, const struct wallet_options *options)
     table_column(&table, "ACCOUNT", false);
     table_column(&table, "NANO USD", true);
     const struct tree *list = tree_get(reply, STR("transactions"));
-    for (const struct tree *row = list != NULL ? list->first : NULL; row; row = row->next) {
-        const struct tree *entries = tree_get(row, STR("entries"));
-        for (const struct tree *entry = entries ? entries->first : NULL; entry;
-             entry = entry->next) {
-            int64_t at_ms = 0;
-            char when[32] = "";
-            if (num_i64(cli_text(row, "at_ms"), 0, INT64_MAX / 1000000, &at_ms) == 0)
-                clock_format_rfc3339(at_ms * 1000000, when);
-            table_cell(&table, cli_text(row, "id"));
-            table_cell(&table, str_from(when));
-            table_cell(&table, cli_text(row, "kind"));
-            table_cell(&table, cli_text(row, "wallet"));
-            table_cell(&table, cli_text(entry, "account"));
-            table_cell(&table, cli_text(entry, "amount"));
-        }
-    }
+    for (const struct tree *row = list != NULL ? list->first : NULL; row; row = row->next)
+        put_transaction(&table, row);
     return table_print(&table);
 }
 

@@ -58,6 +58,7 @@ load() { # NAME COMMAND...: until $UNTIL exists
   : >"$e2e_dir/$1.seen"
   "${@:2}" "$ledger/load.mjs" "$e2e_dir/$1.seen" 2>"$e2e_dir/$1.err" &
   loads+=($!)
+  helpers+=($!)
 }
 BASE=$host_url KEY=$key load host node
 victims=(dataplane controlplane)
@@ -86,7 +87,7 @@ for ((round = 1; round <= rounds; round++)); do
     victim=dataplane
   fi
   daemon_kill "$victim"
-  ((round % 4 == 0)) && within 1 false # sometimes they are away for a while
+  ((round % 4 != 0)) || within 1 false || true # sometimes it is away for a while
   ((round % 5 != 0)) || daemon_start controlplane
   daemon_start "$victim"
   echo "# round $round: killed $victim$( ((round % 5)) || echo ' and controlplane')"

@@ -14,6 +14,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 [[ -v DATAPLANE_FLAGS ]] || DATAPLANE_FLAGS=()
 [[ -v AGENT_FLAGS ]] || AGENT_FLAGS=()
 started=()
+helpers=() # processes of the suite itself, ended with the stack
 declare -A pid_of=()
 
 # What a suite needs and this machine lacks is one "not ok", not a silent end.
@@ -79,6 +80,7 @@ stack_start() {
 }
 stack_stop() { # newest first; the agent's holder outlives it on purpose, its socket names it
   local name pid
+  for pid in "${helpers[@]}"; do kill "$pid" 2>/dev/null || true; done
   for name in "${started[@]}"; do daemon_stop "$name"; done
   started=()
   for pid in $(ss -xlpH "src $BERTH_DATA/run/holder.sock" 2>/dev/null | grep -o 'pid=[0-9]*' | cut -d= -f2); do

@@ -2,8 +2,9 @@
  * draft.c - building one commit: rows, balances, chained transactions.
  * Floor: controlplane/ledger; the engine thread.
  * Owns: the draft's arena.
- * Invariant: what was read is a condition of the commit; entries sum to zero (asserted: an unbalanced
- *            transaction is our own mistake). Proved by ledger_model_test.c and ledger_audit. */
+ * Invariant: what was read is a condition of the commit; entries sum to zero (asserted: an
+ *            unbalanced transaction is our own mistake). Proved by ledger_model_test.c and
+ *            ledger_audit. */
 #include "controlplane/ledger/ledger_int.h"
 
 #include <stdio.h>

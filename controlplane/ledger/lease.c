@@ -2,8 +2,8 @@
  * lease.c - money that a node may spend: lent from AI to holds, given back, closed.
  * Floor: controlplane/ledger; the engine thread.
  * Owns: nothing.
- * Invariant: a wallet's holds are the sum of the rests of its leases, and never more than the AI purse
- *            had. Proved by ledger_model_test.c. */
+ * Invariant: a wallet's holds are the sum of the rests of its leases, and never more than the AI
+ *            purse had. Proved by ledger_model_test.c. */
 #include "controlplane/ledger/ledger_int.h"
 
 #include "lib/base/check.h"

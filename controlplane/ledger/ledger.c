@@ -2,8 +2,9 @@
  * ledger.c - deposits, transfers, corrections, balances.
  * Floor: controlplane/ledger; the engine thread.
  * Owns: struct ledger.
- * Invariant: the idempotency key's row is in the same commit as the money it moved; General to AI is
- *            the only way between the purses. Proved in ledger_test.c and ledger_model_test.c. */
+ * Invariant: the idempotency key's row is in the same commit as the money it moved; General to AI
+ *            is the only way between the purses. Proved in ledger_test.c and
+ *            ledger_model_test.c. */
 #include "controlplane/ledger/ledger_int.h"
 
 #include <stdlib.h>

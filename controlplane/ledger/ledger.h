@@ -2,9 +2,10 @@
  * ledger.h - wallets' money: immutable double-entry transactions, leases to nodes, posted usage.
  * Floor: controlplane/ledger; the engine thread. Every changing call is one store commit.
  * Owns: nothing but itself; its rows live in the store under ledger/ and usage/.
- * Invariant: every transaction sums to zero; a balance is the sum of its entries; a key, a lease grant
- *            and a usage record move money at most once; transactions are hash-chained without gaps.
- *            Proved by ledger_model_test.c (against a naive model) and ledger_audit. */
+ * Invariant: every transaction sums to zero; a balance is the sum of its entries; a key, a lease
+ *            grant and a usage record move money at most once; transactions are hash-chained
+ *            without gaps. Proved by ledger_model_test.c (against a naive model) and
+ *            ledger_audit. */
 #ifndef BERTH_CONTROLPLANE_LEDGER_LEDGER_H
 #define BERTH_CONTROLPLANE_LEDGER_LEDGER_H
 
@@ -47,14 +48,14 @@ int ledger_deposit(struct ledger *ledger, struct str wallet, enum ledger_purse p
                    struct money amount, struct str key, struct ledger_receipt *ret_receipt,
                    struct err *err) MUST_USE;
 #define LEDGER_ANY_FEE (-1)
-/* ledger_transfer - General -> AI, one way. expected_fee_bps: what the caller was shown (0..9999), or
- * LEDGER_ANY_FEE. -ERR_KEY_REUSED; -ERR_CONFLICT with a text that starts with "FEE_CHANGED";
+/* ledger_transfer - General -> AI, one way. expected_fee_bps: what the caller was shown (0..9999),
+ * or LEDGER_ANY_FEE. -ERR_KEY_REUSED; -ERR_CONFLICT with a text that starts with "FEE_CHANGED";
  * -ERR_OVERDRAWN. A replay answers first, whatever the fee and the balance are now. */
 int ledger_transfer(struct ledger *ledger, struct str wallet, struct money amount, struct str key,
                     int32_t expected_fee_bps, struct ledger_receipt *ret_receipt,
                     struct err *err) MUST_USE;
-/* ledger_adjust - an operator's correction, signed, never zero; reason: 1..200 bytes of text; may go
- * below zero (shown as it is). */
+/* ledger_adjust - an operator's correction, signed, never zero; reason: 1..200 bytes of text; may
+ * go below zero (shown as it is). */
 int ledger_adjust(struct ledger *ledger, struct str wallet, enum ledger_purse purse,
                   struct money amount, struct str key, struct str reason,
                   struct ledger_receipt *ret_receipt, struct err *err) MUST_USE;
@@ -77,22 +78,24 @@ struct ledger_transaction {
     uint64_t id;
     struct str text;
 };
-/* ledger_transactions - newest first, of one wallet (empty: all), ids < before (0: from the newest),
- * at most limit (1..100). ret_next: pass as before for the next page; 0 = no more. */
+/* ledger_transactions - newest first, of one wallet (empty: all), ids < before (0: from the
+ * newest), at most limit (1..100). ret_next: pass as before for the next page; 0 = no more. */
 int ledger_transactions(struct ledger *ledger, struct str wallet, uint64_t before, size_t limit,
                         struct arena *arena, struct ledger_transaction **ret_transactions,
                         size_t *ret_count, uint64_t *ret_next, struct err *err) MUST_USE;
 
-/* ---- leases: what a node may spend; api/plane.md "funds" ------------------------------------------ */
+/* ---- leases: what a node may spend; api/plane.md "funds" ------------------------------------- */
 
 struct ledger_lease {
     struct money granted; /* cumulative for (node, epoch, wallet) */
     struct money rest;    /* granted - charged - returned; the wallet's money until then */
     bool empty;           /* the wallet has no AI money left to lend */
 };
-/* lease_want - granted: cumulative, as the node knows it; want >= 0: nano on top. Lends up to what the
- * AI purse has. A node that missed an answer (granted < ours) gets the old answer, not more money.
- * -ERR_CONFLICT: the node knows of more than was ever granted; -ERR_REVOKED: the epoch is closed. */
+/* lease_want - granted: cumulative, as the node knows it; want >= 0: nano on top. Lends up to what
+ * the AI purse has. A node that missed an answer (granted < ours) gets the old answer, not more
+ * money.
+ * -ERR_CONFLICT: the node knows of more than was ever granted; -ERR_REVOKED: the epoch is
+ * closed. */
 int lease_want(struct ledger *ledger, struct str node, uint64_t epoch, struct str wallet,
                struct money granted, struct money want, struct ledger_lease *ret_lease,
                struct err *err) MUST_USE;
@@ -118,7 +121,7 @@ int lease_return(struct ledger *ledger, struct str node, uint64_t epoch, struct 
  * new lease is granted to it. Several commits; may be repeated until it returns 0. */
 int lease_close(struct ledger *ledger, struct str node, uint64_t epoch, struct err *err) MUST_USE;
 
-/* ---- usage: api/plane.md "usage" ----------------------------------------------------------------- */
+/* ---- usage: api/plane.md "usage" ------------------------------------------------------------- */
 
 struct ledger_stream {
     struct str node;
@@ -131,7 +134,8 @@ struct ledger_applied {
     size_t repeated;    /* had been posted before */
     size_t quarantined; /* poison: kept under usage/quarantine/, charged to nobody */
 };
-/* usage_apply - records[count]: JSON texts as they came, of first, first + 1, ... (sequences start at
+/* usage_apply - records[count]: JSON texts as they came, of first, first + 1, ... (sequences start
+ * at
  * 1). Commits in chunks; each record moves money exactly once however often it is sent.
  * -ERR_CONFLICT: first is beyond the mark + 1 (a gap): send from ret_applied->seq + 1. */
 int usage_apply(struct ledger *ledger, const struct ledger_stream *stream, uint64_t first,

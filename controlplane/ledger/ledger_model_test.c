@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * ledger_model_test.c - random operations, with commits that fail before or after they are made, agree
- *            with a naive model after every step.
+ * ledger_model_test.c - random operations, with commits that fail before or after they are made,
+ *            agree with a naive model after every step.
  * Floor: controlplane/ledger tests.
  * Owns: a file under /tmp for the run on SQLite.
- * Invariant: see ledger.h; HARDENING I1-I6, I8, I9. BERTH_SEED and BERTH_STEPS repeat or prolong it. */
+ * Invariant: see ledger.h; HARDENING I1-I6, I8, I9. BERTH_SEED and BERTH_STEPS repeat or prolong
+ *   it. */
 #include "controlplane/ledger/ledger.h"
 
 #include <setjmp.h>

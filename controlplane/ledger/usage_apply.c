@@ -2,9 +2,9 @@
  * usage_apply.c - posting usage records: exactly once, in chunks of one commit each.
  * Floor: controlplane/ledger; the engine thread.
  * Owns: nothing.
- * Invariant: the stream's mark is in the same commit as the money of the records up to it; a record is
- *            posted, or quarantined and charged to nobody, and never both. Proved by usage_test.c and
- *            ledger_model_test.c. */
+ * Invariant: the stream's mark is in the same commit as the money of the records up to it; a
+ *            record is posted, or quarantined and charged to nobody, and never both. Proved by
+ *            usage_test.c and ledger_model_test.c. */
 #include <string.h>
 
 #include "controlplane/ledger/ledger_int.h"
@@ -169,7 +169,8 @@ share_load(struct draft *draft, struct str wallet, struct share_accounts *ret_ac
     return r < 0 ? r : draft_account(draft, &ret_accounts->markup, KEY_BALANCE "markup");
 }
 
-/* From the lease as far as it goes, the rest from AI, which may go below zero: the call was made. */
+/* From the lease as far as it goes, the rest from AI, which may go below zero: the call was
+ * made. */
 static int
 share_post(struct chunk *chunk, const struct share *share)
 {
@@ -223,7 +224,8 @@ chunk_post(struct chunk *chunk)
     return r < 0 ? r : draft_commit(&chunk->draft);
 }
 
-/* Post some of records[count], at least one, in one commit. refuse: to quarantine whatever it is. */
+/* Post some of records[count], at least one, in one commit. refuse: to quarantine whatever it
+ * is. */
 static int
 chunk_apply(struct ledger *ledger, const struct ledger_stream *stream, const struct str *records,
             size_t count, bool refuse, struct ledger_applied *applied, struct err *err)

@@ -2,8 +2,8 @@
  * usage_record.h - what the ledger needs to know of a usage record (api/plane.md).
  * Floor: controlplane/ledger; the engine thread.
  * Owns: nothing; the fields point into the record's text.
- * Invariant: 0 <= cost <= charge <= LEDGER_CHARGE_NANO_MAX and the names are valid, or it is poison.
- *            Proved in usage_test.c and usage_record_fuzz.c. */
+ * Invariant: 0 <= cost <= charge <= LEDGER_CHARGE_NANO_MAX and the names are valid, or it is
+ *            poison. Proved in usage_test.c and usage_record_fuzz.c. */
 #ifndef BERTH_CONTROLPLANE_LEDGER_USAGE_RECORD_H
 #define BERTH_CONTROLPLANE_LEDGER_USAGE_RECORD_H
 

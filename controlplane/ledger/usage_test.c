@@ -250,7 +250,8 @@ test_chunks(void **state)
     assert_string_equal(row("ledger/balance/markup"), "{\"nano\":\"1000\"}");
 }
 
-/* The nth commit fails, before or after it was made; the node sends again: the result is the same. */
+/* The nth commit fails, before or after it was made; the node sends again: the result is the
+ * same. */
 static void
 test_fault(void **state)
 {

@@ -183,7 +183,8 @@ row_delete(struct items *rows, struct str key)
     memmove(rows->ptr + at, rows->ptr + at + 1, (rows->count - at) * sizeof(struct item *));
 }
 
-/* The new row (NULL for a deletion) and the event of each op; ops that change nothing get neither. */
+/* The new row (NULL for a deletion) and the event of each op; ops that change nothing get
+ * neither. */
 struct change {
     struct item *row;
     struct item *event;

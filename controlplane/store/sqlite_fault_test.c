@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * sqlite_fault_test.c - every read, write and sync of the file fails once, or from then on: the answer
- *            is a mapped error, and a commit is there whole or not at all.
+ * sqlite_fault_test.c - every read, write and sync of the file fails once, or from then on: the
+ *            answer is a mapped error, and a commit is there whole or not at all.
  * Floor: controlplane/store tests.
  * Owns: a folder under /tmp; a file layer of SQLite that fails on demand.
  * Invariant: see store.h; HARDENING KV-09. */

@@ -58,7 +58,8 @@ int store_open(const char *url, struct loop *loop, struct store **ret_store,
 /* store_close - frees its watches too. Not from inside a watch callback. */
 void store_close(struct store **store);
 
-/* store_get - ret_row's key and value live in the arena. 0, -ERR_NOT_FOUND, -ERR_STORE, -ERR_NOMEM. */
+/* store_get - ret_row's key and value live in the arena. 0, -ERR_NOT_FOUND, -ERR_STORE,
+ * -ERR_NOMEM. */
 int store_get(struct store *store, struct str key, struct arena *arena,
               struct store_row *ret_row) MUST_USE;
 /* store_list - rows[count] of a prefix (may be empty) in byte order of their keys, those behind
@@ -77,7 +78,8 @@ uint64_t store_revision(const struct store *store);
 
 /* store_watch - the kept events of a prefix behind from_revision, then live ones; each batch is
  * whole commits, delivered from the loop after the commit (never inside it).
- * Returns 0; -ERR_COMPACTED (list again), -ERR_INVALID (from_revision is in the future), -ERR_NOMEM.
+ * Returns 0; -ERR_COMPACTED (list again), -ERR_INVALID (from_revision is in the future),
+ * -ERR_NOMEM.
  * store_unwatch - no call after it; fine inside the watch's own callback. */
 int store_watch(struct store *store, struct str prefix, uint64_t from_revision, store_watch_fn fn,
                 void *user, struct store_watch **ret_watch) MUST_USE;

@@ -34,8 +34,8 @@ struct store_backend {
      * there are >= limit events or no more. */
     int (*history)(void *self, uint64_t after, struct str prefix, size_t limit, struct arena *arena,
                    struct store_event **ret_events, size_t *ret_count);
-    /* trim - forget whole commits, oldest first, none above `upto`, while at least keep events stay.
-     * *ret_floor: the new floor; untouched when nothing was forgotten. */
+    /* trim - forget whole commits, oldest first, none above `upto`, while at least keep events
+     * stay. *ret_floor: the new floor; untouched when nothing was forgotten. */
     int (*trim)(void *self, size_t keep, uint64_t upto, uint64_t *ret_floor);
 };
 

@@ -2,8 +2,8 @@
  * collect.h - a streamed answer put together again: events in, one whole answer out.
  * Floor: dataplane/chat; one thread at a time.
  * Owns: the texts collected so far (heap).
- * Invariant: the answer is the same however the stream was cut; total text <= the cap given at init.
- *            Proved by dataplane/dialect/conform_test.c. */
+ * Invariant: the answer is the same however the stream was cut; total text <= the cap given at
+ *            init. Proved by dataplane/dialect/conform_test.c. */
 #ifndef BERTH_DATAPLANE_CHAT_COLLECT_H
 #define BERTH_DATAPLANE_CHAT_COLLECT_H
 

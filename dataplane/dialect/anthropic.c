@@ -47,7 +47,7 @@ anthropic_forward_edits(const struct json_doc *doc, enum chat_endpoint endpoint,
     return dialect_edit_model(doc, facts, upstream_model, splice);
 }
 
-/* ---- errors --------------------------------------------------------------------------------------- */
+/* ---- errors ---------------------------------------------------------------------------------- */
 
 static uint16_t
 anthropic_error_status(const struct chat_error *error)

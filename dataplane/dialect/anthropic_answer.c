@@ -144,7 +144,7 @@ anthropic_answer_in(const struct json_doc *doc, struct arena *arena, struct chat
     return 0;
 }
 
-/* ---- writing ----------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static void
 put_block(struct json_writer *writer, const struct chat_part *part)

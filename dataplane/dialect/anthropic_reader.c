@@ -2,14 +2,14 @@
  * anthropic_reader.c - streamed Messages: looked at in passing, and read into canonical events.
  * Floor: dataplane/dialect; one thread a stream.
  * Owns: nothing.
- * Invariant: every TOOL_START is followed by exactly one TOOL_END, unless the stream is cut. The type
- *            is taken from the data, since not every sender names its events. Spec: WIRE-FORMATS
- *            4.3. Proved by conform_test.c. */
+ * Invariant: every TOOL_START is followed by exactly one TOOL_END, unless the stream is cut. The
+ *            type is taken from the data, since not every sender names its events. Spec:
+ *            WIRE-FORMATS 4.3. Proved by conform_test.c. */
 #include "dataplane/dialect/anthropic_int.h"
 
 #include "dataplane/chat/claim.h"
 
-/* ---- look --------------------------------------------------------------------------------------------- */
+/* ---- look ------------------------------------------------------------------------------------ */
 
 static uint32_t
 text_bytes(const struct json_doc *doc, uint32_t object, struct str key)
@@ -88,7 +88,7 @@ anthropic_look(struct stream_look *look, const struct stream_frame *frame, struc
     look->seen |= look->flags;
 }
 
-/* ---- read --------------------------------------------------------------------------------------------- */
+/* ---- read ------------------------------------------------------------------------------------ */
 
 #define CALLS_MAX 256u
 

@@ -2,8 +2,8 @@
  * anthropic_request_out.c - a Messages request from the canonical model.
  * Floor: dataplane/dialect; any thread.
  * Owns: nothing.
- * Invariant: roles alternate; a user message has its tool results first; an assistant message has its
- *            signed thinking first. What cannot be said is refused or noted (loss.c). Spec:
+ * Invariant: roles alternate; a user message has its tool results first; an assistant message has
+ *            its signed thinking first. What cannot be said is refused or noted (loss.c). Spec:
  *            WIRE-FORMATS 3, 6. */
 #include "dataplane/dialect/anthropic_int.h"
 
@@ -51,7 +51,7 @@ anthropic_put_input(struct json_writer *writer, struct str arguments)
     }
 }
 
-/* ---- blocks --------------------------------------------------------------------------------------------- */
+/* ---- blocks ---------------------------------------------------------------------------------- */
 
 static void
 put_text_block(struct emit *emit, const struct chat_part *part, struct str text)
@@ -193,7 +193,7 @@ put_part(struct emit *emit, const struct chat_part *part, bool last)
     return put_media(emit, part);
 }
 
-/* ---- messages --------------------------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 static bool
 is_system(const struct chat_message *message)
@@ -313,7 +313,7 @@ put_messages(struct emit *emit, const struct chat_message *messages)
     return 0;
 }
 
-/* ---- tools ------------------------------------------------------------------------------------------------- */
+/* ---- tools ----------------------------------------------------------------------------------- */
 
 static int
 put_tool(struct emit *emit, const struct chat_tool *tool)
@@ -375,7 +375,8 @@ put_tools(struct emit *emit, const struct chat_request *request)
     return 0;
 }
 
-/* A history with tool calls and no tools is refused by the upstream (3.3): the names called stand in. */
+/* A history with tool calls and no tools is refused by the upstream (3.3): the names called stand
+ * in. */
 static void
 put_stand_ins(struct emit *emit, const struct chat_request *request)
 {
@@ -397,7 +398,9 @@ put_stand_ins(struct emit *emit, const struct chat_request *request)
     json_member_raw(writer, "tool_choice", STR("{\"type\":\"none\"}"));
 }
 
-/* ---- settings ----------------------------------------------------------------------------------------------- */
+/* ---- settings
+ * ----------------------------------------------------------------------------------------------
+ *  * ----------------------------------------------------------------------------------------------- */
 
 /* Thinking inside a tool loop needs the signed blocks of the call's turn; without them the upstream
  * answers 400 (WIRE-FORMATS trap 5), so thinking is left out for this request. */

@@ -79,7 +79,7 @@ writer_fini(void *state)
     *writer = (struct anthropic_writer){0};
 }
 
-/* ---- events of the wire ----------------------------------------------------------------------------------- */
+/* ---- events of the wire ---------------------------------------------------------------------- */
 
 static void
 event_open(struct json_writer *json, const char *type, struct buf *out)
@@ -207,7 +207,7 @@ put_redacted(struct anthropic_writer *writer, struct str data, struct buf *out)
     block_close(writer, out);
 }
 
-/* ---- tool calls --------------------------------------------------------------------------------------------- */
+/* ---- tool calls ------------------------------------------------------------------------------ */
 
 static void
 tool_open(struct anthropic_writer *writer, uint32_t tool, struct str id, struct str name,
@@ -300,7 +300,9 @@ tool_end(struct anthropic_writer *writer, const struct chat_event *event, struct
     }
 }
 
-/* ---- the whole ------------------------------------------------------------------------------------------------ */
+/* ---- the whole
+ * -----------------------------------------------------------------------------------------------
+ *  * ------------------------------------------------------------------------------------------------ */
 
 static void
 start(struct anthropic_writer *writer, const struct chat_event *event, struct buf *out)

@@ -64,8 +64,8 @@ struct dialect {
     /* ---- streamed answers: see stream.h */
     const struct stream_reader_class *reader;
     const struct stream_writer_class *writer;
-    /* ---- errors: body may be anything; texts point into it or the arena. status 0: an error inside
-     * a 200 (a frame with STREAM_ERROR, a body): it is told from the words */
+    /* ---- errors: body may be anything; texts point into it or the arena. status 0: an error
+     * inside a 200 (a frame with STREAM_ERROR, a body): it is told from the words */
     int (*error_in)(uint16_t status, struct str body, struct arena *arena,
                     struct chat_error *ret_error);
     int (*error_out)(const struct chat_error *error, struct buf *out, uint16_t *ret_status);

@@ -15,7 +15,8 @@ struct intake {
     struct arena *arena;
     struct err *err;
 };
-/* For each object member: for (m = intake_first(..); m != JSON_NONE; m = json_sibling(doc, obj, m)) */
+/* For each object member: for (m = intake_first(..); m != JSON_NONE; m = json_sibling(doc, obj,
+ * m)) */
 
 /* intake_absent - JSON_NONE or null. */
 bool intake_absent(const struct json_doc *doc, uint32_t node);
@@ -49,7 +50,7 @@ int intake_fields(const struct intake *in, const struct intake_row *rows, size_t
 /* dialect_read_thinking - {type: enabled|disabled|adaptive, budget_tokens}. */
 int dialect_read_thinking(const struct intake *in, uint32_t node, struct chat_request *request);
 
-/* ---- facts ------------------------------------------------------------------------------------- */
+/* ---- facts ----------------------------------------------------------------------------------- */
 
 /* facts_common - model, stream and prompt_bytes: they are the same in every dialect so far. */
 int facts_common(const struct intake *in, struct chat_facts *facts);
@@ -59,7 +60,7 @@ int facts_common(const struct intake *in, struct chat_facts *facts);
 int dialect_edit_model(const struct json_doc *doc, const struct chat_facts *facts,
                        struct str upstream_model, struct splice *splice);
 
-/* ---- losses ------------------------------------------------------------------------------------- */
+/* ---- losses ---------------------------------------------------------------------------------- */
 
 /* loss - `field` has no place in the target: refused (-ERR_UNSUPPORTED naming both), or noted in
  * target->dropped when it is advisory or the target is lenient. */
@@ -72,21 +73,22 @@ void loss_note(const struct dialect_target *target, struct str field);
 int loss_others(const struct chat_request *request, const struct dialect_target *target,
                 const char *dialect, const char *const *advisory, struct err *err);
 
-/* ---- reasoning ----------------------------------------------------------------------------------- */
+/* ---- reasoning ------------------------------------------------------------------------------- */
 
 /* reasoning_budget - tokens for an effort, as a share of max_output; 0 = none at all. */
 uint64_t reasoning_budget(struct str effort, uint64_t max_output);
 /* reasoning_effort - the effort nearest to a budget. */
 struct str reasoning_effort(uint64_t budget);
 
-/* ---- errors -------------------------------------------------------------------------------------- */
+/* ---- errors ---------------------------------------------------------------------------------- */
 
 /* error_read - any provider's error body (WIRE-FORMATS 4.4), classified. */
 int error_read(uint16_t status, struct str body, struct arena *arena, struct chat_error *ret_error);
 /* error_read_object - the `error` value of a stream frame or body that is scanned already. */
 int error_read_object(const struct json_doc *doc, uint32_t node, struct arena *arena,
                       struct chat_error *ret_error);
-/* error_status - the status that an error event stands for, from its type or code; 502 otherwise. */
+/* error_status - the status that an error event stands for, from its type or code; 502
+ * otherwise. */
 uint16_t error_status(struct str type, struct str code);
 /* error_present - an `error` member that means one: an object, or a text that is not empty. */
 bool error_present(const struct json_doc *doc, uint32_t node);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * exchanges_test.c - recorded exchanges of real providers, where BERTH_EXCHANGES names their folder
  *                    (NAME.response.{sse,json,jsonl} and expected.json): the same canonical answer
- *                    whole, byte by byte and cut at random, and the one an independent parser found.
+ *                    whole, byte by byte and cut at random, and the one an independent parser
+ *                    found.
  * Floor: dataplane/dialect, tests only.
  * Owns: nothing.
- * Invariant: must hold: text, reasoning, tool calls, finish and usage classes are exactly theirs. */
+ * Invariant: must hold: text, reasoning, tool calls, finish and usage classes are exactly
+ *   theirs. */
 #include <dirent.h>
 
 #include "dataplane/dialect/test_int.h"
@@ -37,7 +39,7 @@ dialect_of(struct str name)
     return str_starts(name, STR("anthropic-")) ? &dialect_anthropic : &dialect_openai;
 }
 
-/* ---- comparing -------------------------------------------------------------------------------------- */
+/* ---- comparing ------------------------------------------------------------------------------- */
 
 static void
 want_text(const struct json_doc *doc, uint32_t node, const struct chat_part *parts,
@@ -162,7 +164,7 @@ want_answer(const struct json_doc *doc, uint32_t want, const struct chat_answer 
     want_usage(doc, json_get(doc, want, STR("usage")), &answer->usage, name);
 }
 
-/* ---- one case ---------------------------------------------------------------------------------------- */
+/* ---- one case -------------------------------------------------------------------------------- */
 
 static void
 check_body(const struct dialect *dialect, struct str body, const struct json_doc *doc,

@@ -17,8 +17,8 @@ span(const struct json_doc *doc, uint32_t node)
     return doc->nodes[node].end - doc->nodes[node].start;
 }
 
-/* A document of text in base64 has at most 3/4 of its length in bytes, and PDF text is compressed, but
- * never below two bytes a token; so half the base64 text is an upper bound worth holding. */
+/* A document of text in base64 has at most 3/4 of its length in bytes, and PDF text is compressed,
+ * but never below two bytes a token; so half the base64 text is an upper bound worth holding. */
 static void
 count_payload(const struct json_doc *doc, uint32_t node, bool image, uint64_t *bytes)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * intake.c - reading fields of a request: kinds, ranges, and words for a person when they are wrong.
+ * intake.c - reading fields of a request: kinds, ranges, and words for a person when they are
+ * wrong.
  * Floor: dataplane/dialect; any thread.
  * Owns: nothing.
  * Invariant: null is absent; no field is read by a name it was not written with. */

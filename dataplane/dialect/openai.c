@@ -75,9 +75,10 @@ openai_facts(const struct json_doc *doc, enum chat_endpoint endpoint, struct are
     return 0;
 }
 
-/* ---- edits --------------------------------------------------------------------------------------- */
+/* ---- edits ----------------------------------------------------------------------------------- */
 
-/* Ask for usage, keeping whatever else stream_options says. Without a stream it must not be there. */
+/* Ask for usage, keeping whatever else stream_options says. Without a stream it must not be
+ * there. */
 static int
 edit_stream_options(const struct json_doc *doc, const struct chat_facts *facts, bool want_usage,
                     struct splice *splice)
@@ -134,7 +135,7 @@ openai_forward_edits(const struct json_doc *doc, enum chat_endpoint endpoint,
     return rc;
 }
 
-/* ---- errors --------------------------------------------------------------------------------------- */
+/* ---- errors ---------------------------------------------------------------------------------- */
 
 static uint16_t
 openai_error_status(const struct chat_error *error)

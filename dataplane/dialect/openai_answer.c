@@ -94,7 +94,7 @@ openai_answer_look(const struct json_doc *doc, struct stream_look *ret_look)
     *ret_look = look;
 }
 
-/* ---- reading ----------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static int
 read_choice(const struct intake *in, uint32_t node, struct chat_choice *choice)
@@ -144,7 +144,7 @@ openai_answer_in(const struct json_doc *doc, struct arena *arena, struct chat_an
     return 0;
 }
 
-/* ---- writing ----------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 void
 openai_put_usage(struct json_writer *writer, const struct usage *usage)
@@ -173,7 +173,8 @@ openai_put_usage(struct json_writer *writer, const struct usage *usage)
     json_close_object(writer);
 }
 
-/* One member with the texts of all parts of a kind, joined; null when `always` and there are none. */
+/* One member with the texts of all parts of a kind, joined; null when `always` and there are
+ * none. */
 static void
 put_joined(struct json_writer *writer, const char *key, const struct chat_part *parts,
            enum chat_part_kind kind, bool always)

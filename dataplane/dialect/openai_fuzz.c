@@ -2,7 +2,8 @@
  * openai_fuzz.c - hostile bytes through everything the OpenAI dialect reads.
  * Floor: dataplane/dialect, tests only.
  * Owns: nothing.
- * Invariant: no input crashes; whatever was translated or streamed out reads again in its dialect. */
+ * Invariant: no input crashes; whatever was translated or streamed out reads again in its
+ *   dialect. */
 #include "dataplane/dialect/fuzz_int.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

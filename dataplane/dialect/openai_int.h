@@ -32,8 +32,9 @@ void openai_put_usage(struct json_writer *writer, const struct usage *usage);
 void openai_put_tool_call(struct json_writer *writer, const struct chat_part *call, uint32_t index);
 /* openai_put_thinking - one element of thinking_blocks. index: UINT32_MAX outside of streams. */
 void openai_put_thinking(struct json_writer *writer, const struct chat_part *part, uint32_t index);
-/* openai_parts_in - a message's (or delta's) content (string, list of parts), reasoning, refusal and,
- * when `calls`, tool calls as parts, in this order: reasoning, content, refusal, tool calls. */
+/* openai_parts_in - a message's (or delta's) content (string, list of parts), reasoning, refusal
+ * and, when `calls`, tool calls as parts, in this order: reasoning, content, refusal, tool
+ * calls. */
 int openai_parts_in(const struct intake *in, uint32_t message, bool calls,
                     struct chat_part **ret_parts);
 void openai_look(struct stream_look *look, const struct stream_frame *frame,

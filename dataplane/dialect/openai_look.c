@@ -27,7 +27,8 @@ text_bytes(const struct json_doc *doc, uint32_t node)
     return at->kind == JSON_STRING ? at->end - at->start - 2 : 0;
 }
 
-/* Mistral's lists of parts: {type: text, text} and {type: thinking, thinking: [{type: text, text}]}. */
+/* Mistral's lists of parts: {type: text, text} and {type: thinking, thinking: [{type: text,
+ * text}]}. */
 static uint32_t
 list_bytes(const struct json_doc *doc, uint32_t list)
 {

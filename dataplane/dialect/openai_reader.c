@@ -87,7 +87,7 @@ emit_text(struct feed *feed, enum chat_event_kind kind, uint32_t choice, struct 
     return event == NULL && text.len > 0 ? -ERR_NOMEM : 0;
 }
 
-/* ---- tool calls -------------------------------------------------------------------------------------- */
+/* ---- tool calls ------------------------------------------------------------------------------ */
 
 static int
 call_new(struct openai_reader *reader, uint32_t choice, uint32_t wire, struct call **ret_call)
@@ -258,7 +258,7 @@ end_calls(struct feed *feed, bool all, uint32_t choice)
     return 0;
 }
 
-/* ---- chunks ------------------------------------------------------------------------------------------- */
+/* ---- chunks ---------------------------------------------------------------------------------- */
 
 static int
 emit_part(struct feed *feed, uint32_t choice, const struct chat_part *part)

@@ -85,7 +85,7 @@ read_messages(const struct intake *in, uint32_t node, struct chat_request *reque
     return 0;
 }
 
-/* ---- tools ----------------------------------------------------------------------------------------- */
+/* ---- tools ----------------------------------------------------------------------------------- */
 
 static int
 read_tool(const struct intake *in, uint32_t node, struct chat_tool *tool)
@@ -169,7 +169,7 @@ read_parallel(const struct intake *in, uint32_t node, struct chat_request *reque
     return intake_switch(in, node, "parallel_tool_calls", &request->parallel_tools);
 }
 
-/* ---- the rest ---------------------------------------------------------------------------------------- */
+/* ---- the rest -------------------------------------------------------------------------------- */
 
 static int
 read_model(const struct intake *in, uint32_t node, struct chat_request *request)

@@ -2,8 +2,8 @@
  * openai_request_out.c - a chat completions request from the canonical model.
  * Floor: dataplane/dialect; any thread.
  * Owns: nothing.
- * Invariant: equal requests give equal bytes, so that the upstream's prompt cache keeps working; what
- *            cannot be said is refused or noted (loss.c). Spec: WIRE-FORMATS 3, 6. */
+ * Invariant: equal requests give equal bytes, so that the upstream's prompt cache keeps working;
+ *            what cannot be said is refused or noted (loss.c). Spec: WIRE-FORMATS 3, 6. */
 #include "dataplane/dialect/openai_int.h"
 
 struct emit {
@@ -12,7 +12,7 @@ struct emit {
     struct err *err;
 };
 
-/* ---- content parts ------------------------------------------------------------------------------ */
+/* ---- content parts --------------------------------------------------------------------------- */
 
 static void
 put_url(struct json_writer *writer, const char *key, struct str type, const struct chat_part *part)
@@ -134,7 +134,7 @@ put_part(struct emit *emit, const struct chat_part *part)
     return rc;
 }
 
-/* ---- messages -------------------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 static const struct chat_part *
 next_content(const struct chat_part *part)
@@ -378,7 +378,7 @@ put_messages(struct emit *emit, const struct chat_message *message)
     return 0;
 }
 
-/* ---- tools and settings ------------------------------------------------------------------------------ */
+/* ---- tools and settings ---------------------------------------------------------------------- */
 
 static void
 put_tool(struct emit *emit, const struct chat_tool *tool)

@@ -67,7 +67,7 @@ start(struct openai_writer *writer, const struct chat_event *event)
         options->created = event->created;
 }
 
-/* ---- chunks --------------------------------------------------------------------------------------------- */
+/* ---- chunks ---------------------------------------------------------------------------------- */
 
 static void
 chunk_open(const struct openai_writer *writer, struct json_writer *json, struct buf *out)
@@ -153,9 +153,9 @@ thinking_reset(struct openai_writer *writer)
     buf_init(&writer->thinking, THINKING_BYTES_MAX);
 }
 
-/* A signed block goes out once and whole, with its index: clients that keep the last list, that append
- * and that merge by index all end up with a block that can be sent back (WIRE-FORMATS 3.7). One too
- * long to keep stays unsigned: its text has gone out already. */
+/* A signed block goes out once and whole, with its index: clients that keep the last list, that
+ * append and that merge by index all end up with a block that can be sent back (WIRE-FORMATS 3.7).
+ * One too long to keep stays unsigned: its text has gone out already. */
 static void
 put_thinking_block(struct openai_writer *writer, const struct chat_event *event, struct buf *out)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * request_test.c - requests: what Berth reads of them, what it edits when it passes them on, and what
- *                  becomes of them in another dialect.
+ * request_test.c - requests: what Berth reads of them, what it edits when it passes them on, and
+ *                  what becomes of them in another dialect.
  * Floor: dataplane/dialect, tests only.
  * Owns: nothing.
  * Invariant: must hold: bytes no rule edits are the caller's; no field is lost in silence. */
@@ -9,7 +9,7 @@
 #define OAI &dialect_openai
 #define ANT &dialect_anthropic
 
-/* ---- facts -------------------------------------------------------------------------------------------- */
+/* ---- facts ----------------------------------------------------------------------------------- */
 
 static void
 test_facts(void **state)
@@ -71,8 +71,8 @@ test_facts(void **state)
     }
 }
 
-/* A picture of a megabyte is not a million tokens; a remote one is not nothing; and the same shape in
- * a tool's schema stays text. */
+/* A picture of a megabyte is not a million tokens; a remote one is not nothing; and the same shape
+ * in a tool's schema stays text. */
 static void
 test_prompt_bytes(void **state)
 {
@@ -129,7 +129,7 @@ test_prompt_bytes(void **state)
     }
 }
 
-/* ---- passing on ----------------------------------------------------------------------------------------- */
+/* ---- passing on ------------------------------------------------------------------------------ */
 
 static void
 test_forward(void **state)
@@ -228,7 +228,7 @@ test_forward_nothing(void **state)
     }
 }
 
-/* ---- translation ------------------------------------------------------------------------------------------ */
+/* ---- translation ----------------------------------------------------------------------------- */
 
 struct translation {
     const char *name;
@@ -245,7 +245,7 @@ struct translation {
     "\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"hi\"}]}]"
 #define HI_ANT_OPEN \
     "\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"hi\"}]},"
-#include "dataplane/dialect/request_rows_test_int.h"
+#include "dataplane/dialect/request_rows_test.def"
 
 static void
 test_translation(void **state)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * test_int.h - for the tests of this room: feeding streams whole, byte by byte and cut at random, and
- *              events as lines of text to compare.
+ * test_int.h - for the tests of this room: feeding streams whole, byte by byte and cut at random,
+ *              and events as lines of text to compare.
  * Floor: dataplane/dialect, tests only.
  * Owns: nothing.
  * Invariant: a failing random cut prints its seed. */

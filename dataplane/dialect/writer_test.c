@@ -212,7 +212,7 @@ test_signed_thinking(void **state)
     buf_fini(&out[1]);
 }
 
-/* ---- what a passing stream means ------------------------------------------------------------------------- */
+/* ---- what a passing stream means ------------------------------------------------------------- */
 
 #define C(rest) "{\"id\":\"i\",\"choices\":[{\"index\":0," rest "}]}"
 static const struct {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * front_test.c - a worker with real sockets on one loop: caller, data plane and provider. What a caller
- *                sees, what the provider was sent, and what the journal says.
+ * front_test.c - a worker with real sockets on one loop: caller, data plane and provider. What a
+ *                caller sees, what the provider was sent, and what the journal says.
  * Floor: test.
  * Owns: nothing; see front_test_rig.h.
- * Invariant: every case ends with no open request, no held money and one outcome a request that reached a
- *            provider. */
+ * Invariant: every case ends with no open request, no held money and one outcome a request that
+ *            reached a provider. */
 #include "dataplane/front/front_test_rig.h"
 
-/* ---- cases ------------------------------------------------------------------------------------------ */
+/* ---- cases ----------------------------------------------------------------------------------- */
 
 static void
 whole_answer_passes_unchanged(void **state)

@@ -55,7 +55,7 @@ struct rig {
 };
 static UNUSED struct rig rig;
 
-/* ---- the provider -------------------------------------------------------------------------------- */
+/* ---- the provider ---------------------------------------------------------------------------- */
 
 static UNUSED void
 provider_request(struct http_stream *stream, const struct http_head *head)
@@ -99,7 +99,7 @@ provider_closed(struct http_stream *stream, enum http_close_reason reason)
 static const struct http_handler provider_handler = {
     .request = provider_request, .complete = provider_complete, .closed = provider_closed};
 
-/* ---- the caller ------------------------------------------------------------------------------------ */
+/* ---- the caller ------------------------------------------------------------------------------ */
 
 struct reply {
     struct http_call *call;
@@ -244,7 +244,7 @@ mark(void)
     return journal_last(rig.worker.journal);
 }
 
-/* ---- rig ------------------------------------------------------------------------------------------- */
+/* ---- rig ------------------------------------------------------------------------------------- */
 
 static UNUSED void
 no_wish(struct worker *worker, struct fund *fund)

@@ -70,8 +70,7 @@ void journal_trim(struct journal *journal, uint64_t seq);
 uint32_t journal_fill_percent(struct journal *journal);
 uint64_t journal_last(const struct journal *journal);
 
-/* ---- recovery
- * ------------------------------------------------------------------------------------- */
+/* ---- recovery -------------------------------------------------------------------------------- */
 /* journal_recover - open what an earlier epoch left: every other epoch's files in dir, one journal
  * object a (epoch, stream), read-only but for interrupted requests: intents without an outcome are
  * appended as outcome "interrupted". fn takes each journal over. A torn or damaged

@@ -49,8 +49,7 @@ answer(struct node *node, const char *part, uint64_t rev, const struct err *err)
         (void)link_send(node->link, buf_str(&node->out));
 }
 
-/* ---- config
- * -------------------------------------------------------------------------------------- */
+/* ---- config ---------------------------------------------------------------------------------- */
 
 struct config_arg {
     struct config *config;
@@ -114,8 +113,7 @@ node_apply_config(struct node *node, const struct json_doc *doc, bool from_disk)
     config_save(node, doc);
 }
 
-/* ---- bindings
- * -------------------------------------------------------------------------------------- */
+/* ---- bindings -------------------------------------------------------------------------------- */
 
 struct named {
     const struct json_doc *doc;
@@ -203,8 +201,7 @@ node_apply_bindings(struct node *node, const struct json_doc *doc)
     answer(node, "bindings", rev, bad.code != 0 ? &bad : NULL);
 }
 
-/* ---- funds
- * ------------------------------------------------------------------------------------------- */
+/* ---- funds ----------------------------------------------------------------------------------- */
 
 static void
 funds_run(struct loop_task *task)

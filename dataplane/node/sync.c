@@ -24,8 +24,7 @@
 #define LEASE_MS_DEFAULT 15000u
 #define OUT_BYTES_MAX ((size_t)4u * 1024u * 1024u)
 
-/* ---- link
- * ---------------------------------------------------------------------------------------- */
+/* ---- link ------------------------------------------------------------------------------------ */
 
 static void
 member_u64(struct json_writer *w, const char *key, uint64_t value)
@@ -131,8 +130,7 @@ on_record(struct link *link, struct str type, const struct json_doc *doc, void *
 
 static const struct link_ops link_ops = {.up = on_up, .record = on_record, .down = on_down};
 
-/* ---- timers and tasks
- * ------------------------------------------------------------------------------ */
+/* ---- timers and tasks ------------------------------------------------------------------------ */
 
 static void
 upload_tick(struct timer *timer)
@@ -166,8 +164,7 @@ fsync_main(void *arg)
     return NULL;
 }
 
-/* ---- start and stop
- * ----------------------------------------------------------------------------------- */
+/* ---- start and stop -------------------------------------------------------------------------- */
 
 /* The last good configuration, for a start without a control plane. Identities still need a tick.
  */

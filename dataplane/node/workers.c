@@ -109,8 +109,7 @@ node_adopt(struct node *node, int fd, struct live_binding *binding)
     loop_post(worker->worker.loop, &adopt->task);
 }
 
-/* ---- revocation
- * ---------------------------------------------------------------------------------- */
+/* ---- revocation ------------------------------------------------------------------------------ */
 
 static bool
 conn_is_busy(const struct worker *worker, const struct http_conn *conn)
@@ -148,8 +147,7 @@ node_revoke(struct node *node, const uint8_t incarnation[INCARNATION_BYTES])
     live_release(&binding);
 }
 
-/* ---- funds
- * --------------------------------------------------------------------------------------- */
+/* ---- funds ----------------------------------------------------------------------------------- */
 
 void
 node_want_funds(struct worker *worker, struct fund *fund)
@@ -160,8 +158,7 @@ node_want_funds(struct worker *worker, struct fund *fund)
         loop_post(node->loop, &node->want_task);
 }
 
-/* ---- threads
- * --------------------------------------------------------------------------------------- */
+/* ---- threads --------------------------------------------------------------------------------- */
 
 static void *
 worker_main(void *arg)
@@ -233,8 +230,7 @@ node_workers_start(struct node *node, struct err *err)
     return 0;
 }
 
-/* ---- the end
- * ------------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 static void
 drained(void *user)

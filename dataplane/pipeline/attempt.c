@@ -184,8 +184,8 @@ arm(struct exchange *x, uint32_t after_ms)
     timer_arm(loop_timers(x->worker->loop), &x->timer, loop_now_ms(x->worker->loop) + after_ms);
 }
 
-/* The scratch document may hold another request by now: a parked one comes back later, and so does one
- * that tries its next target. */
+/* The scratch document may hold another request by now: a parked one comes back later, and so does
+ * one that tries its next target. */
 static int
 attempt_scan(struct exchange *x, struct err *err)
 {

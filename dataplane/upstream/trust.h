@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * trust.h - the TLS contexts towards providers, made once a process and shared by all workers: reading the
- *           system's roots costs tens of milliseconds.
+ * trust.h - the TLS contexts towards providers, made once a process and shared by all workers:
+ *           reading the system's roots costs tens of milliseconds.
  * Floor: dataplane/upstream; any thread.
  * Owns: the contexts, until trust_fini.
  * Invariant: one context a (CA file, ALPN) pair; verification is always on. */

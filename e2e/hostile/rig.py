@@ -14,6 +14,10 @@ import time
 
 API = "/apis/berth.dev/v1alpha1"
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# Sanitizer builds are slow and large: deadlines times this, no judgement of CPU, memory and latency.
+LAX = int(os.environ.get("BERTH_LAX", "0"))
+REPORTS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:", "WARNING: ThreadSanitizer",
+           "DEADLYSIGNAL", "assertion failed", "ASSERT")
 failures = 0
 
 
@@ -169,9 +173,23 @@ class Stack:
                 codes[name] = "stuck after SIGTERM"
         if not keep and not failures:
             shutil.rmtree(self.dir, ignore_errors=True)
-        elif failures:
-            print("# files of this run are kept in %s" % self.dir)
         return codes
+
+    def judge_end(self):
+        """SIGTERM: every process ends with 0, and no log has a sanitizer's or an assertion's report."""
+        was_running = {name: proc.poll() is None for name, proc in self.procs.items()}
+        logs = {}
+        codes = self.stop(keep=True)
+        for name in codes:
+            logs[name] = self.log(name)
+            at = min((logs[name].find(r) for r in REPORTS if r in logs[name]), default=-1)
+            good = codes[name] == 0 and at < 0
+            say(good, "%s ends cleanly, nothing reported" % name, "exit %s, %s %s" % (
+                codes[name], "running before" if was_running[name] else "had ended", logs[name][at:at + 300] if at >= 0 else ""))
+        if failures:
+            print("# files of this run are kept in %s" % self.dir)
+        else:
+            shutil.rmtree(self.dir, ignore_errors=True)
 
     # ---- control plane
     def admin(self, method, path, body=None, kind="application/json"):

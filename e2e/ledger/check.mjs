@@ -35,8 +35,8 @@ async function pages(path, member) {
   for (let after = ""; ;) {
     const page = await admin(`${path}${path.includes("?") ? "&" : "?"}limit=100${after}`);
     rows.push(...page[member]);
-    if (!page.continue && !page.before) return rows;
-    after = page.continue ? `&after=${encodeURIComponent(page.continue)}` : `&before=${page.before}`;
+    if (!page.continue && !page.next) return rows;
+    after = page.continue ? `&after=${encodeURIComponent(page.continue)}` : `&before=${page.next}`;
   }
 }
 const records = () => pages("/api/v1/usage/records", "records");
@@ -158,7 +158,7 @@ for (const transaction of await pages("/api/v1/wallet/transactions?wallet=defaul
   for (const entry of transaction.entries ?? []) {
     if (!entry.account.includes("hold")) continue;
     const epoch = String(transaction.reference).split("/").slice(0, 2).join("/");
-    epochs.set(epoch, (epochs.get(epoch) ?? 0n) + nano(entry.amount));
+    epochs.set(epoch, (epochs.get(epoch) ?? 0n) + BigInt(entry.nano ?? entry.amount));
   }
 }
 const [node] = (await admin("/api/v1/nodes")).nodes.filter((one) => one.role === "dataplane");

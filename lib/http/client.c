@@ -14,8 +14,7 @@
 #define HEAD_BLOCK_BYTES 2048u
 #define HEAD_COPY_BYTES_MAX (256u * 1024u)
 
-/* ---- copies of request heads
- * ----------------------------------------------------------------------- */
+/* ---- copies of request heads ----------------------------------------------------------------- */
 
 static struct call_head *
 head_block(struct http_client *client, size_t size)
@@ -88,8 +87,7 @@ call_head_drop(struct http_call *call)
     client->spare_head_count++;
 }
 
-/* ---- life of a call
- * ---------------------------------------------------------------------------------- */
+/* ---- life of a call -------------------------------------------------------------------------- */
 
 static struct http_call *
 call_new(struct http_origin *origin, const struct http_call_conf *conf)
@@ -210,8 +208,7 @@ call_upload_level(struct http_call *call, size_t queued)
         call->ops->writable(call);
 }
 
-/* ---- the caller's side
- * ------------------------------------------------------------------------------- */
+/* ---- the caller's side ----------------------------------------------------------------------- */
 
 int
 http_call_start(struct http_origin *origin, const struct http_call_conf *conf,

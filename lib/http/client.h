@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * client.h - the HTTP client of every daemon: pooled HTTP/1.1 and multiplexed HTTP/2, clear or TLS, on the
- *            caller's loop.
+ * client.h - the HTTP client of every daemon: pooled HTTP/1.1 and multiplexed HTTP/2, clear or
+ *            TLS, on the caller's loop.
  * Floor: lib/http; its loop's thread. One client object a loop.
  * Owns: origins and their connections; a call until its last callback.
- * Invariant: exactly one of `done` and `failed` is called, unless the call was canceled: then neither.
- *            A connection is reused only after a completely parsed reply to a completely sent request;
- *            anything else destroys it (h1) or resets the stream (h2). HARDENING 3.5; client_test.c. */
+ * Invariant: exactly one of `done` and `failed` is called, unless the call was canceled: then
+ *            neither. A connection is reused only after a completely parsed reply to a completely
+ *            sent request; anything else destroys it (h1) or resets the stream (h2). HARDENING
+ *            3.5; client_test.c. */
 #ifndef BERTH_LIB_HTTP_CLIENT_H
 #define BERTH_LIB_HTTP_CLIENT_H
 
@@ -21,16 +22,16 @@ enum http_protocol { HTTP_AUTO, HTTP_1_1, HTTP_2 }; /* AUTO: ALPN over TLS, HTTP
 
 /* Zero = default in brackets. Strings are copied. */
 struct http_origin_conf {
-    struct str host;          /* name or address; also SNI, the verified name and Host */
+    struct str host; /* name or address; also SNI, the verified name and Host */
     uint16_t port;
-    struct tls_context *tls;  /* NULL = clear; borrowed, outlives the origin */
-    const char *unix_path;    /* connect here instead; host still names it */
+    struct tls_context *tls; /* NULL = clear; borrowed, outlives the origin */
+    const char *unix_path;   /* connect here instead; host still names it */
     enum http_protocol protocol;
-    uint32_t conn_count_max;  /* [256] h1; [4] h2 */
-    uint32_t h2_streams_max;  /* [100] a connection, and never above the peer's setting */
-    uint32_t idle_timeout_ms; /* [30000] */
+    uint32_t conn_count_max;     /* [256] h1; [4] h2 */
+    uint32_t h2_streams_max;     /* [100] a connection, and never above the peer's setting */
+    uint32_t idle_timeout_ms;    /* [30000] */
     uint32_t connect_timeout_ms; /* [5000] incl. TLS */
-    uint32_t queue_max;       /* [1024] calls waiting for a connection; more: -ERR_OVERLOADED */
+    uint32_t queue_max;          /* [1024] calls waiting for a connection; more: -ERR_OVERLOADED */
     /* address filter at connect time: false = refuse (SSRF guard); NULL = all */
     bool (*allow)(const struct sock_addr *addr, void *user);
     void *allow_user;
@@ -60,7 +61,8 @@ struct http_call_ops {
     void (*writable)(struct http_call *call);
 };
 
-/* Everything is borrowed until the call ends, except method, target and fields, which are copied. */
+/* Everything is borrowed until the call ends, except method, target and fields, which are
+ * copied. */
 struct http_call_conf {
     const struct http_call_ops *ops;
     void *user;
@@ -71,15 +73,16 @@ struct http_call_conf {
     const struct str *segments; /* the body in pieces, sent as they are */
     size_t segment_count;
     bool streaming; /* more body through http_call_write / _end; segments must be empty */
-    bool retry_stale; /* a kept-alive connection that dies before any reply byte: once more on a new one */
+    /* a kept-alive connection that dies before any reply byte: once more on a new one */
+    bool retry_stale;
 };
 
 /* http_call_start - never calls back before it returns (callbacks come from the loop). 0, or
  * -ERR_NOMEM / -ERR_OVERLOADED. */
 int http_call_start(struct http_origin *origin, const struct http_call_conf *conf,
                     struct http_call **ret_call) MUST_USE;
-/* http_call_cancel - no callback after this returns; the upstream sees a close or RST_STREAM at once
- * (this turn's FLUSH). *call becomes NULL. */
+/* http_call_cancel - no callback after this returns; the upstream sees a close or RST_STREAM at
+ * once (this turn's FLUSH). *call becomes NULL. */
 void http_call_cancel(struct http_call **call);
 void *http_call_user(const struct http_call *call);
 /* http_call_pause - stop (or go on) delivering body; flow control stops the upstream. */
@@ -88,7 +91,8 @@ enum http_phase http_call_phase(const struct http_call *call);
 /* Streaming uploads; write returns false above the high mark (256 KiB queued). */
 bool http_call_write(struct http_call *call, struct str bytes);
 void http_call_end(struct http_call *call);
-/* http_call_timings - monotonic ns: queued, connected (0 on a reused connection), sent, first byte. */
+/* http_call_timings - monotonic ns: queued, connected (0 on a reused connection), sent, first
+ * byte. */
 struct http_timings {
     uint64_t started_ns;
     uint64_t connected_ns;

@@ -121,8 +121,7 @@ conn_destroy(struct client_conn *conn)
     loop_at_end(client->loop, &client->reap, LOOP_FREE);
 }
 
-/* ---- dialing
- * ----------------------------------------------------------------------------------------- */
+/* ---- dialing --------------------------------------------------------------------------------- */
 
 /* dial->err is set. The queue hears of it from the loop. */
 static void

@@ -54,8 +54,7 @@ h1_close(struct client_conn *conn)
     conn->u.h1.call = NULL;
 }
 
-/* ---- ends
- * -------------------------------------------------------------------------------------------- */
+/* ---- ends ------------------------------------------------------------------------------------ */
 
 static void
 h1_fail(struct client_conn *conn, int code, const char *text)
@@ -120,8 +119,7 @@ h1_stopped(const struct client_h1 *h1)
     return h1->call->paused && h1->state != H1_HEAD;
 }
 
-/* ---- reading
- * ----------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* One complete head of `size` bytes at `bytes`. false: the call ended. */
 static bool
@@ -380,8 +378,7 @@ h1_cancel(struct client_conn *conn, struct http_call *call)
     conn_destroy(conn);
 }
 
-/* ---- writing
- * ----------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static bool
 h1_unsent(const struct client_conn *conn)

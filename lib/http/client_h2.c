@@ -25,8 +25,7 @@ h2_free(struct client_h2 *h2)
     free(h2);
 }
 
-/* ---- streams leave
- * ------------------------------------------------------------------------------------- */
+/* ---- streams leave --------------------------------------------------------------------------- */
 
 /* The call leaves the connection; its stream goes on without an owner until nghttp2 closes it. */
 static void
@@ -113,8 +112,7 @@ h2_lost(struct client_conn *conn, int code, const char *text)
     }
 }
 
-/* ---- nghttp2 callbacks
- * ----------------------------------------------------------------------------------- */
+/* ---- nghttp2 callbacks ----------------------------------------------------------------------- */
 
 static struct http_call *
 h2_stream_call(nghttp2_session *session, int32_t stream_id)
@@ -335,8 +333,7 @@ on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t error_code
     return 0;
 }
 
-/* ---- the protocol's table
- * ----------------------------------------------------------------------------------- */
+/* ---- the protocol's table -------------------------------------------------------------------- */
 
 static int
 h2_session_new(struct client_h2 *h2)

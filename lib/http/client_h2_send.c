@@ -16,8 +16,7 @@
 #define COPY_BYTES_MAX 1024u /* smaller pieces are cheaper copied than gathered */
 #define FRAME_HEAD_BYTES 9u
 
-/* ---- the batch
- * ------------------------------------------------------------------------------------------- */
+/* ---- the batch ------------------------------------------------------------------------------- */
 
 static bool
 batch_full(const struct client_h2 *h2)
@@ -49,8 +48,7 @@ batch_copy(struct client_h2 *h2, const void *bytes, size_t count)
     batch_refer(h2, at, count);
 }
 
-/* ---- bodies
- * ---------------------------------------------------------------------------------------------- */
+/* ---- bodies ---------------------------------------------------------------------------------- */
 
 static void
 body_sent(struct http_call *call)
@@ -206,8 +204,7 @@ h2_submit(struct client_h2 *h2, struct http_call *call)
     return 0;
 }
 
-/* ---- sending
- * --------------------------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 static int
 send_queued(struct client_conn *conn)

@@ -172,8 +172,7 @@ struct http_client {
     char wire[CLIENT_SCRATCH_BYTES]; /* h2: frames that are being sent */
 };
 
-/* ---- client.c
- * ------------------------------------------------------------------------------------ */
+/* ---- client.c -------------------------------------------------------------------------------- */
 /* call_done / call_fail - last callback; the call left its connection already. */
 void call_done(struct http_call *call);
 void call_fail(struct http_call *call, int code, const char *text);
@@ -186,8 +185,7 @@ bool call_may_retry(const struct http_call *call);
 void call_upload_level(struct http_call *call, size_t queued);
 void client_soon(struct http_client *client); /* run the `soon` lists before the loop sleeps */
 
-/* ---- client_origin.c
- * ----------------------------------------------------------------------------- */
+/* ---- client_origin.c ------------------------------------------------------------------------- */
 /* origin_pump - give queued calls to connections, dial more when they are too few. No callbacks. */
 void origin_pump(struct http_origin *origin);
 /* origin_fail_queue - fail queued calls with the origin's err: the first `count`. */
@@ -196,8 +194,7 @@ void origin_redial_later(struct http_origin *origin);
 /* origin_retire - nobody refers to it: close everything, free it in the FREE phase. */
 void origin_retire(struct http_origin *origin);
 
-/* ---- client_dial.c
- * ------------------------------------------------------------------------------- */
+/* ---- client_dial.c --------------------------------------------------------------------------- */
 /* conn_dial - a new connection of origin, in its dialing list. 0 or -ERR_NOMEM. */
 int conn_dial(struct http_origin *origin) MUST_USE;
 /* conn_dial_failed - deferred end of a dial that failed: fails calls of the queue. */
@@ -214,8 +211,7 @@ conn_client(const struct client_conn *conn)
     return conn->origin->client;
 }
 
-/* ---- client_h2_send.c
- * ---------------------------------------------------------------------------- */
+/* ---- client_h2_send.c ------------------------------------------------------------------------ */
 struct nghttp2_session;
 struct client_h2 {
     struct client_conn *conn;

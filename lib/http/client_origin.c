@@ -12,8 +12,7 @@
 
 #define DIAL_AGAIN_MS 1000u /* when the queue must wait after a dial that failed */
 
-/* ---- end of turn
- * --------------------------------------------------------------------------------------- */
+/* ---- end of turn ----------------------------------------------------------------------------- */
 
 static void
 client_flush(struct loop_hook *hook)
@@ -99,8 +98,7 @@ client_run_soon(struct timer *timer)
     }
 }
 
-/* ---- the client
- * ------------------------------------------------------------------------------------------ */
+/* ---- the client ------------------------------------------------------------------------------ */
 
 int
 http_client_new(struct loop *loop, struct http_client **ret_client, struct err *err)
@@ -151,8 +149,7 @@ http_client_free(struct http_client **ref)
     free(client);
 }
 
-/* ---- origins
- * --------------------------------------------------------------------------------------------- */
+/* ---- origins --------------------------------------------------------------------------------- */
 
 static uint32_t
 or_default(uint32_t value, uint32_t fallback)
@@ -303,8 +300,7 @@ http_origin_release(struct http_origin **ref)
         origin_retire(origin);
 }
 
-/* ---- who gets which connection
- * ----------------------------------------------------------------------------- */
+/* ---- who gets which connection --------------------------------------------------------------- */
 
 static uint32_t
 origin_conn_max(const struct http_origin *origin)

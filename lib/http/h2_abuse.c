@@ -2,8 +2,8 @@
  * h2_abuse.c - a token bucket with earned free passes.
  * Floor: lib/http; any thread, one at a time.
  * Owns: nothing.
- * Invariant: milli <= milli_max; credits are capped, so a quiet minute cannot be saved up for a flood;
- *            h2_abuse_test.c. */
+ * Invariant: milli <= milli_max; credits are capped, so a quiet minute cannot be saved up for a
+ *            flood; h2_abuse_test.c. */
 #include "lib/http/h2_abuse.h"
 
 #define CREDIT_MAX 2000u

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * h2_abuse.h - one HTTP/2 connection's budget for frames that cost us more than they cost the sender.
+ * h2_abuse.h - one HTTP/2 connection's budget for frames that cost us more than they cost the
+ * sender.
  * Floor: lib/http; any thread, one at a time.
  * Owns: nothing; a value.
- * Invariant: an honest peer, however busy, never spends it: what answers our own DATA or belongs to a
- *            finished request is free. HARDENING 3.2, F3; h2_abuse_test.c. */
+ * Invariant: an honest peer, however busy, never spends it: what answers our own DATA or belongs
+ *            to a finished request is free. HARDENING 3.2, F3; h2_abuse_test.c. */
 #ifndef BERTH_LIB_HTTP_H2_ABUSE_H
 #define BERTH_LIB_HTTP_H2_ABUSE_H
 
@@ -43,8 +44,8 @@ void h2_abuse_init(struct h2_abuse *abuse, uint32_t burst, uint32_t per_s, uint6
 /* h2_abuse_spend - count one oddity; false when the budget is exhausted: end the connection with
  * ENHANCE_YOUR_CALM. */
 bool h2_abuse_spend(struct h2_abuse *abuse, enum h2_oddity oddity, uint64_t now_ms) MUST_USE;
-/* h2_abuse_scan - look at all input, the client's preface included, before nghttp2 does: returns how many
- * frames of unknown type begin in it (nghttp2 skips those without a callback). */
+/* h2_abuse_scan - look at all input, the client's preface included, before nghttp2 does: returns
+ * how many frames of unknown type begin in it (nghttp2 skips those without a callback). */
 size_t h2_abuse_scan(struct h2_abuse *abuse, const char *bytes, size_t count);
 /* h2_abuse_sent_data - we sent a DATA frame of `bytes`: window updates and a ping may answer it. */
 void h2_abuse_sent_data(struct h2_abuse *abuse, size_t bytes);

@@ -2,8 +2,8 @@
  * h2_fields.c - header blocks of HTTP/2.
  * Floor: lib/http; its loop's thread.
  * Owns: nothing beyond the collector that it is given.
- * Invariant: fields point into text[], which has room for everything that passes the list limit, and
- *            for the joined cookies once more; h2_fields_test.c. */
+ * Invariant: fields point into text[], which has room for everything that passes the list limit,
+ *            and for the joined cookies once more; h2_fields_test.c. */
 #include "lib/http/h2_fields.h"
 
 #include <stdlib.h>

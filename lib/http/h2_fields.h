@@ -2,8 +2,9 @@
  * h2_fields.h - HTTP/2 header blocks to and from heads (RFC 9113 section 8).
  * Floor: lib/http; its loop's thread.
  * Owns: the text of one block while it is received; collectors come from a list of the caller's.
- * Invariant: a block is bounded in bytes (64 KiB, RFC 9113 10.5.1 counting) and fields; what could be
- *            read in two ways (host against :authority, two credentials) is refused; h2_fields_test.c. */
+ * Invariant: a block is bounded in bytes (64 KiB, RFC 9113 10.5.1 counting) and fields; what could
+ *            be read in two ways (host against :authority, two credentials) is refused;
+ *            h2_fields_test.c. */
 #ifndef BERTH_LIB_HTTP_H2_FIELDS_H
 #define BERTH_LIB_HTTP_H2_FIELDS_H
 
@@ -36,7 +37,8 @@ struct h2_fields {
     char text[2u * HTTP_HEAD_BYTES_MAX];
 };
 
-/* h2_fields_get - an empty collector from `spare` or the heap; NULL on no memory. _put returns it. */
+/* h2_fields_get - an empty collector from `spare` or the heap; NULL on no memory. _put returns
+ * it. */
 struct h2_fields *h2_fields_get(struct list *spare) MUST_USE;
 void h2_fields_put(struct list *spare, struct h2_fields *fields);
 void h2_fields_free_all(struct list *spare);
@@ -46,7 +48,8 @@ void h2_fields_add(struct h2_fields *fields, struct str name, struct str value);
  * caller. Returns 0; or the status to answer: 400, 405, 417, 431; or H2_FIELDS_RESET. */
 unsigned h2_fields_request(struct h2_fields *fields, struct http_head *ret_head);
 
-/* h2_fields_nv - for nghttp2_submit_*: borrows; credentials are never put into compression tables. */
+/* h2_fields_nv - for nghttp2_submit_*: borrows; credentials are never put into compression
+ * tables. */
 nghttp2_nv h2_fields_nv(struct str name, struct str value);
 
 #endif

@@ -2,8 +2,8 @@
  * server.c - life of a server and its connections: accept, limits, deadlines, drain, death.
  * Floor: lib/http; its loop's thread.
  * Owns: the server object, connections and the free lists.
- * Invariant: a connection that is no longer alive is in server->dead and is freed in the FREE phase,
- *            after closed() of each of its streams; server_test.c. */
+ * Invariant: a connection that is no longer alive is in server->dead and is freed in the FREE
+ *            phase, after closed() of each of its streams; server_test.c. */
 #include "lib/http/server.h"
 
 #include <errno.h>
@@ -106,7 +106,7 @@ http_server_free(struct http_server **server_at)
     *server_at = NULL;
 }
 
-/* ---- accepting ---------------------------------------------------------------------------------- */
+/* ---- accepting ------------------------------------------------------------------------------- */
 
 static void
 server_listen_on(struct http_server *server, bool on)
@@ -247,7 +247,7 @@ server_accept(struct loop_io *io, uint32_t events)
     }
 }
 
-/* ---- the phases --------------------------------------------------------------------------------- */
+/* ---- the phases ------------------------------------------------------------------------------ */
 
 void
 conn_dirty(struct http_conn *conn)
@@ -403,7 +403,7 @@ http_server_drain(struct http_server *server, void (*drained)(void *user), void 
     loop_at_end(server->loop, &server->free_hook, LOOP_FREE);
 }
 
-/* ---- small public calls --------------------------------------------------------------------------- */
+/* ---- small public calls ---------------------------------------------------------------------- */
 
 uint32_t
 http_server_conn_count(const struct http_server *server)

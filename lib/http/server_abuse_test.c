@@ -193,7 +193,8 @@ test_floods(void **state)
                            : (code == CALM || code == 1 || code == 3 || code == 5 || code == 6);
         double cpu_s = (double)(clock() - cpu) / CLOCKS_PER_SEC;
         KIT_UNTIL(&kit, kit.closed_count == kit.request_count);
-        /* A reset may overtake the GOAWAY when the flood was cut off; the limits hold all the same. */
+        /* A reset may overtake the GOAWAY when the flood was cut off; the limits hold all the
+         * same. */
         if ((gone && !stopped) || (floods[i].paced && !gone) ||
             kit.request_count > floods[i].requests_max || cpu_s > 5)
             fail_msg("%s: goaway %d code %u, %u requests, %.2f s", floods[i].name, gone, code,
@@ -204,8 +205,8 @@ test_floods(void **state)
     }
 }
 
-/* A client that reads in small steps: two window updates and a ping for every DATA frame; thousands of
- * requests, some canceled after their answer. None of it costs anything. */
+/* A client that reads in small steps: two window updates and a ping for every DATA frame;
+ * thousands of requests, some canceled after their answer. None of it costs anything. */
 static void
 test_honest(void **state)
 {

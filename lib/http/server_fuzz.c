@@ -2,7 +2,8 @@
  * server_fuzz.c - arbitrary bytes into a whole connection: HTTP/1.1 or, after the preface, HTTP/2.
  * Floor: lib/http, fuzzing; one thread.
  * Owns: one loop and server for the process, a socket pair an input.
- * Invariant: every announced stream is closed exactly once, and the connection goes when the peer does. */
+ * Invariant: every announced stream is closed exactly once, and the connection goes when the peer
+ *   does. */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>

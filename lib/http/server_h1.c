@@ -91,8 +91,9 @@ h1_begin(struct http_conn *conn, struct h1_head *head)
     }
 }
 
-/* Three words and no slash, neither in a target nor in "HTTP/": the first line of something else, such
- * as a broken HTTP/2 preface, whose sender could only misread an HTTP/1.1 answer (RFC 9113 3.4). */
+/* Three words and no slash, neither in a target nor in "HTTP/": the first line of something else,
+ * such as a broken HTTP/2 preface, whose sender could only misread an HTTP/1.1 answer (RFC 9113
+ * 3.4). */
 static bool
 h1_is_foreign(const struct http_conn *conn, const char *bytes, size_t count)
 {
@@ -251,10 +252,10 @@ h1_wants_input(const struct http_conn *conn)
     return true;
 }
 
-/* Their FIN while we owe an answer: a client that is gone, or one that only finished sending? Only a
- * byte on the wire tells: a closed socket answers it with a reset. So send the first bytes that the
- * answer will have in any case: the start of its status line, or, between chunks, a leading zero of
- * the next chunk's size. (HARDENING SS-13, SS-14) */
+/* Their FIN while we owe an answer: a client that is gone, or one that only finished sending? Only
+ * a byte on the wire tells: a closed socket answers it with a reset. So send the first bytes that
+ * the answer will have in any case: the start of its status line, or, between chunks, a leading
+ * zero of the next chunk's size. (HARDENING SS-13, SS-14) */
 static void
 h1_probe(struct http_conn *conn)
 {
@@ -382,7 +383,7 @@ h1_fini(struct http_conn *conn)
     conn->u.h1.stream = NULL;
 }
 
-/* ---- the answer --------------------------------------------------------------------------------------- */
+/* ---- the answer ------------------------------------------------------------------------------ */
 
 /* A Date, unless the handler brought one, in front of the empty line that ends the head. */
 static void

@@ -235,8 +235,8 @@ test_slow(void **state)
     }
 }
 
-/* SS-13, SS-14: a client that closed is noticed without writing an answer; one that only shut its side
- * down gets the whole answer, and the probe in between leaves no trace. */
+/* SS-13, SS-14: a client that closed is noticed without writing an answer; one that only shut its
+ * side down gets the whole answer, and the probe in between leaves no trace. */
 static void
 test_half_close(void **state)
 {

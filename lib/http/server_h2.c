@@ -2,8 +2,9 @@
  * server_h2.c - HTTP/2 connections over nghttp2: sessions, answers, deadlines.
  * Floor: lib/http; its loop's thread.
  * Owns: the session and struct h2_conn of a connection.
- * Invariant: frames are made in FLUSH only, into conn->out; a stream is DONE when its last byte is in
- *            the kernel; a session that ended closes its connection. HARDENING 3.2; server_h2_test.c. */
+ * Invariant: frames are made in FLUSH only, into conn->out; a stream is DONE when its last byte is
+ *            in the kernel; a session that ended closes its connection. HARDENING 3.2;
+ *            server_h2_test.c. */
 #include <stdlib.h>
 
 #include "lib/base/num.h"
@@ -133,7 +134,9 @@ h2_fini(struct http_conn *conn)
     conn->u.h2 = NULL;
 }
 
-/* ---- in ------------------------------------------------------------------------------------------------ */
+/* ---- in
+ * -----------------------------------------------------------------------------------------------
+ *  * ------------------------------------------------------------------------------------------------ */
 
 static void h2_fill(struct http_conn *conn);
 
@@ -141,7 +144,8 @@ static size_t
 h2_input(struct http_conn *conn, char *bytes, size_t count)
 {
     struct h2_conn *h2 = conn->u.h2;
-    /* More in the same turn: let a GOAWAY that nghttp2 decided on become visible before it is fed. */
+    /* More in the same turn: let a GOAWAY that nghttp2 decided on become visible before it is
+     * fed. */
     if (h2->fed)
         h2_fill(conn);
     if (h2->terminated || conn->state != CONN_OPEN || !nghttp2_session_want_read(h2->session))
@@ -197,7 +201,9 @@ h2_pump(struct http_conn *conn)
     conn_dirty(conn);
 }
 
-/* ---- out ----------------------------------------------------------------------------------------------- */
+/* ---- out
+ * ----------------------------------------------------------------------------------------------
+ *  * ----------------------------------------------------------------------------------------------- */
 
 static void
 h2_fill(struct http_conn *conn)
@@ -277,7 +283,7 @@ h2_flushed(struct http_conn *conn)
         conn_dirty(conn);
 }
 
-/* ---- answers ------------------------------------------------------------------------------------------- */
+/* ---- answers --------------------------------------------------------------------------------- */
 
 static void
 h2_respond(struct http_stream *stream, unsigned status, const struct http_field *fields,
@@ -368,7 +374,7 @@ h2_refuse(struct http_stream *stream, unsigned status, enum http_close_reason re
     stream->closing = true; /* for the handler it is over; closed() follows when it is sent */
 }
 
-/* ---- time ---------------------------------------------------------------------------------------------- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 static void
 h2_check_bodies(struct http_conn *conn, uint64_t wanted)

@@ -2,8 +2,8 @@
  * server_h2_int.h - what the two halves of the server's HTTP/2 share.
  * Floor: lib/http, private; the loop's thread.
  * Owns: the layout. server_h2.c: sessions and streams; server_h2_frames.c: nghttp2's callbacks.
- * Invariant: a stream is nghttp2's user data of its id until it is closed or aborted, never longer; no
- *            byte is fed to a session that we told to terminate (CVE-2026-27135). */
+ * Invariant: a stream is nghttp2's user data of its id until it is closed or aborted, never
+ *            longer; no byte is fed to a session that we told to terminate (CVE-2026-27135). */
 #ifndef BERTH_LIB_HTTP_SERVER_H2_INT_H
 #define BERTH_LIB_HTTP_SERVER_H2_INT_H
 
@@ -17,7 +17,8 @@
 #define H2_LINGER_MS 1000u
 
 /* A request that was answered before it ended. It is over for the handler, but its frames are still
- * judged for a while: a violation gets its own error, and an upload that ends by itself no reset. */
+ * judged for a while: a violation gets its own error, and an upload that ends by itself no
+ * reset. */
 struct h2_linger {
     uint64_t until_ms;
     int32_t id;

@@ -229,7 +229,8 @@ test_conn_rows(void **state)
         if (!peer_until(&peer, F_GOAWAY, 0) || peer_code(&peer) != row->code)
             fail_msg("%s: type %u code %u", row->name, peer.type, peer_code(&peer));
         KIT_UNTIL(&kit, kit.closed_count == 1);
-        /* H2-24: whatever comes now is read away, never parsed: malformed ALTSVC and PRIORITY_UPDATE */
+        /* H2-24: whatever comes now is read away, never parsed: malformed ALTSVC and
+         * PRIORITY_UPDATE */
         buf_put_str(&peer.out, STR("\0\0\2\xa\0\0\0\0\1\xff\xff\0\0\3\x10\0\0\0\0\0\0\0\0"));
         peer_get(&peer, 11, "/");
         peer_send(&peer);
@@ -259,7 +260,8 @@ test_truncated_frame(void **state)
     kit_close(&kit);
 }
 
-/* H2-29: GOAWAY while 50 streams run: all finish, new ids are not served, then the connection ends. */
+/* H2-29: GOAWAY while 50 streams run: all finish, new ids are not served, then the connection
+ * ends. */
 static void
 test_drain(void **state)
 {

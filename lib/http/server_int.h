@@ -3,9 +3,9 @@
  * Floor: lib/http, private; the loop's thread.
  * Owns: the layout. server.c: life of connections; server_io.c: reading and writing them;
  *       server_stream.c: the public stream calls; server_h1*.c, server_h2*.c: the two protocols.
- * Invariant: handlers are called only from `ready`, timers and hooks, never from inside a public call;
- *            a stream is in conn->streams until it is closed, or in server->ended between the decision
- *            and the FREE phase. */
+ * Invariant: handlers are called only from `ready`, timers and hooks, never from inside a public
+ *            call; a stream is in conn->streams until it is closed, or in server->ended between
+ *            the decision and the FREE phase. */
 #ifndef BERTH_LIB_HTTP_SERVER_INT_H
 #define BERTH_LIB_HTTP_SERVER_INT_H
 
@@ -186,11 +186,11 @@ struct http_server {
 };
 
 /* ---- server.c ---- */
-/* conn_kill - the connection dies: nothing more is read; its streams get closed(reason) and its memory
- * goes in FREE. soft: what is queued may still leave in this turn's FLUSH. */
+/* conn_kill - the connection dies: nothing more is read; its streams get closed(reason) and its
+ * memory goes in FREE. soft: what is queued may still leave in this turn's FLUSH. */
 void conn_kill(struct http_conn *conn, enum http_close_reason reason, bool soft);
-/* conn_finish - nothing more to say: write what is queued, then close; read late bytes away first if
- * `linger`, so that a reset does not destroy the answer on its way. */
+/* conn_finish - nothing more to say: write what is queued, then close; read late bytes away first
+ * if `linger`, so that a reset does not destroy the answer on its way. */
 void conn_finish(struct http_conn *conn, bool linger);
 /* conn_deadline - proto->timeout (or a close) in `ms`; 0 = never. */
 void conn_deadline(struct http_conn *conn, uint32_t ms);
@@ -207,21 +207,23 @@ void conn_reset_on_close(struct http_conn *conn);
 void conn_ready(struct loop_io *io, uint32_t events);
 void conn_pump(struct http_conn *conn);
 void conn_flush(struct http_conn *conn);
-/* conn_write_iov - write now, past the queue: queued bytes must be part of iov. Bytes written, or 0. */
+/* conn_write_iov - write now, past the queue: queued bytes must be part of iov. Bytes written, or
+ * 0. */
 size_t conn_write_iov(struct http_conn *conn, struct iovec *iov, int count);
 /* conn_put - append to conn->out and flush later; kills the connection on no memory. */
 void conn_put(struct http_conn *conn, struct str bytes);
 
 /* ---- server_stream.c ---- */
 struct http_stream *stream_new(struct http_conn *conn);
-/* stream_set_head - copy method and target (and point head at the copies with authority). 0, NOMEM. */
+/* stream_set_head - copy method and target (and point head at the copies with authority). 0,
+ * NOMEM. */
 int stream_set_head(struct http_stream *stream, struct http_head *head) MUST_USE;
 /* stream_close - closed(reason), then the stream is gone. Never from inside a handler's call. */
 void stream_close(struct http_stream *stream, enum http_close_reason reason);
 /* stream_end_later - the same in FREE; public calls do nothing from now on. */
 void stream_end_later(struct http_stream *stream, enum http_close_reason reason);
-/* stream_request - call the handler; checks the announced length before and after. Returns 0, or the
- * status to refuse with (413). */
+/* stream_request - call the handler; checks the announced length before and after. Returns 0, or
+ * the status to refuse with (413). */
 unsigned stream_request(struct http_stream *stream, struct http_head *head);
 /* stream_body - deliver or collect. 0, -ERR_TOO_LARGE, -ERR_NOMEM. */
 int stream_body(struct http_stream *stream, struct str bytes) MUST_USE;

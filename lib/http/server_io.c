@@ -2,8 +2,8 @@
  * server_io.c - moving bytes between a connection's socket and its protocol.
  * Floor: lib/http; its loop's thread.
  * Owns: nothing; the scratch buffer is the server's and holds bytes only during one call.
- * Invariant: edge-triggered: when reading stops before -ERR_AGAIN or a short read, read_pending says
- *            so; an idle connection holds no buffer; server_test.c. */
+ * Invariant: edge-triggered: when reading stops before -ERR_AGAIN or a short read, read_pending
+ *            says so; an idle connection holds no buffer; server_test.c. */
 #include <sys/epoll.h>
 
 #include "lib/http/server_int.h"
@@ -218,7 +218,7 @@ conn_ready(struct loop_io *io, uint32_t events)
         conn_read(conn);
 }
 
-/* ---- writing ---------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 void
 conn_put(struct http_conn *conn, struct str bytes)

@@ -42,8 +42,8 @@ void out_block_put(struct out_pool *pool, struct out_block *block);
 
 /* out_put - append a copy. 0 or -ERR_NOMEM (then a part may have been appended). */
 int out_put(struct out_pool *pool, struct out_queue *queue, struct str bytes) MUST_USE;
-/* out_move - append the first count <= from->bytes bytes of `from`; whole blocks change hands, small
- * pieces are copied. 0 or -ERR_NOMEM. */
+/* out_move - append the first count <= from->bytes bytes of `from`; whole blocks change hands,
+ * small pieces are copied. 0 or -ERR_NOMEM. */
 int out_move(struct out_pool *pool, struct out_queue *queue, struct out_queue *from,
              size_t count) MUST_USE;
 /* out_iov - describe the front of the queue in iov[max]; returns the count used. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * server_stream.c - one request and its response: what both protocols have in common, and the public
- *                   calls.
+ * server_stream.c - one request and its response: what both protocols have in common, and the
+ *                   public calls.
  * Floor: lib/http; its loop's thread.
  * Owns: streams (from a free list), their collected bodies and text.
- * Invariant: closed() comes once; after it is decided every public call does nothing; a response that
- *            does not match its announced length ends in an abort; server_test.c. */
+ * Invariant: closed() comes once; after it is decided every public call does nothing; a response
+ *            that does not match its announced length ends in an abort; server_test.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -94,7 +94,7 @@ stream_end_later(struct http_stream *stream, enum http_close_reason reason)
     loop_at_end(server->loop, &server->free_hook, LOOP_FREE);
 }
 
-/* ---- the request ------------------------------------------------------------------------------------ */
+/* ---- the request ----------------------------------------------------------------------------- */
 
 static bool
 stream_body_refused(const struct http_stream *stream, uint64_t more)
@@ -243,7 +243,7 @@ server_date(struct http_server *server)
     return str_make(server->date, 29);
 }
 
-/* ---- public calls ------------------------------------------------------------------------------------- */
+/* ---- public calls ---------------------------------------------------------------------------- */
 
 struct http_conn *
 http_stream_conn(const struct http_stream *stream)
@@ -325,8 +325,8 @@ http_stream_respond(struct http_stream *stream, unsigned status, const struct ht
     stream->conn->proto->respond(stream, status, fields, field_count, length);
 }
 
-/* What may still be sent of bytes; more than announced is our handler's (or its upstream's) fault and
- * would desynchronise the connection. */
+/* What may still be sent of bytes; more than announced is our handler's (or its upstream's) fault
+ * and would desynchronise the connection. */
 static struct str
 stream_clip(struct http_stream *stream, struct str bytes)
 {

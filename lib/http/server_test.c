@@ -78,8 +78,8 @@ test_drain(void **state)
     kit_close(&kit);
 }
 
-/* write says stop above 256 KiB, writable comes when the peer has read, and every byte arrives; both
- * ways of writing, mixed. */
+/* write says stop above 256 KiB, writable comes when the peer has read, and every byte arrives;
+ * both ways of writing, mixed. */
 static void
 test_backpressure(void **state)
 {
@@ -192,8 +192,8 @@ test_pause(void **state)
     kit_close(&kit);
 }
 
-/* The whole upload and their FIN are here before the pause ends: it is complete, not cut, unless they
- * closed for good. */
+/* The whole upload and their FIN are here before the pause ends: it is complete, not cut, unless
+ * they closed for good. */
 static void
 test_pause_and_half_close(void **state)
 {

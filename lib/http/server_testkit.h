@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * server_testkit.h - for the server's tests: the real server on a real loop, raw loopback sockets, and
- *                    a clock that can jump.
+ * server_testkit.h - for the server's tests: the real server on a real loop, raw loopback sockets,
+ *                    and a clock that can jump.
  * Floor: lib/http, tests only; one thread: the test steps the loop.
  * Owns: struct kit and what it opened.
- * Invariant: nothing sleeps: everything waits by stepping the loop until a condition or a deadline. */
+ * Invariant: nothing sleeps: everything waits by stepping the loop until a condition or a
+ *   deadline. */
 #ifndef BERTH_LIB_HTTP_SERVER_TESTKIT_H
 #define BERTH_LIB_HTTP_SERVER_TESTKIT_H
 
@@ -82,7 +83,8 @@ kit_keep(char *out, size_t size, struct str value)
 }
 
 /* Behaviour by path: /early answers in `request`; /echo collects; /small collects <= 8 bytes;
- * /stream, /hang and /pause answer nothing on their own; /big sends 1 MiB; anything else "hello". */
+ * /stream, /hang and /pause answer nothing on their own; /big sends 1 MiB; anything else
+ * "hello". */
 static void
 kit_request(struct http_stream *stream, const struct http_head *head)
 {
@@ -233,8 +235,8 @@ kit_send(struct kit *kit, int fd, struct str bytes)
     return bytes.len == 0;
 }
 
-/* Read into got until `count` bytes are there, `until` occurs in what is new since `from`, or the end.
- * count SIZE_MAX and until NULL: until the end. Returns true at the end of the connection. */
+/* Read into got until `count` bytes are there, `until` occurs in what is new since `from`, or the
+ * end. count SIZE_MAX and until NULL: until the end. Returns true at the end of the connection. */
 static inline bool
 kit_read(struct kit *kit, int fd, struct buf *got, size_t count, const char *until)
 {

@@ -96,8 +96,7 @@ int json_i64(const struct json_doc *doc, uint32_t node, int64_t min, int64_t max
 int json_u64(const struct json_doc *doc, uint32_t node, uint64_t max, uint64_t *ret_value) MUST_USE;
 int json_bool(const struct json_doc *doc, uint32_t node, bool *ret_value) MUST_USE;
 
-/* ---- writing: append to a buf; commas are the caller's through struct json_writer
- * ---------------- */
+/* ---- writing: append to a buf; commas are the caller's through struct json_writer ------------ */
 
 /* json_put_string - quoted and escaped (", \, control; U+2028/9 and all else as is). s must be
  * valid UTF-8, invalid bytes become U+FFFD. */

@@ -148,7 +148,8 @@ json_get(const struct json_doc *doc, uint32_t object, struct str key)
             }
             continue;
         }
-        /* Length and first byte tell nearly all keys apart; there is a quote behind an empty one. */
+        /* Length and first byte tell nearly all keys apart; there is a quote behind an empty
+         * one. */
         const char *content = doc->text.ptr + node->start + 1;
         if (node->end - node->start - 2 == key.len && content[0] == first &&
             memcmp(content, key.ptr, key.len) == 0) {

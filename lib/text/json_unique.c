@@ -127,8 +127,7 @@ json_unique_check(const struct json_doc *doc, uint32_t object, uint32_t *ret_key
     return check_hashed(doc, object, &keys, ret_key);
 }
 
-/* ---- the path, built on the way to an error message only
- * ------------------------------------------ */
+/* ---- the path, built on the way to an error message only ------------------------------------- */
 
 #define PATH_LEVELS 24u
 #define PATH_KEY_BYTES 64u

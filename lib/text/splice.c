@@ -114,8 +114,7 @@ splice_node(struct splice *splice, const struct json_doc *doc, uint32_t node, st
     return splice_replace(splice, doc->nodes[node].start, doc->nodes[node].end, raw_json);
 }
 
-/* ---- members
- * ----------------------------------------------------------------------------------------- */
+/* ---- members --------------------------------------------------------------------------------- */
 
 static struct splice_edit *
 find_removal(const struct splice *splice, uint32_t object, uint32_t key)
@@ -300,8 +299,7 @@ splice_member_set(struct splice *splice, const struct json_doc *doc, uint32_t ob
     return finish_call(splice, doc, object, rc);
 }
 
-/* ---- segments
- * ------------------------------------------------------------------------------------------ */
+/* ---- segments -------------------------------------------------------------------------------- */
 
 struct segments {
     struct str *list;

@@ -216,8 +216,7 @@ sse_tail(const struct sse_parser *parser)
     return parser->spent ? STR_EMPTY : buf_str(&parser->held);
 }
 
-/* ---- writing
- * --------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 /* `lead` and one line of text, for each line of text (one when it is empty). */
 static void

@@ -131,8 +131,7 @@ tree_from_json(struct str text, struct arena *arena, struct tree **ret_root, str
     return rc;
 }
 
-/* ---- writing
- * ----------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static void
 put_line(struct buf *out, bool indent, uint32_t depth)

@@ -66,8 +66,7 @@ tree_plain_kind(struct str text)
     return is_number(text) ? TREE_NUMBER : TREE_STRING;
 }
 
-/* ---- strings
- * ----------------------------------------------------------------------------------------- */
+/* ---- strings --------------------------------------------------------------------------------- */
 
 static bool
 is_letter(char c)

@@ -37,8 +37,7 @@ hex2(struct str s)
     return (int)value;
 }
 
-/* ---- authority
- * ----------------------------------------------------------------------------------- */
+/* ---- authority ------------------------------------------------------------------------------- */
 
 /* RFC 1035 labels, with '_' as container runtimes make it. */
 static bool
@@ -147,8 +146,7 @@ uri_valid_authority(struct str authority)
     return split_authority(authority, &host, &port);
 }
 
-/* ---- URL
- * ------------------------------------------------------------------------------------------- */
+/* ---- URL ------------------------------------------------------------------------------------- */
 
 /* RFC 3986 pchar, '/' and '?', with complete escapes. */
 static bool
@@ -227,8 +225,7 @@ uri_parse(struct str text, struct uri *ret_uri, struct err *err)
     return 0;
 }
 
-/* ---- request targets
- * ---------------------------------------------------------------------------------- */
+/* ---- request targets ------------------------------------------------------------------------- */
 
 bool
 uri_split_target(struct str target, struct str *ret_path, struct str *ret_query)

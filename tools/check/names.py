@@ -86,7 +86,10 @@ def functions(bare):
 def check_prefixes(report, name, bare, allowed, seen):
     prefixes = prefixes_of(name, bare)
     for line, found in functions(bare):
-        first = seen.setdefault(found, name)
+        # Private headers and folders of programs (with a main.c) never meet in one program.
+        private = name.endswith("_int.h") or os.path.exists(
+            os.path.join(tree.arguments()[0], os.path.dirname(name), "main.c"))
+        first = seen.setdefault(found, name) if not private else name
         if first != name:
             report.add(name, line, f"declares {found}, which {first} declares as well: one name, one"
                        " thing; rename one of them")

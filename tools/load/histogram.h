@@ -2,8 +2,8 @@
  * histogram.h - counts of durations in buckets of about 0.8 % width, from 1 ns to 18 minutes.
  * Floor: tools/load; one thread.
  * Owns: nothing; a value (72 KiB).
- * Invariant: a quantile is at most one bucket above the true value, never below it; the largest value
- *            is exact. histogram_test.c. */
+ * Invariant: a quantile is at most one bucket above the true value, never below it; the largest
+ *            value is exact. histogram_test.c. */
 #ifndef BERTH_TOOLS_LOAD_HISTOGRAM_H
 #define BERTH_TOOLS_LOAD_HISTOGRAM_H
 

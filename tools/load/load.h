@@ -2,7 +2,8 @@
  * load.h - one run: its calls, what they counted, and the three ways to make them.
  * Floor: tools/load; one loop, one thread.
  * Owns: the slots and, through them, the calls in flight.
- * Invariant: every call that was begun ends as exactly one of answered, bad, failed or unfinished. */
+ * Invariant: every call that was begun ends as exactly one of answered, bad, failed or
+ *   unfinished. */
 #ifndef BERTH_TOOLS_LOAD_LOAD_H
 #define BERTH_TOOLS_LOAD_LOAD_H
 

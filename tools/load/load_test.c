@@ -104,7 +104,7 @@ run(struct options *options, const char *mode, const char *more)
     if (options->mode != LOAD_STREAMS)
         options->target = STR("/");
     else
-        options->concurrency = ENOUGH;
+        options->concurrency = options->connections = ENOUGH;
     assert_int_equal(load_run(&load, options, rig.loop, &err), 0);
     options_fini(options);
 }

@@ -2,7 +2,8 @@
  * options.h - berth-load's command line.
  * Floor: tools/load; main thread.
  * Owns: the body, when it was read from a file.
- * Invariant: an unknown option or a value out of range is an error with exit code 2. options_test.c. */
+ * Invariant: an unknown option or a value out of range is an error with exit code 2.
+ *   options_test.c. */
 #ifndef BERTH_TOOLS_LOAD_OPTIONS_H
 #define BERTH_TOOLS_LOAD_OPTIONS_H
 

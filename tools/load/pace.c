@@ -2,7 +2,8 @@
  * pace.c - when calls begin: at a rate, when another has ended, or once each.
  * Floor: tools/load; one loop, one thread.
  * Owns: the timerfd of the open loop.
- * Invariant: in the open loop a call's due time follows from the rate alone, never from an answer. */
+ * Invariant: in the open loop a call's due time follows from the rate alone, never from an
+ *   answer. */
 #include <errno.h>
 #include <math.h>
 #include <sys/timerfd.h>
@@ -15,7 +16,7 @@
 #define SECOND_NS 1000000000u
 #define TICK_MS 10u
 
-/* ---- open loop --------------------------------------------------------------------------------------- */
+/* ---- open loop ------------------------------------------------------------------------------- */
 
 static uint64_t
 next_gap_ns(const struct load *load)
@@ -67,7 +68,7 @@ start_rate(struct load *load, struct err *err)
     return 0;
 }
 
-/* ---- streams ------------------------------------------------------------------------------------------ */
+/* ---- streams --------------------------------------------------------------------------------- */
 
 static void
 on_tick(struct timer *timer)
@@ -86,7 +87,9 @@ on_tick(struct timer *timer)
     timer_arm(loop_timers(load->loop), timer, loop_now_ms(load->loop) + TICK_MS);
 }
 
-/* ---- all ----------------------------------------------------------------------------------------------- */
+/* ---- all
+ * ----------------------------------------------------------------------------------------------
+ *  * ----------------------------------------------------------------------------------------------- */
 
 int
 pace_start(struct load *load, struct err *err)

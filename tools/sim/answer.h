@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * answer.h - what the simulator says: computed from the request alone, the same in every run; and how a
- *            dialect writes it.
+ * answer.h - what the simulator says: computed from the request alone, the same in every run; and
+ *            how a dialect writes it.
  * Floor: tools/sim; one thread at a time.
  * Owns: nothing: texts live in the exchange's arena.
- * Invariant: completion tokens = words of the answer (a tool call: (bytes of name and arguments + 3) / 4)
- *            + reasoning; the concatenated chunks are the whole answer. answer_test.c. */
+ * Invariant: completion tokens = words of the answer (a tool call: (bytes of name and arguments +
+ *            3) / 4) + reasoning; the concatenated chunks are the whole answer. answer_test.c. */
 #ifndef BERTH_TOOLS_SIM_ANSWER_H
 #define BERTH_TOOLS_SIM_ANSWER_H
 
@@ -30,9 +30,11 @@ struct sim_answer {
 /* answer_make - deterministic. Texts are those of the request. */
 void answer_make(const struct sim_request *request, const struct directives *directives,
                  struct sim_answer *ret_answer);
-/* answer_words - append words [from, to) of the text, each but the first of all with a space before. */
+/* answer_words - append words [from, to) of the text, each but the first of all with a space
+ * before. */
 void answer_words(const struct sim_answer *answer, uint64_t from, uint64_t to, struct buf *out);
-/* answer_chunk_words - which words, or for tool calls bytes of the arguments, are in chunk `index`. */
+/* answer_chunk_words - which words, or for tool calls bytes of the arguments, are in chunk
+ * `index`. */
 void answer_chunk_span(const struct sim_answer *answer, uint64_t index, uint64_t *ret_from,
                        uint64_t *ret_to);
 /* answer_delivered - completion tokens of the first `chunks` content chunks. */
@@ -61,8 +63,8 @@ struct sim_dialect {
 extern const struct sim_dialect sim_openai;
 extern const struct sim_dialect sim_anthropic;
 
-/* embeddings_write - the OpenAI answer: words of each input hashed into `dimensions` buckets, length 1,
- * so that texts with common words are near each other. */
+/* embeddings_write - the OpenAI answer: words of each input hashed into `dimensions` buckets,
+ * length 1, so that texts with common words are near each other. */
 void embeddings_write(const struct sim_request *request, const struct sim_answer *answer,
                       struct buf *out);
 

@@ -2,8 +2,8 @@
  * answer_anthropic.c - answers in the Anthropic Messages dialect.
  * Floor: tools/sim; one thread at a time.
  * Owns: nothing.
- * Invariant: a stream is message_start, one content block (start, ping, deltas, stop), message_delta with
- *            cumulative usage, message_stop. */
+ * Invariant: a stream is message_start, one content block (start, ping, deltas, stop),
+ *            message_delta with cumulative usage, message_stop. */
 #include <stdio.h>
 
 #include "tools/sim/answer.h"

@@ -2,7 +2,8 @@
  * answer_openai.c - answers in the OpenAI chat completions dialect, and embeddings.
  * Floor: tools/sim; one thread at a time.
  * Owns: nothing.
- * Invariant: a stream is role, content or tool-call chunks, finish, usage when asked for, [DONE]. */
+ * Invariant: a stream is role, content or tool-call chunks, finish, usage when asked for,
+ *   [DONE]. */
 #include <math.h>
 #include <stdio.h>
 
@@ -294,7 +295,7 @@ const struct sim_dialect sim_openai = {
     .models = openai_models,
 };
 
-/* ---- embeddings ------------------------------------------------------------------------------------ */
+/* ---- embeddings ------------------------------------------------------------------------------ */
 
 static void
 embed(struct str text, float *values, size_t count)

@@ -38,8 +38,8 @@ struct bill_entry {
 
 int bill_new(struct bill **ret_bill, struct err *err) MUST_USE;
 void bill_free(struct bill **bill);
-/* bill_load_prices - {"model": {"input_nano":150,"output_nano":600,"cached_nano":75}, ...} instead of
- * the built-in table; "*" prices the models that are not listed. Before threads start. */
+/* bill_load_prices - {"model": {"input_nano":150,"output_nano":600,"cached_nano":75}, ...} instead
+ * of the built-in table; "*" prices the models that are not listed. Before threads start. */
 int bill_load_prices(struct bill *bill, struct str json, struct err *err) MUST_USE;
 struct bill_price bill_price_of(const struct bill *bill, struct str model);
 /* bill_models - names of the price table without "*", count of them; static order. */

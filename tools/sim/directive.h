@@ -2,7 +2,8 @@
  * directive.h - what a request asks of the simulator: faults, pacing, sizes (directive.def).
  * Floor: tools/sim; any thread.
  * Owns: nothing; values.
- * Invariant: an unknown name or a value out of range is an error, never ignored. directive_test.c. */
+ * Invariant: an unknown name or a value out of range is an error, never ignored.
+ *   directive_test.c. */
 #ifndef BERTH_TOOLS_SIM_DIRECTIVE_H
 #define BERTH_TOOLS_SIM_DIRECTIVE_H
 

@@ -2,8 +2,8 @@
  * exchange.c - one answer on its way out: pacing, faults, backpressure.
  * Floor: tools/sim; its loop's thread.
  * Owns: nothing beyond the exchange.
- * Invariant: at most one timer or one `writable` moves an exchange on; nothing is written after its end.
- *            sim_test.c. */
+ * Invariant: at most one timer or one `writable` moves an exchange on; nothing is written after
+ *            its end. sim_test.c. */
 #include <stdio.h>
 
 #include "lib/base/num.h"
@@ -83,7 +83,7 @@ exchange_end(struct exchange *exchange, bool well)
     http_stream_end(exchange->stream);
 }
 
-/* ---- a body that is known as a whole ----------------------------------------------------------------- */
+/* ---- a body that is known as a whole --------------------------------------------------------- */
 
 static void
 exchange_send_pieces(struct exchange *exchange)
@@ -134,7 +134,7 @@ exchange_error(struct exchange *exchange, unsigned status, struct str message)
     exchange_answer_now(exchange, status, "application/json");
 }
 
-/* ---- a stream ------------------------------------------------------------------------------------------ */
+/* ---- a stream -------------------------------------------------------------------------------- */
 
 static void
 exchange_begin_stream(struct exchange *exchange)

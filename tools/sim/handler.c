@@ -10,7 +10,7 @@
 #include "lib/text/uri.h"
 #include "tools/sim/sim.h"
 
-/* ---- a request comes ------------------------------------------------------------------------------------- */
+/* ---- a request comes ------------------------------------------------------------------------- */
 
 struct route {
     struct str method;
@@ -106,7 +106,7 @@ sim_on_request(struct http_stream *stream, const struct http_head *head)
     http_stream_collect(stream, SIM_BODY_BYTES_MAX);
 }
 
-/* ---- it is complete -------------------------------------------------------------------------------------- */
+/* ---- it is complete -------------------------------------------------------------------------- */
 
 static void
 answer_models(struct exchange *exchange)
@@ -259,9 +259,10 @@ sim_on_writable(struct http_stream *stream)
         exchange_step(exchange);
 }
 
-/* ---- it is over -------------------------------------------------------------------------------------------- */
+/* ---- it is over ------------------------------------------------------------------------------ */
 
-/* What was delivered decides what is charged: a whole answer, the chunks that were written, or nothing. */
+/* What was delivered decides what is charged: a whole answer, the chunks that were written, or
+ * nothing. */
 static void
 exchange_bill(struct exchange *exchange, enum http_close_reason reason)
 {

@@ -2,8 +2,8 @@
  * request.h - what the simulator understands of a request in the OpenAI or Anthropic dialect.
  * Floor: tools/sim; one thread at a time.
  * Owns: nothing: texts live in the arena that was given or in the body.
- * Invariant: token counts follow one rule (README of --help): prompt tokens = (bytes of all texts + 3) / 4
- *            + 3 a message, a system text being one message. request_test.c. */
+ * Invariant: token counts follow one rule (README of --help): prompt tokens = (bytes of all texts
+ *            + 3) / 4 + 3 a message, a system text being one message. request_test.c. */
 #ifndef BERTH_TOOLS_SIM_REQUEST_H
 #define BERTH_TOOLS_SIM_REQUEST_H
 
@@ -36,8 +36,8 @@ struct sim_request {
     bool base64;
 };
 
-/* request_parse - doc is scratch. 0; -ERR_PARSE and friends of the scanner, -ERR_INVALID: the text is
- * fit for the caller. */
+/* request_parse - doc is scratch. 0; -ERR_PARSE and friends of the scanner, -ERR_INVALID: the text
+ * is fit for the caller. */
 int request_parse(struct str body, enum sim_endpoint endpoint, struct json_doc *doc,
                   struct arena *arena, struct sim_request *ret_request, struct err *err) MUST_USE;
 uint64_t request_prompt_tokens(const struct sim_request *request);

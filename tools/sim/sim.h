@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * sim.h - the simulator: what its threads share, and what one thread has.
- * Floor: tools/sim. struct sim is written before the threads start; script and bill lock themselves.
+ * Floor: tools/sim. struct sim is written before the threads start; script and bill lock
+ *   themselves.
  * Owns: see main.c.
- * Invariant: an exchange lives from `request` to `closed` and is billed exactly once, in `closed`. */
+ * Invariant: an exchange lives from `request` to `closed` and is billed exactly once, in
+ *   `closed`. */
 #ifndef BERTH_TOOLS_SIM_SIM_H
 #define BERTH_TOOLS_SIM_SIM_H
 
@@ -72,7 +74,7 @@ struct exchange {
 extern const struct http_handler sim_handler;
 extern const struct http_handler sim_bench_handler;
 
-/* ---- exchange.c: the answer goes out, with its pacing and faults ----------------------------------- */
+/* ---- exchange.c: the answer goes out, with its pacing and faults ----------------------------- */
 /* exchange_start - directives and answer are known: begin after delay_ms. */
 void exchange_start(struct exchange *exchange);
 /* exchange_answer_now - exchange->body with this status, no pacing. */
@@ -81,16 +83,16 @@ void exchange_answer_now(struct exchange *exchange, unsigned status, const char 
 void exchange_error(struct exchange *exchange, unsigned status, struct str message);
 void exchange_step(struct exchange *exchange);
 
-/* ---- control.c: /sim/... --------------------------------------------------------------------------- */
+/* ---- control.c: /sim/... --------------------------------------------------------------------- */
 void control_handle(struct exchange *exchange);
 
-/* ---- replay.c -------------------------------------------------------------------------------------- */
+/* ---- replay.c -------------------------------------------------------------------------------- */
 /* replay_load - NAME.response.json or .sse of the folder, appended to out. *ret_type: content type.
  * -ERR_INVALID (name), -ERR_NOT_FOUND, -ERR_TOO_LARGE. */
 int replay_load(const char *dir, struct str name, struct buf *out, const char **ret_type,
                 struct err *err) MUST_USE;
 
-/* ---- bench.c --------------------------------------------------------------------------------------- */
+/* ---- bench.c --------------------------------------------------------------------------------- */
 /* bench_bodies - canned answers of about `bytes` bytes, with usage. 0 or -ERR_NOMEM. */
 int bench_bodies(struct sim *sim, size_t bytes) MUST_USE;
 

@@ -69,7 +69,16 @@ identify_request(struct exchange *x)
     if (x->worker->config == NULL)
         return exchange_fail(x, HTTP_ERROR_not_ready, STR_EMPTY);
     const struct config_key *key = key_find(x, caller);
-    if (key == NULL || !live_valid(x->worker->live, loop_now_ms(x->worker->loop)))
+    /* Not refreshed in time, or just started from the file: what we know of keys may be old, and a 401
+     * would tell clients to give up. */
+    if (!live_valid(x->worker->live, loop_now_ms(x->worker->loop))) {
+        x->retry_after_s = 1;
+        return exchange_fail(
+            x, HTTP_ERROR_not_ready,
+            STR("Berth's control plane has not confirmed this node's keys lately; try "
+                "again shortly."));
+    }
+    if (key == NULL)
         return exchange_fail(x, HTTP_ERROR_unauthenticated, STR_EMPTY);
     x->fund = key->fund;
     x->record_json = key->record_json;

@@ -76,6 +76,34 @@ micros(uint64_t from_ns, uint64_t to_ns)
 }
 
 static void
+cut_to(struct usage *usage, const enum usage_class *classes, size_t count, uint64_t max)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint64_t *have = &usage->count[classes[i]];
+        if (*have > max) {
+            *have = max;
+            usage->clamped = true;
+        }
+        max -= *have;
+    }
+}
+
+/* No model reads more than its window or writes more than its limit, whatever a provider claims: a lie
+ * must not empty a wallet. */
+static void
+cut_impossible(struct exchange *x, const struct config_model *model)
+{
+    static const enum usage_class in[] = {USAGE_input, USAGE_cached, USAGE_cache_write,
+                                          USAGE_cache_write_1h, USAGE_audio_in};
+    static const enum usage_class out[] = {USAGE_output, USAGE_reasoning, USAGE_audio_out};
+    uint64_t most = MAX(model->max_output_tokens, x->facts.max_output);
+    if (model->context_tokens != 0 && x->endpoint->kind == CHAT_ENDPOINT_CHAT)
+        cut_to(&x->usage, in, ARRAY_LEN(in), model->context_tokens);
+    if (model->max_output_tokens != 0 && most <= USAGE_COUNT_MAX)
+        cut_to(&x->usage, out, ARRAY_LEN(out), most * MAX(x->facts.choices, 1u));
+}
+
+static void
 record_settle(struct exchange *x)
 {
     if (!x->ticket.intent)
@@ -84,6 +112,7 @@ record_settle(struct exchange *x)
     const struct config_model *model = exchange_model(x);
     if (x->usage.evidence != EVIDENCE_NONE)
         x->usage.count[USAGE_request] = 1;
+    cut_impossible(x, model);
     if (price_charge(&model->price, &x->usage, x->config->settings.markup_bps, &x->charge) != 0) {
         x->charge = (struct charge){.total = {x->held}, .cost = {x->held}};
         x->usage.clamped = true; /* beyond what money can hold: the hold is the ceiling */
