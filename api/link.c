@@ -122,7 +122,9 @@ link_record(struct link *link, struct str line)
     }
     struct str raw = json_raw(&link->doc, type);
     link->proven = true;
-    if (str_eq(raw, STR("\"pong\"")))
+    uint64_t n = 0;
+    if (str_eq(raw, STR("\"pong\"")) &&
+        json_u64(&link->doc, json_get(&link->doc, 0, STR("n")), LINK_PINGS_MAX, &n) == 0)
         return true;
     link->in_callback = true;
     link->ops->record(link, str_make(raw.ptr + 1, raw.len - 2), &link->doc, link->user);

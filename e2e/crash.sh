@@ -95,6 +95,7 @@ done
 progress 100 "after the last kill"
 touch "$UNTIL"
 for pid in "${loads[@]}"; do wait "$pid" || not_ok "load" "$(cat "$e2e_dir"/{host,box}.err)"; done
+((!AGENT)) || pod rm -f -t 0 crash-box >/dev/null
 NAME=crash count_bad node "$ledger/check.mjs" crash "${files[@]}"
 
 # ---- a clean stop, and everything once more from the files --------------------------------------------

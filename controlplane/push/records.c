@@ -299,8 +299,10 @@ on_flushed(struct incoming *in)
     if (epoch == in->node->epoch)
         return err_set(in->err, ERR_INVALID, "it flushed the epoch that it runs in");
     struct err err = {0};
-    if (lease_close(in->node->push->conf.ledger, str_from(in->node->name), epoch, &err) < 0)
+    if (lease_close(in->node->push->conf.ledger, str_from(in->node->name), epoch, &err) < 0) {
         LOG_WARN("an old epoch was not closed", LOG_C("node", in->node->name), LOG_E(&err));
+        node_drop(in->node, "an old epoch could not be closed; it shall say so again");
+    }
     return 0;
 }
 

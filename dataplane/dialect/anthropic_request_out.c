@@ -398,9 +398,7 @@ put_stand_ins(struct emit *emit, const struct chat_request *request)
     json_member_raw(writer, "tool_choice", STR("{\"type\":\"none\"}"));
 }
 
-/* ---- settings
- * ----------------------------------------------------------------------------------------------
- *  * ----------------------------------------------------------------------------------------------- */
+/* ---- settings -------------------------------------------------------------------------------- */
 
 /* Thinking inside a tool loop needs the signed blocks of the call's turn; without them the upstream
  * answers 400 (WIRE-FORMATS trap 5), so thinking is left out for this request. */

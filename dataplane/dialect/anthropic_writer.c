@@ -300,9 +300,7 @@ tool_end(struct anthropic_writer *writer, const struct chat_event *event, struct
     }
 }
 
-/* ---- the whole
- * -----------------------------------------------------------------------------------------------
- *  * ------------------------------------------------------------------------------------------------ */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static void
 start(struct anthropic_writer *writer, const struct chat_event *event, struct buf *out)

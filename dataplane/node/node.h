@@ -35,6 +35,7 @@ struct upload {
     bool own;
     uint64_t posted; /* in the ledger */
     uint64_t sent;   /* last seq of the batch that is on its way; 0 = none */
+    uint64_t ping;   /* older: "flushed" was said, with this ping behind it; 0 = not yet */
 };
 
 struct node {
@@ -57,6 +58,7 @@ struct node {
     uint64_t funds_rev;
     char *last_good; /* path of the state file */
     struct list uploads;
+    uint64_t pings; /* sent behind `flushed`; numbers them, above LINK_PINGS_MAX */
     struct timer upload_timer;
     struct loop_task upload_task;
     _Atomic bool want_posted; /* a worker wants funds */
@@ -105,6 +107,7 @@ void node_send_lease(struct node *node);
 int node_uploads_recover(struct node *node, struct err *err) MUST_USE;
 void node_upload_kick(struct node *node); /* send what is there and not on its way */
 void node_upload_posted(struct node *node, const struct json_doc *doc);
+void node_upload_pong(struct node *node, const struct json_doc *doc);
 void node_upload_reset(struct node *node); /* a new connection: nothing is on its way */
 
 /* ---- handoff.c ---- */

@@ -124,7 +124,9 @@ on_record(struct link *link, struct str type, const struct json_doc *doc, void *
         node_apply_config(node, doc, false);
     else if (str_eq(type, STR("welcome")))
         on_welcome(node, doc);
-    else if (!str_eq(type, STR("pong")))
+    else if (str_eq(type, STR("pong")))
+        node_upload_pong(node, doc);
+    else
         LOG_WARN("unknown record from the control plane, ignoring", LOG_S("type", type));
 }
 

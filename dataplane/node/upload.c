@@ -2,7 +2,7 @@
  * upload.c - journals to the control plane: in order, at least once, one batch a journal on its
  * way. Floor: dataplane/node; sync thread. Owns: the journals of earlier epochs until they are in
  * the ledger. Invariant: what is not posted is sent again after every reconnect; a file goes only
- * when it is posted. */
+ * when it is posted and its epoch's leases are released. e2e/crash.sh. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -61,7 +61,26 @@ member_u64(struct json_writer *w, const char *key, uint64_t value)
     json_member_str(w, key, str_make(text, num_write_u64(text, value)));
 }
 
-/* All streams of an older epoch are in the ledger: say so, drop the files. */
+static bool
+send_flushed(struct node *node, uint64_t epoch, uint64_t ping)
+{
+    struct json_writer w;
+    node->out.len = 0;
+    json_writer_init(&w, &node->out);
+    json_open_object(&w);
+    json_member_str(&w, "type", STR("flushed"));
+    member_u64(&w, "epoch", epoch);
+    json_close_object(&w);
+    if (!link_send(node->link, buf_str(&node->out)))
+        return false;
+    node->out.len = 0;
+    (void)buf_printf(&node->out, "{\"type\":\"ping\",\"n\":%llu}", (unsigned long long)ping);
+    return link_send(node->link, buf_str(&node->out));
+}
+
+/* All streams of an older epoch are in the ledger: say so. The files stay until the ping behind it
+ * is answered: records are worked off in order, so then the leases of that epoch are released. A
+ * word that got lost would leave them held for ever, and nobody would know to say it again. */
 static void
 epoch_flushed(struct node *node, uint64_t epoch)
 {
@@ -71,24 +90,34 @@ epoch_flushed(struct node *node, uint64_t epoch)
             upload->posted < journal_last(upload->journal))
             return;
     }
-    struct json_writer w;
-    node->out.len = 0;
-    json_writer_init(&w, &node->out);
-    json_open_object(&w);
-    json_member_str(&w, "type", STR("flushed"));
-    member_u64(&w, "epoch", epoch);
-    json_close_object(&w);
-    if (!link_send(node->link, buf_str(&node->out)))
+    uint64_t ping = LINK_PINGS_MAX + ++node->pings;
+    if (!send_flushed(node, epoch, ping))
+        return;
+    LIST_FOREACH (at, &node->uploads) {
+        struct upload *upload = LIST_ENTRY(at, struct upload, node);
+        if (journal_epoch(upload->journal) == epoch)
+            upload->ping = ping;
+    }
+}
+
+/* The control plane has done what came before this ping: the journals of that epoch can go. */
+void
+node_upload_pong(struct node *node, const struct json_doc *doc)
+{
+    uint64_t ping = 0;
+    if (json_u64(doc, json_get(doc, 0, STR("n")), UINT64_MAX, &ping) != 0 || ping == 0)
         return;
     LIST_FOREACH_SAFE (at, &node->uploads) {
         struct upload *upload = LIST_ENTRY(at, struct upload, node);
-        if (journal_epoch(upload->journal) != epoch)
+        if (!upload->own || upload->ping != ping)
             continue;
+        LOG_INFO("a journal of an earlier run is in the ledger",
+                 LOG_U("epoch", journal_epoch(upload->journal)),
+                 LOG_U("stream", journal_stream(upload->journal)));
         list_remove(&upload->node);
         journal_remove(&upload->journal);
         free(upload);
     }
-    LOG_INFO("journals of an earlier run are in the ledger", LOG_U("epoch", epoch));
 }
 
 static void
@@ -126,7 +155,7 @@ node_upload_kick(struct node *node)
         struct upload *upload = LIST_ENTRY(at, struct upload, node);
         if (upload->sent == 0 && upload->posted < journal_last(upload->journal))
             upload_send(node, upload);
-        if (upload->own && upload->posted >= journal_last(upload->journal)) {
+        if (upload->own && upload->ping == 0 && upload->posted >= journal_last(upload->journal)) {
             flushed = journal_epoch(upload->journal);
             any = true;
         }
@@ -139,7 +168,9 @@ void
 node_upload_reset(struct node *node)
 {
     LIST_FOREACH (at, &node->uploads) {
-        LIST_ENTRY(at, struct upload, node)->sent = 0;
+        struct upload *upload = LIST_ENTRY(at, struct upload, node);
+        upload->sent = 0;
+        upload->ping = 0;
     }
 }
 

@@ -100,7 +100,7 @@ class Stack:
         self.cp_data = cp_data or os.path.join(self.dir, "cp")
         self.sim, self.planes, self.admin_port, self.port, self.tls_port, self.probe, tap_port = (
             free_port() for _ in range(7))
-        self.procs = {}
+        self.procs, self.served = {}, 0
         self.tap = Tap(tap_port, self.sim) if tap else None
         self.sim_url = "http://127.0.0.1:%d" % (tap_port if tap else self.sim)
 
@@ -219,8 +219,10 @@ class Stack:
 
     def chat(self, text="hello", path="/v1/chat/completions", timeout=30, **more):
         try:
-            return ask(self.port, "POST", path, self.body(text, **more),
-                       {"authorization": "Bearer " + self.key, "content-type": "application/json"}, timeout)
+            answer = ask(self.port, "POST", path, self.body(text, **more),
+                         {"authorization": "Bearer " + self.key, "content-type": "application/json"}, timeout)
+            self.served += answer[0] == 200
+            return answer
         except (OSError, http.client.HTTPException) as e:
             return 0, repr(e)
 

@@ -71,7 +71,7 @@ const group = (rows, by) => rows.reduce((map, row) => map.set(by(row), [...(map.
 
 // ---- collect: until what was billed or seen is posted, and nothing more comes ------------------------
 
-const seen = files.flatMap((file) => fs.readFileSync(file, "utf8").trim().split("\n").filter(Boolean).map(JSON.parse));
+const seen = files.flatMap((file) => fs.readFileSync(file, "utf8").trim().split("\n").filter(Boolean).map((line) => ({ ...JSON.parse(line), from: file.replace(/.*\/|\.seen$/g, "") })));
 const complete = seen.filter((one) => one.complete);
 let entries, posted, byId;
 for (let until = Date.now() + 30000, before = -1; Date.now() < until; await sleep(200)) {
@@ -168,6 +168,12 @@ verdict(`leases of dead epochs are released (${epochs.size} epochs)`,
 verdict(`held ${wallet.held} is the lease of the running epoch`, nano(wallet.held) === (epochs.get(now) ?? 0n) ? [] :
   [{ held: wallet.held, lease: epochs.get(now) }]);
 
+const errors = {};
+for (const one of seen.filter((one) => !one.complete)) {
+  const what = `${one.from} ${one.status || "no answer"} ${one.left ? "left" : /"code":"(\w+)"|"type":"(\w+_error)"/.exec(one.error)?.slice(1).find(Boolean) ?? one.error ?? "cut"}`;
+  errors[what] = (errors[what] ?? 0) + 1;
+}
+console.log(`# ${NAME}: clients saw ${JSON.stringify(errors)}`);
 const outcomes = {};
 for (const record of posted) outcomes[record.outcome] = (outcomes[record.outcome] ?? 0) + 1;
 console.log(`# ${NAME}: ${posted.length} records ${JSON.stringify(outcomes)}, ${entries.length} bill entries`);

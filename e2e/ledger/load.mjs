@@ -115,7 +115,7 @@ function call(n) {
         if (!reply.complete || seen.left) return done("cut");
         try {
           read(request, seen, body);
-          if (!seen.complete && seen.status !== 200) seen.error = body.slice(0, 200);
+          if (!seen.complete && seen.status !== 200) seen.error = body.slice(0, 400);
         } catch (error) {
           seen.fault = `${error.message}: ${body.slice(0, 200)}`;
         }

@@ -262,9 +262,7 @@ on_stream_close(nghttp2_session *session, int32_t id, uint32_t error_code, void 
     return conn_alive(conn) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
-/* ---- out
- * ----------------------------------------------------------------------------------------------
- *  * ----------------------------------------------------------------------------------------------- */
+/* ---- out ------------------------------------------------------------------------------------- */
 
 ssize_t
 h2_read_data(nghttp2_session *session, int32_t id, uint8_t *out, size_t size, uint32_t *flags,

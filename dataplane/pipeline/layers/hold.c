@@ -67,8 +67,8 @@ hold_refuse(struct exchange *x, int64_t need, bool silence)
     if (silence) {
         x->retry_after_s = 2;
         return exchange_fail(x, HTTP_ERROR_overloaded,
-                             STR("Berth's control plane does not answer and this node's budget is "
-                                 "used up; try again shortly."));
+                             STR("This node's budget is used up and Berth's control plane has not "
+                                 "lent it enough in time; try again shortly."));
     }
     money_format((struct money){need}, want);
     money_format((struct money){atomic_load(&x->fund->available)}, left);
@@ -106,11 +106,10 @@ hold_request(struct exchange *x)
     if (x->wait_until_ms == 0) { /* first try: ask, and wait for the answer */
         x->wait_until_ms = now + LEASE_WAIT_MS;
         x->funds_seen = answers;
-    } else if (answers != x->funds_seen) {
-        /* Asked and answered, and it still does not cover us. An answer to an older question may
-         * have come first: give the wallet one more round before saying no. */
-        if (answers - x->funds_seen >= 2 || atomic_load(&x->fund->status) == FUND_EMPTY)
-            return hold_refuse(x, need, false);
+    } else if (answers != x->funds_seen && atomic_load(&x->fund->status) == FUND_EMPTY) {
+        return hold_refuse(x, need, false);
+    /* Answered, but the wallet has more: others took what came, or it was the answer to an older
+     * question. Only an empty wallet is a reason to say that it does not cover the request. */
     } else if (now >= x->wait_until_ms) {
         return hold_refuse(x, need, true);
     }

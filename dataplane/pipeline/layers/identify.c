@@ -69,8 +69,8 @@ identify_request(struct exchange *x)
     if (x->worker->config == NULL)
         return exchange_fail(x, HTTP_ERROR_not_ready, STR_EMPTY);
     const struct config_key *key = key_find(x, caller);
-    /* Not refreshed in time, or just started from the file: what we know of keys may be old, and a 401
-     * would tell clients to give up. */
+    /* Not refreshed in time, or just started from the file: what we know of keys may be old, and a
+     * 401 would tell clients to give up. */
     if (!live_valid(x->worker->live, loop_now_ms(x->worker->loop))) {
         x->retry_after_s = 1;
         return exchange_fail(

@@ -88,8 +88,8 @@ cut_to(struct usage *usage, const enum usage_class *classes, size_t count, uint6
     }
 }
 
-/* No model reads more than its window or writes more than its limit, whatever a provider claims: a lie
- * must not empty a wallet. */
+/* No model reads more than its window or writes more than its limit, whatever a provider claims: a
+ * lie must not empty a wallet. */
 static void
 cut_impossible(struct exchange *x, const struct config_model *model)
 {

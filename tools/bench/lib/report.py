@@ -49,7 +49,7 @@ def ratios(results):
     cases = {case["name"]: case["targets"] for case in results["cases"]}
     values, basis = {}, {}
     for name, (case, target, *against) in RATIOS.items():
-        if case not in cases:
+        if case not in cases or target not in cases[case]:  # --quick, --only
             continue
         nginx, berth = cases[case][against[0] if against else "nginx"], cases[case][target]
         basis[name] = basis_of(nginx, berth)
