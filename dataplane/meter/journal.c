@@ -30,6 +30,7 @@ journal_alloc(const char *dir, uint64_t epoch, uint32_t stream, uint32_t segment
     pthread_mutex_init(&journal->lock, NULL);
     list_init(&journal->segments);
     list_init(&journal->spares);
+    list_init(&journal->used);
     buf_init(&journal->pending, PENDING_BYTES_MAX);
     segment_reader_init(&journal->reader);
     journal->epoch = epoch;
@@ -59,6 +60,7 @@ journal_free(struct journal *journal, bool remove_files)
 {
     segments_free(&journal->segments, remove_files);
     segments_free(&journal->spares, true);
+    segments_free(&journal->used, true);
     buf_fini(&journal->pending);
     segment_reader_fini(&journal->reader);
     pthread_mutex_destroy(&journal->lock);
@@ -84,9 +86,34 @@ journal_remove(struct journal **journal)
         journal_free(gone, true);
 }
 
+/* A posted segment's file, if one is left over. */
+static struct segment *
+journal_take_used(struct journal *journal)
+{
+    pthread_mutex_lock(&journal->lock);
+    struct list *node = list_pop_front(&journal->used);
+    if (node != NULL)
+        journal->used_count--;
+    pthread_mutex_unlock(&journal->lock);
+    return node != NULL ? LIST_ENTRY(node, struct segment, node) : NULL;
+}
+
 static int
 journal_add_spare(struct journal *journal, struct err *err)
 {
+    struct segment *used = journal_take_used(journal);
+    if (used != NULL) {
+        int rc = segment_reuse(journal, &used, journal->next_number, err);
+        if (rc != 0 || used == NULL) {
+            pthread_mutex_lock(&journal->lock);
+            journal->segment_count--;
+            pthread_mutex_unlock(&journal->lock);
+            return rc;
+        }
+        journal->next_number++;
+        list_push_back(&journal->spares, &used->node);
+        return 0;
+    }
     if (journal->segment_count >= journal->segment_count_max)
         return err_set(err, ERR_NO_SPACE, "the usage journal reached its bound of %u segments",
                        journal->segment_count_max);
@@ -171,7 +198,7 @@ journal_append(struct journal *journal, enum record_kind kind, uint64_t request,
             journal_roll(journal);
         /* else the disk refuses: the bytes stay queued behind this segment's end, see commit */
     }
-    record_put(&journal->pending, kind, request, seq, payload);
+    record_put(&journal->pending, journal->current->salt, kind, request, seq, payload);
     ASSERT(!journal->pending.failed);
 }
 

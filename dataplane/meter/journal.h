@@ -73,12 +73,12 @@ uint64_t journal_last(const struct journal *journal);
 /* ---- recovery -------------------------------------------------------------------------------- */
 /* journal_recover - open what an earlier epoch left: every other epoch's files in dir, one journal
  * object a (epoch, stream), read-only but for interrupted requests: intents without an outcome are
- * appended as outcome "interrupted". fn takes each journal over. A torn or damaged
- * record ends its segment and is counted. */
+ * appended as outcome "interrupted". fn takes each journal over. The first record that does not
+ * verify ends its segment; a file without a good head is removed and counted. */
 int journal_recover(const char *dir, uint64_t current_epoch,
                     void (*fn)(struct journal *journal, uint64_t epoch, uint32_t stream,
                                void *user),
-                    void *user, uint64_t *ret_bad_records, struct err *err) MUST_USE;
+                    void *user, uint64_t *ret_bad_segments, struct err *err) MUST_USE;
 /* journal_remove - close and delete the files: everything is in the ledger. */
 void journal_remove(struct journal **journal);
 uint64_t journal_epoch(const struct journal *journal);

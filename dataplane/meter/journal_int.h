@@ -28,7 +28,7 @@ _Static_assert(sizeof(struct segment_head) == 64, "segment_head is a disk format
 
 enum record_kind { RECORD_INTENT = 1, RECORD_OUTCOME = 2 };
 struct record_head {
-    uint32_t crc;   /* crc32c of everything behind it, payload included */
+    uint32_t crc; /* crc32c of everything behind it, payload included; starts from the segment's */
     uint32_t bytes; /* payload */
     uint64_t request;
     uint64_t seq; /* outcomes; 0 for intents */
@@ -41,6 +41,7 @@ struct segment {
     struct list node;
     int fd;
     uint32_t number;
+    uint32_t salt; /* crc of its head: records of an earlier use of the file do not verify */
     uint32_t open_intents; /* worker only */
     uint64_t last_seq;     /* of committed outcomes, 0 = none; under the lock */
     _Atomic uint32_t committed;
@@ -65,6 +66,8 @@ struct journal {
     uint32_t segment_count; /* spares included */
     struct segment *current;
     struct list spares; /* preallocated, empty; worker only */
+    struct list used;   /* posted, to be used again: their blocks are written, which is cheaper */
+    uint32_t used_count;
     uint32_t next_number;
 
     /* worker only */
@@ -88,17 +91,25 @@ struct journal {
 
 int segment_create(struct journal *journal, uint32_t number, uint64_t first_seq,
                    struct segment **ret_segment, struct err *err) MUST_USE;
+/* segment_reuse - the file of a segment whose records are all posted becomes segment `number`. On
+ * failure the segment is closed and its file removed. */
+int segment_reuse(struct journal *journal, struct segment **segment, uint32_t number,
+                  struct err *err) MUST_USE;
 int segment_open(const char *path, struct segment **ret_segment, struct segment_head *ret_head,
                  struct err *err) MUST_USE;
 void segment_close(struct segment **segment, bool remove_file);
 void segment_reader_init(struct segment_reader *reader);
 void segment_reader_fini(struct segment_reader *reader);
 /* segment_next - the record at *at: 0 and advances *at; -ERR_AGAIN at the end or at `limit`;
- * -ERR_PARSE for a torn or damaged one. payload: borrowed until the next call. */
+ * -ERR_PARSE for one that cannot be. payload: borrowed until the next call. */
 int segment_next(struct segment_reader *reader, const struct segment *segment, uint32_t limit,
                  uint32_t *at, struct record_head *ret_head, struct str *ret_payload) MUST_USE;
-void record_put(struct buf *out, enum record_kind kind, uint64_t request, uint64_t seq,
-                struct str payload);
+/* segment_verify - the record that segment_next just returned is whole and of this use of the file:
+ * 0 or -ERR_PARSE. For what another run wrote; what this one committed is known to be good. */
+int segment_verify(const struct segment *segment, const struct record_head *head,
+                   struct str payload) MUST_USE;
+void record_put(struct buf *out, uint32_t salt, enum record_kind kind, uint64_t request,
+                uint64_t seq, struct str payload);
 size_t record_bytes(size_t payload_bytes);
 /* Allocate an empty journal object, no files. */
 int journal_alloc(const char *dir, uint64_t epoch, uint32_t stream, uint32_t segment_count_max,

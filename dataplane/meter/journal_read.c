@@ -9,6 +9,9 @@
 #include "dataplane/meter/journal_int.h"
 #include "lib/base/check.h"
 
+/* Files kept to be written again: their blocks are allocated and written, so that fdatasync needs no
+ * metadata. */
+#define USED_MAX 16u
 #define SEGMENT_HEAD_BYTES ((uint32_t)sizeof(struct segment_head))
 
 /* The first segment with number >= wanted, or NULL; the sync thread alone removes segments, so the
@@ -93,6 +96,12 @@ journal_trim(struct journal *journal, uint64_t seq)
             break;
         if (journal->reader.segment == oldest)
             journal->reader.segment = NULL;
+        if (journal->used_count < USED_MAX) {
+            list_remove(&oldest->node);
+            list_push_back(&journal->used, &oldest->node);
+            journal->used_count++;
+            continue;
+        }
         segment_close(&oldest, true);
         journal->segment_count--;
     }
@@ -103,7 +112,8 @@ uint32_t
 journal_fill_percent(struct journal *journal)
 {
     pthread_mutex_lock(&journal->lock);
-    uint64_t percent = 100ull * journal->segment_count / journal->segment_count_max;
+    uint64_t percent =
+        100ull * (journal->segment_count - journal->used_count) / journal->segment_count_max;
     pthread_mutex_unlock(&journal->lock);
     return (uint32_t)MIN(percent, 100ull);
 }

@@ -63,13 +63,14 @@ recovery_scan(struct recovery *recovery, struct segment *segment)
     for (;;) {
         struct record_head head;
         struct str payload;
-        int rc =
-            segment_next(&journal->reader, segment, JOURNAL_SEGMENT_BYTES, &at, &head, &payload);
-        if (rc == -ERR_PARSE)
-            recovery->bad++; /* torn by power loss: nothing behind it was committed before it */
-        if (rc != 0)
+        uint32_t behind = at;
+        /* The end: zeros, an earlier use of the file, or a record torn by power loss. */
+        if (segment_next(&journal->reader, segment, JOURNAL_SEGMENT_BYTES, &behind, &head,
+                         &payload) != 0 ||
+            segment_verify(segment, &head, payload) != 0)
             break;
-        rc = recovery_note(recovery, &head, payload);
+        at = behind;
+        int rc = recovery_note(recovery, &head, payload);
         if (rc != 0)
             return rc;
     }
@@ -106,8 +107,8 @@ recovery_finish(struct recovery *recovery, struct err *err)
             journal->segment_count++;
             journal->at = (uint32_t)sizeof(struct segment_head);
         }
-        record_put(&journal->pending, RECORD_OUTCOME, intent->request, journal->next_seq++,
-                   buf_str(&members));
+        record_put(&journal->pending, last->salt, RECORD_OUTCOME, intent->request,
+                   journal->next_seq++, buf_str(&members));
     }
     journal->current = last;
     journal_commit(journal);
@@ -239,7 +240,7 @@ recover_stream(const char *dir, const struct found *found, size_t count, uint64_
 int
 journal_recover(const char *dir, uint64_t current_epoch,
                 void (*fn)(struct journal *journal, uint64_t epoch, uint32_t stream, void *user),
-                void *user, uint64_t *ret_bad_records, struct err *err)
+                void *user, uint64_t *ret_bad_segments, struct err *err)
 {
     struct found *found = NULL;
     size_t count = 0;
@@ -257,6 +258,6 @@ journal_recover(const char *dir, uint64_t current_epoch,
         i = end;
     }
     free(found);
-    *ret_bad_records = bad;
+    *ret_bad_segments = bad;
     return rc;
 }

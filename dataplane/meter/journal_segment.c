@@ -22,6 +22,25 @@ segment_path(const struct journal *journal, uint32_t number, char *out, size_t s
     ASSERT(written > 0 && (size_t)written < size);
 }
 
+/* The head also salts the records, so that those of an earlier use of the file do not verify. */
+static int
+segment_put_head(const struct journal *journal, struct segment *segment, uint64_t first_seq)
+{
+    struct segment_head head = {.epoch = journal->epoch,
+                                .stream = journal->stream,
+                                .number = segment->number,
+                                .first_seq = first_seq};
+    memcpy(head.magic, SEGMENT_MAGIC, sizeof(head.magic));
+    head.crc = digest_crc32c(0, &head, offsetof(struct segment_head, crc));
+    segment->salt = head.crc;
+    segment->last_seq = 0;
+    segment->open_intents = 0;
+    atomic_store(&segment->committed, (uint32_t)sizeof(head));
+    if (pwrite(segment->fd, &head, sizeof(head), 0) == (ssize_t)sizeof(head))
+        return 0;
+    return errno != 0 ? errno : EIO;
+}
+
 int
 segment_create(struct journal *journal, uint32_t number, uint64_t first_seq,
                struct segment **ret_segment, struct err *err)
@@ -33,23 +52,37 @@ segment_create(struct journal *journal, uint32_t number, uint64_t first_seq,
     segment->number = number;
     segment_path(journal, number, segment->path, sizeof(segment->path));
     segment->fd = open(segment->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    struct segment_head head = {.epoch = journal->epoch,
-                                .stream = journal->stream,
-                                .number = number,
-                                .first_seq = first_seq};
-    memcpy(head.magic, SEGMENT_MAGIC, sizeof(head.magic));
-    head.crc = digest_crc32c(0, &head, offsetof(struct segment_head, crc));
     int failed = segment->fd < 0 ? errno : posix_fallocate(segment->fd, 0, JOURNAL_SEGMENT_BYTES);
-    if (failed == 0 && pwrite(segment->fd, &head, sizeof(head), 0) != (ssize_t)sizeof(head))
-        failed = errno != 0 ? errno : EIO;
+    if (failed == 0)
+        failed = segment_put_head(journal, segment, first_seq);
     if (failed != 0) {
         int rc = err_set_errno(err, failed, "cannot make journal segment %s", segment->path);
         segment_close(&segment, true);
         return rc;
     }
-    atomic_store(&segment->committed, (uint32_t)sizeof(head));
     *ret_segment = segment;
     return 0;
+}
+
+int
+segment_reuse(struct journal *journal, struct segment **segment, uint32_t number, struct err *err)
+{
+    struct segment *again = *segment;
+    char path[sizeof(again->path)];
+    segment_path(journal, number, path, sizeof(path));
+    again->number = number;
+    /* Between the two steps the file holds old, posted records under a new name: posting them again
+     * changes nothing. */
+    int failed = rename(again->path, path) != 0 ? errno : 0;
+    if (failed == 0) {
+        memcpy(again->path, path, sizeof(path));
+        failed = segment_put_head(journal, again, 0);
+    }
+    if (failed == 0)
+        return 0;
+    int rc = err_set_errno(err, failed, "cannot reuse journal segment %s", again->path);
+    segment_close(segment, true);
+    return rc;
 }
 
 int
@@ -71,6 +104,7 @@ segment_open(const char *path, struct segment **ret_segment, struct segment_head
         return err_set(err, ERR_PARSE, "%s is not a journal segment", path);
     }
     segment->number = ret_head->number;
+    segment->salt = ret_head->crc;
     *ret_segment = segment;
     return 0;
 }
@@ -95,16 +129,22 @@ record_bytes(size_t payload_bytes)
     return sizeof(struct record_head) + ((payload_bytes + 7u) & ~(size_t)7u);
 }
 
+static uint32_t
+record_crc(uint32_t salt, const struct record_head *head, struct str payload)
+{
+    const char *behind_crc = (const char *)head + sizeof(head->crc);
+    uint32_t crc = digest_crc32c(salt, behind_crc, sizeof(*head) - sizeof(head->crc));
+    return digest_crc32c(crc, payload.ptr, payload.len);
+}
+
 void
-record_put(struct buf *out, enum record_kind kind, uint64_t request, uint64_t seq,
+record_put(struct buf *out, uint32_t salt, enum record_kind kind, uint64_t request, uint64_t seq,
            struct str payload)
 {
     static const char zeros[8];
     struct record_head head = {
         .bytes = (uint32_t)payload.len, .request = request, .seq = seq, .kind = (uint32_t)kind};
-    const char *behind_crc = (const char *)&head + sizeof(head.crc);
-    uint32_t crc = digest_crc32c(0, behind_crc, sizeof(head) - sizeof(head.crc));
-    head.crc = digest_crc32c(crc, payload.ptr, payload.len);
+    head.crc = record_crc(salt, &head, payload);
     (void)buf_put(out, &head, sizeof(head));
     (void)buf_put_str(out, payload);
     (void)buf_put(out, zeros, record_bytes(payload.len) - sizeof(head) - payload.len);
@@ -169,12 +209,14 @@ segment_next(struct segment_reader *reader, const struct segment *segment, uint3
     if (bytes == NULL)
         return -ERR_PARSE;
     const char *payload = bytes + sizeof(head);
-    const char *behind_crc = (const char *)&head + sizeof(head.crc);
-    uint32_t crc = digest_crc32c(0, behind_crc, sizeof(head) - sizeof(head.crc));
-    if (digest_crc32c(crc, payload, head.bytes) != head.crc)
-        return -ERR_PARSE;
     *at += (uint32_t)record_bytes(head.bytes);
     *ret_head = head;
     *ret_payload = str_make(payload, head.bytes);
     return 0;
+}
+
+int
+segment_verify(const struct segment *segment, const struct record_head *head, struct str payload)
+{
+    return record_crc(segment->salt, head, payload) == head->crc ? 0 : -ERR_PARSE;
 }

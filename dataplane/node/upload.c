@@ -46,7 +46,7 @@ node_uploads_recover(struct node *node, struct err *err)
     (void)snprintf(dir, sizeof(dir), "%s/journal", node->options.data);
     int rc = journal_recover(dir, node->epoch, recovered, node, &bad, err);
     if (bad > 0)
-        LOG_WARN("torn or damaged journal records", LOG_U("count", bad));
+        LOG_WARN("journal files without a good head were removed", LOG_U("count", bad));
     for (uint32_t i = 0; rc == 0 && i < node->worker_count; i++) {
         if (upload_add(node, node->workers[i].worker.journal, false) == NULL)
             rc = err_set(err, ERR_NOMEM, "no memory for uploads");

@@ -95,7 +95,7 @@ class Stack:
         self.dir = data or tempfile.mkdtemp(prefix="berth-hostile.")
         self.env = dict(os.environ, **(env or {}))
         self.workers, self.tls, self.journal_mib, self.slow = workers, tls, journal_mib, slow
-        self.sim_bin = sim_bin or self.bin
+        self.sim_bin = sim_bin or os.environ.get("BERTH_BIN_SIM") or self.bin
         self.dp_data = dp_data or os.path.join(self.dir, "dp")
         self.cp_data = cp_data or os.path.join(self.dir, "cp")
         self.sim, self.planes, self.admin_port, self.port, self.tls_port, self.probe, tap_port = (
