@@ -206,7 +206,7 @@ void
 journal_intent(struct journal *journal, struct journal_ticket *ticket, struct str members)
 {
     ASSERT(ticket->admitted && !ticket->intent && members.len <= JOURNAL_INTENT_BYTES_MAX);
-    journal_append(journal, RECORD_INTENT, ticket->request, 0, members);
+    journal_append(journal, RECORD_INTENT, ticket->request, journal->next_seq - 1, members);
     ticket->intent = true;
     ticket->segment = journal->current->number;
     journal->current->open_intents++;

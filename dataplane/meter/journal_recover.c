@@ -37,10 +37,11 @@ intent_key(const struct open_intent *intent)
 static int
 recovery_note(struct recovery *recovery, const struct record_head *head, struct str payload)
 {
+    /* Intents count too: the segments with the outcomes before them may be gone. */
+    recovery->journal->next_seq = MAX(recovery->journal->next_seq, head->seq + 1);
     if (head->kind == RECORD_OUTCOME) {
         struct str key = str_make((const char *)&head->request, sizeof(head->request));
         free(map_remove(&recovery->intents, key));
-        recovery->journal->next_seq = MAX(recovery->journal->next_seq, head->seq + 1);
         return 0;
     }
     struct open_intent *intent = malloc(sizeof(*intent) + payload.len);
@@ -112,7 +113,8 @@ recovery_finish(struct recovery *recovery, struct err *err)
     }
     journal->current = last;
     journal_commit(journal);
-    journal->current = NULL; /* from now on read-only */
+    journal->current = NULL;        /* from now on read-only */
+    journal->reader.segment = NULL; /* its window is from before these records */
     buf_fini(&members);
     if (rc == 0 && journal->failing)
         rc = err_set(err, ERR_NO_SPACE, "cannot write to the journal in %s", journal->dir);

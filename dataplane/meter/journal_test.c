@@ -222,6 +222,66 @@ killed_process_loses_nothing_committed(void **state)
     assert_int_equal(files(false), 0);
 }
 
+/* All of it is in one window of the reader: what recovery appends must be seen nevertheless. */
+static void
+interrupted_in_a_small_journal_is_read(void **state)
+{
+    (void)state;
+    struct journal *journal = open_journal(5, 4);
+    one_request(journal, 1, true);
+    one_request(journal, 2, false);
+    journal_commit(journal);
+    journal_close(&journal);
+    uint64_t bad = 9;
+    struct recovered recovered = recover(&bad);
+    assert_int_equal(recovered.count, 1);
+    journal = recovered.journals[0];
+    struct buf out;
+    buf_init(&out, 1u << 20);
+    size_t count = 0;
+    uint64_t last = 0;
+    assert_int_equal(journal_last(journal), 2);
+    assert_int_equal(journal_read(journal, 0, 10, 1u << 20, &out, &count, &last), 0);
+    assert_int_equal(count, 2);
+    assert_non_null(strstr(buf_cstr(&out), "\"id\":\"req_2\",\"outcome\":\"interrupted\""));
+    buf_fini(&out);
+    journal_remove(&recovered.journals[0]);
+}
+
+/* The segment with the outcomes is posted and gone, the next one holds but an intent: its outcome
+ * must not get a number that the ledger has seen already. */
+static void
+interrupted_is_numbered_behind_what_was_trimmed(void **state)
+{
+    (void)state;
+    struct journal *journal = open_journal(5, 4);
+    char big[2900];
+    memset(big, 'x', sizeof(big));
+    uint64_t last_seq = 0;
+    for (bool rolled = false; !rolled;) {
+        struct journal_ticket ticket;
+        assert_int_equal(journal_admit(journal, &ticket), 0);
+        journal_intent(journal, &ticket, STR("\"id\":\"req_last\""));
+        journal_commit(journal);
+        rolled = ticket.segment > 0;
+        if (!rolled)
+            last_seq = journal_outcome(journal, &ticket, str_make(big, sizeof(big)));
+        journal_commit(journal);
+        if (!rolled)
+            continue;
+        journal_trim(journal, last_seq);
+        /* What they may come to write takes the posted file as the next segment. */
+        for (unsigned i = 0; i < 1200; i++)
+            assert_int_equal(journal_admit(journal, &ticket), 0);
+        journal_close(&journal); /* the files stay as a killed process leaves them */
+    }
+    uint64_t bad = 9;
+    struct recovered recovered = recover(&bad);
+    assert_int_equal(recovered.count, 1);
+    assert_int_equal(journal_last(recovered.journals[0]), last_seq + 1);
+    journal_remove(&recovered.journals[0]);
+}
+
 #define REUSE_ROUNDS 40u
 #define REUSE_BATCH 200u
 #define REUSE_LEFT 50u
@@ -321,6 +381,10 @@ main(void)
         cmocka_unit_test_setup_teardown(reads_back_in_order, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(rolls_trims_and_stays_bounded, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(killed_process_loses_nothing_committed, make_dir,
+                                        remove_dir),
+        cmocka_unit_test_setup_teardown(interrupted_in_a_small_journal_is_read, make_dir,
+                                        remove_dir),
+        cmocka_unit_test_setup_teardown(interrupted_is_numbered_behind_what_was_trimmed, make_dir,
                                         remove_dir),
         cmocka_unit_test_setup_teardown(used_files_do_not_bring_old_records_back, make_dir,
                                         remove_dir),

@@ -87,7 +87,7 @@ class Tap:
 
 class Stack:
     def __init__(self, bin_dir=None, workers=1, tap=False, tls=False, data=None, dp_data=None, cp_data=None,
-                 env=None, journal_mib=64, sim_bin=None, slow=1):
+                 env=None, journal_mib=64, sim_bin=None, slow=1, provider=None):
         self.bin = bin_dir or os.environ.get("BERTH_BIN") or os.path.join(ROOT, "build/dev/bin")
         if not os.path.exists(os.path.join(self.bin, "berth-dataplane")):
             print("not ok start: no programs in %s; build them, or set BERTH_BIN" % self.bin)
@@ -102,7 +102,7 @@ class Stack:
             free_port() for _ in range(7))
         self.procs, self.served = {}, 0
         self.tap = Tap(tap_port, self.sim) if tap else None
-        self.sim_url = "http://127.0.0.1:%d" % (tap_port if tap else self.sim)
+        self.sim_url = "http://127.0.0.1:%d" % (provider or (tap_port if tap else self.sim))
 
     # ---- processes
     def spawn(self, name, *args, where=None, env=None):

@@ -7,10 +7,12 @@ import ssl
 import struct
 import subprocess
 import sys
+import warnings
 
 import rig
 from rig import Stack, say, skip
 
+warnings.simplefilter("ignore")  # old versions are the point
 stack = Stack(tls=True).start()
 
 

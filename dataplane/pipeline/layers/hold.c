@@ -107,9 +107,9 @@ hold_request(struct exchange *x)
         x->wait_until_ms = now + LEASE_WAIT_MS;
         x->funds_seen = answers;
     } else if (answers != x->funds_seen && atomic_load(&x->fund->status) == FUND_EMPTY) {
+        /* Only an empty wallet is a reason to say that it does not cover the request. Answered, but
+         * the wallet has more: others took what came, or it was the answer to an older question. */
         return hold_refuse(x, need, false);
-        /* Answered, but the wallet has more: others took what came, or it was the answer to an older
-     * question. Only an empty wallet is a reason to say that it does not cover the request. */
     } else if (now >= x->wait_until_ms) {
         return hold_refuse(x, need, true);
     }
