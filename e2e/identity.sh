@@ -32,6 +32,20 @@ same "the other's works there" 200 "$(status_in other other)"
 same "not from another container" 401 "$(status_in other dev-env)"
 same "not from the host" 401 "$(status_host dev-env)"
 same "a token of nobody" 401 "$(status_in dev-env nobody)"
+# fact NAME: of dev-env's status
+fact() { berth get container dev-env -o json | sed -n "s/.*\"$1\": \"\([^\"]*\)\".*/\1/p" | head -1; }
+same "its number is a token too" 200 "$(status_in dev-env "$(fact number)")"
+same "and its id" 200 "$(status_in dev-env "$(pod inspect -f '{{.Id}}' dev-env)")"
+same "another container's number is not" 401 "$(status_in other "$(fact number)")"
+first=$(pod exec dev-env wget -q -O - "http://127.0.0.1:$port/v1/models" | head -c 300 || true)
+has "no token at all works inside" '"data"' "$first"
+# status_beside [CURL OPTIONS]: root of the host, in the container's network but not of it
+status_beside() {
+  nsenter -t "$(pod inspect -f '{{.State.Pid}}' dev-env)" -n curl -s -o /dev/null -w '%{http_code}' "$@" \
+    --json "$body" "http://127.0.0.1:$port/v1/chat/completions" || true
+}
+same "not from the host's root in its network" 401 "$(status_beside -H 'Authorization: Bearer container-dev-env')"
+same "nor without a token there" 401 "$(status_beside)"
 first=$(pod run --rm --name at-once --network none berth-demo wget -q -O - \
   --header "Authorization: Bearer container-at-once"  "http://127.0.0.1:$port/v1/models" || true)
 has "the first instruction of a container can use it" '"data"' "${first:0:300}"
@@ -43,6 +57,40 @@ same "a sidecar has its own token" 200 "$(status_in sidecar sidecar)"
 same "and not its neighbour's" 401 "$(status_in sidecar dev-env)"
 pod rm -f -t 0 sidecar >/dev/null
 same "which outlives the sidecar" 200 "$(status_in dev-env dev-env)"
+
+# ---- a stream whose client outlives the container is cut within a second ----
+# Only a process that leaves the container's cgroup behind its socket can see this: its connection is
+# the container's, its life is not.
+cgroups=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
+pod run -d --name shortlived --network none berth-demo sleep 1000000 >/dev/null
+init=$(pod inspect -f '{{.State.Pid}}' shortlived)
+cgroup=$cgroups$(sed -n 's/^0:://p' "/proc/$init/cgroup")
+if [[ -z $cgroups || ! -w $cgroup/cgroup.procs ]]; then
+  skip "cut within a second" "no cgroup v2 tree"
+else
+  (
+    echo "$BASHPID" >"$cgroup/cgroup.procs"
+    exec nsenter -t "$init" -n curl -s -N --json "${slow/3000/1000}" "http://127.0.0.1:$port/v1/chat/completions" \
+      >"$e2e_dir/outliving"
+  ) &
+  client=$!
+  # shellcheck disable=SC2317
+  flows() { (($(grep -c '^data:' "$e2e_dir/outliving") > 5)); }
+  within 10 flows || not_ok "the outliving client's stream flows" "$(head -c 300 "$e2e_dir/outliving")"
+  echo "$client" >"$cgroups/cgroup.procs"
+  start=$(date +%s%3N)
+  kill -9 "$init"
+  wait $client || true
+  below "a stream is cut, ms after the container's death" 1000 $(($(date +%s%3N) - start))
+  end=$(tail -n 2 "$e2e_dir/outliving")
+  if [[ $end == *'[DONE]'* ]]; then not_ok "without a clean end" "$end"; else ok "without a clean end"; fi
+  has "but with the reason" '"error"' "$end"
+  # shellcheck disable=SC2317
+  revoked() { berth usage --records | grep -qE 'container/shortlived .*revoked'; }
+  if within 5 revoked; then ok "recorded as revoked"; else
+    not_ok "recorded as revoked" "$(berth usage --records | grep shortlived)"
+  fi
+fi
 
 # ---- an open stream is cut when the container goes, and only then ----
 # held by a process of the container; its output comes out through podman exec

@@ -100,7 +100,7 @@ def check_guard(report, name, text):
 
 
 def third_party_flags(build):
-    """-I and -isystem of the build: where cJSON and friends live."""
+    """-I and -isystem of the build: where the libraries live."""
     flags = []
     try:
         with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as file:
