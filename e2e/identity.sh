@@ -68,6 +68,7 @@ cgroup=$cgroups$(sed -n 's/^0:://p' "/proc/$init/cgroup")
 if [[ -z $cgroups || ! -w $cgroup/cgroup.procs ]]; then
   skip "cut within a second" "no cgroup v2 tree"
 else
+  : >"$e2e_dir/outliving"
   (
     echo "$BASHPID" >"$cgroup/cgroup.procs"
     exec nsenter -t "$init" -n curl -s -N --json "${slow/3000/1000}" "http://127.0.0.1:$port/v1/chat/completions" \

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A small stack of real processes for the black-box suites: simulator, control plane, data plane on free
 ports in a folder of its own, an API key with money, and the oracles that every case is judged by."""
+import atexit
 import http.client
 import json
 import os
@@ -101,6 +102,7 @@ class Stack:
         self.sim, self.planes, self.admin_port, self.port, self.tls_port, self.probe, tap_port = (
             free_port() for _ in range(7))
         self.procs, self.served = {}, 0
+        atexit.register(self.abandon)
         self.tap = Tap(tap_port, self.sim) if tap else None
         self.sim_url = "http://127.0.0.1:%d" % (provider or (tap_port if tap else self.sim))
 
@@ -174,6 +176,13 @@ class Stack:
         if not keep and not failures:
             shutil.rmtree(self.dir, ignore_errors=True)
         return codes
+
+    def abandon(self):
+        """A suite that fails half-way leaves no process behind."""
+        for proc in self.procs.values():
+            if proc.poll() is None:
+                proc.kill()
+                proc.wait()
 
     def judge_end(self):
         """SIGTERM: every process ends with 0, and no log has a sanitizer's or an assertion's report."""

@@ -44,6 +44,8 @@ function make(n) {
   if (!stream && env.SLOW) wishes.push(`delay_ms=${random(300)}`);
   if (env.RUDE && random(15) === 0) wishes.push(pick(["status=429", "status=500", "error_event_after=5",
     "cut_after_bytes=900", "close_without_done", "lie_usage=4"]));
+  const leave = env.RUDE && random(10) === 0 ? random(4000) : -1;
+  if (leave >= 0 && stream) wishes.push("chunk_ms=10"); // there has to be something left to leave
   const text = `request ${n} ${"word ".repeat(random(200))}[[sim: ${wishes.join(", ")}]]`;
   const body = { model, stream, messages: [{ role: "user", content: text }] };
   if (chat) {
@@ -55,7 +57,7 @@ function make(n) {
     if (random(3) === 0) body.system = "Be short.";
     if (tools) body.tools = [{ name: "weather", input_schema: schema }];
   }
-  return { path: chat ? "/v1/chat/completions" : "/v1/messages", body,
+  return { path: chat ? "/v1/chat/completions" : "/v1/messages", body, leave,
     kind: `${chat ? "chat" : "messages"}${stream ? " stream" : ""}${tools ? " tools" : ""}` };
 }
 
@@ -87,7 +89,7 @@ function call(n) {
   const text = JSON.stringify(request.body);
   const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(text) };
   if (env.KEY) headers.authorization = `Bearer ${env.KEY}`;
-  const leave = env.RUDE && random(12) === 0 ? random(2500) : -1;
+  const leave = request.leave ?? -1;
   return new Promise((resolve) => {
     const done = (error) => {
       if (error) seen.error = String(error.code ?? error.message ?? error);

@@ -292,10 +292,15 @@ http_call_write(struct http_call *call, struct str bytes)
     ASSERT(call->streaming && !call->upload_ended);
     if (call->ended)
         return true;
+    /* Moved once it is at least half of the buffer: each byte is moved once at most. */
+    if (call->upload_sent > call->upload.len / 2) {
+        buf_consume(&call->upload, call->upload_sent);
+        call->upload_sent = 0;
+    }
     buf_put_str(&call->upload, bytes); /* a failure is sticky: the protocol fails the call */
     if (call->conn != NULL)
         call->conn->proto->upload(call->conn, call);
-    if (call->upload.len > CLIENT_UPLOAD_HIGH)
+    if (call_upload_left(call) > CLIENT_UPLOAD_HIGH)
         call->upload_full = true;
     return !call->upload_full;
 }

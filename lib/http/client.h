@@ -28,7 +28,7 @@ struct http_origin_conf {
     const char *unix_path;   /* connect here instead; host still names it */
     enum http_protocol protocol;
     uint32_t conn_count_max;     /* [256] h1; [4] h2 */
-    uint32_t h2_streams_max;     /* [100] a connection, and never above the peer's setting */
+    uint32_t h2_streams_max;     /* [1000] a connection, and never above the peer's setting */
     uint32_t idle_timeout_ms;    /* [30000] */
     uint32_t connect_timeout_ms; /* [5000] incl. TLS */
     uint32_t queue_max;          /* [1024] calls waiting for a connection; more: -ERR_OVERLOADED */

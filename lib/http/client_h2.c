@@ -246,6 +246,8 @@ on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *user)
             conn_soon(h2->conn);
         return 0;
     }
+    if (frame->hd.type == NGHTTP2_SETTINGS && (frame->hd.flags & NGHTTP2_FLAG_ACK) == 0)
+        origin_pump(h2->conn->origin); /* they may allow more streams now */
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
         return 0;
     struct http_call *call = h2_stream_call(session, frame->hd.stream_id);
@@ -494,7 +496,7 @@ h2_tell(struct client_h2 *h2)
     for (struct list *node; (node = list_pop_front(&batch)) != NULL;) {
         struct http_call *call = LIST_ENTRY(node, struct http_call, node);
         list_push_back(&h2->calls, node);
-        call_upload_level(call, call->upload.len);
+        call_upload_level(call, call_upload_left(call));
     }
 }
 

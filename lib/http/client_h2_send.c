@@ -10,6 +10,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/num.h"
 #include "lib/http/client_int.h"
+#include "lib/http/h2_fields.h"
 
 #define WIRE_FRAME_BYTES_MAX (17u * 1024u) /* one frame of nghttp2, header included */
 #define BATCH_BYTES_MAX (256u * 1024u)
@@ -69,7 +70,7 @@ on_body_wanted(nghttp2_session *session, int32_t stream_id, uint8_t *bytes, size
     (void)user;
     if (call == NULL || call->upload.failed)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    uint64_t left = call->streaming ? call->upload.len : call->body_left;
+    uint64_t left = call->streaming ? call_upload_left(call) : call->body_left;
     if (left == 0 && call->streaming && !call->upload_ended)
         return NGHTTP2_ERR_DEFERRED;
     size_t count = (size_t)MIN(left, (uint64_t)size);
@@ -80,6 +81,31 @@ on_body_wanted(nghttp2_session *session, int32_t stream_id, uint8_t *bytes, size
 }
 
 static void
+gather_piece(struct client_h2 *h2, const char *bytes, size_t count)
+{
+    bool small = count <= COPY_BYTES_MAX && h2->wire_len + count <= CLIENT_SCRATCH_BYTES;
+    /* The last element is left for what is copied when no more can be referred to. */
+    if (small || h2->iov_count + 1 >= CLIENT_IOV_COUNT)
+        batch_copy(h2, bytes, count);
+    else
+        batch_refer(h2, bytes, count);
+}
+
+/* An offset moves, not the bytes: they stay where they are until the writev. */
+static void
+gather_upload(struct client_h2 *h2, struct http_call *call, size_t count)
+{
+    ASSERT(count <= call_upload_left(call));
+    if (count > 0)
+        gather_piece(h2, call->upload.ptr + call->upload_sent, count);
+    call->upload_sent += count;
+    if (call->upload_sent == call->upload.len) {
+        call->upload.len = 0;
+        call->upload_sent = 0;
+    }
+}
+
+static void
 gather_segments(struct client_h2 *h2, struct http_call *call, size_t count)
 {
     call->body_left -= count;
@@ -87,11 +113,8 @@ gather_segments(struct client_h2 *h2, struct http_call *call, size_t count)
         ASSERT(call->segment_index < call->segment_count);
         struct str rest = str_skip(call->segments[call->segment_index], call->segment_offset);
         size_t piece = MIN(rest.len, count);
-        bool small = piece <= COPY_BYTES_MAX && h2->wire_len + piece <= CLIENT_SCRATCH_BYTES;
-        if (piece > 0 && (small || h2->iov_count == CLIENT_IOV_COUNT))
-            batch_copy(h2, rest.ptr, piece);
-        else if (piece > 0)
-            batch_refer(h2, rest.ptr, piece);
+        if (piece > 0)
+            gather_piece(h2, rest.ptr, piece);
         count -= piece;
         call->segment_offset += piece;
         if (piece == rest.len) {
@@ -116,15 +139,13 @@ on_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *fram
         return NGHTTP2_ERR_WOULDBLOCK;
     }
     batch_copy(h2, frame_head, FRAME_HEAD_BYTES);
-    if (call->streaming) {
-        batch_copy(h2, call->upload.ptr, count);
-        buf_consume(&call->upload, count);
-    } else {
+    if (call->streaming)
+        gather_upload(h2, call, count);
+    else
         gather_segments(h2, call, count);
-    }
     if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0)
         body_sent(call);
-    if (call->upload_full && call->upload.len <= CLIENT_UPLOAD_LOW)
+    if (call->upload_full && call_upload_left(call) <= CLIENT_UPLOAD_LOW)
         h2->upload_drained = true;
     return 0;
 }
@@ -135,36 +156,7 @@ h2_send_callbacks(struct nghttp2_session_callbacks *callbacks)
     nghttp2_session_callbacks_set_send_data_callback(callbacks, on_send_data);
 }
 
-/* ---- heads
- * -----------------------------------------------------------------------------------------------
- */
-
-static nghttp2_nv
-nv(struct str name, struct str value, uint8_t flags)
-{
-    return (nghttp2_nv){
-        .name = (uint8_t *)(uintptr_t)name.ptr,
-        .value = (uint8_t *)(uintptr_t)value.ptr,
-        .namelen = name.len,
-        .valuelen = value.len,
-        .flags = flags,
-    };
-}
-
-/* Credentials never enter the compression table. */
-static bool
-is_credential(struct str name)
-{
-    static const struct str names[] = {
-        STR("authorization"),  STR("x-api-key"), STR("api-key"),
-        STR("x-goog-api-key"), STR("cookie"),
-    };
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        if (str_eq(name, names[i]))
-            return true;
-    }
-    return false;
-}
+/* ---- heads ----------------------------------------------------------------------------------- */
 
 int
 h2_submit(struct client_h2 *h2, struct http_call *call)
@@ -178,19 +170,17 @@ h2_submit(struct client_h2 *h2, struct http_call *call)
     char length[20];
     if (head->field_count > HTTP_FIELDS_MAX)
         return -ERR_TOO_LARGE;
-    fields[count++] = nv(STR(":method"), head->method, 0);
-    fields[count++] = nv(STR(":scheme"), tls ? STR("https") : STR("http"), 0);
-    fields[count++] = nv(STR(":authority"), str_from(origin->authority), 0);
-    fields[count++] = nv(STR(":path"), head->target, 0);
+    fields[count++] = h2_fields_nv(STR(":method"), head->method);
+    fields[count++] = h2_fields_nv(STR(":scheme"), tls ? STR("https") : STR("http"));
+    fields[count++] = h2_fields_nv(STR(":authority"), str_from(origin->authority));
+    fields[count++] = h2_fields_nv(STR(":path"), head->target);
     for (uint32_t i = 0; i < head->field_count; i++) {
         const struct http_field *field = &head->fields[i];
-        fields[count++] =
-            nv(field->name, field->value,
-               is_credential(field->name) ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE);
+        fields[count++] = h2_fields_nv(field->name, field->value);
     }
     if (body && !call->streaming)
-        fields[count++] =
-            nv(STR("content-length"), str_make(length, num_write_u64(length, call->body_bytes)), 0);
+        fields[count++] = h2_fields_nv(STR("content-length"),
+                                       str_make(length, num_write_u64(length, call->body_bytes)));
     call->body_left = call->body_bytes;
     nghttp2_data_provider provider = {.read_callback = on_body_wanted};
     int32_t id =

@@ -101,8 +101,9 @@ struct http_call {
     uint64_t body_left;    /* h2: of body_bytes, not yet sent */
     uint64_t reply_left;   /* h2: of content-length */
     struct http_timings timings;
-    struct buf upload; /* streaming: not yet framed */
-    struct buf held;   /* h2: came while paused */
+    struct buf upload; /* streaming: the first upload_sent bytes are framed already (h2) */
+    size_t upload_sent;
+    struct buf held; /* h2: came while paused */
     int32_t stream_id;
     uint32_t close_code; /* h2: of a stream in `closed` */
     uint8_t phase;
@@ -184,6 +185,12 @@ bool call_may_retry(const struct http_call *call);
 /* call_upload_level - tell a streaming caller that there is room again. */
 void call_upload_level(struct http_call *call, size_t queued);
 void client_soon(struct http_client *client); /* run the `soon` lists before the loop sleeps */
+
+static inline size_t
+call_upload_left(const struct http_call *call)
+{
+    return call->upload.len - call->upload_sent;
+}
 
 /* ---- client_origin.c ------------------------------------------------------------------------- */
 /* origin_pump - give queued calls to connections, dial more when they are too few. No callbacks. */

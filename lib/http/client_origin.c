@@ -10,7 +10,8 @@
 #include "lib/base/check.h"
 #include "lib/http/client_int.h"
 
-#define DIAL_AGAIN_MS 1000u /* when the queue must wait after a dial that failed */
+#define STREAMS_EXPECTED 100u /* of an h2 connection whose peer has not said yet */
+#define DIAL_AGAIN_MS 1000u   /* when the queue must wait after a dial that failed */
 
 /* ---- end of turn ----------------------------------------------------------------------------- */
 
@@ -162,7 +163,7 @@ origin_defaults(struct http_origin_conf *conf)
 {
     if (conf->protocol == HTTP_AUTO && conf->tls == NULL)
         conf->protocol = HTTP_1_1;
-    conf->h2_streams_max = or_default(conf->h2_streams_max, 100);
+    conf->h2_streams_max = or_default(conf->h2_streams_max, 1000);
     conf->idle_timeout_ms = or_default(conf->idle_timeout_ms, 30000);
     conf->connect_timeout_ms = or_default(conf->connect_timeout_ms, 5000);
     conf->queue_max = or_default(conf->queue_max, 1024);
@@ -340,11 +341,13 @@ origin_pick(struct http_origin *origin, const struct http_call *call)
 static uint32_t
 origin_dials_wanted(const struct http_origin *origin)
 {
+    uint32_t each = 0;
     switch (origin->learned) {
     case HTTP_1_1:
         return origin->queued;
     case HTTP_2:
-        return (origin->queued + origin->conf.h2_streams_max - 1) / origin->conf.h2_streams_max;
+        each = MIN(origin->conf.h2_streams_max, STREAMS_EXPECTED);
+        return (origin->queued + each - 1) / each;
     case HTTP_AUTO:
         break;
     }

@@ -6,6 +6,8 @@
  *            flood; h2_abuse_test.c. */
 #include "lib/http/h2_abuse.h"
 
+#include <string.h>
+
 #define CREDIT_MAX 2000u
 #define LATE_RESETS_MAX 1000u
 #define LAST_KNOWN_TYPE 9u /* CONTINUATION */
@@ -82,7 +84,10 @@ h2_abuse_scan(struct h2_abuse *abuse, const char *bytes, size_t count)
             at += step;
             continue;
         }
-        abuse->hd[abuse->hd_len++] = (uint8_t)bytes[at++];
+        size_t part = MIN(sizeof abuse->hd - abuse->hd_len, count - at);
+        memcpy(abuse->hd + abuse->hd_len, bytes + at, part);
+        at += part;
+        abuse->hd_len = (uint8_t)(abuse->hd_len + part);
         if (abuse->hd_len < sizeof abuse->hd)
             continue;
         const uint8_t *hd = abuse->hd;

@@ -10,6 +10,7 @@
 
 #include "lib/base/check.h"
 #include "lib/base/num.h"
+#include "lib/http/message_int.h"
 
 #define SPARE_MAX 16u
 #define FIELD_OVERHEAD 32u /* RFC 9113 10.5.1 */
@@ -173,6 +174,10 @@ fields_word(struct str s, const char *refused)
 {
     for (size_t i = 0; i < s.len; i++) {
         uint8_t c = (uint8_t)s.ptr[i];
+        /* Letters, digits, '-' and '.' are never among the refused. */
+        uint8_t plain = http_token_lower[c];
+        if ((plain >= 'a' && plain <= 'z') || (plain >= '-' && plain <= '9'))
+            continue;
         if (c <= ' ' || c >= 0x7f || strchr(refused, c) != NULL)
             return false;
     }
@@ -223,23 +228,46 @@ h2_fields_request(struct h2_fields *fields, struct http_head *ret_head)
     return 0;
 }
 
+/* Not only a matter of secrecy: an entry that never comes again costs an allocation, pushes out one
+ * that would, and lengthens every later search for its name. */
+static bool
+fields_unindexed(struct str name)
+{
+    switch (name.len) {
+    case 6:
+        return str_eq(name, STR("cookie"));
+    case 7:
+        return str_eq(name, STR("api-key"));
+    case 9:
+        return str_eq(name, STR("x-api-key"));
+    case 10:
+        return str_eq(name, STR("set-cookie")) || str_eq(name, STR("tracestate")) ||
+               str_eq(name, STR("request-id"));
+    case 11:
+        return str_eq(name, STR("traceparent"));
+    case 12:
+        return str_eq(name, STR("x-request-id")) || str_eq(name, STR("x-berth-cost"));
+    case 13:
+        return str_eq(name, STR("authorization"));
+    case 14:
+        return str_eq(name, STR("x-goog-api-key"));
+    case 15:
+        return str_eq(name, STR("idempotency-key"));
+    case 19:
+        return str_eq(name, STR("proxy-authorization")) || str_eq(name, STR("x-client-request-id"));
+    default:
+        return false;
+    }
+}
+
 nghttp2_nv
 h2_fields_nv(struct str name, struct str value)
 {
-    static const struct str hidden[] = {
-        {"authorization", 13}, {"x-api-key", 9},   {"x-goog-api-key", 14},      {"api-key", 7},
-        {"cookie", 6},         {"set-cookie", 10}, {"proxy-authorization", 19},
-    };
-    uint8_t flags = NGHTTP2_NV_FLAG_NONE;
-    for (size_t i = 0; i < ARRAY_LEN(hidden); i++) {
-        if (str_eq(name, hidden[i]))
-            flags = NGHTTP2_NV_FLAG_NO_INDEX;
-    }
     return (nghttp2_nv){
         .name = (uint8_t *)(uintptr_t)name.ptr,
         .value = (uint8_t *)(uintptr_t)value.ptr,
         .namelen = name.len,
         .valuelen = value.len,
-        .flags = flags,
+        .flags = fields_unindexed(name) ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE,
     };
 }

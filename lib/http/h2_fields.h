@@ -48,8 +48,8 @@ void h2_fields_add(struct h2_fields *fields, struct str name, struct str value);
  * caller. Returns 0; or the status to answer: 400, 405, 417, 431; or H2_FIELDS_RESET. */
 unsigned h2_fields_request(struct h2_fields *fields, struct http_head *ret_head);
 
-/* h2_fields_nv - for nghttp2_submit_*: borrows; credentials are never put into compression
- * tables. */
+/* h2_fields_nv - for nghttp2_submit_*: borrows. Never put into compression tables: credentials, and
+ * what differs each time, such as ids: it would only push out what comes again. */
 nghttp2_nv h2_fields_nv(struct str name, struct str value);
 
 #endif

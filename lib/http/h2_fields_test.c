@@ -113,6 +113,14 @@ test_secrets_are_not_indexed(void **state)
     assert_int_equal(h2_fields_nv(STR("authorization"), STR("x")).flags, NGHTTP2_NV_FLAG_NO_INDEX);
     assert_int_equal(h2_fields_nv(STR("set-cookie"), STR("x")).flags, NGHTTP2_NV_FLAG_NO_INDEX);
     assert_int_equal(h2_fields_nv(STR("accept"), STR("x")).flags, NGHTTP2_NV_FLAG_NONE);
+    static const char *const never[] = {
+        "cookie",       "api-key",         "x-api-key",  "x-goog-api-key", "proxy-authorization",
+        "x-request-id", "idempotency-key", "tracestate", "traceparent",    "x-client-request-id",
+        "x-berth-cost", "request-id",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(never); i++)
+        assert_int_equal(h2_fields_nv(str_from(never[i]), STR("x")).flags,
+                         NGHTTP2_NV_FLAG_NO_INDEX);
 }
 
 int

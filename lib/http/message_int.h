@@ -10,6 +10,8 @@
 #include <emmintrin.h>
 #endif
 
+#include <string.h>
+
 #include "lib/http/message.h"
 
 extern const uint8_t http_token_lower[256];
@@ -29,6 +31,29 @@ http_between(__m128i block, char first, char last)
     __m128i above = _mm_cmpgt_epi8(block, _mm_set1_epi8((char)(first - 1)));
     __m128i beyond = _mm_cmpgt_epi8(block, _mm_set1_epi8(last));
     return (unsigned)_mm_movemask_epi8(_mm_andnot_si128(beyond, above));
+}
+#endif
+
+#ifdef __SSE2__
+/* http_load - 16 bytes that hold every byte of at[0..len), 1 <= len <= 16, and no others: some come
+ * twice, so that a check of all lanes is a check of the string. */
+static inline __m128i
+http_load(const char *at, size_t len)
+{
+    if (len >= 8) {
+        __m128i head = _mm_loadl_epi64((const __m128i *)(const void *)at);
+        __m128i tail = _mm_loadl_epi64((const __m128i *)(const void *)(at + len - 8));
+        return _mm_unpacklo_epi64(head, tail);
+    }
+    if (len >= 4) {
+        int32_t head = 0;
+        int32_t tail = 0;
+        memcpy(&head, at, sizeof head);
+        memcpy(&tail, at + len - sizeof tail, sizeof tail);
+        return _mm_set_epi32(head, tail, head, tail);
+    }
+    __m128i ends = _mm_unpacklo_epi8(_mm_set1_epi8(at[0]), _mm_set1_epi8(at[len - 1]));
+    return _mm_unpacklo_epi8(ends, _mm_set1_epi8(at[len / 2]));
 }
 #endif
 

@@ -109,11 +109,12 @@ conn_read_once(struct http_conn *conn)
         room = (size_t)MIN((uint64_t)(block->size - block->end), conn->u.h1.body_left);
         iov[iov_count++] = (struct iovec){block->bytes + block->end, room};
     }
-    iov[iov_count++] = (struct iovec){server->scratch, SERVER_SCRATCH_BYTES};
+    bool at_head = conn->proto == &server_h1 && conn->u.h1.phase == H1_AT_HEAD;
+    size_t scratch_bytes = at_head ? SERVER_HEAD_READ_BYTES : SERVER_SCRATCH_BYTES;
+    iov[iov_count++] = (struct iovec){server->scratch, scratch_bytes};
     size_t count = 0;
-    int r = iov_count == 1
-                ? channel_read(&conn->channel, server->scratch, SERVER_SCRATCH_BYTES, &count)
-                : channel_readv(&conn->channel, iov, iov_count, &count);
+    int r = iov_count == 1 ? channel_read(&conn->channel, server->scratch, scratch_bytes, &count)
+                           : channel_readv(&conn->channel, iov, iov_count, &count);
     if (r == -ERR_AGAIN) {
         conn->read_pending = false;
         return false;
@@ -122,7 +123,7 @@ conn_read_once(struct http_conn *conn)
         conn_read_end(conn, r);
         return false;
     }
-    bool drained = !conn->secure && count < room + SERVER_SCRATCH_BYTES && !conn->peer_end;
+    bool drained = !conn->secure && count < room + scratch_bytes && !conn->peer_end;
     conn->read_pending = !drained;
     if (conn->state == CONN_LINGER)
         return !drained;

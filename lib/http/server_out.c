@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * server_out.c - queues of pooled blocks.
  * Floor: lib/http, private to the server; its loop's thread.
- * Owns: the blocks of the pool's two free lists, at most OUT_FREE_* each.
+ * Owns: the blocks of the pool's free lists, at most OUT_FREE_* each.
  * Invariant: queue->bytes is the sum of (end - start) over its blocks, none of which is empty;
  *            server_out_test.c. */
 #include "lib/http/server_out.h"
@@ -31,7 +31,18 @@ out_pool_fini(struct out_pool *pool)
 {
     out_list_free(&pool->small);
     out_list_free(&pool->large);
+    for (size_t i = 0; i < OUT_HUGE_SIZES; i++)
+        out_list_free(&pool->huge[i]);
     *pool = (struct out_pool){0};
+}
+
+/* The list for blocks of at least `size` bytes, OUT_LARGE_BYTES < size <= OUT_HUGE_BYTES_MAX. */
+static size_t
+out_huge_index(size_t size)
+{
+    size_t index = 63u - LEADING_ZEROS64((uint64_t)(size - 1) / OUT_LARGE_BYTES);
+    ASSERT(index < OUT_HUGE_SIZES);
+    return index;
 }
 
 struct out_block *
@@ -51,6 +62,14 @@ out_block_get(struct out_pool *pool, size_t size)
             block = pool->large;
             pool->large = block->next;
             pool->large_count--;
+        }
+    } else if (size <= OUT_HUGE_BYTES_MAX) {
+        size_t index = out_huge_index(size);
+        size = (size_t)OUT_LARGE_BYTES << (index + 1);
+        block = pool->huge[index];
+        if (block != NULL) {
+            pool->huge[index] = block->next;
+            pool->huge_bytes -= block->size;
         }
     }
     if (block == NULL) {
@@ -82,6 +101,12 @@ out_block_put(struct out_pool *pool, struct out_block *block)
         block->next = pool->large;
         pool->large = block;
         pool->large_count++;
+    } else if (block->size > OUT_LARGE_BYTES && block->size <= OUT_HUGE_BYTES_MAX &&
+               pool->huge_bytes + block->size <= OUT_FREE_HUGE_BYTES) {
+        size_t index = out_huge_index(block->size);
+        block->next = pool->huge[index];
+        pool->huge[index] = block;
+        pool->huge_bytes += block->size;
     } else {
         free(block);
     }

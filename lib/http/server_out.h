@@ -14,6 +14,10 @@
  * The small one is not a power of two: blocks side by side then use different cache sets. */
 #define OUT_SMALL_BYTES 1096u
 #define OUT_LARGE_BYTES 16384u
+/* Collected bodies: doubling sizes above the large one, kept warm up to OUT_FREE_HUGE_BYTES a pool. */
+#define OUT_HUGE_SIZES 7u
+#define OUT_HUGE_BYTES_MAX (OUT_LARGE_BYTES << OUT_HUGE_SIZES)
+#define OUT_FREE_HUGE_BYTES (32u << 20)
 
 /* bytes[start..end) are used, of size. */
 struct out_block {
@@ -26,6 +30,8 @@ struct out_block {
 struct out_pool {
     struct out_block *small;
     struct out_block *large;
+    struct out_block *huge[OUT_HUGE_SIZES]; /* of OUT_LARGE_BYTES << (i + 1) */
+    size_t huge_bytes;                      /* sum of sizes in them */
     uint32_t small_count;
     uint32_t large_count;
 };

@@ -11,6 +11,7 @@
 #include "lib/base/check.h"
 #include "lib/text/json_int.h"
 #include "lib/text/skip.h"
+#include "lib/text/skip_block.h"
 #include "lib/text/utf8.h"
 
 #define DEPTH_DEFAULT 128u
@@ -22,17 +23,24 @@ _Static_assert(sizeof(struct json_node) == 16, "nodes are meant to be four to a 
 
 struct scan {
     const char *base;
-    const char *at;
     const char *end;
     struct json_doc *doc;
-    skip_string_fn skip_string;
-    uint32_t open;  /* innermost open container, or JSON_NONE */
-    uint32_t depth; /* of the value that comes next */
+    struct json_node *nodes; /* doc's */
+    uint32_t count;
+    uint32_t count_limit; /* what the array holds now, never above node_count_max */
+    uint32_t open;        /* innermost open container, or JSON_NONE */
+    uint32_t depth;       /* of the value that comes next */
+    char closer;          /* bracket that closes `open` */
+    bool unique;
     uint32_t depth_max;
     uint32_t node_count_max;
-    bool unique;
+    skip_string_fn skip_string;
     struct err *err;
+    int rc; /* set where a step returns NULL */
 };
+
+/* The steps below take the place they start at and return the place behind what they took, or NULL:
+ * so it stays in a register. */
 
 void
 json_init(struct json_doc *doc)
@@ -51,8 +59,8 @@ json_fini(struct json_doc *doc)
 }
 
 /* Cold: set the message with byte offset, line and column. */
-static __attribute__((noinline, cold)) int
-scan_fail(const struct scan *s, enum err_code code, const char *at, const char *what)
+static __attribute__((noinline, cold)) const char *
+scan_fail(struct scan *s, enum err_code code, const char *at, const char *what)
 {
     uint32_t line = 1;
     const char *line_start = s->base;
@@ -61,16 +69,26 @@ scan_fail(const struct scan *s, enum err_code code, const char *at, const char *
         line++;
     }
     size_t column = utf8_count(str_make(line_start, (size_t)(at - line_start))) + 1;
-    return err_set_at(s->err, code, line, (uint32_t)column, "%s at byte %zu", what,
-                      (size_t)(at - s->base));
+    s->rc = err_set_at(s->err, code, line, (uint32_t)column, "%s at byte %zu", what,
+                       (size_t)(at - s->base));
+    return NULL;
 }
 
-static __attribute__((noinline, cold)) int
-nodes_grow(struct scan *s)
+/* The array may be larger than the limit: an earlier scan had another one. */
+static void
+count_limit_set(struct scan *s)
+{
+    s->nodes = s->doc->nodes;
+    s->count_limit = MIN(s->doc->node_cap, s->node_count_max);
+}
+
+static __attribute__((noinline, cold)) bool
+nodes_grow(struct scan *s, const char *at)
 {
     struct json_doc *doc = s->doc;
-    if (doc->node_count >= s->node_count_max) {
-        return scan_fail(s, ERR_TOO_LARGE, s->at, "too many JSON values");
+    if (s->count >= s->node_count_max) {
+        (void)scan_fail(s, ERR_TOO_LARGE, at, "too many JSON values");
+        return false;
     }
     uint32_t cap = doc->node_cap < NODES_FIRST ? NODES_FIRST : doc->node_cap;
     if (cap == doc->node_cap) {
@@ -78,49 +96,47 @@ nodes_grow(struct scan *s)
     }
     struct json_node *nodes = realloc(doc->nodes, (size_t)cap * sizeof(*nodes));
     if (nodes == NULL) {
-        return err_set(s->err, ERR_NOMEM, "no memory for %u JSON values", cap);
+        s->rc = err_set(s->err, ERR_NOMEM, "no memory for %u JSON values", cap);
+        return false;
     }
     doc->nodes = nodes;
     doc->node_cap = cap;
-    return 0;
+    count_limit_set(s);
+    return true;
 }
 
-/* Append a node that starts at s->at. The array may be larger than the limit: an earlier scan had
- * another one. */
-static inline int
-node_add(struct scan *s, enum json_kind kind)
+/* Place for the node of what stands at `at`; NULL when there is none. */
+static inline struct json_node *
+node_new(struct scan *s, const char *at)
 {
-    struct json_doc *doc = s->doc;
-    if (UNLIKELY(doc->node_count >= doc->node_cap || doc->node_count >= s->node_count_max)) {
-        int rc = nodes_grow(s);
-        if (rc != 0) {
-            return rc;
-        }
+    if (UNLIKELY(s->count >= s->count_limit) && !nodes_grow(s, at)) {
+        return NULL;
     }
-    uint32_t node = doc->node_count++;
-    doc->nodes[node] = (struct json_node){
-        .start = (uint32_t)(s->at - s->base),
-        .next = node + 1,
+    return &s->nodes[s->count++];
+}
+
+/* The newest node, which has no children. */
+static inline void
+node_set(const struct scan *s, struct json_node *node, const char *at, const char *end,
+         enum json_kind kind, bool escaped)
+{
+    *node = (struct json_node){
+        .start = (uint32_t)(at - s->base),
+        .end = (uint32_t)(end - s->base),
+        .next = s->count,
         .kind = (uint8_t)kind,
+        .escaped = escaped,
         .depth = (uint16_t)s->depth,
     };
-    return 0;
 }
 
-static inline void
-node_end(struct scan *s)
+static const char *
+skip_space_rest(const char *at, const char *end)
 {
-    s->doc->nodes[s->doc->node_count - 1].end = (uint32_t)(s->at - s->base);
-}
-
-static inline void
-skip_space(struct scan *s)
-{
-    const char *at = s->at;
-    while (at < s->end && (unsigned char)*at <= 0x20) {
+    while (at < end && (unsigned char)*at <= 0x20) {
         if (*at == ' ') {
             /* the indentation of pretty-printed documents */
-            if (s->end - at >= 8 && memcmp(at, "        ", 8) == 0) {
+            if (end - at >= 8 && memcmp(at, "        ", 8) == 0) {
                 at += 8;
                 continue;
             }
@@ -129,7 +145,13 @@ skip_space(struct scan *s)
         }
         at++;
     }
-    s->at = at;
+    return at;
+}
+
+static inline const char *
+skip_space(const char *at, const char *end)
+{
+    return LIKELY(at < end && (unsigned char)*at > 0x20) ? at : skip_space_rest(at, end);
 }
 
 /* Four hex digits; UINT32_MAX when they are not. */
@@ -149,63 +171,77 @@ hex4(const char *at)
     return value;
 }
 
-static int
-scan_unicode_escape(struct scan *s, const char *at, const char **ret_at)
+/* Behind the \\u escape, or the pair of them, at `at`. */
+static const char *
+scan_unicode_escape(struct scan *s, const char *at)
 {
     uint32_t code = s->end - at >= 6 ? hex4(at + 2) : UINT32_MAX;
     if (code == UINT32_MAX) {
         return scan_fail(s, ERR_PARSE, at, "\\u without four hex digits");
     }
-    *ret_at = at + 6;
     if ((code & 0xf800) != 0xd800) {
-        return 0;
+        return at + 6;
     }
     bool paired = code < 0xdc00 && s->end - at >= 12 && at[6] == '\\' && at[7] == 'u' &&
                   (hex4(at + 8) & 0xfffffc00u) == 0xdc00;
-    if (!paired) {
-        return scan_fail(s, ERR_ENCODING, at, "lone surrogate escape");
-    }
-    *ret_at = at + 12;
-    return 0;
+    return paired ? at + 12 : scan_fail(s, ERR_ENCODING, at, "lone surrogate escape");
 }
 
-static __attribute__((noinline, cold)) int
-fail_string(const struct scan *s, const char *at)
+static __attribute__((noinline, cold)) const char *
+fail_string(struct scan *s, const char *quote, const char *at)
 {
     if (at == s->end) {
-        return scan_fail(s, ERR_PARSE, s->at, "unterminated string");
+        return scan_fail(s, ERR_PARSE, quote, "unterminated string");
     }
     return scan_fail(s, ERR_PARSE, at,
                      *at == '\\' ? "unknown escape" : "control character in string");
 }
 
-/* s->at is the opening quote; the string's node was just added. */
-static inline int
-scan_string(struct scan *s)
+/* The closing quote of the string that opens at `quote` and is plain up to `at`. */
+static __attribute__((noinline)) const char *
+string_rest(struct scan *s, const char *quote, const char *at, bool *ret_escaped)
 {
-    const char *at = s->at + 1;
-    bool escaped = false;
     for (;;) {
-        at = s->skip_string(at, s->end, &escaped);
+        at = s->skip_string(at, s->end, ret_escaped);
         if (LIKELY(at < s->end && *at == '"')) {
-            break;
+            return at;
         }
         if (s->end - at < 2 || at[0] != '\\' || at[1] != 'u') {
-            return fail_string(s, at);
+            return fail_string(s, quote, at);
         }
         /* they come in rows: some clients escape all that is not ASCII */
-        for (escaped = true; s->end - at >= 2 && at[0] == '\\' && at[1] == 'u';) {
-            int rc = scan_unicode_escape(s, at, &at);
-            if (rc != 0) {
-                return rc;
+        for (*ret_escaped = true; s->end - at >= 2 && at[0] == '\\' && at[1] == 'u';) {
+            at = scan_unicode_escape(s, at);
+            if (at == NULL) {
+                return NULL;
             }
         }
     }
-    s->at = at + 1;
-    struct json_node *node = &s->doc->nodes[s->doc->node_count - 1];
-    node->end = (uint32_t)(s->at - s->base);
-    node->escaped = escaped;
-    return 0;
+}
+
+/* at: the opening quote. */
+static inline const char *
+scan_string(struct scan *s, const char *at)
+{
+    struct json_node *node = node_new(s, at);
+    if (UNLIKELY(node == NULL)) {
+        return NULL;
+    }
+    const char *close = at + 1;
+    unsigned stops = 0;
+    bool escaped = false;
+    if (LIKELY(s->end - close >= 16)) {
+        stops = skip_block_stops(close);
+        close += skip_block_run(stops);
+    }
+    if (stops == 0 || UNLIKELY(*close != '"')) {
+        close = string_rest(s, at, close, &escaped);
+        if (UNLIKELY(close == NULL)) {
+            return NULL;
+        }
+    }
+    node_set(s, node, at, close + 1, JSON_STRING, escaped);
+    return close + 1;
 }
 
 static inline const char *
@@ -218,17 +254,17 @@ skip_digits(const char *at, const char *end)
 }
 
 /* RFC 8259 section 6; what stands behind the number is judged by the caller. */
-static int
-scan_number(struct scan *s)
+static __attribute__((noinline)) const char *
+any_number(struct scan *s, const char *start)
 {
-    const char *at = s->at + (*s->at == '-');
+    const char *at = start + (*start == '-');
     const char *digits = at;
     at = skip_digits(at, s->end);
     if (at == digits) {
-        return scan_fail(s, ERR_PARSE, s->at, "number without digits");
+        return scan_fail(s, ERR_PARSE, start, "number without digits");
     }
     if (*digits == '0' && at - digits > 1) {
-        return scan_fail(s, ERR_PARSE, s->at, "number with a leading zero");
+        return scan_fail(s, ERR_PARSE, start, "number with a leading zero");
     }
     if (at < s->end && *at == '.') {
         digits = at + 1;
@@ -246,201 +282,221 @@ scan_number(struct scan *s)
             return scan_fail(s, ERR_PARSE, at, "no digit in the exponent");
         }
     }
-    s->at = at;
-    node_end(s);
-    return 0;
+    return at;
 }
 
-static int
-scan_literal(struct scan *s, struct str word, enum json_kind kind)
+static inline const char *
+scan_number(struct scan *s, const char *at)
 {
-    if (!str_starts(str_make(s->at, (size_t)(s->end - s->at)), word)) {
-        return scan_fail(s, ERR_PARSE, s->at, "expected a value");
+    struct json_node *node = node_new(s, at);
+    if (UNLIKELY(node == NULL)) {
+        return NULL;
     }
-    int rc = node_add(s, kind);
-    if (rc != 0) {
-        return rc;
+    /* a count: up to 16 digits and nothing of a fraction behind them */
+    size_t digits = s->end - at > 16 ? skip_block_run(skip_block_not_digits(at)) : 0;
+    const char *behind = at + digits;
+    bool count = digits == 1 || (digits > 1 && digits < 16 && *at != '0');
+    if (!count || *behind == '.' || (*behind | 0x20) == 'e') {
+        behind = any_number(s, at);
+        if (UNLIKELY(behind == NULL)) {
+            return NULL;
+        }
     }
-    s->at += word.len;
-    node_end(s);
-    return 0;
+    node_set(s, node, at, behind, JSON_NUMBER, false);
+    return behind;
 }
 
-/* Key and colon of the next member; s->at ends at the first byte behind the colon. */
-static inline int
-scan_key(struct scan *s)
+static const char *
+scan_literal(struct scan *s, const char *at, struct str word, enum json_kind kind)
 {
-    skip_space(s);
-    if (UNLIKELY(s->at == s->end || *s->at != '"')) {
-        return scan_fail(s, ERR_PARSE, s->at, "expected a quoted key");
+    if (!str_starts(str_make(at, (size_t)(s->end - at)), word)) {
+        return scan_fail(s, ERR_PARSE, at, "expected a value");
     }
-    int rc = node_add(s, JSON_STRING);
-    if (rc == 0) {
-        rc = scan_string(s);
+    struct json_node *node = node_new(s, at);
+    if (UNLIKELY(node == NULL)) {
+        return NULL;
     }
-    if (rc != 0) {
-        return rc;
-    }
-    skip_space(s);
-    if (UNLIKELY(s->at == s->end || *s->at != ':')) {
-        return scan_fail(s, ERR_PARSE, s->at, "expected ':'");
-    }
-    s->at++;
-    return 0;
+    node_set(s, node, at, at + word.len, kind, false);
+    return at + word.len;
 }
 
-static int
-container_open(struct scan *s, enum json_kind kind)
+/* Key and colon of the next member. */
+static inline const char *
+scan_key(struct scan *s, const char *at)
 {
-    if (s->depth >= s->depth_max) {
-        return scan_fail(s, ERR_DEPTH, s->at, "nested too deeply");
+    at = skip_space(at, s->end);
+    if (UNLIKELY(at == s->end || *at != '"')) {
+        return scan_fail(s, ERR_PARSE, at, "expected a quoted key");
     }
-    int rc = node_add(s, kind);
-    if (rc != 0) {
-        return rc;
+    at = scan_string(s, at);
+    if (UNLIKELY(at == NULL)) {
+        return NULL;
     }
-    uint32_t node = s->doc->node_count - 1;
-    s->doc->nodes[node].next = s->open;
-    s->open = node;
+    at = skip_space(at, s->end);
+    if (UNLIKELY(at == s->end || *at != ':')) {
+        return scan_fail(s, ERR_PARSE, at, "expected ':'");
+    }
+    return at + 1;
+}
+
+static inline const char *
+container_open(struct scan *s, const char *at, enum json_kind kind)
+{
+    if (UNLIKELY(s->depth >= s->depth_max)) {
+        return scan_fail(s, ERR_DEPTH, at, "nested too deeply");
+    }
+    struct json_node *node = node_new(s, at);
+    if (UNLIKELY(node == NULL)) {
+        return NULL;
+    }
+    node_set(s, node, at, at, kind, false);
+    node->next = s->open;
+    s->open = s->count - 1;
+    s->closer = kind == JSON_OBJECT ? '}' : ']';
     s->depth++;
-    s->at++;
-    return 0;
+    return at + 1;
 }
 
-static __attribute__((noinline, cold)) int
-fail_duplicate(const struct scan *s, uint32_t parent, uint32_t key)
+static __attribute__((noinline, cold)) const char *
+fail_duplicate(struct scan *s, uint32_t parent, uint32_t key)
 {
     struct buf path;
     buf_init(&path, 4096);
     json_key_path(s->doc, parent, s->open, key, &path);
-    int rc = scan_fail(s, ERR_DUPLICATE, s->base + s->doc->nodes[key].start, "duplicate key");
+    (void)scan_fail(s, ERR_DUPLICATE, s->base + s->nodes[key].start, "duplicate key");
     if (s->err != NULL && !path.failed) {
         uint32_t line = s->err->line;
         uint32_t column = s->err->column;
-        rc = err_set_at(s->err, ERR_DUPLICATE, line, column, "duplicate key `%.*s` at byte %u",
-                        STR_ARG(buf_str(&path)), s->doc->nodes[key].start);
+        s->rc = err_set_at(s->err, ERR_DUPLICATE, line, column, "duplicate key `%.*s` at byte %u",
+                           STR_ARG(buf_str(&path)), s->nodes[key].start);
     }
     buf_fini(&path);
-    return rc;
+    return NULL;
 }
 
-/* s->at is the closing bracket of s->open. */
-static int
-container_close(struct scan *s)
+/* at: behind the closing bracket of s->open. */
+static const char *
+container_close(struct scan *s, const char *at)
 {
-    struct json_node *node = &s->doc->nodes[s->open];
+    struct json_node *node = &s->nodes[s->open];
     uint32_t parent = node->next;
-    s->at++;
-    node->end = (uint32_t)(s->at - s->base);
-    node->next = s->doc->node_count;
-    if (node->kind == JSON_OBJECT && s->unique) {
+    node->end = (uint32_t)(at - s->base);
+    node->next = s->count;
+    if (s->closer == '}' && s->unique) {
         uint32_t key = JSON_NONE;
         int rc = json_unique_check(s->doc, s->open, &key);
-        if (rc == -ERR_DUPLICATE) {
+        if (UNLIKELY(rc == -ERR_DUPLICATE)) {
             return fail_duplicate(s, parent, key);
         }
-        if (rc != 0) {
-            return err_set(s->err, ERR_NOMEM, "no memory to compare the keys of a JSON object");
+        if (UNLIKELY(rc != 0)) {
+            s->rc = err_set(s->err, ERR_NOMEM, "no memory to compare the keys of a JSON object");
+            return NULL;
         }
     }
     s->open = parent;
+    s->closer = parent != JSON_NONE && s->nodes[parent].kind == JSON_OBJECT ? '}' : ']';
     s->depth--;
-    return 0;
+    return at;
 }
 
-/* One value. For an array or object that is not empty, *ret_inside becomes true and s->at stands
- * where the first element begins (behind the first key's colon). */
-static inline int
-scan_value(struct scan *s, bool *ret_inside)
+/* One value. *ret_inside: an array or object has begun and is not empty; *at is inside it. */
+static inline const char *
+scan_value(struct scan *s, const char *at, bool *ret_inside)
 {
-    skip_space(s);
-    if (UNLIKELY(s->at == s->end)) {
-        return scan_fail(s, ERR_PARSE, s->at, "expected a value, found the end");
-    }
     *ret_inside = false;
-    char c = *s->at;
-    int rc;
-    switch (c) {
-    case '"':
-        rc = node_add(s, JSON_STRING);
-        return rc != 0 ? rc : scan_string(s);
-    case '{':
-    case '[':
-        rc = container_open(s, c == '{' ? JSON_OBJECT : JSON_ARRAY);
-        if (rc != 0) {
-            return rc;
+    at = skip_space(at, s->end);
+    if (UNLIKELY(at == s->end)) {
+        return scan_fail(s, ERR_PARSE, at, "expected a value, found the end");
+    }
+    char c = *at;
+    if (c == '"') {
+        return scan_string(s, at);
+    }
+    if (c == '{' || c == '[') {
+        at = container_open(s, at, c == '{' ? JSON_OBJECT : JSON_ARRAY);
+        if (UNLIKELY(at == NULL)) {
+            return NULL;
         }
-        skip_space(s);
-        if (s->at < s->end && *s->at == (c == '{' ? '}' : ']')) {
-            return container_close(s);
+        at = skip_space(at, s->end);
+        if (at < s->end && *at == s->closer) {
+            return container_close(s, at + 1);
         }
         *ret_inside = true;
-        return c == '{' ? scan_key(s) : 0;
+        return at;
+    }
+    if ((unsigned)(c - '0') <= 9 || c == '-') {
+        return scan_number(s, at);
+    }
+    switch (c) {
     case 't':
-        return scan_literal(s, STR("true"), JSON_TRUE);
+        return scan_literal(s, at, STR("true"), JSON_TRUE);
     case 'f':
-        return scan_literal(s, STR("false"), JSON_FALSE);
+        return scan_literal(s, at, STR("false"), JSON_FALSE);
     case 'n':
-        return scan_literal(s, STR("null"), JSON_NULL);
+        return scan_literal(s, at, STR("null"), JSON_NULL);
     default:
-        if (c != '-' && (unsigned)(c - '0') > 9) {
-            return scan_fail(s, ERR_PARSE, s->at, "expected a value");
-        }
-        rc = node_add(s, JSON_NUMBER);
-        return rc != 0 ? rc : scan_number(s);
+        return scan_fail(s, ERR_PARSE, at, "expected a value");
     }
 }
 
 /* Behind a complete value: close what closes here. *ret_more: a comma was taken and another value
  * follows; otherwise the root is complete. */
-static inline int
-scan_behind(struct scan *s, bool *ret_more)
+static inline const char *
+scan_behind(struct scan *s, const char *at, bool *ret_more)
 {
     *ret_more = false;
     while (s->open != JSON_NONE) {
-        bool object = s->doc->nodes[s->open].kind == JSON_OBJECT;
-        skip_space(s);
+        at = skip_space(at, s->end);
         char c = '\0';
-        if (LIKELY(s->at < s->end)) {
-            c = *s->at;
+        if (LIKELY(at < s->end)) {
+            c = *at;
         }
         if (c == ',') {
-            s->at++;
             *ret_more = true;
-            return object ? scan_key(s) : 0;
+            return at + 1;
         }
-        if (c != (object ? '}' : ']')) {
-            return scan_fail(s, ERR_PARSE, s->at,
-                             object ? "expected ',' or '}'" : "expected ',' or ']'");
+        if (UNLIKELY(c != s->closer)) {
+            return scan_fail(s, ERR_PARSE, at,
+                             s->closer == '}' ? "expected ',' or '}'" : "expected ',' or ']'");
         }
-        int rc = container_close(s);
-        if (rc != 0) {
-            return rc;
+        at = container_close(s, at + 1);
+        if (UNLIKELY(at == NULL)) {
+            return NULL;
         }
     }
-    return 0;
+    return at;
 }
 
 static int
 scan_document(struct scan *s)
 {
     size_t valid = utf8_valid_bytes(s->doc->text);
+    const char *at = s->base;
     if (valid != s->doc->text.len) {
-        return scan_fail(s, ERR_ENCODING, s->base + valid, "not valid UTF-8");
+        (void)scan_fail(s, ERR_ENCODING, at + valid, "not valid UTF-8");
+        return s->rc;
     }
-    for (bool more = true; more;) {
-        bool inside = false;
-        int rc = scan_value(s, &inside);
-        if (rc == 0 && !inside) {
-            rc = scan_behind(s, &more);
+    for (;;) {
+        bool more = true;
+        bool inside;
+        at = scan_value(s, at, &inside);
+        if (at != NULL && !inside) {
+            at = scan_behind(s, at, &more);
         }
-        if (rc != 0) {
-            return rc;
+        if (at != NULL && !more) {
+            break;
+        }
+        if (at != NULL && s->closer == '}') {
+            at = scan_key(s, at);
+        }
+        if (UNLIKELY(at == NULL)) {
+            return s->rc;
         }
     }
-    skip_space(s);
-    if (s->at != s->end) {
-        return scan_fail(s, ERR_PARSE, s->at, "text behind the JSON value");
+    at = skip_space(at, s->end);
+    if (at != s->end) {
+        (void)scan_fail(s, ERR_PARSE, at, "text behind the JSON value");
+        return s->rc;
     }
     return 0;
 }
@@ -466,7 +522,6 @@ json_scan(struct json_doc *doc, struct str text, const struct json_limits *limit
     doc->text = text;
     struct scan s = {
         .base = text.ptr,
-        .at = text.ptr,
         .end = text.ptr + text.len,
         .doc = doc,
         .skip_string = skip_string_best(),
@@ -476,7 +531,9 @@ json_scan(struct json_doc *doc, struct str text, const struct json_limits *limit
         .unique = !limits->allow_duplicates,
         .err = err,
     };
+    count_limit_set(&s);
     int rc = scan_document(&s);
+    doc->node_count = s.count;
     if (rc != 0) {
         doc->node_count = 0;
         doc->text = STR_EMPTY;

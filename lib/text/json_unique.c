@@ -84,29 +84,45 @@ check_hashed(const struct json_doc *doc, uint32_t object, struct keys *keys, uin
     return rc;
 }
 
+/* Many keys, long ones or escaped ones. */
+static __attribute__((noinline)) int
+check_any(const struct json_doc *doc, uint32_t object, uint32_t *ret_key)
+{
+    const struct json_node *nodes = doc->nodes;
+    uint32_t end = nodes[object].next;
+    struct keys keys = {.count = 0};
+    for (uint32_t key = object + 1; key < end; key = nodes[key + 1].next) {
+        keys.count++;
+        if (nodes[key].escaped) {
+            keys.scratch_bytes += nodes[key].end - nodes[key].start;
+        }
+    }
+    return check_hashed(doc, object, &keys, ret_key);
+}
+
 int
 json_unique_check(const struct json_doc *doc, uint32_t object, uint32_t *ret_key)
 {
     const struct json_node *nodes = doc->nodes;
     const char *text = doc->text.ptr;
     uint32_t end = nodes[object].next;
-    uint32_t seen[FEW];
-    uint32_t tags[FEW];
+    uint32_t seen[FEW] UNINIT;
+    uint32_t tags[FEW] UNINIT;
     uint64_t filter = 0;
     uint32_t count = 0;
-    bool plain = true;
     for (uint32_t key = object + 1; key < end; key = nodes[key + 1].next, count++) {
-        struct str content = json_content(text, &nodes[key]);
-        plain = plain && count < FEW && !nodes[key].escaped && content.len <= SHORT;
-        if (!plain) {
-            continue;
+        const struct json_node *node = &nodes[key];
+        uint32_t quoted = node->end - node->start;
+        if (UNLIKELY(count == FEW || node->escaped || quoted > SHORT + 2)) {
+            return check_any(doc, object, ret_key);
         }
         /* length, first and last byte (a quote for the empty key) tell nearly all keys apart */
-        uint32_t tag = (uint32_t)content.len << 16 | (uint32_t)(unsigned char)content.ptr[0] << 8 |
-                       (unsigned char)text[nodes[key].end - 2];
+        uint32_t tag = quoted << 16 | (uint32_t)(unsigned char)text[node->start + 1] << 8 |
+                       (unsigned char)text[node->end - 2];
         uint64_t bit = (uint64_t)1 << (tag * 0x9e3779b1u >> 26);
         for (uint32_t i = 0; (filter & bit) != 0 && i < count; i++) {
-            if (tags[i] == tag && str_eq(json_content(text, &nodes[seen[i]]), content)) {
+            if (tags[i] == tag &&
+                memcmp(text + nodes[seen[i]].start, text + node->start, quoted) == 0) {
                 *ret_key = key;
                 return -ERR_DUPLICATE;
             }
@@ -115,16 +131,7 @@ json_unique_check(const struct json_doc *doc, uint32_t object, uint32_t *ret_key
         tags[count] = tag;
         seen[count] = key;
     }
-    if (plain) {
-        return 0;
-    }
-    struct keys keys = {.count = count};
-    for (uint32_t key = object + 1; key < end; key = nodes[key + 1].next) {
-        if (nodes[key].escaped) {
-            keys.scratch_bytes += nodes[key].end - nodes[key].start;
-        }
-    }
-    return check_hashed(doc, object, &keys, ret_key);
+    return 0;
 }
 
 /* ---- the path, built on the way to an error message only ------------------------------------- */

@@ -9,17 +9,9 @@
 #include <immintrin.h>
 #endif
 
-#if defined(__x86_64__)
+#include "lib/text/skip_block.h"
 
-static inline unsigned
-plain_stops(const char *at)
-{
-    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)at);
-    __m128i quote = _mm_cmpeq_epi8(v, _mm_set1_epi8('"'));
-    __m128i slash = _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'));
-    __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1f)), v);
-    return (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quote, slash), control));
-}
+#if defined(__x86_64__)
 
 static inline unsigned
 line_stops(const char *at)
@@ -46,7 +38,7 @@ line_stops(const char *at)
 const char *
 skip_plain(const char *at, const char *end)
 {
-    SKIP_BLOCKS(at, end, plain_stops)
+    SKIP_BLOCKS(at, end, skip_block_stops)
     while (at < end && *at != '"' && *at != '\\' && (unsigned char)*at >= 0x20) {
         at++;
     }
@@ -165,7 +157,7 @@ skip_string_wide(const char *at, const char *end, bool *ret_escaped)
 {
     /* Most strings are keys and short values, so 16 bytes are tried first. */
     if (end - at >= 16) {
-        unsigned stops = plain_stops(at);
+        unsigned stops = skip_block_stops(at);
         at += stops != 0 ? __builtin_ctz(stops) : 16;
         if (stops != 0 && *at != '\\') {
             return at;
