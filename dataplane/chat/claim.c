@@ -46,22 +46,33 @@ claim_at(const struct json_doc *doc, uint32_t object, struct str key, bool *clam
 bool
 claim_openai(const struct json_doc *doc, uint32_t object, struct usage *usage)
 {
-    uint32_t prompt_node = json_get(doc, object, STR("prompt_tokens"));
-    uint32_t completion_node = json_get(doc, object, STR("completion_tokens"));
-    if (prompt_node == JSON_NONE && completion_node == JSON_NONE)
+    enum { PROMPT, COMPLETION, TOTAL, IN, OUT, CACHE_HIT, CACHED };
+    static const struct str names[] = {
+        [PROMPT] = JSON_NAME("prompt_tokens"),
+        [COMPLETION] = JSON_NAME("completion_tokens"),
+        [TOTAL] = JSON_NAME("total_tokens"),
+        [IN] = JSON_NAME("prompt_tokens_details"),
+        [OUT] = JSON_NAME("completion_tokens_details"),
+        [CACHE_HIT] = JSON_NAME("prompt_cache_hit_tokens"),
+        [CACHED] = JSON_NAME("cached_tokens"),
+    };
+    uint32_t at[ARRAY_LEN(names)];
+    json_pick(doc, object, names, ARRAY_LEN(names), at);
+    if (at[PROMPT] == JSON_NONE && at[COMPLETION] == JSON_NONE)
         return false;
     struct usage found = {.evidence = EVIDENCE_PROVIDER};
     bool *clamped = &found.clamped;
-    uint32_t in = json_get(doc, object, STR("prompt_tokens_details"));
-    uint32_t out = json_get(doc, object, STR("completion_tokens_details"));
-    uint64_t prompt = claim_count(doc, prompt_node, clamped);
-    uint64_t completion = claim_count(doc, completion_node, clamped);
-    uint64_t total = claim_at(doc, object, STR("total_tokens"), clamped);
+    uint32_t in = at[IN];
+    uint32_t out = at[OUT];
+    uint64_t prompt = claim_count(doc, at[PROMPT], clamped);
+    uint64_t completion = claim_count(doc, at[COMPLETION], clamped);
+    uint64_t total = claim_count(doc, at[TOTAL], clamped);
+    uint64_t sum = prompt + completion;
     uint64_t cached = claim_at(doc, in, STR("cached_tokens"), clamped);
     if (cached == 0) /* DeepSeek; Moonshot */
-        cached = claim_at(doc, object, STR("prompt_cache_hit_tokens"), clamped);
+        cached = claim_count(doc, at[CACHE_HIT], clamped);
     if (cached == 0)
-        cached = claim_at(doc, object, STR("cached_tokens"), clamped);
+        cached = claim_count(doc, at[CACHED], clamped);
     uint64_t written = claim_at(doc, in, STR("cache_write_tokens"), clamped);
     uint64_t audio_in = claim_at(doc, in, STR("audio_tokens"), clamped);
     uint64_t reasoning = claim_at(doc, out, STR("reasoning_tokens"), clamped);
@@ -70,7 +81,6 @@ claim_openai(const struct json_doc *doc, uint32_t object, struct usage *usage)
     found.count[USAGE_cached] = carve(&prompt, cached, clamped);
     found.count[USAGE_cache_write] = carve(&prompt, written, clamped);
     found.count[USAGE_audio_in] = carve(&prompt, audio_in, clamped);
-    uint64_t sum = claim_count(doc, prompt_node, clamped) + completion;
     bool beside = reasoning > 0 && total == sum + reasoning;
     found.count[USAGE_reasoning] = beside ? reasoning : carve(&completion, reasoning, clamped);
     found.count[USAGE_audio_out] = carve(&completion, audio_out, clamped);

@@ -96,10 +96,9 @@ count_parts(const struct json_doc *doc, uint32_t list, uint64_t *bytes)
 }
 
 static uint64_t
-prompt_bytes(const struct json_doc *doc)
+prompt_bytes(const struct json_doc *doc, uint32_t list)
 {
     uint64_t bytes = doc->text.len;
-    uint32_t list = json_get(doc, 0, STR("messages"));
     if (!json_is(doc, list, JSON_ARRAY))
         return bytes;
     for (uint32_t at = json_first(doc, list); at != JSON_NONE; at = json_sibling(doc, list, at))
@@ -108,9 +107,8 @@ prompt_bytes(const struct json_doc *doc)
 }
 
 static int
-read_model(const struct intake *in, struct chat_facts *facts)
+read_model(const struct intake *in, uint32_t node, struct chat_facts *facts)
 {
-    uint32_t node = json_get(in->doc, 0, STR("model"));
     if (node == JSON_NONE)
         return err_set(in->err, ERR_INVALID, "field `model` is missing");
     if (!json_is(in->doc, node, JSON_STRING))
@@ -127,16 +125,24 @@ read_model(const struct intake *in, struct chat_facts *facts)
 int
 facts_common(const struct intake *in, struct chat_facts *facts)
 {
+    enum { MODEL, STREAM, MESSAGES };
+    static const struct str names[] = {
+        [MODEL] = JSON_NAME("model"),
+        [STREAM] = JSON_NAME("stream"),
+        [MESSAGES] = JSON_NAME("messages"),
+    };
+    uint32_t at[ARRAY_LEN(names)];
     enum chat_switch stream = CHAT_OFF;
     if (!json_is(in->doc, 0, JSON_OBJECT))
         return err_set(in->err, ERR_INVALID, "the body must be a JSON object");
-    int rc = read_model(in, facts);
+    json_pick(in->doc, 0, names, ARRAY_LEN(names), at);
+    int rc = read_model(in, at[MODEL], facts);
     if (rc == 0)
-        rc = intake_switch(in, json_get(in->doc, 0, STR("stream")), "stream", &stream);
+        rc = intake_switch(in, at[STREAM], "stream", &stream);
     if (rc < 0)
         return rc;
     facts->stream = stream == CHAT_ON;
-    facts->prompt_bytes = prompt_bytes(in->doc);
+    facts->prompt_bytes = prompt_bytes(in->doc, at[MESSAGES]);
     facts->max_output_node = JSON_NONE;
     facts->choices = 1;
     return 0;

@@ -26,27 +26,31 @@ openai_path(enum chat_endpoint endpoint, struct str model, bool stream, struct b
 
 /* Of max_completion_tokens and max_tokens the larger one counts: either may be the one obeyed. */
 static int
-read_max_output(const struct intake *in, struct chat_facts *facts)
+read_max_output(const struct intake *in, uint32_t node, const char *name, struct chat_facts *facts)
 {
-    static const char *const names[] = {"max_completion_tokens", "max_tokens"};
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        uint64_t count = 0;
-        uint32_t node = intake_get(in->doc, 0, str_from(names[i]));
-        int rc = intake_count(in, node, names[i], FACTS_OUTPUT_MAX, &count);
-        if (rc < 0)
-            return rc;
-        if (count > facts->max_output) {
-            facts->max_output = count;
-            facts->max_output_node = node;
-        }
+    uint64_t count = 0;
+    int rc = intake_count(in, node, name, FACTS_OUTPUT_MAX, &count);
+    if (rc == 0 && count > facts->max_output) {
+        facts->max_output = count;
+        facts->max_output_node = node;
     }
-    return 0;
+    return rc;
 }
 
 static int
 openai_facts(const struct json_doc *doc, enum chat_endpoint endpoint, struct arena *arena,
              struct chat_facts *ret_facts, struct err *err)
 {
+    enum { COMPLETION, TOKENS, N, OPTIONS, TOOLS, FUNCTIONS };
+    static const struct str names[] = {
+        [COMPLETION] = JSON_NAME("max_completion_tokens"),
+        [TOKENS] = JSON_NAME("max_tokens"),
+        [N] = JSON_NAME("n"),
+        [OPTIONS] = JSON_NAME("stream_options"),
+        [TOOLS] = JSON_NAME("tools"),
+        [FUNCTIONS] = JSON_NAME("functions"),
+    };
+    uint32_t at[ARRAY_LEN(names)];
     const struct intake in = {doc, arena, err};
     struct chat_facts facts = {0};
     uint64_t choices = 1;
@@ -57,20 +61,23 @@ openai_facts(const struct json_doc *doc, enum chat_endpoint endpoint, struct are
         *ret_facts = facts;
         return 0;
     }
+    if (rc < 0)
+        return rc;
+    json_pick(doc, 0, names, ARRAY_LEN(names), at);
+    rc = read_max_output(&in, at[COMPLETION], names[COMPLETION].ptr, &facts);
     if (rc == 0)
-        rc = read_max_output(&in, &facts);
+        rc = read_max_output(&in, at[TOKENS], names[TOKENS].ptr, &facts);
     if (rc == 0)
-        rc = intake_count(&in, intake_get(doc, 0, STR("n")), "n", CHOICES_MAX, &choices);
-    uint32_t options = json_get(doc, 0, STR("stream_options"));
+        rc = intake_count(&in, at[N], "n", CHOICES_MAX, &choices);
     if (rc == 0 && facts.stream)
-        rc = intake_switch(&in, json_get(doc, options, STR("include_usage")),
+        rc = intake_switch(&in, json_get(doc, at[OPTIONS], STR("include_usage")),
                            "stream_options.include_usage", &usage);
     if (rc < 0)
         return rc;
     facts.choices = (uint32_t)choices;
     facts.include_usage = usage == CHAT_ON;
-    facts.has_tools = json_count(doc, json_get(doc, 0, STR("tools"))) > 0 ||
-                      json_count(doc, json_get(doc, 0, STR("functions"))) > 0;
+    facts.has_tools =
+        json_first(doc, at[TOOLS]) != JSON_NONE || json_first(doc, at[FUNCTIONS]) != JSON_NONE;
     *ret_facts = facts;
     return 0;
 }
@@ -80,12 +87,12 @@ openai_facts(const struct json_doc *doc, enum chat_endpoint endpoint, struct are
 /* Ask for usage, keeping whatever else stream_options says. Without a stream it must not be
  * there. */
 static int
-edit_stream_options(const struct json_doc *doc, const struct chat_facts *facts, bool want_usage,
-                    struct splice *splice)
+edit_stream_options(const struct json_doc *doc, const struct chat_facts *facts, uint32_t options,
+                    bool want_usage, struct splice *splice)
 {
-    uint32_t options = json_get(doc, 0, STR("stream_options"));
     if (!facts->stream)
-        return splice_member_remove(splice, doc, 0, STR("stream_options"));
+        return options == JSON_NONE ? 0
+                                    : splice_member_remove(splice, doc, 0, STR("stream_options"));
     if (!want_usage || facts->include_usage)
         return 0;
     if (json_is(doc, options, JSON_OBJECT))
@@ -100,17 +107,28 @@ is_empty_list(const struct json_doc *doc, uint32_t node)
     return json_is(doc, node, JSON_ARRAY) && json_first(doc, node) == JSON_NONE;
 }
 
+/* What an edit may look for at the top of a request. */
+enum { OPTIONS, MESSAGES, TOOLS, TOOL_CHOICE, PARALLEL };
+static const struct str edited[] = {
+    [OPTIONS] = JSON_NAME("stream_options"),
+    [MESSAGES] = JSON_NAME("messages"),
+    [TOOLS] = JSON_NAME("tools"),
+    [TOOL_CHOICE] = JSON_NAME("tool_choice"),
+    [PARALLEL] = JSON_NAME("parallel_tool_calls"),
+};
+
 /* Empty lists of tools, and choices among no tools, are answered with 400 (M8; WIRE-FORMATS 5). */
 static int
-edit_tools(const struct json_doc *doc, const struct chat_facts *facts, struct splice *splice)
+edit_tools(const struct json_doc *doc, const struct chat_facts *facts,
+           const uint32_t top[ARRAY_LEN(edited)], struct splice *splice)
 {
-    static const struct str dependent[] = {{"tool_choice", 11}, {"parallel_tool_calls", 19}};
-    uint32_t messages = json_get(doc, 0, STR("messages"));
+    uint32_t messages = top[MESSAGES];
     int rc = 0;
-    if (is_empty_list(doc, json_get(doc, 0, STR("tools"))))
-        rc = splice_member_remove(splice, doc, 0, STR("tools"));
-    for (size_t i = 0; i < ARRAY_LEN(dependent) && rc == 0 && !facts->has_tools; i++)
-        rc = splice_member_remove(splice, doc, 0, dependent[i]);
+    if (is_empty_list(doc, top[TOOLS]))
+        rc = splice_member_remove(splice, doc, 0, edited[TOOLS]);
+    for (size_t i = TOOL_CHOICE; i <= PARALLEL && rc == 0 && !facts->has_tools; i++)
+        if (top[i] != JSON_NONE)
+            rc = splice_member_remove(splice, doc, 0, edited[i]);
     if (!json_is(doc, messages, JSON_ARRAY))
         return rc;
     for (uint32_t at = json_first(doc, messages); at != JSON_NONE && rc == 0;
@@ -126,13 +144,13 @@ openai_forward_edits(const struct json_doc *doc, enum chat_endpoint endpoint,
                      const struct chat_facts *facts, struct str upstream_model, bool want_usage,
                      struct splice *splice)
 {
+    uint32_t top[ARRAY_LEN(edited)];
     int rc = dialect_edit_model(doc, facts, upstream_model, splice);
-    if (rc == 0 && endpoint == CHAT_ENDPOINT_CHAT) {
-        rc = edit_stream_options(doc, facts, want_usage, splice);
-        if (rc == 0)
-            rc = edit_tools(doc, facts, splice);
-    }
-    return rc;
+    if (rc < 0 || endpoint != CHAT_ENDPOINT_CHAT)
+        return rc;
+    json_pick(doc, 0, edited, ARRAY_LEN(edited), top);
+    rc = edit_stream_options(doc, facts, top[OPTIONS], want_usage, splice);
+    return rc < 0 ? rc : edit_tools(doc, facts, top, splice);
 }
 
 /* ---- errors ---------------------------------------------------------------------------------- */

@@ -11,34 +11,32 @@ enum chat_finish
 openai_finish(const struct json_doc *doc, uint32_t node)
 {
     static const struct {
-        const char *name;
+        struct str name;
         enum chat_finish finish;
     } rows[] = {
-        {"stop", CHAT_FINISH_STOP},
-        {"length", CHAT_FINISH_LENGTH},
-        {"tool_calls", CHAT_FINISH_TOOL_CALLS},
-        {"function_call", CHAT_FINISH_TOOL_CALLS},
-        {"content_filter", CHAT_FINISH_FILTER},
-        {"model_length", CHAT_FINISH_LENGTH},
-        {"sensitive", CHAT_FINISH_FILTER},
-        {"error", CHAT_FINISH_ERROR},
-        {"network_error", CHAT_FINISH_ERROR},
-        {"insufficient_system_resource", CHAT_FINISH_ERROR},
+        {JSON_NAME("stop"), CHAT_FINISH_STOP},
+        {JSON_NAME("length"), CHAT_FINISH_LENGTH},
+        {JSON_NAME("tool_calls"), CHAT_FINISH_TOOL_CALLS},
+        {JSON_NAME("function_call"), CHAT_FINISH_TOOL_CALLS},
+        {JSON_NAME("content_filter"), CHAT_FINISH_FILTER},
+        {JSON_NAME("model_length"), CHAT_FINISH_LENGTH},
+        {JSON_NAME("sensitive"), CHAT_FINISH_FILTER},
+        {JSON_NAME("error"), CHAT_FINISH_ERROR},
+        {JSON_NAME("network_error"), CHAT_FINISH_ERROR},
+        {JSON_NAME("insufficient_system_resource"), CHAT_FINISH_ERROR},
     };
     if (!json_is(doc, node, JSON_STRING))
         return CHAT_FINISH_NONE;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        if (json_string_eq(doc, node, str_from(rows[i].name)))
+        if (json_string_eq(doc, node, rows[i].name))
             return rows[i].finish;
     }
     return CHAT_FINISH_STOP; /* eos, end_turn and the like of compatible servers */
 }
 
-bool
-openai_usage(const struct json_doc *doc, uint32_t root, struct usage *usage)
+static bool
+usage_elsewhere(const struct json_doc *doc, uint32_t root, struct usage *usage)
 {
-    if (claim_openai(doc, json_get(doc, root, STR("usage")), usage))
-        return true;
     uint32_t groq = json_get(doc, json_get(doc, root, STR("x_groq")), STR("usage"));
     if (claim_openai(doc, groq, usage))
         return true;
@@ -46,28 +44,44 @@ openai_usage(const struct json_doc *doc, uint32_t root, struct usage *usage)
     return claim_openai(doc, json_get(doc, choice, STR("usage")), usage);
 }
 
+bool
+openai_usage(const struct json_doc *doc, uint32_t root, struct usage *usage)
+{
+    return claim_openai(doc, json_get(doc, root, STR("usage")), usage) ||
+           usage_elsewhere(doc, root, usage);
+}
+
 /* 200 with an error inside: `error`, or MiniMax's base_resp with a code that is not 0 (M80) */
 static bool
-says_error(const struct json_doc *doc)
+says_error(const struct json_doc *doc, uint32_t error, uint32_t base_resp)
 {
-    uint32_t code = json_get(doc, json_get(doc, 0, STR("base_resp")), STR("status_code"));
-    return error_present(doc, json_get(doc, 0, STR("error"))) ||
+    uint32_t code = json_get(doc, base_resp, STR("status_code"));
+    return error_present(doc, error) ||
            (json_is(doc, code, JSON_NUMBER) && !str_eq(json_raw(doc, code), STR("0")));
 }
 
 void
 openai_answer_look(const struct json_doc *doc, struct stream_look *ret_look)
 {
+    enum { CHOICES, USAGE, ERROR, BASE_RESP };
+    static const struct str names[] = {
+        [CHOICES] = JSON_NAME("choices"),
+        [USAGE] = JSON_NAME("usage"),
+        [ERROR] = JSON_NAME("error"),
+        [BASE_RESP] = JSON_NAME("base_resp"),
+    };
+    uint32_t top[ARRAY_LEN(names)];
+    json_pick(doc, 0, names, ARRAY_LEN(names), top);
     struct stream_look look = {0};
-    uint32_t choices = json_get(doc, 0, STR("choices"));
+    uint32_t choices = top[CHOICES];
     if (!json_is(doc, 0, JSON_OBJECT))
         look.flags |= STREAM_MALFORMED;
-    if (says_error(doc))
+    if (says_error(doc, top[ERROR], top[BASE_RESP]))
         look.flags |= STREAM_ERROR;
-    if (openai_usage(doc, 0, &look.usage)) {
+    if (claim_openai(doc, top[USAGE], &look.usage) || usage_elsewhere(doc, 0, &look.usage)) {
         look.flags |= STREAM_USAGE;
     } else { /* embeddings of some providers name the total alone */
-        uint32_t total = json_path(doc, 0, "usage.total_tokens");
+        uint32_t total = json_get(doc, top[USAGE], STR("total_tokens"));
         look.usage.count[USAGE_input] = claim_count(doc, total, &look.usage.clamped);
         if (look.usage.count[USAGE_input] > 0) {
             look.usage.evidence = EVIDENCE_PROVIDER;

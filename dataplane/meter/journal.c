@@ -294,12 +294,15 @@ journal_sync(struct journal *journal)
     int fds[2] = {-1, -1};
     size_t count = 0;
     pthread_mutex_lock(&journal->lock);
-    /* The newest two: a roll may have happened since the last call; older ones were synced then. */
+    /* The one that is written to, and the one before it when there was a roll since the last call. */
+    uint32_t newest = journal->current->number;
     for (struct list *node = journal->segments.prev; node != &journal->segments && count < 2;
-         node = node->prev)
-        fds[count++] = LIST_ENTRY(node, struct segment, node)->fd;
-    for (size_t i = 0; i < count; i++)
-        fds[i] = dup(fds[i]);
+         node = node->prev) {
+        fds[count++] = dup(LIST_ENTRY(node, struct segment, node)->fd);
+        if (newest == journal->synced_number)
+            break;
+    }
+    journal->synced_number = newest;
     pthread_mutex_unlock(&journal->lock);
     int rc = 0;
     for (size_t i = 0; i < count; i++) {

@@ -79,6 +79,7 @@ struct journal {
     bool failing;
 
     _Atomic uint64_t last_committed;
+    uint32_t synced_number; /* fdatasync thread: the newest segment of its last call */
     _Atomic bool unsynced;
     _Atomic bool sync_failed;
 

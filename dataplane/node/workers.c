@@ -178,7 +178,7 @@ worker_server(struct node_worker *worker, struct tls_context *tls, const int *fd
                                     .user = &worker->worker,
                                     .body_bytes_max = (size_t)100u * 1024u * 1024u,
                                     .conn_count_max = 20000u,
-                                    .h2_streams_max = 1000u};
+                                    .h2_streams_max = 100u};
     int rc = http_server_new(&conf, ret_server, err);
     for (uint32_t i = 0; rc == 0 && i < count; i++)
         rc = http_server_listen(*ret_server, fds[i]);
