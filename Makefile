@@ -48,10 +48,9 @@ cov: ## coverage of the unit tests, as build/cov/index.html (needs gcovr)
 	ctest --test-dir build/cov -LE house -j 2
 	gcovr --root . --object-directory build/cov --exclude '.*_(test|fuzz)\.c' --html-details build/cov/index.html --print-summary
 
-h2spec: ## HTTP/2 conformance of a running stack (needs h2spec; PORT=4181)
-	@command -v h2spec >/dev/null || { echo "h2spec: install h2spec (go install github.com/summerwind/h2spec/cmd/h2spec@latest)" >&2; exit 1; }
-	h2spec -h 127.0.0.1 -p $${PORT:-4181} -o 5
-	h2spec --strict -h 127.0.0.1 -p $${PORT:-4181} -o 5
+h2spec: ## HTTP/2 conformance of a running stack (needs go; PORT=4181)
+	tools/h2spec -h 127.0.0.1 -p $${PORT:-4181}
+	tools/h2spec -h 127.0.0.1 -p $${PORT:-4181} -S
 
 clean: ## remove build/ (a stack that runs from it must be stopped first)
 	rm -rf build
