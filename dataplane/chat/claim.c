@@ -62,21 +62,28 @@ claim_openai(const struct json_doc *doc, uint32_t object, struct usage *usage)
         return false;
     struct usage found = {.evidence = EVIDENCE_PROVIDER};
     bool *clamped = &found.clamped;
-    uint32_t in = at[IN];
-    uint32_t out = at[OUT];
     uint64_t prompt = claim_count(doc, at[PROMPT], clamped);
     uint64_t completion = claim_count(doc, at[COMPLETION], clamped);
     uint64_t total = claim_count(doc, at[TOTAL], clamped);
     uint64_t sum = prompt + completion;
-    uint64_t cached = claim_at(doc, in, STR("cached_tokens"), clamped);
+    uint64_t cached = 0;
+    uint64_t written = 0;
+    uint64_t audio_in = 0;
+    uint64_t reasoning = 0;
+    uint64_t audio_out = 0;
+    if (json_is(doc, at[IN], JSON_OBJECT)) {
+        cached = claim_at(doc, at[IN], STR("cached_tokens"), clamped);
+        written = claim_at(doc, at[IN], STR("cache_write_tokens"), clamped);
+        audio_in = claim_at(doc, at[IN], STR("audio_tokens"), clamped);
+    }
     if (cached == 0) /* DeepSeek; Moonshot */
         cached = claim_count(doc, at[CACHE_HIT], clamped);
     if (cached == 0)
         cached = claim_count(doc, at[CACHED], clamped);
-    uint64_t written = claim_at(doc, in, STR("cache_write_tokens"), clamped);
-    uint64_t audio_in = claim_at(doc, in, STR("audio_tokens"), clamped);
-    uint64_t reasoning = claim_at(doc, out, STR("reasoning_tokens"), clamped);
-    uint64_t audio_out = claim_at(doc, out, STR("audio_tokens"), clamped);
+    if (json_is(doc, at[OUT], JSON_OBJECT)) {
+        reasoning = claim_at(doc, at[OUT], STR("reasoning_tokens"), clamped);
+        audio_out = claim_at(doc, at[OUT], STR("audio_tokens"), clamped);
+    }
 
     found.count[USAGE_cached] = carve(&prompt, cached, clamped);
     found.count[USAGE_cache_write] = carve(&prompt, written, clamped);

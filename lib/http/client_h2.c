@@ -246,7 +246,7 @@ on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *user)
             conn_soon(h2->conn);
         return 0;
     }
-    if (frame->hd.type == NGHTTP2_SETTINGS && (frame->hd.flags & NGHTTP2_FLAG_ACK) == 0)
+    if (frame->hd.type == NGHTTP2_SETTINGS && h2->conn->state == CONN_OPEN)
         origin_pump(h2->conn->origin); /* they may allow more streams now */
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
         return 0;

@@ -480,14 +480,40 @@ test_writers(void **state)
     buf_fini(&out);
 }
 
+/* Every byte at every place of short and long fields: the wide checks agree with the plain rules. */
+static void
+test_valid_bytes(void **state)
+{
+    (void)state;
+    char text[50];
+    for (size_t len = 1; len <= sizeof text; len++) {
+        for (size_t at = 0; at < len; at++) {
+            for (unsigned c = 0; c < 256; c++) {
+                bool upper = c >= 'A' && c <= 'Z';
+                bool alnum = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+                bool mark = c != 0 && c < 0x80 && strchr("!#$%&'*+-.^_`|~", (int)c) != NULL;
+                bool blank = c == ' ' || c == '\t';
+                bool edge = at == 0 || at + 1 == len;
+                bool value = c >= 0x20 && c != 0x7f && !blank;
+                memset(text, 'm', len);
+                text[at] = (char)(uint8_t)c;
+                struct str field = str_make(text, len);
+                if (http_valid_name(field) != ((alnum || mark) && !upper) ||
+                    http_valid_value(field) != (value || (blank && !edge)))
+                    fail_msg("byte %02x at %zu of %zu", c, at, len);
+            }
+        }
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_requests),      cmocka_unit_test(test_accepted),
-        cmocka_unit_test(test_request_parts), cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_responses),     cmocka_unit_test(test_pipelined),
-        cmocka_unit_test(test_writers),
+        cmocka_unit_test(test_valid_bytes), cmocka_unit_test(test_requests),
+        cmocka_unit_test(test_accepted),    cmocka_unit_test(test_request_parts),
+        cmocka_unit_test(test_limits),      cmocka_unit_test(test_responses),
+        cmocka_unit_test(test_pipelined),   cmocka_unit_test(test_writers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -75,9 +75,43 @@ test_model(void **state)
     rand_seed(0);
 }
 
+/* Large blocks come back, have room for what was asked, and what is kept has a limit. */
+static void
+test_huge(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {
+        OUT_LARGE_BYTES + 1, 2 * OUT_LARGE_BYTES, 2 * OUT_LARGE_BYTES + 1, 102400,
+        OUT_HUGE_BYTES_MAX,
+    };
+    struct out_pool pool = {0};
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        struct out_block *block = out_block_get(&pool, sizes[i]);
+        assert_true(block->size >= sizes[i] && block->size < 2 * sizes[i]);
+        out_block_put(&pool, block);
+        block->end = 7;
+        assert_ptr_equal(out_block_get(&pool, sizes[i]), block);
+        assert_int_equal(block->end, 0);
+        assert_int_equal(pool.huge_bytes, 0);
+        out_block_put(&pool, block);
+        assert_int_equal(pool.huge_bytes, block->size);
+        out_pool_fini(&pool);
+    }
+    struct out_block *over = out_block_get(&pool, OUT_HUGE_BYTES_MAX + 1);
+    out_block_put(&pool, over);
+    assert_int_equal(pool.huge_bytes, 0);
+    struct out_block *blocks[2 * OUT_FREE_HUGE_BYTES / OUT_HUGE_BYTES_MAX];
+    for (size_t i = 0; i < ARRAY_LEN(blocks); i++)
+        blocks[i] = out_block_get(&pool, OUT_HUGE_BYTES_MAX);
+    for (size_t i = 0; i < ARRAY_LEN(blocks); i++)
+        out_block_put(&pool, blocks[i]);
+    assert_int_equal(pool.huge_bytes, OUT_FREE_HUGE_BYTES);
+    out_pool_fini(&pool);
+}
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_model)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_model), cmocka_unit_test(test_huge)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

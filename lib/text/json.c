@@ -332,9 +332,11 @@ scan_key(struct scan *s, const char *at)
     if (UNLIKELY(at == NULL)) {
         return NULL;
     }
-    at = skip_space(at, s->end);
     if (UNLIKELY(at == s->end || *at != ':')) {
-        return scan_fail(s, ERR_PARSE, at, "expected ':'");
+        at = skip_space(at, s->end);
+        if (at == s->end || *at != ':') {
+            return scan_fail(s, ERR_PARSE, at, "expected ':'");
+        }
     }
     return at + 1;
 }
@@ -357,7 +359,7 @@ container_open(struct scan *s, const char *at, enum json_kind kind)
     return at + 1;
 }
 
-static __attribute__((noinline, cold)) const char *
+static __attribute__((noinline, cold)) void
 fail_duplicate(struct scan *s, uint32_t parent, uint32_t key)
 {
     struct buf path;
@@ -371,27 +373,33 @@ fail_duplicate(struct scan *s, uint32_t parent, uint32_t key)
                            STR_ARG(buf_str(&path)), s->nodes[key].start);
     }
     buf_fini(&path);
-    return NULL;
+}
+
+/* The keys of object s->open, whose children are complete. false: s->rc is set. */
+static __attribute__((noinline)) bool
+check_keys(struct scan *s, uint32_t parent)
+{
+    uint32_t key = JSON_NONE;
+    int rc = json_unique_check(s->doc, s->open, &key);
+    if (rc == -ERR_DUPLICATE) {
+        fail_duplicate(s, parent, key);
+    } else if (rc != 0) {
+        s->rc = err_set(s->err, ERR_NOMEM, "no memory to compare the keys of a JSON object");
+    }
+    return rc == 0;
 }
 
 /* at: behind the closing bracket of s->open. */
-static const char *
+static inline const char *
 container_close(struct scan *s, const char *at)
 {
     struct json_node *node = &s->nodes[s->open];
     uint32_t parent = node->next;
     node->end = (uint32_t)(at - s->base);
     node->next = s->count;
-    if (s->closer == '}' && s->unique) {
-        uint32_t key = JSON_NONE;
-        int rc = json_unique_check(s->doc, s->open, &key);
-        if (UNLIKELY(rc == -ERR_DUPLICATE)) {
-            return fail_duplicate(s, parent, key);
-        }
-        if (UNLIKELY(rc != 0)) {
-            s->rc = err_set(s->err, ERR_NOMEM, "no memory to compare the keys of a JSON object");
-            return NULL;
-        }
+    if (s->closer == '}' && s->unique && !json_keys_differ(s->base, s->nodes, s->open) &&
+        !check_keys(s, parent)) {
+        return NULL;
     }
     s->open = parent;
     s->closer = parent != JSON_NONE && s->nodes[parent].kind == JSON_OBJECT ? '}' : ']';
@@ -399,7 +407,8 @@ container_close(struct scan *s, const char *at)
     return at;
 }
 
-/* One value. *ret_inside: an array or object has begun and is not empty; *at is inside it. */
+/* One value. *ret_inside: an array or object has begun and is not empty; an empty one is left to
+ * scan_behind, which closes it. */
 static inline const char *
 scan_value(struct scan *s, const char *at, bool *ret_inside)
 {
@@ -418,10 +427,7 @@ scan_value(struct scan *s, const char *at, bool *ret_inside)
             return NULL;
         }
         at = skip_space(at, s->end);
-        if (at < s->end && *at == s->closer) {
-            return container_close(s, at + 1);
-        }
-        *ret_inside = true;
+        *ret_inside = at == s->end || *at != s->closer;
         return at;
     }
     if ((unsigned)(c - '0') <= 9 || c == '-') {

@@ -64,6 +64,15 @@ int json_scan(struct json_doc *doc, struct str text, const struct json_limits *l
 /* json_get - value node of member `key` (exact, case-sensitive, compared unescaped) of object node
  * `object`; JSON_NONE when absent or when `object` is JSON_NONE or not an object. */
 uint32_t json_get(const struct json_doc *doc, uint32_t object, struct str key);
+/* json_pick - json_get for names[count] in one walk: ret_values[i] for names[i], none of them empty.
+ */
+void json_pick(const struct json_doc *doc, uint32_t object, const struct str *names, size_t count,
+               uint32_t *ret_values);
+/* A row of such a table of names. */
+#define JSON_NAME(literal)                   \
+    {                                        \
+        ("" literal), sizeof("" literal) - 1 \
+    }
 /* json_path - json_get along "a.b.c" (object members only). */
 uint32_t json_path(const struct json_doc *doc, uint32_t object, const char *dotted);
 /* Iterate: first child of an array or object (a key node for objects), or JSON_NONE; the next
@@ -78,7 +87,11 @@ json_kind(const struct json_doc *doc, uint32_t node)
     return (enum json_kind)doc->nodes[node].kind;
 }
 /* json_is - node exists and has this kind. */
-bool json_is(const struct json_doc *doc, uint32_t node, enum json_kind kind);
+static inline bool
+json_is(const struct json_doc *doc, uint32_t node, enum json_kind kind)
+{
+    return node < doc->node_count && doc->nodes[node].kind == kind;
+}
 /* json_raw - raw text of a node, as it stands in the document. Empty for JSON_NONE. */
 struct str json_raw(const struct json_doc *doc, uint32_t node);
 

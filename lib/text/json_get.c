@@ -125,12 +125,6 @@ content_eq(const struct json_doc *doc, uint32_t node, struct str s)
     return s.len == 0;
 }
 
-bool
-json_is(const struct json_doc *doc, uint32_t node, enum json_kind kind)
-{
-    return node < doc->node_count && doc->nodes[node].kind == kind;
-}
-
 uint32_t
 json_get(const struct json_doc *doc, uint32_t object, struct str key)
 {
@@ -139,7 +133,6 @@ json_get(const struct json_doc *doc, uint32_t object, struct str key)
     }
     const struct json_node *nodes = doc->nodes;
     uint32_t end = nodes[object].next;
-    char first = key.len > 0 ? key.ptr[0] : '"';
     for (uint32_t at = object + 1; at < end; at = nodes[at + 1].next) {
         const struct json_node *node = &nodes[at];
         if (UNLIKELY(node->escaped)) {
@@ -148,15 +141,59 @@ json_get(const struct json_doc *doc, uint32_t object, struct str key)
             }
             continue;
         }
-        /* Length and first byte tell nearly all keys apart; there is a quote behind an empty
-         * one. */
-        const char *content = doc->text.ptr + node->start + 1;
-        if (node->end - node->start - 2 == key.len && content[0] == first &&
-            memcmp(content, key.ptr, key.len) == 0) {
+        /* the length tells most keys apart */
+        if (node->end - node->start - 2 == key.len &&
+            json_name_eq(doc->text.ptr + node->start + 1, key.ptr, key.len)) {
             return at + 1;
         }
     }
     return JSON_NONE;
+}
+
+/* Cold: the place in names[count] of a key with escapes, or count. */
+static __attribute__((noinline, cold)) size_t
+find_escaped(const struct json_doc *doc, uint32_t key, const struct str *names, size_t count)
+{
+    size_t i = 0;
+    while (i < count && !content_eq(doc, key, names[i])) {
+        i++;
+    }
+    return i;
+}
+
+void
+json_pick(const struct json_doc *doc, uint32_t object, const struct str *names, size_t count,
+          uint32_t *ret_values)
+{
+    uint64_t lengths = 0; /* of the names, as a set: most other keys have none of them */
+    for (size_t i = 0; i < count; i++) {
+        ret_values[i] = JSON_NONE;
+        lengths |= (uint64_t)1 << (names[i].len & 63);
+    }
+    if (!json_is(doc, object, JSON_OBJECT)) {
+        return;
+    }
+    const struct json_node *nodes = doc->nodes;
+    uint32_t end = nodes[object].next;
+    for (uint32_t at = object + 1; at < end; at = nodes[at + 1].next) {
+        const struct json_node *node = &nodes[at];
+        size_t size = node->end - node->start - 2;
+        size_t i = 0;
+        if (UNLIKELY(node->escaped)) {
+            i = find_escaped(doc, at, names, count);
+        } else if ((lengths >> (size & 63) & 1) == 0) {
+            continue;
+        } else {
+            const char *content = doc->text.ptr + node->start + 1;
+            while (i < count &&
+                   (names[i].len != size || !json_name_eq(content, names[i].ptr, size))) {
+                i++;
+            }
+        }
+        if (i < count && ret_values[i] == JSON_NONE) {
+            ret_values[i] = at + 1;
+        }
+    }
 }
 
 uint32_t
@@ -267,6 +304,17 @@ json_u64(const struct json_doc *doc, uint32_t node, uint64_t max, uint64_t *ret_
 {
     if (!json_is(doc, node, JSON_NUMBER)) {
         return -ERR_INVALID;
+    }
+    /* The scanner has seen the form of it: a few digits need no second look. */
+    struct str raw = json_raw(doc, node);
+    uint64_t value = 0;
+    size_t i = 0;
+    for (; i < raw.len && i < 18 && (unsigned)(raw.ptr[i] - '0') <= 9; i++) {
+        value = value * 10 + (unsigned)(raw.ptr[i] - '0');
+    }
+    if (LIKELY(i == raw.len && value <= max)) {
+        *ret_value = value;
+        return 0;
     }
     return number_error(num_u64(number_text(doc, node), max, ret_value));
 }

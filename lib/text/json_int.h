@@ -14,11 +14,56 @@ json_content(const char *text, const struct json_node *node)
 {
     return str_make(text + node->start + 1, node->end - node->start - 2);
 }
+/* Are a[size] and b[size] equal: a name is too short to be worth a call. */
+static inline bool
+json_name_eq(const char *a, const char *b, size_t size)
+{
+    uint64_t head[2];
+    uint64_t tail[2];
+    if (size - 8 > 8) {
+        return (size == 0 || a[0] == b[0]) && memcmp(a, b, size) == 0;
+    }
+    memcpy(&head[0], a, 8);
+    memcpy(&head[1], b, 8);
+    memcpy(&tail[0], a + size - 8, 8);
+    memcpy(&tail[1], b + size - 8, 8);
+    return head[0] == head[1] && tail[0] == tail[1];
+}
 /* json_unescape_one - decode the escape at s->ptr[0] == '\\' into out[4], step over it; 1..4 bytes.
  */
 size_t json_unescape_one(struct str *s, char out[4]);
 /* json_unescape - whole content into out[content.len]; returns the length, <= content.len. */
 size_t json_unescape(struct str content, char *out);
+
+/* A key's length with its quotes (of a plain one), first and last byte (a quote for the empty key):
+ * they tell nearly all keys of an object apart. */
+static inline uint32_t
+json_key_tag(const char *text, const struct json_node *key)
+{
+    return (key->end - key->start) << 16 | (uint32_t)(unsigned char)text[key->start + 1] << 8 |
+           (unsigned char)text[key->end - 2];
+}
+/* One of 64 bits for a tag. */
+static inline uint64_t
+json_tag_bit(uint32_t tag)
+{
+    return (uint64_t)1 << (tag * 0x9e3779b1u >> 26);
+}
+/* json_keys_differ - the keys of a just closed object surely differ: all are plain, each tag has a
+ * bit of its own. false says nothing; then ask json_unique_check. */
+static inline bool
+json_keys_differ(const char *text, const struct json_node *nodes, uint32_t object)
+{
+    uint64_t filter = 0;
+    for (uint32_t key = object + 1; key < nodes[object].next; key = nodes[key + 1].next) {
+        uint64_t bit = json_tag_bit(json_key_tag(text, &nodes[key]));
+        if (UNLIKELY(nodes[key].escaped || (filter & bit) != 0)) {
+            return false;
+        }
+        filter |= bit;
+    }
+    return true;
+}
 
 /* json_unique_check - the keys of a just closed object (its subtree ends at doc->node_count) differ
  * after unescaping. 0; -ERR_DUPLICATE with the later key's node in *ret_key; -ERR_NOMEM. */

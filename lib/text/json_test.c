@@ -356,6 +356,77 @@ strings_of_every_length(void **state)
     json_fini(&doc);
 }
 
+/* Several members in one walk: keys of every size class, escaped, repeated, absent. */
+static void
+picking(void **state)
+{
+    (void)state;
+    static const struct str names[] = {JSON_NAME("n"),
+                                       JSON_NAME("model"),
+                                       JSON_NAME("tools"),
+                                       JSON_NAME("max_tokens"),
+                                       JSON_NAME("temperature"),
+                                       JSON_NAME("max_completion_tokens"),
+                                       JSON_NAME("seventeen_letters")};
+    static const char *const want[] = {"1", "\"m\"", "", "2", "", "3", "4"};
+    static const struct json_limits replies = {.allow_duplicates = true};
+    uint32_t at[ARRAY_LEN(names)];
+    struct json_doc doc;
+    json_init(&doc);
+    struct str text = STR("{\"\":0,\"m\\u006fdel\":\"m\",\"N\":0,\"n\":1,\"tool_\":0,\"n\":9,"
+                          "\"max_tokens\":2,\"max_tokenz\":0,\"xax_tokens\":0,\"model\":\"l\","
+                          "\"max_completion_tokens\":3,\"o\":{\"tools\":[]},"
+                          "\"seventeen_letter5\":0,\"seventeen_letters\":4}");
+    assert_int_equal(json_scan(&doc, text, &replies, NULL), 0);
+    json_pick(&doc, 0, names, ARRAY_LEN(names), at);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        TEST_STR_EQ(json_raw(&doc, at[i]), str_from(want[i]));
+        assert_int_equal(at[i], json_get(&doc, 0, names[i]));
+    }
+    json_pick(&doc, JSON_NONE, names, ARRAY_LEN(names), at);
+    assert_int_equal(at[0], JSON_NONE);
+    json_pick(&doc, 1, names, ARRAY_LEN(names), at);
+    assert_int_equal(at[0], JSON_NONE);
+    json_fini(&doc);
+}
+
+/* A number of every length, with room behind it and without, and what may and may not follow. */
+static void
+numbers_of_every_length(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *tail;
+        int code;
+    } tails[] = {
+        {"", 0},           {".5", 0},         {"e7", 0},
+        {"E+7", 0},        {".", -ERR_PARSE}, {"e", -ERR_PARSE},
+        {"x", -ERR_PARSE}, {"-", -ERR_PARSE}, {" 1", -ERR_PARSE},
+    };
+    static const char room[] = ",\"behind it are more than 16 bytes\"]";
+    struct json_doc doc;
+    json_init(&doc);
+    for (size_t digits = 1; digits < 40; digits++) {
+        for (size_t i = 0; i < ARRAY_LEN(tails) * 4; i++) {
+            size_t row = i / 4;
+            bool zero = (i & 2) != 0; /* a leading one */
+            char text[128];
+            int size = snprintf(text, sizeof(text), "[%0*d%s%s", (int)digits, 0, tails[row].tail,
+                                (i & 1) != 0 ? room : "]");
+            memset(text + 1, '7', digits);
+            text[1] = zero ? '0' : '7';
+            int want = zero && digits > 1 ? -ERR_PARSE : tails[row].code;
+            int rc = json_scan(&doc, str_make(text, (size_t)size), NULL, NULL);
+            TEST_CODE_EQ(text, rc, want);
+            if (rc == 0) {
+                assert_int_equal(doc.nodes[1].end - doc.nodes[1].start,
+                                 digits + strlen(tails[row].tail));
+            }
+        }
+    }
+    json_fini(&doc);
+}
+
 int
 main(void)
 {
@@ -369,6 +440,8 @@ main(void)
         cmocka_unit_test(reading),
         cmocka_unit_test(integers),
         cmocka_unit_test(strings_of_every_length),
+        cmocka_unit_test(picking),
+        cmocka_unit_test(numbers_of_every_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

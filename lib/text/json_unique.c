@@ -116,10 +116,8 @@ json_unique_check(const struct json_doc *doc, uint32_t object, uint32_t *ret_key
         if (UNLIKELY(count == FEW || node->escaped || quoted > SHORT + 2)) {
             return check_any(doc, object, ret_key);
         }
-        /* length, first and last byte (a quote for the empty key) tell nearly all keys apart */
-        uint32_t tag = quoted << 16 | (uint32_t)(unsigned char)text[node->start + 1] << 8 |
-                       (unsigned char)text[node->end - 2];
-        uint64_t bit = (uint64_t)1 << (tag * 0x9e3779b1u >> 26);
+        uint32_t tag = json_key_tag(text, node);
+        uint64_t bit = json_tag_bit(tag);
         for (uint32_t i = 0; (filter & bit) != 0 && i < count; i++) {
             if (tags[i] == tag &&
                 memcmp(text + nodes[seen[i]].start, text + node->start, quoted) == 0) {
