@@ -7,9 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,8 +16,11 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/num.h"
+#include "lib/base/thread.h"
 
 #define UPLOAD_EVERY_MS 50u
+/* Nobody on a worker's core may keep it waiting: a batch of usage is half a millisecond of work. */
+#define SLICE_US 100u
 #define FSYNC_EVERY_NS 5000000l
 #define LEASE_MS_DEFAULT 15000u
 #define OUT_BYTES_MAX ((size_t)4u * 1024u * 1024u)
@@ -155,6 +156,7 @@ static void *
 fsync_main(void *arg)
 {
     struct node *node = arg;
+    thread_share(0, SLICE_US);
     while (!atomic_load(&node->stopping)) {
         struct timespec nap = {.tv_nsec = FSYNC_EVERY_NS};
         (void)nanosleep(&nap, NULL);
@@ -246,7 +248,7 @@ node_sync_start(struct node *node, struct err *err)
         return err_set(err, ERR_SYSTEM, "cannot start the sync thread");
     node->fsync_started = true;
     /* Uploads yield to traffic: this thread runs when the workers leave time. */
-    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 10);
+    thread_share(10, SLICE_US);
     return 0;
 }
 

@@ -14,6 +14,7 @@
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/base/thread.h"
 
 /* ---- tasks -------------------------------------------------------------------------------------
  */
@@ -164,6 +165,7 @@ static void *
 worker_main(void *arg)
 {
     struct node_worker *worker = arg;
+    thread_share(0, 100); /* wake soon, also beside a thread that is in its slice */
     loop_run(worker->worker.loop);
     return NULL;
 }
