@@ -36,8 +36,9 @@ struct link_conf {
 };
 /* link_new - the first attempt is made in the loop's next turn. The server answers 200 at once,
  * before the first record; its body_rate_min must be 1 and its body_bytes_max unbounded. The link
- * pings every 4 s (and keeps the `pong` records of those, n <= LINK_PINGS_MAX, to itself); 12 s without a byte are a lost
- * connection. 0; -ERR_TLS, -ERR_NOT_FOUND, -ERR_PERMISSION (key files), -ERR_NOMEM. */
+ * pings every 4 s (and keeps the `pong` records of those, n <= LINK_PINGS_MAX, to itself); 12 s
+ * without a byte are a lost connection. 0; -ERR_TLS, -ERR_NOT_FOUND, -ERR_PERMISSION (key files),
+ * -ERR_NOMEM. */
 int link_new(const struct link_conf *conf, struct link **ret_link, struct err *err) MUST_USE;
 /* link_free - not from inside one of its callbacks (ASSERT). */
 void link_free(struct link **link);

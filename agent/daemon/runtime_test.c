@@ -291,8 +291,8 @@ test_podman_matrix(void **state)
         print_message("no iptables: podman's bridge network is left out\n");
     RUN_OK(PODMAN, "run", "-d", "--name", "p-host", "--network", "host", SLEEPER);
     RUN_OK(PODMAN, "run", "-d", "--name", "p-side", "--network", "container:p-none", SLEEPER);
-    RUN_OK(PODMAN, "pod", "create", "--name", "pod", "--infra-image", "localhost/bb",
-           "--infra-command", "sleep 1000");
+    RUN_OK(PODMAN, "pod", "create", "--name", "pod", "--network", "none", "--infra-image",
+           "localhost/bb", "--infra-command", "sleep 1000");
     RUN_OK(PODMAN, "run", "-d", "--name", "p-pod-a", "--pod", "pod", SLEEPER);
     RUN_OK(PODMAN, "run", "-d", "--name", "p-pod-b", "--pod", "pod", SLEEPER);
     assert_int_equal(rig.row_count, first + count); /* the pod's infra container got none */

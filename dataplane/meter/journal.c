@@ -294,7 +294,8 @@ journal_sync(struct journal *journal)
     int fds[2] = {-1, -1};
     size_t count = 0;
     pthread_mutex_lock(&journal->lock);
-    /* The one that is written to, and the one before it when there was a roll since the last call. */
+    /* The one that is written to, and the one before it when there was a roll since the last
+     * call. */
     uint32_t newest = journal->current->number;
     for (struct list *node = journal->segments.prev; node != &journal->segments && count < 2;
          node = node->prev) {

@@ -9,8 +9,8 @@
 #include "dataplane/meter/journal_int.h"
 #include "lib/base/check.h"
 
-/* Files kept to be written again: their blocks are allocated and written, so that fdatasync needs no
- * metadata. */
+/* Files kept to be written again: their blocks are allocated and written, so that fdatasync needs
+ * no metadata. */
 #define USED_MAX 16u
 #define SEGMENT_HEAD_BYTES ((uint32_t)sizeof(struct segment_head))
 

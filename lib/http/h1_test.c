@@ -480,7 +480,8 @@ test_writers(void **state)
     buf_fini(&out);
 }
 
-/* Every byte at every place of short and long fields: the wide checks agree with the plain rules. */
+/* Every byte at every place of short and long fields: the wide checks agree with the plain
+ * rules. */
 static void
 test_valid_bytes(void **state)
 {

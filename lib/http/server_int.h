@@ -16,7 +16,8 @@
 #include "lib/http/server_out.h"
 
 #define SERVER_SCRATCH_BYTES (128u * 1024u)
-/* Where a head is expected, so that most of a large body is read into its block, not copied there. */
+/* Where a head is expected, so that most of a large body is read into its block, not copied
+ * there. */
 #define SERVER_HEAD_READ_BYTES (16u * 1024u)
 #define SERVER_HELD_BYTES_MAX (64u * 1024u) /* pipelined bytes kept while a request is answered */
 #define SERVER_HIGH_BYTES (256u * 1024u)

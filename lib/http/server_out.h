@@ -14,7 +14,8 @@
  * The small one is not a power of two: blocks side by side then use different cache sets. */
 #define OUT_SMALL_BYTES 1096u
 #define OUT_LARGE_BYTES 16384u
-/* Collected bodies: doubling sizes above the large one, kept warm up to OUT_FREE_HUGE_BYTES a pool. */
+/* Collected bodies: doubling sizes above the large one, kept warm up to OUT_FREE_HUGE_BYTES a
+ * pool. */
 #define OUT_HUGE_SIZES 7u
 #define OUT_HUGE_BYTES_MAX (OUT_LARGE_BYTES << OUT_HUGE_SIZES)
 #define OUT_FREE_HUGE_BYTES (32u << 20)

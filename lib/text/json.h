@@ -64,7 +64,8 @@ int json_scan(struct json_doc *doc, struct str text, const struct json_limits *l
 /* json_get - value node of member `key` (exact, case-sensitive, compared unescaped) of object node
  * `object`; JSON_NONE when absent or when `object` is JSON_NONE or not an object. */
 uint32_t json_get(const struct json_doc *doc, uint32_t object, struct str key);
-/* json_pick - json_get for names[count] in one walk: ret_values[i] for names[i], none of them empty.
+/* json_pick - json_get for names[count] in one walk: ret_values[i] for names[i], none of them
+ * empty.
  */
 void json_pick(const struct json_doc *doc, uint32_t object, const struct str *names, size_t count,
                uint32_t *ret_values);
