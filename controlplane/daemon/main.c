@@ -12,6 +12,7 @@
 
 #include "controlplane/daemon/daemon.h"
 #include "lib/base/log.h"
+#include "lib/base/thread.h"
 
 /* Keys live in this process: no core files, no new privileges. */
 static void
@@ -29,6 +30,8 @@ main(int argc, char **argv)
     struct flags options = {0};
     struct err err = {0};
     log_setup("berth-controlplane", -1, LOG_INFO);
+    /* Posting usage is bulk work: on a shared core it must not keep the data path waiting. */
+    thread_share(getpriority(PRIO_PROCESS, 0), 100);
     if (flags_parse(argc, argv, &options, &err) < 0) {
         fprintf(stderr, "berth-controlplane: %s\n", err.text);
         return 2;
