@@ -73,7 +73,8 @@ has "too much is refused" "INSUFFICIENT_BALANCE" "$(berth wallet transfer 1000.0
 call() {
   curl -s -o "$e2e_dir/answer" -w '%{http_code}' -H "Authorization: Bearer $host_key" \
     --json '{"model":"openai/gpt-4o-mini","messages":[{"role":"user","content":"hi"}]}' \
-    "$host_url/v1/chat/completions" || true
+    "$host_url/v1/chat/completions" | tee -a "$e2e_dir/codes" || true
+  echo >>"$e2e_dir/codes"
 }
 answers() { [[ $(call) == 200 ]]; }
 same "a call is answered" 200 "$(call)"
@@ -94,6 +95,10 @@ has "a taken port is one sentence" "port $((port + 1)) for API keys is taken (be
 same "and only one" 1 "$(wc -l <<<"$taken")"
 # what is held by leases changes with every start
 money() { berth wallet show | grep -E '^(general_balance|ai_limit|ai_usage|ai_remaining)'; }
+# what was answered is in the ledger a moment later
+# shellcheck disable=SC2317
+recorded() { (($(berth usage | awk 'NR > 1 { sum += $2 } END { print sum + 0 }') >= $(grep -c '^200$' "$e2e_dir/codes"))); }
+within 10 recorded && ok "every answer is in the ledger" || not_ok "every answer is in the ledger" "$(berth usage)"
 before=$(money)
 children=$(pgrep -P "$stack_pid" | tr '\n' ' ')
 status=0
