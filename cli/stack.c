@@ -250,7 +250,6 @@ plan_agent(struct stack *stack, struct child *child)
     struct str port = arena_printf(&cli->arena, "%u", stack_port(stack, STACK_PORT_CONTAINERS));
     ASSERT(port.ptr != NULL);
     add_pair(child, "--run-dir", cli_path(cli, "run"));
-    add_pair(child, "--data-dir", cli_path(cli, "agent"));
     add_pair(child, "--control", address(stack, STACK_PORT_NODES));
     add_pair(child, "--pki", cli_path(cli, "controlplane/pki"));
     add_pair(child, "--dataplane", cli_path(cli, "run/dataplane.sock"));

@@ -33,7 +33,7 @@ daemon_argv() {
       --admin "127.0.0.1:$((port + 2))" --handoff "$BERTH_DATA/run/handoff.sock"
       --journal-mib 64 "${DATAPLANE_FLAGS[@]}") ;;
     agent) argv=(berth-agent --control "127.0.0.1:$((port + 3))" --pki "$BERTH_DATA/controlplane/pki"
-      --dataplane "$BERTH_DATA/run/handoff.sock" --run-dir "$BERTH_DATA/run" --data-dir "$BERTH_DATA/agent"
+      --dataplane "$BERTH_DATA/run/handoff.sock" --run-dir "$BERTH_DATA/run"
       --port "$port" "${AGENT_FLAGS[@]}") ;;
   esac
 }

@@ -25,7 +25,6 @@ const char agent_options_help[] =
     "  --pki DIR             ca.crt, agent.crt, agent.key\n"
     "  --dataplane SOCKET    the local data plane's hand-over socket\n"
     "  --run-dir DIR         hook.sock, holder.sock (default /run/berth)\n"
-    "  --data-dir DIR        state (default /var/lib/berth/agent)\n"
     "  --port PORT           offered on 127.0.0.1 and ::1 inside containers (default 4180)\n"
     "  --policy POLICY       deny: a container that cannot get a token does not start (default)\n"
     "                        allow-untokened: it starts without one\n"
@@ -56,7 +55,6 @@ struct row {
 #define AT(member) offsetof(struct agent_options, member)
 static const struct row rows[] = {
     {"--run-dir", "BERTH_AGENT_RUN_DIR", VALUE_TEXT, AT(run_dir)},
-    {"--data-dir", "BERTH_AGENT_DATA_DIR", VALUE_TEXT, AT(data_dir)},
     {"--control", "BERTH_AGENT_CONTROL", VALUE_TEXT, AT(control)},
     {"--pki", "BERTH_AGENT_PKI", VALUE_TEXT, AT(pki)},
     {"--dataplane", "BERTH_AGENT_DATAPLANE", VALUE_TEXT, AT(dataplane)},
@@ -157,7 +155,6 @@ int
 agent_options_parse(int argc, char **argv, struct agent_options *ret_options, struct err *err)
 {
     struct agent_options options = {.run_dir = "/run/berth",
-                                    .data_dir = "/var/lib/berth/agent",
                                     .hooks_dir = "/usr/share/containers/oci/hooks.d",
                                     .when_down = "deny",
                                     .holder_fd = -1,

@@ -24,7 +24,6 @@ enum agent_options_command {
 struct agent_options {
     enum agent_options_command command;
     const char *run_dir;
-    const char *data_dir;
     const char *control;   /* HOST:PORT of the control plane's node listener */
     const char *pki;       /* folder with ca.crt, agent.crt, agent.key */
     const char *dataplane; /* unix path of the data plane's hand-over socket */

@@ -6,36 +6,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "dataplane/node/field.h"
 #include "dataplane/node/node.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
-#include "lib/base/num.h"
 #include "lib/base/secret.h"
-
-static bool
-get_u64(const struct json_doc *doc, uint32_t object, const char *key, uint64_t *ret_value)
-{
-    struct str text;
-    uint32_t node = json_get(doc, object, str_from(key));
-    if (!json_is(doc, node, JSON_STRING))
-        return node != JSON_NONE && json_u64(doc, node, UINT64_MAX, ret_value) == 0;
-    text = json_raw(doc, node);
-    text = str_make(text.ptr + 1, text.len - 2);
-    return num_u64(text, UINT64_MAX, ret_value) == 0;
-}
 
 static void
 answer(struct node *node, const char *part, uint64_t rev, const struct err *err)
 {
     struct json_writer w;
-    char text[24];
     node->out.len = 0;
     json_writer_init(&w, &node->out);
     json_open_object(&w);
     json_member_str(&w, "type", err == NULL ? STR("ack") : STR("nack"));
     json_member_str(&w, "part", str_from(part));
-    json_member_str(&w, "rev", str_make(text, num_write_u64(text, rev)));
+    field_put(&w, "rev", rev);
     if (err != NULL) {
         struct str path;
         struct str reason;
@@ -81,7 +68,7 @@ node_apply_config(struct node *node, const struct json_doc *doc, bool from_disk)
     uint64_t rev = 0;
     struct err err = {0};
     struct config *config = NULL;
-    if (!get_u64(doc, 0, "rev", &rev))
+    if (!field_get(doc, 0, "rev", &rev))
         return;
     uint32_t object = json_get(doc, 0, STR("doc"));
     int rc = rev < node->config_rev ? err_set(&err, ERR_CONFLICT, "rev: older than what is served")
@@ -174,7 +161,7 @@ node_apply_bindings(struct node *node, const struct json_doc *doc)
     uint64_t rev = 0;
     bool full = false;
     uint32_t rows = json_get(doc, 0, STR("rows"));
-    if (!get_u64(doc, 0, "rev", &rev) || !json_is(doc, rows, JSON_ARRAY))
+    if (!field_get(doc, 0, "rev", &rev) || !json_is(doc, rows, JSON_ARRAY))
         return;
     (void)!json_bool(doc, json_get(doc, 0, STR("full")), &full);
     if (full)
@@ -227,13 +214,13 @@ node_apply_funds(struct node *node, const struct json_doc *doc)
 {
     uint64_t rev = 0;
     uint32_t rows = json_get(doc, 0, STR("rows"));
-    if (!get_u64(doc, 0, "rev", &rev) || !json_is(doc, rows, JSON_ARRAY))
+    if (!field_get(doc, 0, "rev", &rev) || !json_is(doc, rows, JSON_ARRAY))
         return;
     for (uint32_t row = json_first(doc, rows); row != JSON_NONE;
          row = json_sibling(doc, rows, row)) {
         struct str wallet = json_raw(doc, json_get(doc, row, STR("wallet")));
         uint64_t granted = 0;
-        if (wallet.len < 3 || !get_u64(doc, row, "granted", &granted) || granted > INT64_MAX)
+        if (wallet.len < 3 || !field_get(doc, row, "granted", &granted) || granted > INT64_MAX)
             continue;
         struct fund *fund = funds_get(&node->funds, str_make(wallet.ptr + 1, wallet.len - 2));
         if (fund != NULL)
@@ -253,9 +240,6 @@ node_apply_funds(struct node *node, const struct json_doc *doc)
 void
 node_send_lease(struct node *node)
 {
-    char epoch[24];
-    char granted[24];
-    char want[24];
     pthread_mutex_lock(&node->funds.lock);
     MAP_FOREACH (slot, &node->funds.by_wallet) {
         struct fund *fund = slot->value;
@@ -270,12 +254,10 @@ node_send_lease(struct node *node)
         json_writer_init(&w, &node->out);
         json_open_object(&w);
         json_member_str(&w, "type", STR("lease"));
-        json_member_str(&w, "epoch", str_make(epoch, num_write_u64(epoch, node->epoch)));
+        field_put(&w, "epoch", node->epoch);
         json_member_str(&w, "wallet", slot->key);
-        json_member_str(
-            &w, "granted",
-            str_make(granted, num_write_u64(granted, (uint64_t)atomic_load(&fund->granted))));
-        json_member_str(&w, "want", str_make(want, num_write_u64(want, (uint64_t)ask)));
+        field_put(&w, "granted", (uint64_t)atomic_load(&fund->granted));
+        field_put(&w, "want", (uint64_t)ask);
         json_close_object(&w);
         if (link_is_up(node->link))
             (void)link_send(node->link, buf_str(&node->out));

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "dataplane/node/field.h"
 #include "dataplane/node/node.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
@@ -28,13 +29,6 @@
 /* ---- link ------------------------------------------------------------------------------------ */
 
 static void
-member_u64(struct json_writer *w, const char *key, uint64_t value)
-{
-    char text[20];
-    json_member_str(w, key, str_make(text, num_write_u64(text, value)));
-}
-
-static void
 on_up(struct link *link, void *user)
 {
     struct node *node = user;
@@ -46,12 +40,12 @@ on_up(struct link *link, void *user)
     json_member_u64(&w, "protocol", 1);
     json_member_str(&w, "role", STR("dataplane"));
     json_member_str(&w, "boot", str_from(node->boot));
-    member_u64(&w, "epoch", node->epoch);
+    field_put(&w, "epoch", node->epoch);
     json_key(&w, "have");
     json_open_object(&w);
-    member_u64(&w, "config", node->config_rev);
-    member_u64(&w, "bindings", node->bindings_rev);
-    member_u64(&w, "funds", node->funds_rev);
+    field_put(&w, "config", node->config_rev);
+    field_put(&w, "bindings", node->bindings_rev);
+    field_put(&w, "funds", node->funds_rev);
     json_close_object(&w);
     json_close_object(&w);
     (void)link_send(link, buf_str(&node->out));

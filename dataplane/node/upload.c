@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "dataplane/node/field.h"
 #include "dataplane/node/node.h"
 #include "lib/base/check.h"
 #include "lib/base/log.h"
-#include "lib/base/num.h"
 
 #define BATCH_RECORDS_MAX 512u
 #define BATCH_BYTES_MAX ((size_t)512u * 1024u)
@@ -54,13 +54,6 @@ node_uploads_recover(struct node *node, struct err *err)
     return rc;
 }
 
-static void
-member_u64(struct json_writer *w, const char *key, uint64_t value)
-{
-    char text[20];
-    json_member_str(w, key, str_make(text, num_write_u64(text, value)));
-}
-
 static bool
 send_flushed(struct node *node, uint64_t epoch, uint64_t ping)
 {
@@ -69,7 +62,7 @@ send_flushed(struct node *node, uint64_t epoch, uint64_t ping)
     json_writer_init(&w, &node->out);
     json_open_object(&w);
     json_member_str(&w, "type", STR("flushed"));
-    member_u64(&w, "epoch", epoch);
+    field_put(&w, "epoch", epoch);
     json_close_object(&w);
     if (!link_send(node->link, buf_str(&node->out)))
         return false;
@@ -130,9 +123,9 @@ upload_send(struct node *node, struct upload *upload)
     json_writer_init(&w, &node->out);
     json_open_object(&w);
     json_member_str(&w, "type", STR("usage"));
-    member_u64(&w, "epoch", journal_epoch(upload->journal));
-    member_u64(&w, "stream", journal_stream(upload->journal));
-    member_u64(&w, "first", upload->posted + 1);
+    field_put(&w, "epoch", journal_epoch(upload->journal));
+    field_put(&w, "stream", journal_stream(upload->journal));
+    field_put(&w, "first", upload->posted + 1);
     json_key(&w, "records");
     (void)buf_put_byte(&node->out, '[');
     int rc = journal_read(upload->journal, upload->posted, BATCH_RECORDS_MAX, BATCH_BYTES_MAX,
@@ -174,24 +167,15 @@ node_upload_reset(struct node *node)
     }
 }
 
-static bool
-text_u64(const struct json_doc *doc, const char *key, uint64_t *ret_value)
-{
-    struct str raw = json_raw(doc, json_get(doc, 0, str_from(key)));
-    if (raw.len >= 2 && raw.ptr[0] == '"')
-        raw = str_make(raw.ptr + 1, raw.len - 2);
-    return num_u64(raw, UINT64_MAX, ret_value) == 0;
-}
-
 void
 node_upload_posted(struct node *node, const struct json_doc *doc)
 {
     uint64_t epoch = node->epoch;
     uint64_t stream = 0;
     uint64_t seq = 0;
-    if (!text_u64(doc, "stream", &stream) || !text_u64(doc, "seq", &seq))
+    if (!field_get(doc, 0, "stream", &stream) || !field_get(doc, 0, "seq", &seq))
         return;
-    (void)text_u64(doc, "epoch", &epoch);
+    (void)field_get(doc, 0, "epoch", &epoch);
     LIST_FOREACH (at, &node->uploads) {
         struct upload *upload = LIST_ENTRY(at, struct upload, node);
         if (journal_stream(upload->journal) != stream || journal_epoch(upload->journal) != epoch)

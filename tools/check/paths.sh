@@ -25,7 +25,7 @@ look() {
   done < <(printf '%s\0' "${files[@]}" | xargs -0 -r grep -nHIE -e "$1" -- 2>/dev/null || true)
 }
 
-look '(^|[^A-Za-z0-9_.-])/work/' "a path of one machine: write it from the root of the project"
+look '(^|[^A-Za-z0-9_.-])/wor[k]/' "a path of one machine: write it from the root of the project"
 look '(^|[^A-Za-z0-9_.-])/(home|Users)/[A-Za-z0-9_.-]+' \
   "somebody's home folder: write it from the root of the project, or use \$HOME" \
   '/home/(nonroot|node|user|berth|alice|bob|container)([/"'\'' ]|$)'
