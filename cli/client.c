@@ -166,3 +166,18 @@ client_path_put(struct buf *out, struct str text, bool path)
             buf_printf(out, "%%%02X", (unsigned)c);
     }
 }
+
+const char *
+client_dataplane_url(struct cli *cli)
+{
+    char line[256] = "";
+    FILE *file = fopen(cli_path(cli, "run/url"), "re");
+    struct str copy = {NULL, 0};
+    if (file == NULL)
+        return "http://127.0.0.1:4181";
+    bool read = fgets(line, (int)sizeof(line), file) != NULL;
+    (void)fclose(file);
+    if (!read || arena_dup(&cli->arena, str_trim(str_from(line)), &copy) != 0)
+        return "http://127.0.0.1:4181";
+    return copy.ptr;
+}

@@ -30,4 +30,8 @@ int client_get(struct cli *cli, const char *path, const struct tree **ret_reply)
 /* client_path_put - append `text` to a path or query, percent-encoded; '/' stays when `path`. */
 void client_path_put(struct buf *out, struct str text, bool path);
 
+/* client_dataplane_url - base URL of the running stack's data plane, as `berth up` left it; without a
+ * stack its default on this host. In the arena or static; never NULL. */
+const char *client_dataplane_url(struct cli *cli);
+
 #endif

@@ -11,22 +11,6 @@
 #include "lib/base/secret.h"
 #include "lib/http/fetch.h"
 
-/* URL of the running stack's data plane, as `berth up` left it. */
-static const char *
-running_url(struct cli *cli)
-{
-    char line[256] = "";
-    FILE *file = fopen(cli_path(cli, "run/url"), "re");
-    struct str copy = {NULL, 0};
-    if (file == NULL)
-        return "http://127.0.0.1:4181";
-    bool read = fgets(line, (int)sizeof(line), file) != NULL;
-    (void)fclose(file);
-    if (!read || arena_dup(&cli->arena, str_trim(str_from(line)), &copy) != 0)
-        return "http://127.0.0.1:4181";
-    return copy.ptr;
-}
-
 static int
 fetch_models(struct cli *cli, const char *url, const char *key_file, const struct tree **ret_reply)
 {
@@ -72,7 +56,7 @@ command_models(struct cli *cli)
     const struct cli_option options[] = {{"--url", &url, NULL}, {"--key-file", &key_file, NULL}};
     if (!cli_begin(cli, options, ARRAY_LEN(options), 0, 1))
         return cli->exit;
-    int code = fetch_models(cli, url != NULL ? url : running_url(cli),
+    int code = fetch_models(cli, url != NULL ? url : client_dataplane_url(cli),
                             key_file != NULL ? key_file : cli_path(cli, "keys/host.key"), &reply);
     if (code != CLI_DONE)
         return code;

@@ -129,17 +129,50 @@ value_of_schema(const struct json_doc *doc, uint32_t schema)
     return STR("\"value\"");
 }
 
+/* The tool's own object: OpenAI's is one level deeper. */
+static uint32_t
+tool_function(const struct json_doc *doc, uint32_t tool)
+{
+    uint32_t function = json_get(doc, tool, STR("function"));
+    return function == JSON_NONE ? tool : function;
+}
+
+/* "[[call: NAME ARGUMENTS]]" in the last user message calls that tool with these arguments (a JSON
+ * object without "]]"), if it is offered; a marker without its tool calls nothing. */
+static bool
+read_wanted_call(struct reader *reader, uint32_t tools)
+{
+    const struct json_doc *doc = reader->doc;
+    struct str text = reader->request->last_user;
+    size_t at = str_find(text, STR("[[call: "));
+    if (at == SIZE_MAX)
+        return false;
+    text = str_skip(text, at + 8);
+    size_t end = str_find(text, STR("]]"));
+    size_t space = str_find_byte(text, ' ');
+    if (end == SIZE_MAX || space >= end)
+        return false;
+    struct str name = str_make(text.ptr, space);
+    for (uint32_t tool = json_first(doc, tools); tool != JSON_NONE;
+         tool = json_sibling(doc, tools, tool)) {
+        if (!json_string_eq(doc, json_get(doc, tool_function(doc, tool), STR("name")), name))
+            continue;
+        reader->request->tool_name = name;
+        reader->request->tool_arguments = str_make(text.ptr + space + 1, end - space - 1);
+        break;
+    }
+    return true;
+}
+
 static int
 read_tool(struct reader *reader, uint32_t root)
 {
     const struct json_doc *doc = reader->doc;
     uint32_t tools = json_get(doc, root, STR("tools"));
     uint32_t tool = json_is(doc, tools, JSON_ARRAY) ? json_first(doc, tools) : JSON_NONE;
-    if (tool == JSON_NONE)
+    if (tool == JSON_NONE || read_wanted_call(reader, tools))
         return 0;
-    uint32_t function = json_get(doc, tool, STR("function"));
-    if (function == JSON_NONE)
-        function = tool;
+    uint32_t function = tool_function(doc, tool);
     uint32_t schema = json_get(doc, function, STR("parameters"));
     if (schema == JSON_NONE)
         schema = json_get(doc, function, STR("input_schema"));

@@ -45,6 +45,12 @@ static const struct row rows[] = {
          "[{\"role\":\"user\",\"content\":\"w\"}],\"tools\":[{\"name\":\"f\",\"input_schema\":{}}]"
          "}"),
      0, 4, STR("w"), STR("{}"), true},
+    {"the call that the text asks for", SIM_CHAT,
+     STR(M "[{\"role\":\"user\",\"content\":\"x [[call: f {\\\"a\\\":1}]]\"}]," TOOL), 0, 9,
+     STR("x [[call: f {\"a\":1}]]"), STR("{\"a\":1}"), true},
+    {"a call of a tool that is not offered", SIM_CHAT,
+     STR(M "[{\"role\":\"user\",\"content\":\"[[call: g {}]]\"}]," TOOL), 0, 7,
+     STR("[[call: g {}]]"), STR(""), false},
     {"tool result answered with text", SIM_CHAT,
      STR(M "[{\"role\":\"user\",\"content\":\"w\"},{\"role\":\"assistant\",\"content\":null,"
            "\"tool_calls\":[{\"function\":{\"arguments\":\"{}\"}}]},{\"role\":\"tool\",\"content\":"
