@@ -80,14 +80,12 @@ money_format(struct money money, char out[32])
     if (money.nano < 0)
         *at++ = '-';
     at += num_write_u64(at, rest / (uint64_t)MONEY_NANO_PER_USD);
-    *at++ = '.';
-    rest %= (uint64_t)MONEY_NANO_PER_USD;
-    for (uint64_t unit = (uint64_t)MONEY_NANO_PER_USD / 10, count = 0; unit > 0; unit /= 10) {
-        if (count++ >= 2 && rest == 0)
-            break;
-        *at++ = (char)('0' + rest / unit);
-        rest %= unit;
-    }
+    /* Nine decimals: a 1 in front keeps their zeros, and then makes room for the point. */
+    char *point = at;
+    at += num_write_u64(at, (uint64_t)MONEY_NANO_PER_USD + rest % (uint64_t)MONEY_NANO_PER_USD);
+    *point = '.';
+    while (at[-1] == '0' && at > point + 3)
+        at--;
     *at = '\0';
 }
 
@@ -103,7 +101,10 @@ money_put(struct buf *out, struct money money)
 static int
 divide_half_up(uint128_t value, uint128_t divisor, int64_t *ret_result)
 {
-    uint128_t result = (value + divisor / 2) / divisor;
+    value += divisor / 2;
+    uint128_t result = value <= UINT64_MAX && divisor <= UINT64_MAX
+                           ? (uint64_t)value / (uint64_t)divisor
+                           : value / divisor;
     if (result > INT64_MAX)
         return -ERR_RANGE;
     *ret_result = (int64_t)result;
@@ -116,13 +117,23 @@ price_charge(const struct price *price, const struct usage *usage, uint32_t mark
 {
     if (markup_bps >= BPS_ONE)
         return -ERR_RANGE;
-    /* At most 9 * 2^63 * 10^9 < 2^97: neither the sum nor its product with 2 * BPS_ONE can wrap. */
+    /* At most 32 * 2^63 * 10^9 < 2^98: neither the sum nor its product with 2 * BPS_ONE wraps. */
+    _Static_assert(USAGE_CLASS_COUNT <= 32, "the sum fits");
+    /* Of many classes a call has few. */
+    int64_t signs = 0;
     uint128_t pico = 0;
+#pragma GCC unroll 32
     for (size_t i = 0; i < USAGE_CLASS_COUNT; i++) {
-        if (price->pico[i] < 0 || usage->count[i] > USAGE_COUNT_MAX)
+        uint64_t count = usage->count[i];
+        signs |= price->pico[i];
+        if (LIKELY(count == 0))
+            continue;
+        if (count > USAGE_COUNT_MAX)
             return -ERR_RANGE;
-        pico += (uint128_t)(uint64_t)price->pico[i] * usage->count[i];
+        pico += (uint128_t)(uint64_t)price->pico[i] * count;
     }
+    if (signs < 0)
+        return -ERR_RANGE;
     struct charge charge;
     int r = divide_half_up(pico * (BPS_ONE + markup_bps), (uint128_t)BPS_ONE * PICO_PER_NANO,
                            &charge.total.nano);

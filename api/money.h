@@ -12,6 +12,8 @@
 
 #define MONEY_NANO_PER_USD 1000000000ll
 #define BPS_ONE 10000u /* 100 % in basis points */
+/* A thousand dollars a unit: more is no price. */
+#define PRICE_PICO_MAX 1000000000000000ll
 
 struct money {
     int64_t nano;

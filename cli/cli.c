@@ -183,8 +183,11 @@ take_common(struct reading *reading, size_t names_min, size_t names_max)
         cli->output = CLI_JSON;
     else if (strcmp(reading->output, "yaml") == 0)
         cli->output = CLI_YAML;
+    else if (cli->csv_fine && strcmp(reading->output, "csv") == 0)
+        cli->output = CLI_CSV;
     else
-        return cli_usage(cli, "-o must be table, json or yaml, not '%s'", reading->output);
+        return cli_usage(cli, "-o must be table, json%s or yaml, not '%s'",
+                         cli->csv_fine ? ", csv" : "", reading->output);
     return CLI_DONE;
 }
 

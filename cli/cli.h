@@ -15,7 +15,7 @@
 #define CLI_REPLY_BYTES_MAX ((size_t)16 << 20)
 
 enum cli_exit { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
-enum cli_output { CLI_TABLE, CLI_JSON, CLI_YAML };
+enum cli_output { CLI_TABLE, CLI_JSON, CLI_YAML, CLI_CSV };
 
 struct command;
 struct cli {
@@ -26,6 +26,7 @@ struct cli {
     size_t name_count;
     enum cli_output output;
     bool output_given;
+    bool csv_fine;          /* set before cli_begin: this command prints CSV too */
     const char *server;     /* URL of the admin API, or NULL = the data directory's socket */
     const char *token_file; /* for `server`, or NULL = the data directory's */
     char data[CLI_PATH_BYTES];

@@ -83,12 +83,10 @@ find_way(struct cli *cli, const struct client_call *call, struct way *way, struc
 }
 
 int
-client_try(struct cli *cli, const struct client_call *call, long *ret_status,
-           const struct tree **ret_reply, struct err *err)
+client_bytes(struct cli *cli, const struct client_call *call, long *ret_status, struct buf *reply,
+             struct err *err)
 {
     struct way way = {.unix_path = NULL};
-    struct buf reply;
-    struct tree *root = NULL;
     int rc = find_way(cli, call, &way, err);
     if (rc != 0) {
         secret_wipe(&way, sizeof(way));
@@ -103,13 +101,23 @@ client_try(struct cli *cli, const struct client_call *call, long *ret_status,
         .timeout_ms = call->timeout_ms,
         .reply_bytes_max = CLI_REPLY_BYTES_MAX,
     };
-    buf_init(&reply, CLI_REPLY_BYTES_MAX);
-    rc = fetch_run(&fetch, ret_status, &reply, err);
+    rc = fetch_run(&fetch, ret_status, reply, err);
     secret_wipe(&way, sizeof(way));
     if (rc == -ERR_REFUSED && cli->server == NULL)
         (void)err_set(err, ERR_REFUSED,
                       "Berth does not answer in the data directory %s; start it with berth up",
                       cli->data);
+    return rc;
+}
+
+int
+client_try(struct cli *cli, const struct client_call *call, long *ret_status,
+           const struct tree **ret_reply, struct err *err)
+{
+    struct buf reply;
+    struct tree *root = NULL;
+    buf_init(&reply, CLI_REPLY_BYTES_MAX);
+    int rc = client_bytes(cli, call, ret_status, &reply, err);
     if (rc == 0 && reply.len > 0) {
         /* the tree borrows from the text: both live as long as this run */
         struct str text = STR_EMPTY;

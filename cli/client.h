@@ -21,6 +21,9 @@ struct client_call {
  * sentence in err. */
 int client_try(struct cli *cli, const struct client_call *call, long *ret_status,
                const struct tree **ret_reply, struct err *err) MUST_USE;
+/* client_bytes - the same; what comes is appended to reply, whatever it is. */
+int client_bytes(struct cli *cli, const struct client_call *call, long *ret_status,
+                 struct buf *reply, struct err *err) MUST_USE;
 /* client_run - the same; prints what went wrong. CLI_DONE and *ret_reply (never NULL), or
  * CLI_FAILED. */
 int client_run(struct cli *cli, const struct client_call *call,
@@ -30,8 +33,8 @@ int client_get(struct cli *cli, const char *path, const struct tree **ret_reply)
 /* client_path_put - append `text` to a path or query, percent-encoded; '/' stays when `path`. */
 void client_path_put(struct buf *out, struct str text, bool path);
 
-/* client_dataplane_url - base URL of the running stack's data plane, as `berth up` left it; without a
- * stack its default on this host. In the arena or static; never NULL. */
+/* client_dataplane_url - base URL of the running stack's data plane, as `berth up` left it; without
+ * a stack its default on this host. In the arena or static; never NULL. */
 const char *client_dataplane_url(struct cli *cli);
 
 #endif

@@ -8,6 +8,8 @@
 static const struct command commands[] = {
 #define COMMAND_ROW(name_, usage_, summary_, help_) \
     {.name = #name_, .usage = usage_, .summary = summary_, .help = help_, .run = command_##name_},
+#define COMMAND_ROW_AS(name_, word_, usage_, summary_, help_) \
+    {.name = word_, .usage = usage_, .summary = summary_, .help = help_, .run = command_##name_},
 #include "cli/commands.def"
 #undef COMMAND_ROW
 };
@@ -59,7 +61,7 @@ command_print_all(FILE *out)
                 "Usage: berth COMMAND ... (berth COMMAND --help shows options and examples)\n\n",
                 out);
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        (void)fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].summary);
+        (void)fprintf(out, "  %-14s %s\n", commands[i].name, commands[i].summary);
     (void)fputs("\nStart: berth up            (BERTH_LOG=debug shows more)\n"
                 "Then:  berth get containers, berth models, berth wallet show, berth usage\n"
                 "Exit code: 0 done, 1 failed, 2 wrong usage.\n",

@@ -149,6 +149,7 @@ stack_plain_env(struct cli *cli)
         "SSL_CERT_DIR=",
         "BERTH_LOG=",
         "BERTH_AGENT_",
+        "BERTH_KERNEL_",
         "BERTH_DATAPLANE_",
         "ASAN_OPTIONS=",
         "UBSAN_OPTIONS=",

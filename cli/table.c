@@ -65,17 +65,42 @@ put_cell(const struct table *table, size_t column, struct str text, struct buf *
         buf_put_byte(out, '\n');
 }
 
+/* RFC 4180. A cell that a spreadsheet would take for a formula gets an apostrophe in front. */
+static void
+put_field(const struct table *table, size_t column, struct str text, struct buf *out)
+{
+    static const char formula[] = "=+-@";
+    bool number = table->right[column];
+    bool quoted = str_find_byte(text, ',') != SIZE_MAX || str_find_byte(text, '"') != SIZE_MAX;
+    if (str_eq(text, STR("-")))
+        text = STR_EMPTY; /* a terminal's sign for nothing */
+    if (quoted)
+        buf_put_byte(out, '"');
+    if (!number && text.len > 0 && strchr(formula, text.ptr[0]) != NULL)
+        buf_put_byte(out, '\'');
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] == '"')
+            buf_put_byte(out, '"');
+        buf_put_byte(out, text.ptr[i]);
+    }
+    if (quoted)
+        buf_put_byte(out, '"');
+    buf_put_str(out, column + 1 == table->columns ? STR("\r\n") : STR(","));
+}
+
 int
 table_render(struct table *table, struct buf *out)
 {
     const char *at = table->text.ptr;
+    void (*put)(const struct table *, size_t, struct str, struct buf *) =
+        table->csv ? put_field : put_cell;
     ASSERT(table->columns > 0);
     size_t cells = table->text.failed ? 0 : table->cells;
     for (size_t i = 0; i < table->columns; i++)
-        put_cell(table, i, str_from(table->headers[i]), out);
+        put(table, i, str_from(table->headers[i]), out);
     for (size_t i = 0; i < cells; i++) {
         struct str cell = str_from(at);
-        put_cell(table, i % table->columns, cell, out);
+        put(table, i % table->columns, cell, out);
         at += cell.len + 1;
     }
     bool failed = table->text.failed || out->failed;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * table.h - columns for a terminal: as wide as their widest cell.
+ * table.h - columns for a terminal, as wide as their widest cell; or the same as CSV.
  * Floor: cli; main thread.
  * Owns: the text of its cells, until table_print.
  * Invariant: control bytes of a cell never reach the terminal: table_test.c. */
@@ -16,6 +16,7 @@ struct table {
     size_t width[TABLE_COLUMNS_MAX]; /* characters */
     size_t columns;
     size_t cells;
+    bool csv;        /* set after table_init: table_render writes RFC 4180 instead */
     struct buf text; /* each cell with a NUL behind it */
 };
 

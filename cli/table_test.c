@@ -42,9 +42,30 @@ test_render(void **state)
     }
 }
 
+static void
+test_csv(void **state)
+{
+    struct table table;
+    struct buf out;
+    (void)state;
+    table_init(&table);
+    table.csv = true;
+    buf_init(&out, 4096);
+    table_column(&table, "NAME", false);
+    table_column(&table, "N", true);
+    static const char *const cells[] = {"a,b", "1",    "say \"x\"", "-2", "",
+                                        "",    "=1+1", "3",         "@x", "-"};
+    for (size_t i = 0; i < ARRAY_LEN(cells); i++)
+        table_cell(&table, str_from(cells[i]));
+    assert_int_equal(table_render(&table, &out), 0);
+    assert_string_equal(buf_cstr(&out), "NAME,N\r\n\"a,b\",1\r\n\"say \"\"x\"\"\",-2\r\n,\r\n"
+                                        "'=1+1,3\r\n'@x,\r\n");
+    buf_fini(&out);
+}
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_render)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_render), cmocka_unit_test(test_csv)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
  * Owns: nothing.
  * Invariant: money stays the decimal text that the ledger sent. */
 #include <stdio.h>
+#include <time.h>
 
 #include "cli/client.h"
 #include "cli/command.h"
@@ -13,6 +14,8 @@
 #include "lib/base/num.h"
 
 #define SINCE_MS_MAX (UINT64_C(3650) * 86400000u)
+#define BY_BYTES 128u
+#define BY_MAX 5u /* of TABLE_COLUMNS_MAX, seven are figures */
 #define PAGE "1000"
 #define RECORDS_MAX 1000000u
 
@@ -20,7 +23,10 @@ struct query {
     const char *by;
     const char *wallet;
     const char *subject;
+    const char *model;
+    const char *provider;
     const char *since;
+    const char *until;
     bool records;
 };
 
@@ -33,13 +39,35 @@ put_parameter(struct buf *path, const char *name, const char *value)
     client_path_put(path, str_from(value), false);
 }
 
+/* A column for each thing that --by names, in its order. */
 static int
-print_sums(const struct tree *items)
+print_sums(const struct cli *cli, const char *by, const struct tree *items)
 {
     static const char *const classes[] = {"input", "cached", "output", "reasoning"};
+    char names[BY_BYTES];
+    const char *headers[BY_MAX];
+    const char *members[BY_MAX];
+    char upper[BY_BYTES];
+    size_t count = 0;
     struct table table;
+    if (!str_copy(names, sizeof names, str_from(by)))
+        return cli_usage(cli, "--by is too long");
+    for (size_t i = 0; i < sizeof upper; i++)
+        upper[i] = (char)(names[i] >= 'a' && names[i] <= 'z' ? names[i] - 'a' + 'A' : names[i]);
+    for (size_t at = 0; names[at] != '\0' && count < BY_MAX; count++) {
+        size_t length = strcspn(names + at, ",");
+        members[count] = names + at;
+        headers[count] = upper + at;
+        bool last = names[at + length] == '\0';
+        names[at + length] = upper[at + length] = '\0';
+        at += length + (last ? 0 : 1);
+        if (!last && count + 1 == BY_MAX)
+            return cli_usage(cli, "a table has room for %u things of --by; use -o json", BY_MAX);
+    }
     table_init(&table);
-    table_column(&table, "NAME", false);
+    table.csv = cli->output == CLI_CSV;
+    for (size_t i = 0; i < count; i++)
+        table_column(&table, headers[i], false);
     table_column(&table, "REQUESTS", true);
     table_column(&table, "INPUT", true);
     table_column(&table, "CACHED", true);
@@ -49,7 +77,8 @@ print_sums(const struct tree *items)
     table_column(&table, "CHARGE USD", true);
     for (const struct tree *item = items != NULL ? items->first : NULL; item; item = item->next) {
         const struct tree *usage = tree_get(item, STR("usage"));
-        table_cell(&table, cli_text(item, "name"));
+        for (size_t i = 0; i < count; i++)
+            table_cell(&table, cli_text(item, members[i]));
         table_cell(&table, cli_text(item, "requests"));
         for (size_t i = 0; i < ARRAY_LEN(classes); i++)
             table_cell(&table, cli_text(usage, classes[i]));
@@ -59,32 +88,58 @@ print_sums(const struct tree *items)
     return table_print(&table);
 }
 
+/* Wall clock of "24h" ago, or of "2026-11-03". */
+static bool
+time_of(const char *text, int64_t *ret_ms)
+{
+    uint64_t ago_ms = 0;
+    struct tm tm = {.tm_year = 0};
+    const char *end = strptime(text, "%Y-%m-%d", &tm);
+    if (end != NULL && *end == '\0') {
+        *ret_ms = (int64_t)timegm(&tm) * 1000;
+        return *ret_ms >= 0;
+    }
+    if (num_duration_ms(str_from(text), SINCE_MS_MAX, &ago_ms) != 0)
+        return false;
+    *ret_ms = MAX(clock_wall_ns() / 1000000 - (int64_t)ago_ms, (int64_t)0);
+    return true;
+}
+
 static int
 show_sums(struct cli *cli, const struct query *query)
 {
     const struct tree *reply = NULL;
+    const char *by = query->by != NULL ? query->by : "subject";
+    int64_t since_ms = 0;
+    int64_t until_ms = 0;
+    if (query->since != NULL && !time_of(query->since, &since_ms))
+        return cli_usage(cli, "--since wants a time as 30m, 2h, 7d or 2026-01-31, not '%s'",
+                         query->since);
+    if (query->until != NULL && !time_of(query->until, &until_ms))
+        return cli_usage(cli, "--until wants a time as 30m, 2h, 7d or 2026-01-31, not '%s'",
+                         query->until);
     struct buf path;
     buf_init(&path, 4096);
-    buf_put_str(&path, STR("/api/v1/usage?group="));
-    client_path_put(&path, str_from(query->by != NULL ? query->by : "subject"), false);
+    buf_put_str(&path, STR("/api/v1/usage?by="));
+    client_path_put(&path, str_from(by), false);
     put_parameter(&path, "wallet", query->wallet);
     put_parameter(&path, "subject", query->subject);
-    uint64_t since_ms = 0;
-    if (query->since != NULL &&
-        num_duration_ms(str_from(query->since), SINCE_MS_MAX, &since_ms) != 0) {
-        buf_fini(&path);
-        return cli_usage(cli, "--since wants a time as 30m, 2h or 7d, not '%s'", query->since);
-    }
+    put_parameter(&path, "model", query->model);
+    put_parameter(&path, "provider", query->provider);
     if (query->since != NULL)
-        buf_printf(&path, "&from_ms=%lld",
-                   (long long)(clock_wall_ns() / 1000000) - (long long)since_ms);
+        buf_printf(&path, "&from_ms=%lld", (long long)since_ms);
+    if (query->until != NULL)
+        buf_printf(&path, "&to_ms=%lld", (long long)until_ms);
     int code =
         path.failed ? cli_fail("the query is too long") : client_get(cli, buf_cstr(&path), &reply);
     buf_fini(&path);
     if (code != CLI_DONE)
         return code;
-    return cli->output == CLI_TABLE ? print_sums(tree_get(reply, STR("items")))
-                                    : cli_print(cli, reply);
+    if (str_eq(cli_text(reply, "behind"), STR("true")))
+        (void)fputs("berth: some usage is still being added up; ask again\n", stderr);
+    return cli->output == CLI_JSON || cli->output == CLI_YAML
+               ? cli_print(cli, reply)
+               : print_sums(cli, by, tree_get(reply, STR("items")));
 }
 
 static void
@@ -97,10 +152,11 @@ put_record(struct table *table, const struct tree *record)
 }
 
 static int
-print_records(const struct tree *records)
+print_records(const struct cli *cli, const struct tree *records)
 {
     struct table table;
     table_init(&table);
+    table.csv = cli->output == CLI_CSV;
     table_column(&table, "REQUEST", false);
     table_column(&table, "WHO", false);
     table_column(&table, "MODEL", false);
@@ -147,7 +203,8 @@ show_records(struct cli *cli)
     } while (after.len > 0 && all != NULL && all->count < RECORDS_MAX);
     if (all == NULL)
         return cli_fail("out of memory");
-    return cli->output == CLI_TABLE ? print_records(all) : cli_print(cli, all);
+    return cli->output == CLI_JSON || cli->output == CLI_YAML ? cli_print(cli, all)
+                                                              : print_records(cli, all);
 }
 
 int
@@ -157,8 +214,12 @@ command_usage(struct cli *cli)
     const struct cli_option options[] = {{"--by", &query.by, NULL},
                                          {"--wallet", &query.wallet, NULL},
                                          {"--subject", &query.subject, NULL},
+                                         {"--model", &query.model, NULL},
+                                         {"--provider", &query.provider, NULL},
                                          {"--since", &query.since, NULL},
+                                         {"--until", &query.until, NULL},
                                          {"--records", NULL, &query.records}};
+    cli->csv_fine = true;
     if (!cli_begin(cli, options, ARRAY_LEN(options), 0, 0))
         return cli->exit;
     return query.records ? show_records(cli) : show_sums(cli, &query);

@@ -16,25 +16,36 @@
 
 #include "lib/base/check.h"
 #include "lib/base/log.h"
+#include "lib/base/thread.h"
 
+#include "agent/daemon/bridge.h"
 #include "agent/daemon/control.h"
 #include "agent/daemon/holder.h"
 #include "agent/daemon/hook_server.h"
 #include "agent/daemon/plane.h"
 #include "agent/daemon/sandbox.h"
+#include "agent/daemon/watch.h"
 
 #define FDS_PAUSE_MS 100u
 #define LAST_CALL_MS 1500u
+#define AGENT_NICE (-10)
+#define AGENT_SLICE_US 100u
 
 /* ---- the gate ------------------------------------------------------------------------------- */
+
+bool
+agent_is_accepting(const struct agent *agent)
+{
+    return agent->plane_ready && !agent->fds_short;
+}
 
 void
 agent_gate(struct agent *agent)
 {
-    bool accepting = agent->plane_ready && !agent->fds_short;
     LIST_FOREACH (node, &agent->sandboxes) {
-        sandbox_watch(LIST_ENTRY(node, struct sandbox, node), accepting);
+        sandbox_watch(LIST_ENTRY(node, struct sandbox, node), agent_is_accepting(agent));
     }
+    bridge_watch(agent->bridge, agent_is_accepting(agent));
 }
 
 static void
@@ -135,7 +146,11 @@ read_line(const char *path, char *line, size_t size)
 static int
 know_host(struct agent *agent, struct err *err)
 {
-    if (!read_line("/proc/sys/kernel/random/boot_id", agent->boot, sizeof(agent->boot)))
+    const char *boot = agent->options->boot_id;
+    if (boot != NULL && !str_copy(agent->boot, sizeof(agent->boot), str_from(boot)))
+        return err_set(err, ERR_INVALID, "--boot-id is longer than 63 bytes");
+    if (boot == NULL &&
+        !read_line("/proc/sys/kernel/random/boot_id", agent->boot, sizeof(agent->boot)))
         return err_set(err, ERR_SYSTEM, "cannot read the host's boot id");
     if (agent->options->host_id != NULL) {
         if (!str_copy(agent->host, sizeof(agent->host), str_from(agent->options->host_id)))
@@ -194,8 +209,12 @@ start(struct agent *agent, struct err *err)
         code = control_new(agent, &agent->control, err);
     if (code == 0 && plane_new(agent, &agent->plane) < 0)
         code = err_set(err, ERR_NOMEM, "no memory");
+    if (code == 0)
+        code = bridge_new(agent, &agent->bridge, err);
     if (code == 0 && !agent->options->no_holder)
         code = recover(agent, err);
+    if (code == 0)
+        code = watch_new(agent, &agent->watch, err);
     return code;
 }
 
@@ -204,6 +223,7 @@ static void
 finish(struct agent *agent)
 {
     agent->letting_go = true;
+    watch_free(&agent->watch);
     hook_server_free(&agent->hooks);
     plane_free(&agent->plane);
     control_free(&agent->control);
@@ -213,6 +233,7 @@ finish(struct agent *agent)
         sandbox_leave(instance);
         instance_retire(instance);
     }
+    bridge_free(&agent->bridge);
     if (agent->loop != NULL) {
         timer_cancel(loop_timers(agent->loop), &agent->again);
         timer_cancel(loop_timers(agent->loop), &agent->last_call);
@@ -234,6 +255,7 @@ agent_run(const struct agent_options *options, int ready_fd, struct err *err)
     struct agent agent = {.options = options, .signals = {.fd = -1}};
     list_init(&agent.instances);
     list_init(&agent.sandboxes);
+    list_init(&agent.diags);
     timer_init(&agent.again, again_fire);
     timer_init(&agent.last_call, last_call_fire);
     cgroup_open(&agent.cgroups);
@@ -245,6 +267,8 @@ agent_run(const struct agent_options *options, int ready_fd, struct err *err)
                      "the host's, get no identity");
         if (ready_fd >= 0 && write(ready_fd, ready, sizeof(ready) - 1) < 0)
             LOG_WARN("nobody reads our ready line, ignoring");
+        /* A revocation must not wait behind the work that it ends. */
+        thread_share(AGENT_NICE, AGENT_SLICE_US);
         loop_run(agent.loop);
         LOG_INFO("the agent ends");
     }

@@ -11,10 +11,12 @@
 #include "agent/kernel/netns.h"
 #include "lib/net/loop.h"
 
+struct bridge;
 struct control;
 struct holder;
 struct hook_server;
 struct plane;
+struct watch;
 
 struct agent {
     const struct agent_options *options;
@@ -23,10 +25,14 @@ struct agent {
     struct cgroup_tree cgroups;
     struct list instances;
     struct list sandboxes;
+    struct list diags; /* sandboxes with an open sock_diag socket */
+    size_t diag_count;
     struct control *control;
     struct plane *plane;
     struct holder *holder; /* NULL with --no-holder */
     struct hook_server *hooks;
+    struct watch *watch;
+    struct bridge *bridge; /* NULL unless attestor ip+nft is on */
     char host[129];
     char boot[64];
     bool plane_ready; /* the data plane is connected and takes more */
@@ -41,6 +47,8 @@ struct agent {
 /* agent_run - until SIGTERM or SIGINT. ready_fd: one JSON line is written there once hooks are
  * answered; -1 = nobody wants it. 0, or -ERR_ with a sentence for the operator. */
 int agent_run(const struct agent_options *options, int ready_fd, struct err *err) MUST_USE;
+/* agent_is_accepting - the data plane can take connections. */
+bool agent_is_accepting(const struct agent *agent);
 /* agent_gate - start or stop accepting on all listeners, as plane_ready and fds_short say. */
 void agent_gate(struct agent *agent);
 /* agent_out_of_fds - stop accepting for a moment. */

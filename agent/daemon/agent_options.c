@@ -6,10 +6,13 @@
  * Every value option NAME is also the environment's BERTH_AGENT_NAME; the command line wins. */
 #include "agent/daemon/agent_options.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "lib/base/num.h"
+
+#include "agent/kernel/attest.h"
 
 const char agent_options_help[] =
     "berth-agent - gives containers of this host their identity\n"
@@ -17,7 +20,8 @@ const char agent_options_help[] =
     "Usage:\n"
     "  berth-agent --control HOST:PORT --pki DIR --dataplane SOCKET [options]\n"
     "  berth-agent install-hooks [--dir DIR] [--hook PATH] [--when-down deny|allow]\n"
-    "  berth-agent install-hooks --uninstall [--dir DIR]\n"
+    "  berth-agent install-hooks --docker [--docker-config FILE]   berth-runc for Docker\n"
+    "  berth-agent install-hooks --uninstall [--docker] [--dir DIR]\n"
     "  berth-agent runc-hooks [--hook PATH]     print the \"hooks\" member for a config.json\n"
     "\n"
     "Options:\n"
@@ -28,6 +32,16 @@ const char agent_options_help[] =
     "  --port PORT           offered on 127.0.0.1 and ::1 inside containers (default 4180)\n"
     "  --policy POLICY       deny: a container that cannot get a token does not start (default)\n"
     "                        allow-untokened: it starts without one\n"
+    "  --attestors LIST      what may tell containers apart (default netns+cgroup,netns,\n"
+    "                        hostnet+cgroup,unix+pidfd)\n"
+    "  --link-local ADDRESS  also give lo in containers this address, 169.254.x.y\n"
+    "  --unix                also listen on the abstract unix socket @berth in containers\n"
+    "  --bridge-address ADDRESS  with attestor ip+nft: listen here too, and know callers by their\n"
+    "                        addresses, pinned to their ports by nft (weak)\n"
+    "  --docker-socket PATH  follow Docker's events (default /run/docker.sock, when it is there)\n"
+    "  --podman-socket PATH  follow Podman's (default /run/podman/podman.sock); \"none\": neither\n"
+    "                        reads names, renames and pauses and finds what runs without a hook\n"
+    "  --boot-id ID          (default: /proc/sys/kernel/random/boot_id)\n"
     "  --host-id ID          name of this host in bindings (default: /etc/machine-id)\n"
     "  --no-holder           do not keep listeners across restarts of the agent\n"
     "  --release-on-exit     on SIGTERM end all identities (default: the holder keeps them for "
@@ -45,7 +59,16 @@ const char agent_options_help[] =
     "      wget -qO- --header 'Authorization: Bearer container-dev-env' \\\n"
     "      http://127.0.0.1:4180/api/v1/models\n";
 
-enum value_kind { VALUE_TEXT, VALUE_PORT, VALUE_POLICY, VALUE_ANSWER, VALUE_FD, VALUE_NONE };
+enum value_kind {
+    VALUE_TEXT,
+    VALUE_PORT,
+    VALUE_POLICY,
+    VALUE_ANSWER,
+    VALUE_FD,
+    VALUE_NONE,
+    VALUE_ATTESTORS,
+    VALUE_ADDRESS
+};
 struct row {
     const char *name;
     const char *env;
@@ -59,15 +82,37 @@ static const struct row rows[] = {
     {"--pki", "BERTH_AGENT_PKI", VALUE_TEXT, AT(pki)},
     {"--dataplane", "BERTH_AGENT_DATAPLANE", VALUE_TEXT, AT(dataplane)},
     {"--host-id", "BERTH_AGENT_HOST_ID", VALUE_TEXT, AT(host_id)},
+    {"--boot-id", "BERTH_AGENT_BOOT_ID", VALUE_TEXT, AT(boot_id)},
+    {"--attestors", "BERTH_AGENT_ATTESTORS", VALUE_ATTESTORS, AT(attestors)},
+    {"--link-local", "BERTH_AGENT_LINK_LOCAL", VALUE_ADDRESS, AT(link_local)},
+    {"--docker-socket", "BERTH_AGENT_DOCKER_SOCKET", VALUE_TEXT, AT(docker_socket)},
+    {"--podman-socket", "BERTH_AGENT_PODMAN_SOCKET", VALUE_TEXT, AT(podman_socket)},
+    {"--bridge-address", "BERTH_AGENT_BRIDGE_ADDRESS", VALUE_ADDRESS, AT(bridge_address)},
     {"--dir", "BERTH_AGENT_DIR", VALUE_TEXT, AT(hooks_dir)},
     {"--hook", "BERTH_AGENT_HOOK", VALUE_TEXT, AT(hook)},
     {"--port", "BERTH_AGENT_PORT", VALUE_PORT, AT(port)},
     {"--policy", "BERTH_AGENT_POLICY", VALUE_POLICY, AT(allow_untokened)},
     {"--when-down", "BERTH_AGENT_WHEN_DOWN", VALUE_ANSWER, AT(when_down)},
     {"--holder-fd", NULL, VALUE_FD, AT(holder_fd)},
+    {"--docker", NULL, VALUE_NONE, AT(docker)},
+    {"--docker-config", "BERTH_AGENT_DOCKER_CONFIG", VALUE_TEXT, AT(docker_config)},
+    {"--unix", "BERTH_AGENT_UNIX", VALUE_NONE, AT(with_unix)},
     {"--no-holder", NULL, VALUE_NONE, AT(no_holder)},
     {"--release-on-exit", NULL, VALUE_NONE, AT(release_on_exit)},
 };
+
+static int
+set_address(const struct row *row, uint32_t *ret_address, const char *value, struct err *err)
+{
+    struct in_addr address;
+    bool local = row->offset == AT(link_local);
+    if (inet_pton(AF_INET, value, &address) != 1 || address.s_addr == 0 ||
+        (local && ntohl(address.s_addr) >> 16 != 0xa9fe))
+        return err_set(err, ERR_INVALID, "%s must be %s, not \"%s\"", row->name,
+                       local ? "169.254.x.y" : "an IPv4 address", value);
+    *ret_address = address.s_addr;
+    return 0;
+}
 
 static int
 set_value(struct agent_options *options, const struct row *row, const char *value, struct err *err)
@@ -105,8 +150,14 @@ set_value(struct agent_options *options, const struct row *row, const char *valu
         options->command = COMMAND_HOLDER;
         return 0;
     case VALUE_NONE:
-        *(bool *)at = true;
+        if (text.len > 0 && !str_eq(text, STR("1")) && !str_eq(text, STR("0")))
+            return err_set(err, ERR_INVALID, "%s is 1 or 0", row->env);
+        *(bool *)at = !str_eq(text, STR("0"));
         return 0;
+    case VALUE_ATTESTORS:
+        return attest_parse(text, &options->attestors, err);
+    case VALUE_ADDRESS:
+        return set_address(row, (uint32_t *)(void *)at, value, err);
     }
     return 0;
 }
@@ -158,6 +209,10 @@ agent_options_parse(int argc, char **argv, struct agent_options *ret_options, st
                                     .hooks_dir = "/usr/share/containers/oci/hooks.d",
                                     .when_down = "deny",
                                     .holder_fd = -1,
+                                    .docker_config = "/etc/docker/daemon.json",
+                                    .docker_socket = "/run/docker.sock",
+                                    .podman_socket = "/run/podman/podman.sock",
+                                    .attestors = ATTESTORS_DEFAULT,
                                     .port = 4180};
     int code = 0;
     for (size_t i = 0; i < ARRAY_LEN(rows) && code == 0; i++) {

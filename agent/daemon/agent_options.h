@@ -24,16 +24,25 @@ enum agent_options_command {
 struct agent_options {
     enum agent_options_command command;
     const char *run_dir;
-    const char *control;   /* HOST:PORT of the control plane's node listener */
-    const char *pki;       /* folder with ca.crt, agent.crt, agent.key */
-    const char *dataplane; /* unix path of the data plane's hand-over socket */
-    const char *host_id;   /* NULL = /etc/machine-id */
-    uint16_t port;         /* offered inside containers */
+    const char *control;       /* HOST:PORT of the control plane's node listener */
+    const char *pki;           /* folder with ca.crt, agent.crt, agent.key */
+    const char *dataplane;     /* unix path of the data plane's hand-over socket */
+    const char *host_id;       /* NULL = /etc/machine-id */
+    const char *boot_id;       /* NULL = the kernel's */
+    uint16_t port;             /* offered inside containers */
+    uint32_t attestors;        /* bits of those that suffice */
+    uint32_t link_local;       /* 169.254.x.y for lo in containers, network order; 0 = none */
+    const char *docker_socket; /* whose events to follow; "none" = do not */
+    const char *podman_socket;
+    uint32_t bridge_address; /* where attestor ip+nft listens, network order; 0 = nowhere */
+    bool with_unix;          /* also listen on @berth */
     bool allow_untokened;
     bool no_holder;
     bool release_on_exit;
-    const char *hooks_dir; /* install-hooks */
-    const char *hook;      /* path of berth-hook; NULL = beside this program */
+    const char *hooks_dir;     /* install-hooks */
+    const char *docker_config; /* install-hooks --docker: /etc/docker/daemon.json */
+    bool docker;
+    const char *hook; /* path of berth-hook; NULL = beside this program */
     const char *when_down;
     int holder_fd;
 };

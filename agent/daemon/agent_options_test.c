@@ -4,6 +4,7 @@
  * Owns: nothing.
  * Invariant: rows (arguments, error text or empty). */
 #include "agent/daemon/agent_options.h"
+#include "agent/kernel/attest.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -35,6 +36,14 @@ test_rows(void **state)
         {{BASE, "--policy", "maybe"}, "--policy must be deny or allow-untokened, not \"maybe\""},
         {{BASE, "--port"}, "--port needs a value"},
         {{BASE, "--prot", "1"}, "unknown option --prot, did you mean --port; see --help"},
+        {{BASE, "--attestors", "netns, ip+nft", "--bridge-address", "10.9.0.1"}, ""},
+        {{BASE, "--attestors", "ip"},
+         "unknown attestor \"ip\"; there are netns+cgroup,netns,hostnet+cgroup,unix+pidfd,ip+nft"},
+        {{BASE, "--link-local", "169.254.77.77", "--unix"}, ""},
+        {{BASE, "--link-local", "10.0.0.1"}, "--link-local must be 169.254.x.y, not \"10.0.0.1\""},
+        {{BASE, "--bridge-address", "here"},
+         "--bridge-address must be an IPv4 address, not \"here\""},
+        {{"install-hooks", "--docker", "--docker-config", "/d"}, ""},
         {{BASE, "--uninstall"}, "unknown option --uninstall; see --help"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -65,6 +74,16 @@ test_values(void **state)
     assert_string_equal(options.run_dir, "/r");
     assert_true(options.allow_untokened && options.no_holder && !options.release_on_exit);
     assert_string_equal(options.control, "h:1");
+    assert_true(!options.with_unix && options.attestors == ATTESTORS_DEFAULT);
+    assert_int_equal(setenv("BERTH_AGENT_UNIX", "1", 1), 0);
+    assert_int_equal(
+        agent_options_parse((int)ARRAY_LEN(argv), (char **)(uintptr_t)argv, &options, &err), 0);
+    assert_true(options.with_unix);
+    assert_int_equal(setenv("BERTH_AGENT_UNIX", "yes", 1), 0);
+    assert_int_equal(
+        agent_options_parse((int)ARRAY_LEN(argv), (char **)(uintptr_t)argv, &options, &err),
+        -ERR_INVALID);
+    assert_string_equal(err.text, "BERTH_AGENT_UNIX is 1 or 0");
 }
 
 int

@@ -58,7 +58,7 @@ test_matrix(void **state)
     }
     assert_int_equal(box_do(&boxes[0], BOX_GET, "container-1"), 200); /* by number */
     if (count > 2)
-        assert_int_equal(box_get("container-box-h1", AF_INET), 401); /* a process of the host */
+        assert_int_equal(box_get("container-box-h1", BOX_GET), 401); /* a process of the host */
     struct box intruder; /* root of the host that entered box-a's namespace */
     box_start(&intruder, "intruder", &boxes[0], false);
     assert_int_equal(box_do(&intruder, BOX_GET, "container-box-a"), count > 2 ? 401 : 200);
@@ -77,7 +77,7 @@ test_matrix(void **state)
         box_end(&boxes[i]);
     RIG_WAIT(all_gone("box-a", true) && all_gone("box-c", true) && all_gone("box-h1", true) &&
              all_gone("box-h2", true));
-    assert_int_equal(box_get("container-box-h1", AF_INET), 0); /* the host's port is free again */
+    assert_int_equal(box_get("container-box-h1", BOX_GET), 0); /* the host's port is free again */
 }
 
 /* A recreated container has the same token and another life. */
@@ -351,8 +351,7 @@ static void
 test_old_kernel(void **state)
 {
     rig_agent_stop(SIGTERM);
-    rig.agent_env[0] = "BERTH_AGENT_NO_PIDFD_INFO";
-    rig.agent_env[1] = "BERTH_AGENT_NO_PIDFD_NETNS";
+    rig.kernel_without = "pidfd_info,pidfd_netns,peerpidfd";
     rig_agent_start();
     RIG_WAIT(rig.plane.fd >= 0);
     pthread_mutex_lock(&rig.lock);

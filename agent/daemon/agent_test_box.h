@@ -9,7 +9,17 @@
 
 #include "agent/daemon/agent_test_rig.h"
 
-enum box_order { BOX_GET, BOX_GET6, BOX_SQUAT, BOX_END };
+enum box_order {
+    BOX_GET,
+    BOX_GET6,
+    BOX_GET_LINK,
+    BOX_GET_UNIX,
+    BOX_GET_BRIDGE,
+    BOX_GET_SPOOF,
+    BOX_SQUAT,
+    BOX_CUSTOM,
+    BOX_END
+};
 struct box_command {
     enum box_order order;
     char token[256];
@@ -21,18 +31,36 @@ struct box {
     char cgroup[PATH_MAX];
 };
 
+static UNUSED bool
+box_address(enum box_order order, struct sock_addr *addr)
+{
+    static const char *const places[] = {"127.0.0.1:4180", "[::1]:4180",   "169.254.77.77:4180", "",
+                                         "10.9.0.1:4180",  "10.9.0.1:4180"};
+    if (order != BOX_GET_UNIX)
+        return sock_addr_parse(str_from(places[order]), addr, NULL) == 0;
+    addr->u.un = (struct sockaddr_un){.sun_family = AF_UNIX, .sun_path = "\0" NETNS_UNIX_NAME};
+    addr->len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + sizeof(NETNS_UNIX_NAME));
+    return true;
+}
+
 /* Connect to the listener and ask with a bearer: the status; 0 = cannot connect; -1 = no answer. */
 static UNUSED int
-box_get(const char *token, int family)
+box_get(const char *token, enum box_order way)
 {
     struct sock_addr addr;
     char bytes[1024];
     struct timeval limit = {.tv_sec = 6};
-    const char *text = family == AF_INET ? "127.0.0.1:4180" : "[::1]:4180";
-    if (sock_addr_parse(str_from(text), &addr, NULL) < 0)
+    if (!box_address(way, &addr))
         return -1;
-    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(addr.u.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    if (way == BOX_GET_SPOOF) { /* as the first box of the bridge */
+        struct sock_addr source;
+        (void)!sock_addr_parse(STR("10.9.0.2:0"), &source, NULL);
+        limit.tv_sec = 1;
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+        (void)!bind(fd, &source.u.any, source.len);
+    }
     if (connect(fd, &addr.u.any, addr.len) != 0) {
         close(fd);
         return 0;
@@ -51,22 +79,33 @@ box_get(const char *token, int family)
     return (int)status;
 }
 
-/* Try to take the port: 0 = got it, else errno. */
+/* Try to take the port, in every way: 0 = got it, else errno. */
 static UNUSED int
 box_squat(void)
 {
-    struct sock_addr addr;
+    static const char *const places[] = {"127.0.0.1:4180", "0.0.0.0:4180", "[::1]:4180",
+                                         "[::]:4180"};
+    int result = 0;
     int on = 1;
-    if (sock_addr_parse(STR("127.0.0.1:4180"), &addr, NULL) < 0)
-        return -1;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
-    int result = bind(fd, &addr.u.any, addr.len) != 0 || listen(fd, 1) != 0 ? errno : 0;
-    if (result != 0)
+    for (size_t i = 0; i < 2 * ARRAY_LEN(places); i++) {
+        struct sock_addr addr;
+        if (sock_addr_parse(str_from(places[i / 2]), &addr, NULL) < 0)
+            return -1;
+        int fd = socket(addr.u.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+        if (i % 2 == 1)
+            (void)setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 2);
+        result = bind(fd, &addr.u.any, addr.len) != 0 || listen(fd, 1) != 0 ? errno : 0;
+        if (result == 0)
+            return 0;
         close(fd);
+    }
     return result;
 }
+
+/* What BOX_CUSTOM does, in the box's process; the answer. */
+static UNUSED int (*box_custom)(const char *argument);
 
 static void
 box_serve(int fd)
@@ -76,10 +115,12 @@ box_serve(int fd)
     while (read(fd, &command, sizeof(command)) == (ssize_t)sizeof(command)) {
         if (command.order == BOX_END)
             break;
-        if (command.order == BOX_SQUAT)
+        if (command.order == BOX_CUSTOM)
+            result = box_custom(command.token);
+        else if (command.order == BOX_SQUAT)
             result = box_squat();
         else
-            result = box_get(command.token, command.order == BOX_GET ? AF_INET : AF_INET6);
+            result = box_get(command.token, command.order);
         if (write(fd, &result, sizeof(result)) != (ssize_t)sizeof(result))
             break;
     }
@@ -132,15 +173,28 @@ box_start(struct box *box, const char *name, const struct box *join, bool groupe
     assert_int_equal(read(box->fd, &go, 1), 1);
 }
 
+/* box_order - give an order, do not wait for its end (box_result). */
+static UNUSED void
+box_order(struct box *box, enum box_order order, const char *token)
+{
+    struct box_command command = {.order = order};
+    (void)snprintf(command.token, sizeof(command.token), "%s", token);
+    assert_int_equal(write(box->fd, &command, sizeof(command)), sizeof(command));
+}
+
+static UNUSED int
+box_result(struct box *box)
+{
+    int result = -2;
+    assert_int_equal(read(box->fd, &result, sizeof(result)), sizeof(result));
+    return result;
+}
+
 static UNUSED int
 box_do(struct box *box, enum box_order order, const char *token)
 {
-    struct box_command command = {.order = order};
-    int result = -2;
-    (void)snprintf(command.token, sizeof(command.token), "%s", token);
-    assert_int_equal(write(box->fd, &command, sizeof(command)), sizeof(command));
-    assert_int_equal(read(box->fd, &result, sizeof(result)), sizeof(result));
-    return result;
+    box_order(box, order, token);
+    return box_result(box);
 }
 
 static UNUSED void

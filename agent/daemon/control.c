@@ -16,10 +16,15 @@
 #include "lib/base/rand.h"
 
 #include "agent/daemon/agent.h"
+#include "agent/daemon/lifecycle.h"
 #include "agent/daemon/sandbox.h"
 
 #define RECORD_BYTES_MAX (8u * 1024u * 1024u)
 #define PATIENCE_MS 1000u
+#define KEYS_MAX 8u
+#define LEASE_MS_DEFAULT 15000u
+/* A data plane that heard the same last tick a little later refuses first, and says why. */
+#define LEASE_SLACK_MS 500u
 
 struct control {
     struct agent *agent;
@@ -30,7 +35,10 @@ struct control {
     uint64_t next_id;
     uint64_t down_since_ms;
     bool welcomed;
-    uint8_t server_key[ED25519_KEY_BYTES];
+    uint64_t lease_ms;
+    uint64_t heard_ms;                         /* the last tick */
+    uint8_t keys[KEYS_MAX][ED25519_KEY_BYTES]; /* of the server, the signing one first */
+    size_t key_count;
     struct arena arena; /* of the record at hand */
 };
 
@@ -89,7 +97,7 @@ send_hosting(struct control *control)
     json_open_array(&writer);
     LIST_FOREACH (node, &control->agent->instances) {
         const struct instance *instance = LIST_ENTRY(node, struct instance, node);
-        if (instance->state == INSTANCE_ACTIVE)
+        if (instance_lives(instance))
             json_value_str(&writer, str_from(instance->hex));
     }
     json_close_array(&writer);
@@ -132,6 +140,28 @@ control_bind(struct control *control, struct instance *instance)
         send_bind(control, instance);
 }
 
+static void
+send_rename(struct control *control, struct instance *instance)
+{
+    struct json_writer writer;
+    struct buf text;
+    instance->bind_id = ++control->next_id;
+    open_record(&writer, &text, "rename");
+    json_member_u64(&writer, "id", instance->bind_id);
+    json_member_str(&writer, "incarnation", str_from(instance->hex));
+    json_member_str(&writer, "name", str_from(instance->wanted));
+    json_close_object(&writer);
+    send_record(control, &text);
+}
+
+void
+control_rename(struct control *control, struct instance *instance)
+{
+    ASSERT(instance_lives(instance) && instance->wanted[0] != '\0');
+    if (control->welcomed)
+        send_rename(control, instance);
+}
+
 void
 control_unbind(struct control *control, const struct instance *instance, const char *reason)
 {
@@ -156,22 +186,58 @@ read_text(struct control *control, const struct json_doc *doc, const char *key,
     return json_string(doc, node, &control->arena, ret_text) == 0;
 }
 
+/* "server_key", and "server_keys" while one replaces another. */
+static bool
+take_keys(struct control *control, const struct json_doc *doc)
+{
+    struct str key = STR_EMPTY;
+    uint32_t list = json_get(doc, 0, STR("server_keys"));
+    if (!read_text(control, doc, "server_key", &key) ||
+        hex_decode(key, control->keys[0], sizeof(control->keys[0])) < 0)
+        return false;
+    control->key_count = 1;
+    for (uint32_t node = json_is(doc, list, JSON_ARRAY) ? json_first(doc, list) : JSON_NONE;
+         node != JSON_NONE && control->key_count < KEYS_MAX; node = json_sibling(doc, list, node)) {
+        if (json_string(doc, node, &control->arena, &key) == 0 &&
+            hex_decode(key, control->keys[control->key_count], sizeof(control->keys[0])) == 0)
+            control->key_count++;
+    }
+    return true;
+}
+
+static void
+on_keys(struct control *control, const struct json_doc *doc)
+{
+    if (!take_keys(control, doc))
+        LOG_ERROR("the control plane sent no usable server key, ignoring");
+}
+
+static void
+on_tick(struct control *control, const struct json_doc *doc)
+{
+    (void)doc;
+    control->heard_ms = loop_now_ms(control->agent->loop);
+}
+
 static void
 on_welcome(struct control *control, const struct json_doc *doc)
 {
-    struct str key = STR_EMPTY;
-    if (!read_text(control, doc, "server_key", &key) ||
-        hex_decode(key, control->server_key, sizeof(control->server_key)) < 0) {
+    if (!take_keys(control, doc)) {
         LOG_ERROR("the control plane's welcome has no server key, ignoring");
         return;
     }
+    control->lease_ms = LEASE_MS_DEFAULT;
+    (void)!json_u64(doc, json_get(doc, 0, STR("lease_ms")), 3600000, &control->lease_ms);
     control->welcomed = true;
+    on_tick(control, doc);
     LOG_INFO("connected to the control plane");
     send_hosting(control);
     LIST_FOREACH (node, &control->agent->instances) {
         struct instance *instance = LIST_ENTRY(node, struct instance, node);
         if (instance->state == INSTANCE_BINDING)
             send_bind(control, instance);
+        else if (instance_lives(instance) && instance->wanted[0] != '\0')
+            send_rename(control, instance);
     }
 }
 
@@ -186,10 +252,22 @@ find_bind(struct control *control, const struct json_doc *doc)
         return NULL;
     LIST_FOREACH (at, &control->agent->instances) {
         struct instance *instance = LIST_ENTRY(at, struct instance, node);
-        if (instance->state == INSTANCE_BINDING && instance->bind_id == id && id != 0)
+        bool asked = instance->state == INSTANCE_BINDING ||
+                     (instance_lives(instance) && instance->wanted[0] != '\0');
+        if (asked && instance->bind_id == id && id != 0)
             return instance;
     }
     return NULL;
+}
+
+static bool
+is_signed(const struct control *control, const struct binding *binding)
+{
+    for (size_t i = 0; i < control->key_count; i++) {
+        if (binding_verify(binding, control->keys[i]) == 0)
+            return true;
+    }
+    return false;
 }
 
 /* NULL, or what is wrong with it. */
@@ -205,7 +283,7 @@ check_bound(struct control *control, const struct json_doc *doc, struct instance
         binding.cgroup_id != instance->cgroup_id ||
         !str_eq(binding.container_id, str_from(instance->container_id)))
         return "the control plane sent a binding of something else";
-    if (binding_verify(&binding, control->server_key) < 0)
+    if (!is_signed(control, &binding))
         return "the signature of the binding does not verify";
     instance->number = binding.number;
     if (!str_copy(instance->name, sizeof(instance->name), binding.name))
@@ -220,6 +298,10 @@ on_bound(struct control *control, const struct json_doc *doc)
     if (instance == NULL)
         return; /* too late: it was undone, and unbound */
     const char *problem = check_bound(control, doc, instance);
+    if (instance_lives(instance)) {
+        lifecycle_renamed(instance, problem);
+        return;
+    }
     (void)instance_step(instance, problem == NULL ? EVENT_bound : EVENT_refused,
                         problem == NULL ? "bound" : problem);
 }
@@ -234,6 +316,10 @@ on_refused(struct control *control, const struct json_doc *doc)
         return;
     (void)read_text(control, doc, "reason", &reason);
     (void)snprintf(text, sizeof(text), "%.*s", (int)MIN(reason.len, sizeof(text) - 1), reason.ptr);
+    if (instance_lives(instance)) {
+        lifecycle_renamed(instance, text);
+        return;
+    }
     instance->bind_id = 0; /* nothing to undo there */
     (void)instance_step(instance, EVENT_refused, text);
 }
@@ -265,10 +351,8 @@ static const struct {
     const char *type;
     void (*take)(struct control *control, const struct json_doc *doc);
 } records[] = {
-    {"welcome", on_welcome},
-    {"bound", on_bound},
-    {"refused", on_refused},
-    {"revoke", on_revoke},
+    {"welcome", on_welcome}, {"keys", on_keys},       {"tick", on_tick},
+    {"bound", on_bound},     {"refused", on_refused}, {"revoke", on_revoke},
 };
 
 static void
@@ -341,6 +425,8 @@ control_new(struct agent *agent, struct control **ret_control, struct err *err)
         return err_set(err, ERR_NOMEM, "no memory");
     control->agent = agent;
     control->epoch = rand_u64();
+    control->lease_ms = LEASE_MS_DEFAULT;
+    control->heard_ms = loop_now_ms(agent->loop);
     int code =
         parse_control(agent->options->control, control->host, sizeof(control->host), &port, err);
     for (size_t i = 0; i < ARRAY_LEN(files) && code == 0; i++) {
@@ -379,6 +465,13 @@ bool
 control_is_up(const struct control *control)
 {
     return control->welcomed;
+}
+
+bool
+control_lease_is_over(const struct control *control)
+{
+    return loop_now_ms(control->agent->loop) - control->heard_ms >
+           control->lease_ms + LEASE_SLACK_MS;
 }
 
 bool

@@ -19,6 +19,11 @@ bool control_is_up(const struct control *control);
 bool control_is_down(const struct control *control);
 /* control_bind - ask now, or as soon as it is up. EVENT_bound or EVENT_refused follows. */
 void control_bind(struct control *control, struct instance *instance);
+/* control_rename - a living instance shall be called instance->wanted: asked now, or when it is up
+ * again. The old name holds until the new one is granted. */
+void control_rename(struct control *control, struct instance *instance);
+/* control_lease_is_over - nothing was heard for so long that data planes refuse, too. */
+bool control_lease_is_over(const struct control *control);
 void control_unbind(struct control *control, const struct instance *instance, const char *reason);
 
 #endif

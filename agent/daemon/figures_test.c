@@ -85,7 +85,7 @@ test_attestation(void **state)
     for (size_t i = 0; i < ROUNDS; i++) {
         int conns = rig.conns;
         uint64_t start = clock_mono_ns();
-        assert_int_equal(box_get("container-attested", AF_INET), 401);
+        assert_int_equal(box_get("container-attested", BOX_GET), 401);
         RIG_WAIT(rig.conns > conns);
         samples[i] = rig.conn_ns - start;
     }

@@ -22,6 +22,7 @@
 #include "lib/net/sock.h"
 
 #include "agent/daemon/agent.h"
+#include "agent/daemon/bridge.h"
 #include "agent/daemon/keeper.h"
 #include "agent/daemon/sandbox.h"
 #include "agent/kernel/pidfd.h"
@@ -124,7 +125,7 @@ holder_lost(struct loop_io *io, uint32_t events)
     LOG_WARN("the holder was gone; another one keeps the listeners now");
     LIST_FOREACH (node, &agent->instances) {
         const struct instance *instance = LIST_ENTRY(node, struct instance, node);
-        if (instance->state == INSTANCE_ACTIVE)
+        if (instance_lives(instance))
             holder_put(holder, instance);
     }
 }
@@ -174,7 +175,7 @@ tell(struct holder *holder, const struct message *message, size_t text_len, cons
               LOG_C("error", err_text(code)));
 }
 
-/* {"pid":N,"host_network":B,"binding":{...}} */
+/* {"pid":N,"host_network":B,"name_fixed":B,"cgroup":B,"attestors":N,"binding":{...}} */
 static int
 describe(const struct instance *instance, struct buf *out)
 {
@@ -194,8 +195,11 @@ describe(const struct instance *instance, struct buf *out)
     binding.attestors = str_from(attestors);
     memcpy(binding.incarnation, instance->incarnation, INCARNATION_BYTES);
     buf_printf(out,
-               "{\"pid\":%d,\"host_network\":%s,\"attestors\":%u,\"binding\":", (int)instance->pid,
-               instance->sandbox->host ? "true" : "false", instance->attestors);
+               "{\"pid\":%d,\"host_network\":%s,\"name_fixed\":%s,\"cgroup\":%s,\"attestors\":%u,"
+               "\"binding\":",
+               (int)instance->pid, instance->sandbox->host ? "true" : "false",
+               instance->is_name_fixed ? "true" : "false", instance->is_cgroup ? "true" : "false",
+               instance->attestors);
     int code = binding_put_json(&binding, false, out);
     buf_put_byte(out, '}');
     return code < 0 ? code : out->failed ? -ERR_TOO_LARGE : 0;
@@ -205,14 +209,10 @@ void
 holder_put(struct holder *holder, const struct instance *instance)
 {
     struct message message = {.head = {.magic = KEEPER_MAGIC, .kind = KEEPER_PUT}};
-    const struct sandbox *sandbox = instance->sandbox;
-    int fds[KEEPER_FDS_MAX] = {instance->pidfd.fd};
-    size_t fd_count = 1;
+    int fds[1 + SANDBOX_DOORS] = {instance->pidfd.fd};
+    size_t fd_count = 1 + sandbox_fds(instance->sandbox, fds + 1);
     struct buf text;
-    for (size_t i = 0; i < ARRAY_LEN(sandbox->listeners); i++) {
-        if (sandbox->listeners[i].io.fd >= 0)
-            fds[fd_count++] = sandbox->listeners[i].io.fd;
-    }
+    _Static_assert(1 + SANDBOX_DOORS <= KEEPER_FDS_MAX, "all of them ride one message");
     buf_init(&text, KEEPER_TEXT_BYTES_MAX);
     if (describe(instance, &text) == 0) {
         memcpy(message.head.key, instance->incarnation, INCARNATION_BYTES);
@@ -237,6 +237,8 @@ struct kept {
     int64_t pid;
     uint64_t attestors;
     bool host;
+    bool is_name_fixed; /* these two: absent in what older agents gave */
+    bool is_cgroup;
 };
 
 static int
@@ -248,6 +250,8 @@ read_kept(struct str text, struct json_doc *doc, struct arena *arena, struct kep
         code = json_i64(doc, json_get(doc, 0, STR("pid")), 1, INT32_MAX, &kept.pid);
     if (code == 0)
         code = json_bool(doc, json_get(doc, 0, STR("host_network")), &kept.host);
+    (void)!json_bool(doc, json_get(doc, 0, STR("name_fixed")), &kept.is_name_fixed);
+    (void)!json_bool(doc, json_get(doc, 0, STR("cgroup")), &kept.is_cgroup);
     if (code == 0)
         code = json_u64(doc, json_get(doc, 0, STR("attestors")), (1u << ATTESTOR_COUNT) - 1,
                         &kept.attestors);
@@ -259,23 +263,44 @@ read_kept(struct str text, struct json_doc *doc, struct arena *arena, struct kep
     return code;
 }
 
-/* NULL: it is what it was. Owns fds[2] from now on. */
+/* The table of pins was emptied with the last agent's end. */
+static void
+repin(struct instance *instance)
+{
+    int fds[SANDBOX_DOORS];
+    int ns_fd = -1;
+    if ((instance->attestors & 1u << ATTESTOR_ip_nft) != 0 &&
+        sandbox_fds(instance->sandbox, fds) > 0 && netns_of_socket(fds[0], &ns_fd) == 0) {
+        bridge_pin(instance->agent->bridge, instance, ns_fd);
+        (void)close(ns_fd);
+    }
+}
+
+/* NULL: it is what it was. Owns fds[fd_count] from now on. */
 static const char *
-compare(struct instance *instance, const struct kept *kept, int fds[2])
+compare(struct instance *instance, const struct kept *kept, const int *fds, size_t fd_count)
 {
     struct agent *agent = instance->agent;
     uint64_t cgroup = CGROUP_ROOT_ID;
     struct err err = {0};
-    if (sandbox_adopt(instance, kept->host, kept->binding.netns_cookie, fds, &err) < 0)
+    if (sandbox_adopt(instance, kept->host, kept->binding.netns_cookie, fds, fd_count, &err) < 0)
         return "its network namespace is another one";
+    repin(instance);
     if (!str_eq(kept->binding.boot, str_from(agent->boot)))
         return "the host was rebooted";
     if (pidfd_exited(instance->pidfd.fd))
         return "its init has ended";
-    if ((instance->attestors & 1u << ATTESTOR_netns) == 0 &&
+    if ((instance->attestors & ATTESTORS_BY_CGROUP) != 0 &&
         pidfd_cgroup(instance->pidfd.fd, instance->pid, &agent->cgroups, &cgroup, &err) < 0)
         return "its cgroup cannot be read";
-    return cgroup == kept->binding.cgroup_id ? NULL : "its cgroup is another one";
+    bool same =
+        cgroup == kept->binding.cgroup_id ||
+        (kept->is_cgroup && cgroup_within(&agent->cgroups, cgroup, kept->binding.cgroup_id));
+    if (!same)
+        return "its cgroup is another one";
+    return instance->attestors == 1u << ATTESTOR_ip_nft && !instance->is_pinned
+               ? "its address cannot be pinned"
+               : NULL;
 }
 
 /* Owns fds[fd_count] from now on. */
@@ -283,7 +308,6 @@ static void
 take_back(struct agent *agent, const struct kept *kept, const int *fds, size_t fd_count)
 {
     struct instance *instance = instance_new(agent);
-    int listeners[2] = {fds[1], fd_count > 2 ? fds[2] : -1};
     if (instance == NULL) {
         for (size_t i = 0; i < fd_count; i++)
             (void)close(fds[i]);
@@ -294,8 +318,12 @@ take_back(struct agent *agent, const struct kept *kept, const int *fds, size_t f
     instance->pid = (pid_t)kept->pid;
     instance->number = kept->binding.number;
     instance->cgroup_id = kept->binding.cgroup_id;
-    instance->attestors = (uint32_t)kept->attestors;
+    instance->attestors = (uint32_t)kept->attestors & agent->options->attestors;
+    instance->is_name_fixed = kept->is_name_fixed;
+    instance->is_cgroup = kept->is_cgroup;
     const char *problem = NULL;
+    if (instance->attestors == 0)
+        problem = "--attestors does not name what could tell it apart";
     if (!str_copy(instance->container_id, sizeof(instance->container_id),
                   kept->binding.container_id) ||
         !str_copy(instance->runtime, sizeof(instance->runtime), kept->binding.runtime) ||
@@ -303,7 +331,7 @@ take_back(struct agent *agent, const struct kept *kept, const int *fds, size_t f
         problem = "its record is damaged";
     if (instance_watch(instance, fds[0]) < 0)
         problem = "its process cannot be watched";
-    const char *difference = compare(instance, kept, listeners);
+    const char *difference = compare(instance, kept, fds + 1, fd_count - 1);
     problem = problem != NULL ? problem : difference;
     (void)instance_step(instance, problem == NULL ? EVENT_matched : EVENT_differed,
                         problem == NULL ? "same evidence" : problem);

@@ -27,7 +27,8 @@ struct hook_call {
     struct timer deadline;
     struct loop_hook reap;
     struct instance *instance;    /* createRuntime: whose answer it waits for */
-    char poststop[HOOK_ID_BYTES]; /* poststop: the container whose revocation it waits for */
+    char poststop[HOOK_ID_BYTES]; /* poststop, release: whose revocation it waits for */
+    bool is_order;                /* by hand: a refusal is one, whatever the policy says */
     bool closed;
 };
 struct hook_server {
@@ -70,7 +71,10 @@ void
 hook_call_answer(struct hook_call *call, enum hook_answer kind, const char *reason)
 {
     char text[480];
-    bool allow = kind == HOOK_ALLOW || call->server->agent->options->allow_untokened;
+    if (call == NULL)
+        return;
+    bool allow =
+        kind == HOOK_ALLOW || (call->server->agent->options->allow_untokened && !call->is_order);
     call->instance = NULL;
     if (call->closed)
         return;
@@ -122,13 +126,24 @@ call_take(struct hook_call *call, struct str request)
         hook_call_answer(call, HOOK_REFUSE, err.text);
         return;
     }
-    if (state.stage == HOOK_CREATE_RUNTIME) {
+    call->is_order = state.stage == HOOK_REGISTER || state.stage == HOOK_RELEASE;
+    switch (state.stage) {
+    case HOOK_CREATE_RUNTIME:
+    case HOOK_REGISTER:
         lifecycle_create(agent, call, &state, peer.pid);
         return;
-    }
-    if (!lifecycle_poststop(agent, state.id)) {
-        hook_call_answer(call, HOOK_ALLOW, NULL);
-        return;
+    case HOOK_POSTSTOP:
+        if (!lifecycle_poststop(agent, state.id)) {
+            hook_call_answer(call, HOOK_ALLOW, NULL);
+            return;
+        }
+        break;
+    case HOOK_RELEASE:
+        if (lifecycle_release(agent, &state, &err) < 0) {
+            hook_call_answer(call, HOOK_REFUSE, err.text);
+            return;
+        }
+        break;
     }
     memcpy(call->poststop, state.id, sizeof(call->poststop));
 }

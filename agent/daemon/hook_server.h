@@ -4,8 +4,13 @@
  * Owns: the listening socket and its calls.
  * Invariant: only root is answered; a call is answered once; a hook that goes away while its
  *            container is being bound takes the binding with it. agent_test.c.
- * Protocol, one SOCK_SEQPACKET message each way: "STAGE RUNTIME\n" and the OCI state's JSON,
- * answered by "ok", "ok TEXT" (allowed, with a warning for the user) or "no TEXT" (veto). */
+ * Protocol, one SOCK_SEQPACKET message each way: "STAGE RUNTIME\n" and the OCI state's JSON from a
+ * hook, or from `berth container` one JSON object (a newline behind it is fine):
+ *   {"op":"register","name":"NAME","pid":123}            or "cgroup":"/path" in place of "pid";
+ *                                                        "id" may be given, else it is the name
+ *   {"op":"release","name":"NAME"}                       a registered one; its name or id
+ * answered by "ok", "ok TEXT" (allowed, with a warning for the user) or "no TEXT" (veto, refused)
+ * within 2 s. register is answered when the token works, release when it is revoked. */
 #ifndef BERTH_AGENT_DAEMON_HOOK_SERVER_H
 #define BERTH_AGENT_DAEMON_HOOK_SERVER_H
 
@@ -23,8 +28,8 @@ void hook_server_wake(struct hook_server *server);
 
 /* hook_call_wait - the call belongs to this instance until it is answered. */
 void hook_call_wait(struct hook_call *call, struct instance *instance);
-/* hook_call_answer - reason: one sentence for REFUSE; with policy allow-untokened a veto becomes
- * a warning. */
+/* hook_call_answer - call: NULL = nobody asked. reason: one sentence for REFUSE; with policy
+ * allow-untokened the veto of a start becomes a warning. */
 void hook_call_answer(struct hook_call *call, enum hook_answer answer, const char *reason);
 
 #endif

@@ -93,6 +93,27 @@ read_members(struct reader *reader, struct hook_state *state)
     return read_annotations(reader, state);
 }
 
+/* What is registered: "pid" or "cgroup". */
+static int
+read_target(struct reader *reader, struct str name, struct str cgroup, struct hook_state *state)
+{
+    uint32_t node = json_get(&reader->doc, 0, STR("pid"));
+    int64_t pid = 0;
+    if (!binding_valid_name(name))
+        return err_set(reader->err, ERR_INVALID,
+                       "a name is 1 to 100 of A-Z a-z 0-9 - _ and not all digits");
+    if ((node == JSON_NONE) == (cgroup.len == 0))
+        return err_set(reader->err, ERR_INVALID, "register needs a pid or a cgroup");
+    if (node != JSON_NONE && json_i64(&reader->doc, node, 1, INT32_MAX, &pid) < 0)
+        return err_set(reader->err, ERR_INVALID, "\"pid\" is no process id");
+    state->pid = (pid_t)pid;
+    if (cgroup.len > 0 && (cgroup.ptr[0] != '/' || str_find_byte(cgroup, '\0') != SIZE_MAX ||
+                           str_find(cgroup, STR("/..")) != SIZE_MAX ||
+                           !str_copy(state->cgroup, sizeof(state->cgroup), cgroup)))
+        return err_set(reader->err, ERR_INVALID, "\"cgroup\" is no absolute path");
+    return 0;
+}
+
 static int
 read_head(struct str line, struct hook_state *state, struct err *err)
 {
@@ -110,6 +131,35 @@ read_head(struct str line, struct hook_state *state, struct err *err)
     return 0;
 }
 
+/* {"op":...}: every member is known, or it is refused. */
+static int
+read_order(struct reader *reader, struct hook_state *state)
+{
+    static const char *const members[] = {"op", "name", "id", "pid", "cgroup"};
+    struct str text[ARRAY_LEN(members)];
+    size_t known = 0;
+    for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+        uint32_t node = json_get(&reader->doc, 0, str_from(members[i]));
+        known += node != JSON_NONE;
+        text[i] = STR_EMPTY;
+        int code = i == 3 ? 0 : read_text(reader, 0, members[i], &text[i]);
+        if (code < 0)
+            return code;
+    }
+    if (known != json_count(&reader->doc, 0))
+        return err_set(reader->err, ERR_INVALID, "an order has op, name, id, pid and cgroup only");
+    state->stage = str_eq(text[0], STR("register")) ? HOOK_REGISTER : HOOK_RELEASE;
+    if (state->stage == HOOK_RELEASE && !str_eq(text[0], STR("release")))
+        return err_set(reader->err, ERR_INVALID, "\"op\" is neither register nor release");
+    (void)!str_copy(state->runtime, sizeof(state->runtime), STR(HOOK_REGISTERED));
+    struct str id = text[2].len > 0 ? text[2] : text[1];
+    if (!is_plain(id) || !str_copy(state->id, sizeof(state->id), id))
+        return err_set(reader->err, ERR_INVALID, "an order needs a usable name or id");
+    if (text[1].len > 0 && !str_copy(state->name, sizeof(state->name), text[1]))
+        return err_set(reader->err, ERR_INVALID, "a name has at most 100 bytes");
+    return state->stage == HOOK_RELEASE ? 0 : read_target(reader, text[1], text[4], state);
+}
+
 int
 hook_state_parse(struct str request, struct hook_state *ret_state, struct err *err)
 {
@@ -118,9 +168,10 @@ hook_state_parse(struct str request, struct hook_state *ret_state, struct err *e
     struct hook_state state = {.pid = 0};
     struct reader reader = {.err = err};
     struct str line = STR_EMPTY;
-    if (!str_cut(request, '\n', &line, &request))
+    bool order = str_starts(request, STR("{"));
+    if (!order && !str_cut(request, '\n', &line, &request))
         return err_set(err, ERR_PARSE, "a hook's request has no first line");
-    int code = read_head(line, &state, err);
+    int code = order ? 0 : read_head(line, &state, err);
     if (code < 0)
         return code;
     json_init(&reader.doc);
@@ -129,7 +180,7 @@ hook_state_parse(struct str request, struct hook_state *ret_state, struct err *e
     if (code == 0 && !json_is(&reader.doc, 0, JSON_OBJECT))
         code = err_set(err, ERR_PARSE, "the container's state is no JSON object");
     if (code == 0)
-        code = read_members(&reader, &state);
+        code = order ? read_order(&reader, &state) : read_members(&reader, &state);
     arena_fini(&reader.arena);
     json_fini(&reader.doc);
     if (code == 0)

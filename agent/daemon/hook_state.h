@@ -19,7 +19,9 @@
 #define HOOK_NAME_BYTES 101u
 #define HOOK_REQUEST_BYTES_MAX (64u * 1024u + 256u)
 
-enum hook_stage { HOOK_CREATE_RUNTIME, HOOK_POSTSTOP };
+#define HOOK_REGISTERED "registered" /* runtime of what was registered by hand */
+
+enum hook_stage { HOOK_CREATE_RUNTIME, HOOK_POSTSTOP, HOOK_REGISTER, HOOK_RELEASE };
 
 struct hook_state {
     enum hook_stage stage;
@@ -27,12 +29,16 @@ struct hook_state {
     char id[HOOK_ID_BYTES];
     char name[HOOK_NAME_BYTES]; /* annotation io.berth.name, or "" */
     char bundle[PATH_MAX];
-    pid_t pid;   /* 0: none */
-    bool ai_off; /* annotation io.berth.ai=false */
-    bool infra;  /* the sandbox of a pod: holds namespaces, runs nothing */
+    char cgroup
+        [PATH_MAX];     /* REGISTER: the container is whatever lives in it; "" = pid is its init */
+    pid_t pid;          /* 0: none */
+    bool is_name_loose; /* name is the runtime's and follows its renames; else it is fixed */
+    bool ai_off;        /* annotation io.berth.ai=false */
+    bool infra;         /* the sandbox of a pod: holds namespaces, runs nothing */
 };
 
-/* hook_state_parse - request: "STAGE RUNTIME\n" and the state's JSON.
+/* hook_state_parse - request: "STAGE RUNTIME\n" and the state's JSON, or one object with "op"
+ * (hook_server.h).
  * 0; -ERR_PARSE, -ERR_INVALID, -ERR_TOO_LARGE, ... with a sentence for the operator. */
 int hook_state_parse(struct str request, struct hook_state *ret_state, struct err *err) MUST_USE;
 

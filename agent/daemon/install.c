@@ -7,88 +7,29 @@
 #include "agent/daemon/install.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lib/text/json.h"
+#include "lib/text/splice.h"
 
-/* The runtime waits this long, seconds; the hook's own deadline is 2 s. */
-#define HOOK_TIMEOUT_S 10
+#include "agent/oci/file.h"
+#include "agent/oci/hooks.h"
 
-static const struct {
-    const char *stage;
-    const char *file;
-} hooks[] = {
-    {"createRuntime", "50-berth-create.json"},
-    {"poststop", "50-berth-poststop.json"},
-};
+static const char *const files[HOOKS_STAGES] = {"50-berth-create.json", "50-berth-poststop.json"};
 
+/* What the hooks are told; path and socket are the caller's. */
 static int
-hook_path(const struct agent_options *options, char *path, size_t size, struct err *err)
+describe(const struct agent_options *options, const char *runtime, char path[PATH_MAX],
+         char socket[PATH_MAX], struct hooks *ret_hooks, struct err *err)
 {
-    if (options->hook != NULL) {
-        if (options->hook[0] != '/' || !str_copy(path, size, str_from(options->hook)))
-            return err_set(err, ERR_INVALID, "--hook must be an absolute path");
-    } else {
-        char self[PATH_MAX];
-        ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
-        if (len <= 0)
-            return err_set_errno(err, errno, "cannot find this program's folder; use --hook");
-        self[len] = '\0';
-        char *slash = strrchr(self, '/');
-        int count = snprintf(path, size, "%.*s/berth-hook", (int)(slash - self), self);
-        if (count < 0 || (size_t)count >= size)
-            return err_set(err, ERR_TOO_LARGE, "the path of berth-hook is too long");
-    }
-    if (access(path, X_OK) != 0)
-        return err_set_errno(err, errno, "%s is no program that can be run; use --hook", path);
-    return 0;
-}
-
-/* {"path":...,"args":[...],"timeout":10} */
-static void
-put_hook(struct json_writer *writer, const struct agent_options *options, const char *path,
-         const char *stage, const char *runtime)
-{
-    const char *const args[] = {"berth-hook",       stage,     "--runtime", runtime, "--when-down",
-                                options->when_down, "--socket"};
-    char socket[PATH_MAX];
-    (void)snprintf(socket, sizeof(socket), "%s/hook.sock", options->run_dir);
-    json_open_object(writer);
-    json_member_str(writer, "path", str_from(path));
-    json_key(writer, "args");
-    json_open_array(writer);
-    for (size_t i = 0; i < ARRAY_LEN(args); i++)
-        json_value_str(writer, str_from(args[i]));
-    json_value_str(writer, str_from(socket));
-    json_close_array(writer);
-    json_member_i64(writer, "timeout", HOOK_TIMEOUT_S);
-    json_close_object(writer);
-}
-
-static int
-write_file(const char *folder, const char *file, struct str text, struct err *err)
-{
-    char path[PATH_MAX];
-    char part[PATH_MAX + 8];
-    int count = snprintf(path, sizeof(path), "%s/%s", folder, file);
-    if (count < 0 || (size_t)count >= sizeof(path))
-        return err_set(err, ERR_TOO_LARGE, "the path of --dir is too long");
-    (void)snprintf(part, sizeof(part), "%s.new", path);
-    int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-    if (fd < 0)
-        return err_set_errno(err, errno, "cannot write %s", part);
-    bool written = write(fd, text.ptr, text.len) == (ssize_t)text.len;
-    int number = errno;
-    if (close(fd) != 0 || !written || rename(part, path) != 0) {
-        number = written ? errno : number;
-        (void)unlink(part);
-        return err_set_errno(err, number, "cannot write %s", path);
-    }
-    return 0;
+    int count = snprintf(socket, PATH_MAX, "%s/hook.sock", options->run_dir);
+    if (count < 0 || count >= PATH_MAX)
+        return err_set(err, ERR_TOO_LARGE, "the path of --run-dir is too long");
+    *ret_hooks = (struct hooks){
+        .path = path, .socket = socket, .runtime = runtime, .when_down = options->when_down};
+    return hooks_beside(options->hook, path, PATH_MAX, err);
 }
 
 static int
@@ -110,42 +51,54 @@ make_folders(const char *folder, struct err *err)
     return 0;
 }
 
+static int
+write_hook(const char *folder, const struct hooks *hooks, size_t stage, struct err *err)
+{
+    char path[PATH_MAX];
+    struct json_writer writer;
+    struct buf text;
+    int count = snprintf(path, sizeof(path), "%s/%s", folder, files[stage]);
+    if (count < 0 || (size_t)count >= sizeof(path))
+        return err_set(err, ERR_TOO_LARGE, "the path of --dir is too long");
+    buf_init(&text, 64u * 1024u);
+    json_writer_init(&writer, &text);
+    json_open_object(&writer);
+    json_member_str(&writer, "version", STR("1.0.0"));
+    json_key(&writer, "hook");
+    hooks_put(&writer, hooks, hooks_stages[stage]);
+    json_member_raw(&writer, "when", STR("{\"always\":true}"));
+    json_key(&writer, "stages");
+    json_open_array(&writer);
+    json_value_str(&writer, str_from(hooks_stages[stage]));
+    json_close_array(&writer);
+    json_close_object(&writer);
+    buf_put_byte(&text, '\n');
+    int code = text.failed ? err_set(err, ERR_TOO_LARGE, "a path is too long")
+                           : file_replace(path, buf_str(&text), 0644, err);
+    buf_fini(&text);
+    return code;
+}
+
 int
 install_hooks(const struct agent_options *options, struct err *err)
 {
     char path[PATH_MAX];
-    int code = hook_path(options, path, sizeof(path), err);
+    char socket[PATH_MAX];
+    struct hooks hooks;
+    int code = describe(options, "podman", path, socket, &hooks, err);
     if (code == 0)
         code = make_folders(options->hooks_dir, err);
-    for (size_t i = 0; i < ARRAY_LEN(hooks) && code == 0; i++) {
-        struct json_writer writer;
-        struct buf text;
-        buf_init(&text, 64u * 1024u);
-        json_writer_init(&writer, &text);
-        json_open_object(&writer);
-        json_member_str(&writer, "version", STR("1.0.0"));
-        json_key(&writer, "hook");
-        put_hook(&writer, options, path, hooks[i].stage, "podman");
-        json_member_raw(&writer, "when", STR("{\"always\":true}"));
-        json_key(&writer, "stages");
-        json_open_array(&writer);
-        json_value_str(&writer, str_from(hooks[i].stage));
-        json_close_array(&writer);
-        json_close_object(&writer);
-        buf_put_byte(&text, '\n');
-        code = text.failed ? err_set(err, ERR_TOO_LARGE, "a path is too long")
-                           : write_file(options->hooks_dir, hooks[i].file, buf_str(&text), err);
-        buf_fini(&text);
-    }
+    for (size_t i = 0; i < HOOKS_STAGES && code == 0; i++)
+        code = write_hook(options->hooks_dir, &hooks, i, err);
     return code;
 }
 
 int
 install_remove(const struct agent_options *options, struct err *err)
 {
-    for (size_t i = 0; i < ARRAY_LEN(hooks); i++) {
+    for (size_t i = 0; i < HOOKS_STAGES; i++) {
         char path[PATH_MAX];
-        int count = snprintf(path, sizeof(path), "%s/%s", options->hooks_dir, hooks[i].file);
+        int count = snprintf(path, sizeof(path), "%s/%s", options->hooks_dir, files[i]);
         if (count < 0 || (size_t)count >= sizeof(path))
             return err_set(err, ERR_TOO_LARGE, "the path of --dir is too long");
         if (unlink(path) != 0 && errno != ENOENT)
@@ -158,18 +111,115 @@ int
 install_runc_hooks(const struct agent_options *options, struct buf *out, struct err *err)
 {
     char path[PATH_MAX];
+    char socket[PATH_MAX];
+    struct hooks hooks;
     struct json_writer writer;
-    int code = hook_path(options, path, sizeof(path), err);
+    int code = describe(options, "runc", path, socket, &hooks, err);
     if (code < 0)
         return code;
     json_writer_init(&writer, out);
     json_open_object(&writer);
-    for (size_t i = 0; i < ARRAY_LEN(hooks); i++) {
-        json_key(&writer, hooks[i].stage);
+    for (size_t i = 0; i < HOOKS_STAGES; i++) {
+        json_key(&writer, hooks_stages[i]);
         json_open_array(&writer);
-        put_hook(&writer, options, path, hooks[i].stage, "runc");
+        hooks_put(&writer, &hooks, hooks_stages[i]);
         json_close_array(&writer);
     }
     json_close_object(&writer);
     return out->failed ? err_set(err, ERR_TOO_LARGE, "a path is too long") : 0;
+}
+
+/* ---- Docker --------------------------------------------------------------------------------- */
+
+#define DOCKER_BYTES_MAX (1024u * 1024u)
+
+/* {"path":".../berth-runc","runtimeArgs":["--berth-socket",...]} */
+static int
+describe_docker(const struct agent_options *options, struct buf *out, struct err *err)
+{
+    char path[PATH_MAX];
+    char socket[PATH_MAX];
+    struct hooks hooks;
+    struct json_writer writer;
+    int code = describe(options, "docker", path, socket, &hooks, err);
+    if (code < 0)
+        return code;
+    const char *const args[] = {
+        "--berth-socket", socket, "--berth-hook", path, "--berth-when-down", options->when_down};
+    char wrapper[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    int count = snprintf(wrapper, sizeof(wrapper), "%.*s/berth-runc", (int)(slash - path), path);
+    if (count < 0 || (size_t)count >= sizeof(wrapper) || access(wrapper, X_OK) != 0)
+        return err_set(err, ERR_NOT_FOUND, "there is no berth-runc beside %s", path);
+    json_writer_init(&writer, out);
+    json_open_object(&writer);
+    json_member_str(&writer, "path", str_from(wrapper));
+    json_key(&writer, "runtimeArgs");
+    json_open_array(&writer);
+    for (size_t i = 0; i < ARRAY_LEN(args); i++)
+        json_value_str(&writer, str_from(args[i]));
+    json_close_array(&writer);
+    json_close_object(&writer);
+    return out->failed ? err_set(err, ERR_TOO_LARGE, "a path is too long") : 0;
+}
+
+/* daemon.json with runtimes.berth set, or (runtime empty) without it, appended to out. */
+static int
+edit_docker(struct str text, struct str runtime, struct buf *out, struct err *err)
+{
+    struct json_doc doc;
+    struct arena arena;
+    struct splice splice;
+    struct str *segments = NULL;
+    struct str whole = STR_EMPTY;
+    size_t count = 0;
+    size_t bytes = 0;
+    json_init(&doc);
+    arena_init(&arena, 256u * 1024u);
+    splice_init(&splice, &arena);
+    int code = json_scan(&doc, text, NULL, err);
+    uint32_t runtimes = code == 0 ? json_get(&doc, 0, STR("runtimes")) : JSON_NONE;
+    if (code == 0 && (!json_is(&doc, 0, JSON_OBJECT) ||
+                      (runtimes != JSON_NONE && !json_is(&doc, runtimes, JSON_OBJECT))))
+        code = err_set(err, ERR_INVALID, "Docker's configuration is not as it should be");
+    if (code == 0 && runtime.len == 0)
+        code = splice_member_remove(&splice, &doc, runtimes, STR("berth"));
+    else if (code == 0 && runtimes != JSON_NONE)
+        code = splice_member_set(&splice, &doc, runtimes, STR("berth"), runtime);
+    else if (code == 0) {
+        whole = arena_printf(&arena, "{\"berth\":%.*s}", STR_ARG(runtime));
+        code = splice_member_set(&splice, &doc, 0, STR("runtimes"), whole);
+    }
+    if (code == 0)
+        code = splice_segments(&splice, text, &segments, &count, &bytes);
+    for (size_t i = 0; i < count && code == 0; i++)
+        code = buf_put_str(out, segments[i]);
+    arena_fini(&arena);
+    json_fini(&doc);
+    return code;
+}
+
+int
+install_docker(const struct agent_options *options, bool remove, struct err *err)
+{
+    struct buf text;
+    struct buf runtime;
+    struct buf edited;
+    buf_init(&text, DOCKER_BYTES_MAX);
+    buf_init(&runtime, 64u * 1024u);
+    buf_init(&edited, 2 * DOCKER_BYTES_MAX);
+    int code = file_read(options->docker_config, &text, err);
+    bool absent = code == -ERR_NOT_FOUND;
+    if (absent)
+        code = buf_put_str(&text, STR("{}\n"));
+    if (code == 0 && !remove)
+        code = describe_docker(options, &runtime, err);
+    if (code == 0)
+        code = edit_docker(buf_str(&text), buf_str(&runtime), &edited, err);
+    if (code == 0 && !(remove && absent))
+        code = file_replace(options->docker_config, buf_str(&edited), 0644, err);
+    buf_fini(&edited);
+    buf_fini(&runtime);
+    buf_fini(&text);
+    return code;
 }

@@ -4,6 +4,7 @@
  * Owns: a temporary folder.
  * Invariant: what podman reads is JSON with the stage and our program. */
 #include "agent/daemon/install.h"
+#include "agent/oci/file.h"
 
 #include <fcntl.h>
 
@@ -71,6 +72,70 @@ test_refusals(void **state)
     assert_int_equal(install_hooks(&options, &err), -ERR_INVALID);
 }
 
+/* berth-runc among Docker's runtimes, and out again; everything else stays as it stood. */
+static void
+test_docker(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *before; /* NULL: no file */
+        const char *set;    /* %s = the runtime */
+        const char *removed;
+    } rows[] = {
+        {NULL, "{\"runtimes\":{\"berth\":%s}}\n", "{\"runtimes\":{}}\n"},
+        {"{ \"debug\": true }", "{\"runtimes\":{\"berth\":%s}, \"debug\": true }",
+         "{\"runtimes\":{}, \"debug\": true }"},
+        {"{\"runtimes\": {\"x\": {\"path\": \"/x\"}}}",
+         "{\"runtimes\": {\"berth\":%s,\"x\": {\"path\": \"/x\"}}}",
+         "{\"runtimes\": {\"x\": {\"path\": \"/x\"}}}"},
+    };
+    char path[128];
+    char hook[128];
+    char wrapper[128];
+    char runtime[512];
+    struct err err = {0};
+    (void)snprintf(path, sizeof(path), "%s/daemon.json", folder);
+    (void)snprintf(hook, sizeof(hook), "%s/berth-hook", folder);
+    (void)snprintf(wrapper, sizeof(wrapper), "%s/berth-runc", folder);
+    struct agent_options options = {
+        .docker_config = path, .hook = hook, .run_dir = "/run/b", .when_down = "deny"};
+    assert_int_equal(symlink("/bin/true", hook), 0);
+    assert_int_equal(install_docker(&options, false, &err), -ERR_NOT_FOUND); /* no berth-runc */
+    assert_int_equal(symlink("/bin/true", wrapper), 0);
+    (void)snprintf(runtime, sizeof(runtime),
+                   "{\"path\":\"%s\",\"runtimeArgs\":[\"--berth-socket\",\"/run/b/hook.sock\","
+                   "\"--berth-hook\",\"%s\",\"--berth-when-down\",\"deny\"]}",
+                   wrapper, hook);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char want[1024];
+        struct buf have;
+        if (rows[i].before != NULL)
+            assert_int_equal(file_replace(path, str_from(rows[i].before), 0644, &err), 0);
+        for (int again = 0; again < 2; again++) {
+            assert_int_equal(install_docker(&options, false, &err), 0);
+            const char *gap = strstr(rows[i].set, "%s");
+            (void)snprintf(want, sizeof(want), "%.*s%s%s", (int)(gap - rows[i].set), rows[i].set,
+                           runtime, gap + 2);
+            buf_init(&have, 4096);
+            assert_int_equal(file_read(path, &have, &err), 0);
+            assert_string_equal(buf_cstr(&have), want);
+            buf_fini(&have);
+        }
+        assert_int_equal(install_docker(&options, true, &err), 0);
+        buf_init(&have, 4096);
+        assert_int_equal(file_read(path, &have, &err), 0);
+        assert_string_equal(buf_cstr(&have), rows[i].removed);
+        buf_fini(&have);
+    }
+    assert_int_equal(file_replace(path, STR("{\"runtimes\":[]}"), 0644, &err), 0);
+    assert_int_equal(install_docker(&options, false, &err), -ERR_INVALID);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(install_docker(&options, true, &err), 0); /* nothing there: nothing made */
+    assert_int_equal(access(path, F_OK), -1);
+    assert_int_equal(unlink(hook), 0);
+    assert_int_equal(unlink(wrapper), 0);
+}
+
 static int
 setup(void **state)
 {
@@ -88,6 +153,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_install),
-                                       cmocka_unit_test(test_refusals)};
+                                       cmocka_unit_test(test_refusals),
+                                       cmocka_unit_test(test_docker)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -76,9 +76,8 @@ instance_step(struct instance *instance, enum instance_event event, const char *
 static void
 pidfd_ready(struct loop_io *io, uint32_t events)
 {
-    struct instance *instance = CONTAINER_OF(io, struct instance, pidfd);
     (void)events;
-    (void)instance_step(instance, EVENT_exited, "its init has ended");
+    lifecycle_exited(CONTAINER_OF(io, struct instance, pidfd));
 }
 
 static void
@@ -86,6 +85,16 @@ deadline_fire(struct timer *timer)
 {
     struct instance *instance = CONTAINER_OF(timer, struct instance, deadline);
     (void)instance_step(instance, EVENT_late, lifecycle_late_reason(instance));
+}
+
+void
+instance_unwatch(struct instance *instance)
+{
+    if (instance->pidfd.fd < 0)
+        return;
+    loop_remove(instance->agent->loop, &instance->pidfd);
+    (void)close(instance->pidfd.fd);
+    instance->pidfd.fd = -1;
 }
 
 static void
@@ -96,10 +105,7 @@ instance_reap(struct loop_hook *hook)
     ASSERT(instance->sandbox == NULL && instance->waiter == NULL);
     timer_cancel(loop_timers(loop), &instance->deadline);
     list_remove(&instance->node);
-    if (instance->pidfd.fd >= 0) {
-        loop_remove(loop, &instance->pidfd);
-        (void)close(instance->pidfd.fd);
-    }
+    instance_unwatch(instance);
     free(instance);
 }
 

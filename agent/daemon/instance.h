@@ -8,6 +8,7 @@
 #define BERTH_AGENT_DAEMON_INSTANCE_H
 
 #include "agent/daemon/hook_state.h"
+#include "agent/kernel/netns.h"
 #include "api/binding.h"
 #include "lib/net/loop.h"
 
@@ -37,16 +38,20 @@ struct instance {
     enum instance_state state;
     char runtime[33];
     char container_id[HOOK_ID_BYTES];
-    char name[HOOK_NAME_BYTES]; /* "" = by number only */
-    char boot[64];              /* of a recovered one: the boot in which it was bound */
+    char name[HOOK_NAME_BYTES];   /* "" = by number only */
+    char wanted[HOOK_NAME_BYTES]; /* the name that the runtime gave it since; "" = no other one */
+    bool is_name_fixed;           /* by annotation: the runtime's renames do not count */
     uint64_t number;
     uint8_t incarnation[INCARNATION_BYTES];
     char hex[2 * INCARNATION_BYTES + 1];
     uint64_t cgroup_id; /* evidence; CGROUP_ROOT_ID when its cgroup tells nothing */
     uint32_t attestors;
+    struct netns_port port; /* its address on a bridge, while is_pinned */
+    bool is_pinned;
+    bool is_cgroup; /* it lives as long as anything in its cgroup does */
     pid_t pid;
     struct loop_io pidfd;
-    uint64_t bind_id;   /* of the request to the control plane; 0 = not asked yet */
+    uint64_t bind_id;   /* of the last request to the control plane; 0 = not asked yet */
     bool revoke_unsent; /* the data plane's socket was full */
     struct timer deadline;
     struct loop_hook reap;
@@ -63,8 +68,15 @@ bool instance_step(struct instance *instance, enum instance_event event, const c
 /* instance_next - where (state, event) leads; false: nowhere. */
 bool instance_next(enum instance_state state, enum instance_event event,
                    enum instance_state *ret_next);
+/* instance_lives - its token works: ACTIVE or FROZEN. */
+static inline bool
+instance_lives(const struct instance *instance)
+{
+    return instance->state == INSTANCE_ACTIVE || instance->state == INSTANCE_FROZEN;
+}
 /* instance_watch - tell us when the process behind pidfd (owned from now on) ends. */
 int instance_watch(struct instance *instance, int pidfd) MUST_USE;
+void instance_unwatch(struct instance *instance);
 /* instance_retire - free at the end of this turn. */
 void instance_retire(struct instance *instance);
 const char *instance_state_name(enum instance_state state);

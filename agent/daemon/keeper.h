@@ -13,7 +13,9 @@
 
 #define KEEPER_MAGIC 0x42544b31u /* "BTK1" */
 #define KEEPER_TEXT_BYTES_MAX 4096u
-#define KEEPER_FDS_MAX 3u /* pidfd, 127.0.0.1, maybe ::1 */
+/* pidfd, then listeners: one, two from agents that had one a family, one more with --unix. A holder
+ * lives through upgrades of the agent: more than it knows would be refused, so this only grows. */
+#define KEEPER_FDS_MAX 4u
 
 enum keeper_kind {
     KEEPER_PUT = 1,   /* agent: keep this, with fds */

@@ -28,6 +28,19 @@ print_runc_hooks(const struct agent_options *options, struct err *err)
 }
 
 static int
+docker(const struct agent_options *options, struct err *err)
+{
+    int code = install_docker(options, false, err);
+    if (code == 0)
+        (void)printf("Docker has the runtime \"berth\" once it was restarted:\n"
+                     "  systemctl restart docker\n"
+                     "  docker run --runtime berth ...     (or \"default-runtime\": \"berth\" in "
+                     "%s)\n",
+                     options->docker_config);
+    return code;
+}
+
+static int
 run(const struct agent_options *options, struct err *err)
 {
     switch (options->command) {
@@ -39,9 +52,11 @@ run(const struct agent_options *options, struct err *err)
                    ? 0
                    : err_set(err, ERR_SYSTEM, "the holder cannot run");
     case COMMAND_INSTALL_HOOKS:
+        if (options->docker)
+            return docker(options, err);
         return install_hooks(options, err);
     case COMMAND_UNINSTALL_HOOKS:
-        return install_remove(options, err);
+        return options->docker ? install_docker(options, true, err) : install_remove(options, err);
     case COMMAND_RUNC_HOOKS:
         return print_runc_hooks(options, err);
     case COMMAND_RUN:

@@ -93,7 +93,8 @@ naming_of(struct hook_state *state, char name[HOOK_NAME_BYTES])
             (void)podman_name(state, "volatile-containers.json", raw, sizeof(raw));
         if (str_ends(str_from(raw), STR("-infra")))
             state->infra = true;
-    } else {
+    } else if (strcmp(state->runtime, "docker") != 0) {
+        /* Docker's ids are no names: its event stream tells the name (watch.h) */
         (void)!str_copy(raw, sizeof(raw), str_from(state->id));
     }
     struct str chosen = str_from(state->name[0] != '\0' ? state->name : raw);

@@ -55,7 +55,7 @@ netns_cgroup_suffices(const struct attest_facts *facts)
 static int
 netns_cgroup_select(const struct attest_scene *scene, size_t *ret_index)
 {
-    if (scene->host)
+    if (scene->way != ATTEST_LOOPBACK)
         return -ERR_UNAUTHENTICATED;
     return select_by_cgroup(scene, ATTESTOR_netns_cgroup, ret_index);
 }
@@ -70,7 +70,7 @@ netns_suffices(const struct attest_facts *facts)
 static int
 netns_select(const struct attest_scene *scene, size_t *ret_index)
 {
-    if (scene->host || scene->candidate_count != 1 ||
+    if (scene->way != ATTEST_LOOPBACK || scene->candidate_count != 1 ||
         (scene->candidates[0].attestors & 1u << ATTESTOR_netns) == 0)
         return -ERR_UNAUTHENTICATED;
     *ret_index = 0;
@@ -86,9 +86,51 @@ hostnet_cgroup_suffices(const struct attest_facts *facts)
 static int
 hostnet_cgroup_select(const struct attest_scene *scene, size_t *ret_index)
 {
-    if (!scene->host)
+    if (scene->way != ATTEST_HOST)
         return -ERR_UNAUTHENTICATED;
     return select_by_cgroup(scene, ATTESTOR_hostnet_cgroup, ret_index);
+}
+
+static bool
+unix_pidfd_suffices(const struct attest_facts *facts)
+{
+    return facts->has_unix && has_own_cgroup(facts);
+}
+
+/* A pid that may be another's by now cannot tell neighbours apart. */
+static int
+unix_pidfd_select(const struct attest_scene *scene, size_t *ret_index)
+{
+    if (scene->way != ATTEST_UNIX || (scene->peer_unsure && scene->candidate_count != 1))
+        return -ERR_UNAUTHENTICATED;
+    return select_by_cgroup(scene, ATTESTOR_unix_pidfd, ret_index);
+}
+
+static bool
+ip_nft_suffices(const struct attest_facts *facts)
+{
+    return !facts->host && facts->is_pinned;
+}
+
+static int
+ip_nft_select(const struct attest_scene *scene, size_t *ret_index)
+{
+    size_t found = SIZE_MAX;
+    if (scene->way != ATTEST_ADDRESS || scene->peer_address == 0)
+        return -ERR_UNAUTHENTICATED;
+    for (size_t i = 0; i < scene->candidate_count; i++) {
+        const struct attest_candidate *candidate = &scene->candidates[i];
+        if ((candidate->attestors & 1u << ATTESTOR_ip_nft) == 0 ||
+            candidate->address != scene->peer_address)
+            continue;
+        if (found != SIZE_MAX)
+            return -ERR_UNAUTHENTICATED;
+        found = i;
+    }
+    if (found == SIZE_MAX)
+        return -ERR_UNAUTHENTICATED;
+    *ret_index = found;
+    return 0;
 }
 
 static const struct attestor attestors[ATTESTOR_COUNT] = {
@@ -113,6 +155,31 @@ attest_suffices(const struct attest_facts *facts)
     for (unsigned i = 0; i < ATTESTOR_COUNT; i++)
         bits |= attestors[i].suffices(facts) ? 1u << i : 0u;
     return bits;
+}
+
+int
+attest_parse(struct str list, uint32_t *ret_attestors, struct err *err)
+{
+    uint32_t bits = 0;
+    while (list.len > 0) {
+        struct str item = STR_EMPTY;
+        unsigned id = 0;
+        (void)str_cut(list, ',', &item, &list);
+        item = str_trim(item);
+        while (id < ATTESTOR_COUNT && !str_eq(item, str_from(attestors[id].name)))
+            id++;
+        if (id == ATTESTOR_COUNT) {
+            char known[128];
+            attest_names((1u << ATTESTOR_COUNT) - 1u, known);
+            return err_set(err, ERR_INVALID, "unknown attestor \"%.*s\"; there are %s",
+                           (int)MIN(item.len, (size_t)40), item.ptr, known);
+        }
+        bits |= 1u << id;
+    }
+    if (bits == 0)
+        return err_set(err, ERR_INVALID, "no attestor is named");
+    *ret_attestors = bits;
+    return 0;
 }
 
 void

@@ -5,13 +5,14 @@
  * Invariant: every path that we open lies below the mount. kernel_test.c. */
 #include "agent/kernel/cgroup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
 
-#include "lib/base/str.h"
+#include "lib/base/num.h"
 
 #define HANDLE_KERNFS 0xfe /* FILEID_KERNFS: eight bytes, the id */
 #define HANDLE_BYTES 8u
@@ -158,6 +159,84 @@ cgroup_within(struct cgroup_tree *tree, uint64_t id, uint64_t ancestor)
     tree->cache[slot].ancestor = ancestor;
     tree->cache[slot].within = within;
     return within;
+}
+
+int
+cgroup_of_path(struct cgroup_tree *tree, const char *path, uint64_t *ret_id, struct err *err)
+{
+    char mount[PATH_MAX];
+    char link[64];
+    if (tree->mount_fd < 0)
+        return err_set(err, ERR_UNSUPPORTED, "this host has no cgroup v2 hierarchy");
+    (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", tree->mount_fd);
+    ssize_t len = readlink(link, mount, sizeof(mount) - 1);
+    if (len > 0 && strncmp(path, mount, (size_t)len) == 0 && path[len] == '/')
+        path += len;
+    if (id_of_path(tree, path, ret_id) < 0)
+        return err_set(err, ERR_NOT_FOUND, "there is no cgroup %s in the v2 hierarchy", path);
+    return 0;
+}
+
+bool
+cgroup_path_has(pid_t pid, struct str part)
+{
+    char bytes[PATH_MAX + 64];
+    struct str line = STR_EMPTY;
+    bool found = false;
+    (void)snprintf(bytes, sizeof(bytes), "/proc/%d/cgroup", (int)pid);
+    FILE *file = fopen(bytes, "re");
+    while (file != NULL && !found && next_line(file, bytes, sizeof(bytes), &line))
+        found = str_find(line, part) != SIZE_MAX;
+    if (file != NULL)
+        (void)fclose(file);
+    return found && part.len > 0;
+}
+
+static size_t
+read_processes(int folder_fd, const char *file, pid_t *pids, size_t count)
+{
+    char bytes[64];
+    struct str line;
+    size_t at = 0;
+    int fd = openat(folder_fd, file, O_RDONLY | O_CLOEXEC);
+    FILE *procs = fd >= 0 ? fdopen(fd, "r") : NULL;
+    while (procs != NULL && at < count && next_line(procs, bytes, sizeof(bytes), &line)) {
+        uint64_t pid = 0;
+        if (num_u64(line, INT32_MAX, &pid) == 0 && pid > 0)
+            pids[at++] = (pid_t)pid;
+    }
+    if (procs != NULL)
+        (void)fclose(procs);
+    else if (fd >= 0)
+        (void)close(fd);
+    return at;
+}
+
+size_t
+cgroup_processes(const struct cgroup_tree *tree, uint64_t id, pid_t *pids, size_t count)
+{
+    union handle handle = {.head = {.handle_bytes = HANDLE_BYTES, .handle_type = HANDLE_KERNFS}};
+    memcpy(handle.head.f_handle, &id, sizeof(id));
+    int fd = tree->mount_fd >= 0 ? open_by_handle_at(tree->mount_fd, &handle.head,
+                                                     O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+                                 : -1;
+    if (fd < 0)
+        return 0;
+    size_t at = read_processes(fd, "cgroup.procs", pids, count);
+    DIR *folder = at == 0 ? fdopendir(fd) : NULL;
+    const struct dirent *entry;
+    while (folder != NULL && at < count && (entry = readdir(folder)) != NULL) {
+        char path[NAME_MAX + 16];
+        if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+            continue;
+        (void)snprintf(path, sizeof(path), "%s/cgroup.procs", entry->d_name);
+        at += read_processes(fd, path, pids + at, count - at);
+    }
+    if (folder != NULL)
+        (void)closedir(folder);
+    else
+        (void)close(fd);
+    return at;
 }
 
 bool

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "lib/base/err.h"
+#include "lib/base/str.h"
 
 #define CGROUP_ROOT_ID 1u /* of the hierarchy; also what a host without one reports for everybody */
 #define CGROUP_CACHE 256u
@@ -33,6 +34,16 @@ void cgroup_close(struct cgroup_tree *tree);
 /* cgroup_of_pid - through /proc/PID/cgroup: the caller makes sure that the pid is still the one
  * meant. 0; -ERR_UNSUPPORTED, -ERR_NOT_FOUND, -ERR_SYSTEM. */
 int cgroup_of_pid(struct cgroup_tree *tree, pid_t pid, uint64_t *ret_id, struct err *err) MUST_USE;
+/* cgroup_of_path - path: absolute, as the host sees it or below the hierarchy's mount; no "..".
+ * 0; -ERR_UNSUPPORTED, -ERR_NOT_FOUND. */
+int cgroup_of_path(struct cgroup_tree *tree, const char *path, uint64_t *ret_id,
+                   struct err *err) MUST_USE;
+/* cgroup_path_has - the path of the process's cgroup has `part` in it, in any hierarchy: runtimes
+ * put the container's id there. The caller makes sure that the pid is the one meant. */
+bool cgroup_path_has(pid_t pid, struct str part);
+/* cgroup_processes - up to count processes that live in it or one level below; how many there are.
+ */
+size_t cgroup_processes(const struct cgroup_tree *tree, uint64_t id, pid_t *pids, size_t count);
 /* cgroup_identifies - may this id stand for a container? Not 0, the root, our own or above our
  * own. */
 bool cgroup_identifies(struct cgroup_tree *tree, uint64_t id);

@@ -4,6 +4,7 @@
  * Floor: agent/kernel, test; root, else skipped (77).
  * Owns: child processes.
  * Invariant: what is read about a child is what the child itself sees. */
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
@@ -85,11 +86,9 @@ test_child(void **state)
 {
     (void)state;
     look_at_child();
-    assert_int_equal(setenv("BERTH_AGENT_NO_PIDFD_INFO", "1", 1), 0);
-    assert_int_equal(setenv("BERTH_AGENT_NO_PIDFD_NETNS", "1", 1), 0);
+    assert_int_equal(setenv("BERTH_KERNEL_WITHOUT", "pidfd_info,pidfd_netns", 1), 0);
     look_at_child();
-    (void)unsetenv("BERTH_AGENT_NO_PIDFD_INFO");
-    (void)unsetenv("BERTH_AGENT_NO_PIDFD_NETNS");
+    (void)unsetenv("BERTH_KERNEL_WITHOUT");
 }
 
 static void
@@ -97,8 +96,10 @@ test_listen(void **state)
 {
     (void)state;
     struct err err = {0};
-    int fds[2] = {-1, -1};
-    int again[2] = {-1, -1};
+    const struct netns_wish wish = {
+        .port = 4180, .link_local = htonl(0xa9fe4d4d), .with_unix = true};
+    struct netns_sockets made = {0};
+    struct netns_sockets again = {0};
     int pidfd = -1;
     int ns_fd = -1;
     int diag = -1;
@@ -108,23 +109,22 @@ test_listen(void **state)
     pid_t pid = start_child();
     assert_int_equal(pidfd_acquire(pid, &pidfd, &err), 0);
     assert_int_equal(pidfd_netns(pidfd, pid, &ns_fd, &err), 0);
-    assert_int_equal(netns_listen(netns, ns_fd, 4180, fds, &err), 0);
-    assert_true(fds[0] >= 0);
-    assert_int_equal(netns_listen(netns, ns_fd, 4180, again, &err), -ERR_IN_USE);
+    assert_int_equal(netns_listen(netns, ns_fd, &wish, &made, &err), 0);
+    assert_true(made.tcp_fd >= 0 && made.unix_fd >= 0);
+    assert_int_equal(netns_listen(netns, ns_fd, &wish, &again, &err), -ERR_IN_USE);
     assert_string_equal(err.text,
                         "port 4180 is already taken inside the container's network namespace");
+    assert_true(again.cookie == made.cookie && again.tcp_fd == -1 && again.unix_fd == -1);
     assert_int_equal(netns_diag(netns, ns_fd, &diag, &cookie, &err), 0);
     close(ns_fd);
-    assert_int_equal(netns_of_socket(fds[0], &ns_fd), 0);
+    assert_int_equal(netns_of_socket(made.tcp_fd, &ns_fd), 0);
     assert_int_equal(netns_diag(netns, ns_fd, &other, &same, &err), 0);
-    assert_true(cookie != 0 && cookie == same);
+    assert_true(cookie != 0 && cookie == same && cookie == made.cookie);
     /* we are at home all the time */
     int self = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
     assert_true(netns_is_home(netns, self));
-    for (size_t i = 0; i < 2; i++) {
-        if (fds[i] >= 0)
-            close(fds[i]);
-    }
+    close(made.tcp_fd);
+    close(made.unix_fd);
     close(self);
     close(ns_fd);
     close(diag);
@@ -185,6 +185,58 @@ test_peer(void **state)
     close(diag);
 }
 
+/* One listener, both families: the peer is known either way. And by its unix socket. */
+static void
+test_ways_in(void **state)
+{
+    (void)state;
+    static const char *const addresses[] = {"127.0.0.1:4181", "[::1]:4181", "169.254.77.77:4181"};
+    const struct netns_wish wish = {
+        .port = 4181, .link_local = htonl(0xa9fe4d4d), .with_unix = true};
+    struct netns_sockets made = {0};
+    struct err err = {0};
+    int diag = -1;
+    int conn = -1;
+    uint64_t cookie = 0;
+    uint64_t id = 0;
+    assert_int_equal(unshare(CLONE_NEWNET), 0);
+    int own = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+    assert_int_equal(netns_listen(netns, own, &wish, &made, &err), 0);
+    assert_int_equal(netns_diag(netns, own, &diag, &cookie, &err), 0);
+    close(own);
+    for (size_t i = 0; i < ARRAY_LEN(addresses); i++) {
+        struct sock_addr addr;
+        assert_int_equal(sock_addr_parse(str_from(addresses[i]), &addr, &err), 0);
+        int client = socket(addr.u.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (connect(client, &addr.u.any, addr.len) != 0)
+            fail_msg("%s: %s", addresses[i], strerror(errno));
+        assert_int_equal(sock_accept(made.tcp_fd, &conn, NULL), 0);
+        assert_int_equal(sockdiag_peer_cgroup(diag, conn, &id), 0);
+        assert_int_equal(id, tree.own_id);
+        close(client);
+        close(conn);
+    }
+    for (int old = 0; old < 2; old++) {
+        struct sockaddr_un addr = {.sun_family = AF_UNIX, .sun_path = "\0" NETNS_UNIX_NAME};
+        bool sure = false;
+        int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(connect(client, (const struct sockaddr *)&addr,
+                                 offsetof(struct sockaddr_un, sun_path) + sizeof(NETNS_UNIX_NAME)),
+                         0);
+        assert_int_equal(sock_accept(made.unix_fd, &conn, NULL), 0);
+        assert_int_equal(pidfd_peer_cgroup(conn, &tree, &id, &sure), 0);
+        assert_int_equal(id, tree.own_id);
+        assert_int_equal(sure, old == 0);
+        close(client);
+        close(conn);
+        assert_int_equal(setenv("BERTH_KERNEL_WITHOUT", "peerpidfd,pidfd_info", 1), 0);
+    }
+    (void)unsetenv("BERTH_KERNEL_WITHOUT");
+    close(diag);
+    close(made.tcp_fd);
+    close(made.unix_fd);
+}
+
 static void
 test_cgroups(void **state)
 {
@@ -194,6 +246,9 @@ test_cgroups(void **state)
     assert_false(cgroup_identifies(&tree, tree.own_id));
     assert_false(cgroup_within(&tree, 123456789, 987654321));
     assert_true(cgroup_within(&tree, tree.own_id, tree.own_id));
+    assert_true(cgroup_path_has(getpid(), STR(":/")));
+    assert_false(cgroup_path_has(getpid(), STR("c9f5c23627472062e485626abe5567b9")));
+    assert_false(cgroup_path_has(getpid(), STR_EMPTY));
     if (tree.mount_fd >= 0 && tree.own_id != CGROUP_ROOT_ID)
         assert_true(cgroup_within(&tree, tree.own_id, CGROUP_ROOT_ID));
 }
@@ -224,6 +279,7 @@ main(void)
         return 77;
     }
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_child), cmocka_unit_test(test_listen),
-                                       cmocka_unit_test(test_peer), cmocka_unit_test(test_cgroups)};
+                                       cmocka_unit_test(test_peer), cmocka_unit_test(test_cgroups),
+                                       cmocka_unit_test(test_ways_in)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

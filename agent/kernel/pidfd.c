@@ -9,10 +9,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "agent/kernel/features.h"
 
 /* Younger than the headers of our oldest build system. */
 #ifndef PIDFD_GET_NET_NAMESPACE
@@ -27,13 +29,6 @@ struct info {
 };
 _Static_assert(sizeof(struct info) == 64, "first published size of struct pidfd_info");
 #define GET_INFO _IOWR(0xFF, 11, struct info)
-
-static bool
-is_switched_off(const char *variable)
-{
-    const char *value = getenv(variable);
-    return value != NULL && value[0] == '1';
-}
 
 int
 pidfd_acquire(pid_t pid, int *ret_fd, struct err *err)
@@ -58,7 +53,7 @@ int
 pidfd_netns(int pidfd, pid_t pid, int *ret_ns_fd, struct err *err)
 {
     int fd = -1;
-    if (!is_switched_off("BERTH_AGENT_NO_PIDFD_NETNS"))
+    if (!features_without(STR("pidfd_netns")))
         fd = ioctl(pidfd, PIDFD_GET_NET_NAMESPACE, 0);
     if (fd < 0) {
         char path[64];
@@ -84,7 +79,7 @@ int
 pidfd_cgroup(int pidfd, pid_t pid, struct cgroup_tree *tree, uint64_t *ret_id, struct err *err)
 {
     struct info info = {.mask = INFO_CGROUPID};
-    if (!is_switched_off("BERTH_AGENT_NO_PIDFD_INFO") && ioctl(pidfd, GET_INFO, &info) == 0 &&
+    if (!features_without(STR("pidfd_info")) && ioctl(pidfd, GET_INFO, &info) == 0 &&
         (info.mask & INFO_CGROUPID) != 0) {
         *ret_id = info.cgroupid;
         return 0;
@@ -97,4 +92,27 @@ pidfd_cgroup(int pidfd, pid_t pid, struct cgroup_tree *tree, uint64_t *ret_id, s
         return err_set(err, ERR_NOT_FOUND, "the container's process has exited");
     *ret_id = id;
     return 0;
+}
+
+/* Linux 6.5; the header of our oldest build system does not know it. */
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77
+#endif
+
+int
+pidfd_peer_cgroup(int unix_fd, struct cgroup_tree *tree, uint64_t *ret_id, bool *ret_sure)
+{
+    struct ucred peer = {.pid = 0};
+    socklen_t len = sizeof(peer);
+    int fd = -1;
+    socklen_t fd_len = sizeof(fd);
+    if (getsockopt(unix_fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0 || peer.pid <= 0)
+        return -ERR_NOT_FOUND;
+    *ret_sure = !features_without(STR("peerpidfd")) &&
+                getsockopt(unix_fd, SOL_SOCKET, SO_PEERPIDFD, &fd, &fd_len) == 0;
+    if (!*ret_sure && pidfd_acquire(peer.pid, &fd, NULL) < 0)
+        return -ERR_NOT_FOUND;
+    int code = pidfd_cgroup(fd, peer.pid, tree, ret_id, NULL);
+    (void)close(fd);
+    return code;
 }

@@ -47,6 +47,13 @@ ask(int conn_fd, struct question *question)
         id->idiag_dport = ours.in4.sin_port;
         id->idiag_src[0] = theirs.in4.sin_addr.s_addr;
         id->idiag_dst[0] = ours.in4.sin_addr.s_addr;
+    } else if (ours.any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&ours.in6.sin6_addr)) {
+        /* IPv4 to a listener for both: the peer's socket is an IPv4 one, or looks like it */
+        id->idiag_sport = theirs.in6.sin6_port;
+        id->idiag_dport = ours.in6.sin6_port;
+        memcpy(id->idiag_src, &theirs.in6.sin6_addr.s6_addr[12], 4);
+        memcpy(id->idiag_dst, &ours.in6.sin6_addr.s6_addr[12], 4);
+        ours.any.sa_family = AF_INET;
     } else if (ours.any.sa_family == AF_INET6) {
         id->idiag_sport = theirs.in6.sin6_port;
         id->idiag_dport = ours.in6.sin6_port;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "controlplane/admin/admin_int.h"
+#include "controlplane/billing/payment.h"
 #include "lib/base/check.h"
 #include "lib/text/uri.h"
 
@@ -138,6 +139,8 @@ begin(struct call *call, const struct admin_listener *listener, const struct htt
                     "the body must be application/json or application/yaml");
         return;
     }
+    if (endpoint->handle == endpoint_webhook)
+        webhook_head(call, head);
     call->endpoint = endpoint;
 }
 
@@ -155,8 +158,10 @@ on_request(struct http_stream *stream, const struct http_head *head)
     call->stream = stream;
     arena_init(&call->arena, CALL_ARENA_BYTES_MAX);
     begin(call, listener, head);
+    /* strangers may only bring what a sender of payments would */
     if (call->endpoint)
-        http_stream_collect(stream, ADMIN_BODY_BYTES_MAX);
+        http_stream_collect(stream,
+                            call->endpoint->open ? PAYMENT_BODY_BYTES_MAX : ADMIN_BODY_BYTES_MAX);
 }
 
 static void

@@ -8,6 +8,7 @@
 #ifndef BERTH_CONTROLPLANE_ADMIN_ADMIN_H
 #define BERTH_CONTROLPLANE_ADMIN_ADMIN_H
 
+#include "controlplane/billing/billing.h"
 #include "controlplane/ledger/ledger.h"
 #include "controlplane/reconcile/engine.h"
 #include "lib/base/secret.h"
@@ -20,6 +21,7 @@ struct admin_conf {
     struct loop *loop;
     struct engine *engine; /* all borrowed */
     struct ledger *ledger;
+    struct billing *billing;
     const struct secret *token;
     const char *version;
     /* writes a JSON array of connected nodes; may be NULL. count: data planes. */

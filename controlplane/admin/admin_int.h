@@ -34,7 +34,8 @@ struct call {
     const struct endpoint *endpoint;
     struct str query;
     struct str params[CALL_PARAMS_MAX];
-    bool yaml_in; /* content-type of the body */
+    struct str signature; /* of a webhook; empty: none, or more than one */
+    bool yaml_in;         /* content-type of the body */
     bool answered;
 };
 struct endpoint {
@@ -63,6 +64,12 @@ void reply_money(struct json_writer *writer, const char *key, struct money money
 void reply_digits(struct json_writer *writer, const char *key, uint64_t value);
 unsigned reply_status_of(int code);
 
+/* ---- wallet.c, webhooks.c -------------------------------------------------------------------- */
+/* wallet_exists - is there such a Wallet; else false, and answered. */
+bool wallet_exists(struct call *call, struct str wallet);
+/* webhook_head - keep the signature, once the path's parameters are known. */
+void webhook_head(struct call *call, const struct http_head *head);
+
 /* ---- body.c ---------------------------------------------------------------------------------- */
 /* body_tree - the body as a list of documents (YAML stream) or as one (JSON). Answers itself and
  * returns NULL when it is malformed. */
@@ -77,6 +84,10 @@ bool query_text(struct call *call, const char *key, struct str fallback, struct 
 bool query_u64(struct call *call, const char *key, uint64_t max, uint64_t fallback, uint64_t *ret);
 /* query_known - no keys but known[] (NULL-terminated); answers itself. */
 bool query_known(struct call *call, const char *const *known);
+
+/* ---- identity.c ------------------------------------------------------------------------------ */
+/* identity_show - add status.binding, the signed one, to a Container that has one in force. */
+int identity_show(struct call *call, struct object *object) MUST_USE;
 
 /* ---- metrics of this room: rows of metrics.def ----------------------------------------------- */
 enum admin_metric {

@@ -14,10 +14,13 @@
 
 #include <cmocka.h>
 
+#include "lib/base/clock.h"
+#include "lib/base/digest.h"
 #include "lib/http/fetch.h"
 #include "lib/net/sock.h"
 
 #define TOKEN "bth-admin-0123456789abcdef0123456789abcdef"
+#define WEBHOOK_SECRET "whsec_test_0123456789abcdef"
 #define BASE "/apis/berth.dev/v1alpha1"
 #define HEAD "apiVersion: berth.dev/v1alpha1\n"
 
@@ -31,6 +34,8 @@ struct fixture {
     struct ed25519_key *key;
     struct secret *token;
     struct engine *engine;
+    struct secret *webhook_secret;
+    struct billing *billing;
     struct admin *admin;
     int unix_fd;
     int tcp_fd;
@@ -79,9 +84,19 @@ setup(void **state)
     f->token = secret_new(STR(TOKEN));
     if (!f->token || engine_new(&conf, &f->engine, &f->err) < 0)
         return -1;
+    f->webhook_secret = secret_new(STR(WEBHOOK_SECRET));
+    const struct billing_conf billing_conf = {.store = f->store,
+                                              .ledger = f->ledger,
+                                              .server = f->engine->server,
+                                              .secrets = {f->webhook_secret},
+                                              .markup_bps = 500,
+                                              .fee_bps = 100};
+    if (!f->webhook_secret || billing_new(&billing_conf, &f->billing, &f->err) < 0)
+        return -1;
     const struct admin_conf admin_conf = {.loop = f->loop,
                                           .engine = f->engine,
                                           .ledger = f->ledger,
+                                          .billing = f->billing,
                                           .token = f->token,
                                           .version = "test"};
     snprintf(f->socket, sizeof f->socket, "%.63s/admin.sock", f->dir);
@@ -103,6 +118,8 @@ teardown(void **state)
     loop_stop(f->loop);
     pthread_join(f->thread, NULL);
     admin_free(&f->admin);
+    billing_free(&f->billing);
+    secret_free(&f->webhook_secret);
     engine_free(&f->engine);
     ledger_free(&f->ledger);
     store_close(&f->store);
@@ -266,7 +283,12 @@ test_wallet(void **state)
         {"GET", "/api/v1/wallet/transactions?limit=1", NULL, 200, "\"next\":\""},
         {"GET", "/api/v1/wallet/transactions?limit=101", NULL, 400, NULL},
         {"GET", "/api/v1/wallet/audit", NULL, 200, "\"ok\":true,\"transactions\":\"2\""},
-        {"GET", "/api/v1/usage?group=moon", NULL, 400, "group must be"},
+        {"GET", "/api/v1/usage?group=moon", NULL, 400, "by must be"},
+        {"GET", "/api/v1/usage?by=container,container", NULL, 400, "each once"},
+        {"GET", "/api/v1/usage?by=hour,day", NULL, 400, "not both"},
+        {"GET", "/api/v1/usage?by=", NULL, 400, "by must be"},
+        {"GET", "/api/v1/usage?by=day,container,model&from_ms=5&to_ms=1", NULL, 200, NULL},
+        {"GET", "/api/v1/usage?by=day&from_ms=5000000&to_ms=1", NULL, 400, "before its start"},
         {"GET", "/api/v1/usage", NULL, 200, "{\"items\":[]}"},
         {"GET", "/api/v1/usage/records", NULL, 200, "{\"records\":[]}"},
     };
@@ -295,6 +317,139 @@ test_wallet(void **state)
     run_steps(*state, strict, ARRAY_LEN(strict));
 }
 
+/* ---- payments and invoices ------------------------------------------------------------------- */
+
+/* A webhook as its sender would call it, over TCP and without a token. field: NULL = signed now. */
+static long
+deliver(struct fixture *f, const char *path, const char *body, const char *field)
+{
+    char text[4096];
+    char line[256];
+    char url[256];
+    char hex[2 * SHA256_BYTES + 1];
+    uint8_t mac[SHA256_BYTES];
+    long status = 0;
+    long long now_s = (long long)(clock_wall_ns() / 1000000000);
+    snprintf(text, sizeof text, "%lld.%s", now_s, body);
+    digest_hmac_sha256(STR(WEBHOOK_SECRET), str_from(text), mac);
+    hex_encode(mac, sizeof mac, hex);
+    snprintf(line, sizeof line, "Stripe-Signature: t=%lld,v1=%s", now_s, hex);
+    snprintf(url, sizeof url, "%s%s", f->url, path);
+    const char *const fields[] = {"Content-Type: application/json; charset=utf-8",
+                                  field ? field : line, NULL};
+    const struct fetch fetch = {
+        .method = "POST", .url = url, .fields = fields, .body = str_from(body)};
+    f->reply.len = 0;
+    if (fetch_run(&fetch, &status, &f->reply, &f->err) < 0)
+        fail_msg("%s", f->err.text);
+    return status;
+}
+
+static void
+test_webhooks(void **state)
+{
+    struct fixture *f = *state;
+#define STRIPE "/api/v1/wallet/webhooks/stripe"
+#define PAID(event, cents)                                                                 \
+    "{\"id\":\"" event "\",\"type\":\"checkout.session.completed\",\"data\":{\"object\":{" \
+    "\"id\":\"cs_1\",\"mode\":\"payment\",\"payment_status\":\"paid\",\"payment_intent\":" \
+    "\"pi_" event "\",\"amount_total\":" cents ",\"currency\":\"usd\"}}}"
+    static const struct {
+        const char *path;
+        const char *body;
+        const char *field;
+        long want;
+        const char *text;
+    } rows[] = {
+        {STRIPE, PAID("e1", "2000"), NULL, 404, "there is no Wallet"},
+        {NULL, NULL, NULL, 0, NULL}, /* here the wallet is made */
+        {STRIPE, PAID("e1", "2000"), NULL, 200, "\"credited\":true,\"transaction\":\"1\""},
+        {STRIPE, PAID("e1", "2000"), NULL, 200, "\"credited\":false,\"transaction\":\"1\""},
+        {STRIPE, "{\"id\":\"e2\",\"type\":\"charge.refunded\"}", NULL, 200, "\"ignored\":\"events"},
+        {STRIPE, PAID("e3", "2000"), "X: y", 400, "there is none"},
+        {STRIPE, PAID("e3", "2000"), "Stripe-Signature: t=1,v1=00", 400, "\"code\":\"SIGNATURE\""},
+        {STRIPE, PAID("e3", "2000"), "Authorization: Bearer " TOKEN, 400, "SIGNATURE"},
+        {STRIPE, PAID("e3", "-1"), NULL, 400, "cents"},
+        {STRIPE, "{", NULL, 400, NULL},
+        {"/api/v1/wallet/webhooks/crypto", "{}", NULL, 400, "WEBHOOK_OFF"},
+        {"/api/v1/wallet/webhooks/paypal", "{}", NULL, 404, "no webhook"},
+        {STRIPE "/x", "{}", NULL, 401, "UNAUTHENTICATED"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (!rows[i].path) {
+            call(f, "PUT", BASE "/wallets/default",
+                 HEAD "kind: Wallet\nmetadata: {name: default}\n");
+            continue;
+        }
+        long status = deliver(f, rows[i].path, rows[i].body, rows[i].field);
+        if (status != rows[i].want || (rows[i].text && !strstr(buf_cstr(&f->reply), rows[i].text)))
+            fail_msg("row %zu: %ld %s", i, status, buf_cstr(&f->reply));
+    }
+    CLEANUP(buf_fini) struct buf large;
+    buf_init(&large, 4u << 20);
+    for (size_t i = 0; i < (2u << 20); i++)
+        buf_put_byte(&large, ' ');
+    assert_int_equal(deliver(f, STRIPE, buf_cstr(&large), "Stripe-Signature: t=1,v1=00"), 413);
+    const struct step after = {"GET", "/api/v1/wallet/balances", NULL, 200,
+                               "\"general_balance\":\"20.00\""};
+    run_steps(f, &after, 1);
+}
+
+static void
+test_invoices(void **state)
+{
+    struct fixture *f = *state;
+#define INVOICES "/api/v1/wallet/invoices"
+    static const struct step steps[] = {
+        {"PUT", BASE "/wallets/default", HEAD "kind: Wallet\nmetadata: {name: default}\n", 201,
+         NULL},
+        {"GET", INVOICES, NULL, 200, "{\"invoices\":[]}"},
+        {"POST", INVOICES, "{}", 409, "NOTHING_TO_INVOICE"},
+        {"POST", INVOICES, "{\"wallet\":\"nobody\"}", 404, "there is no Wallet"},
+        {"POST", INVOICES, "{\"walet\":\"x\"}", 400, "unknown key"},
+        {"POST", DEPOSIT, "{\"amount\":\"100\",\"idempotency_key\":\"bank:4711\"}", 200, NULL},
+        {"POST", TRANSFER, "{\"amount\":\"40.00\",\"idempotency_key\":\"t\"}", 200, NULL},
+        {"POST", "/api/v1/wallet/adjustments",
+         "{\"amount\":\"-0.50\",\"idempotency_key\":\"a\",\"purse\":\"general\",\"reason\":"
+         "\"refund\"}",
+         200, "\"adjusted\":\"-0.50\",\"general_balance\":\"59.50\""},
+        {"POST", "/api/v1/wallet/adjustments",
+         "{\"amount\":\"-0.50\",\"idempotency_key\":\"b\",\"purse\":\"general\"}", 400, "reason"},
+        {"POST", "/api/v1/wallet/adjustments",
+         "{\"amount\":\"-0\",\"idempotency_key\":\"b\",\"purse\":\"ai\",\"reason\":\"r\"}", 400,
+         "INVALID_AMOUNT"},
+        {"GET", "/api/v1/wallet/ai-fee-history", NULL, 200,
+         "{\"fees\":[{\"id\":\"2\",\"transaction_id\":\"2\",\"amount\":\"0.40\""},
+        {"GET", "/api/v1/wallet/ai-fee-history?before=2", NULL, 200, "{\"fees\":[]}"},
+        {"GET", "/api/v1/wallet/transactions/3", NULL, 200, "\"reason\":\"refund\""},
+        {"GET", "/api/v1/wallet/transactions/4", NULL, 404, NULL},
+        {"GET", "/api/v1/wallet/transactions/0", NULL, 404, NULL},
+        {"GET", "/api/v1/wallet/transactions/x", NULL, 404, NULL},
+        {"GET", "/api/v1/wallet/balances/general", NULL, 200, "\"general_balance\":\"59.50\""},
+        {"GET", "/api/v1/wallet/balances/ai", NULL, 200, "\"ai_usage_status\":\"live\""},
+        {"GET", "/api/v1/wallet/payment-availability", NULL, 200,
+         "{\"stripe\":{\"enabled\":true,\"min_usd\":\"0.01\",\"max_usd\":\"10000000.00\"},"
+         "\"crypto\":{\"enabled\":false"},
+        {"GET", "/api/v1/settings", NULL, 200,
+         "{\"markup_bps\":500,\"transfer_fee_bps\":100,\"webhooks\":{\"stripe\":true,\"crypto\":"
+         "false},\"invoices\":\"on demand\"}"},
+        {"POST", INVOICES, "{}", 201, "\"sequence\":\"1\",\"wallet\":\"default\""},
+        {"POST", INVOICES, "{}", 409, "since its last invoice"},
+        {"GET", INVOICES "?wallet=default&limit=1", NULL, 200, "\"closing\":\"59.50\""},
+        {"GET", INVOICES "?wallet=other", NULL, 200, "{\"invoices\":[]}"},
+        {"GET", INVOICES "?limit=101", NULL, 400, NULL},
+        {"GET", INVOICES "/1", NULL, 200, "\"reference\":\"bank:4711\""},
+        {"GET", INVOICES "/2", NULL, 404, "there is no invoice 2"},
+        {"GET", INVOICES "/1/pdf", NULL, 200, "%PDF-"},
+        {"GET", INVOICES "/2/pdf", NULL, 404, NULL},
+        {"GET", INVOICES "/1/png", NULL, 404, NULL},
+        {"DELETE", INVOICES "/1", NULL, 405, NULL},
+        {"GET", "/api/v1/wallet/audit", NULL, 200, "\"ok\":true,\"transactions\":\"3\""},
+        {"GET", "/api/v1/wallet/audit", NULL, 200, "\"invoices\":\"1\""},
+    };
+    run_steps(f, steps, ARRAY_LEN(steps));
+}
+
 static void
 test_open_endpoints(void **state)
 {
@@ -307,6 +462,8 @@ test_open_endpoints(void **state)
         {"GET", "/openapi.yaml", NULL, 200, "openapi: 3.1.0"},
         {"GET", "/api/v1/nodes", NULL, 200, "\"nodes\":[]"},
         {"POST", "/api/v1/containers/dev/revoke", NULL, 404, "there is no Container"},
+        {"GET", "/api/v1/server/keys", NULL, 200, "\"use\":\"signs\"}]"},
+        {"POST", "/api/v1/server/keys/rotate", NULL, 400, "not kept in a file"},
     };
     run_steps(*state, steps, ARRAY_LEN(steps));
 }
@@ -405,6 +562,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_objects, setup, teardown),
         cmocka_unit_test_setup_teardown(test_apply, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wallet, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_webhooks, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_invoices, setup, teardown),
         cmocka_unit_test_setup_teardown(test_open_endpoints, setup, teardown),
         cmocka_unit_test_setup_teardown(test_token, setup, teardown),
         cmocka_unit_test_setup_teardown(test_media_type, setup, teardown),

@@ -22,7 +22,10 @@ admin_metrics_new(struct metrics **ret_metrics)
 void
 endpoint_nodes(struct call *call)
 {
+    static const char *const none[] = {NULL};
     const struct admin_conf *conf = &call->admin->conf;
+    if (!query_known(call, none))
+        return;
     struct reply reply;
     struct json_writer *writer = reply_begin(&reply);
     json_open_object(writer);

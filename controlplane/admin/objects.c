@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * objects.c - endpoints of resources: list, get, put, delete, apply, and revoking containers.
+ * objects.c - endpoints of resources: list, get, put, delete, apply.
  * Floor: controlplane/admin; engine thread.
  * Owns: nothing.
  * Invariant: a stream of objects is checked whole before the first of it is stored. */
 #include "controlplane/admin/admin_int.h"
-#include "controlplane/reconcile/bind.h"
 
 #define APPLY_OBJECTS_MAX 1000u
 #define LIST_MAX 1000u
@@ -38,10 +37,11 @@ store_of(const struct call *call)
 
 /* The object as JSON; a new API key is added where the caller sees it this once. */
 static void
-reply_object(struct call *call, unsigned status, const struct object *object, const char *key)
+reply_object(struct call *call, unsigned status, struct object *object, const char *key)
 {
-    struct tree *root = object_tree(object, true, &call->arena);
     struct reply reply;
+    struct tree *root =
+        identity_show(call, object) < 0 ? NULL : object_tree(object, true, &call->arena);
     reply_begin(&reply);
     if (!root ||
         (key[0] && object_set(&call->arena, root, "key", TREE_STRING, str_from(key)) < 0) ||
@@ -87,7 +87,7 @@ endpoint_object_list(struct call *call)
     for (size_t i = 0; i < count; i++) {
         struct buf text;
         buf_init(&text, OBJECT_BYTES_MAX);
-        if (object_put_json(&objects[i], &text) < 0)
+        if (identity_show(call, &objects[i]) < 0 || object_put_json(&objects[i], &text) < 0)
             reply.text.failed = true;
         else
             json_value_raw(writer, buf_str(&text));
@@ -277,32 +277,4 @@ endpoint_apply(struct call *call)
         reply_err(call, code, &err);
     else
         apply_stream(call, manifests, root->count, str_eq(dry_run, STR("true")));
-}
-
-/* ---- containers ------------------------------------------------------------------------------ */
-
-void
-endpoint_container_revoke(struct call *call)
-{
-    static const char *const known[] = {NULL};
-    size_t count = 0;
-    struct object object;
-    struct err err = {0};
-    if (!query_known(call, known))
-        return;
-    int code = object_get(store_of(call), kind_at(KIND_CONTAINER), call->params[0], &call->arena,
-                          &object, &err);
-    if (code == 0)
-        code = bind_revoke_name(call->admin->conf.engine, call->params[0], "revoked", &count, &err);
-    if (code < 0) {
-        reply_err(call, code, &err);
-        return;
-    }
-    struct reply reply;
-    struct json_writer *writer = reply_begin(&reply);
-    json_open_object(writer);
-    json_member_str(writer, "name", call->params[0]);
-    json_member_u64(writer, "revoked", count);
-    json_close_object(writer);
-    reply_send(call, 200, &reply);
 }

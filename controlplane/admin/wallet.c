@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * wallet.c - endpoints of money: balances, transfers, deposits, transactions, audit, usage.
+ * wallet.c - endpoints of money: balances, transfers, deposits, transactions, audit.
  * Floor: controlplane/admin; engine thread.
  * Owns: nothing.
  * Invariant: money is decimal strings of dollars; the ledger alone decides what moves. */
 #include "controlplane/admin/admin_int.h"
+#include "controlplane/billing/invoice.h"
+#include "lib/base/clock.h"
 #include "lib/base/num.h"
 #include "lib/text/tree.h"
 
@@ -14,46 +16,118 @@ ledger_of(const struct call *call)
 }
 
 static bool
-wallet_exists(struct call *call, struct str wallet)
+wallet_get(struct call *call, struct str wallet, struct object *ret_object)
 {
-    struct object object;
     struct err err = {0};
     int code = object_get(call->admin->conf.engine->conf.store, kind_at(KIND_WALLET), wallet,
-                          &call->arena, &object, &err);
+                          &call->arena, ret_object, &err);
     if (code < 0)
         reply_err(call, code, &err);
     return code == 0;
 }
 
-void
-endpoint_balances(struct call *call)
+bool
+wallet_exists(struct call *call, struct str wallet)
+{
+    struct object object;
+    return wallet_get(call, wallet, &object);
+}
+
+/* ---- balances -------------------------------------------------------------------------------- */
+
+/* The wallet of ?wallet= and its balances; false when answered. */
+static bool
+read_balances(struct call *call, struct object *ret_wallet, struct ledger_balances *ret_balances)
 {
     static const char *const known[] = {"wallet", NULL};
     struct str wallet;
-    struct ledger_balances balances;
     struct err err = {0};
     if (!query_known(call, known) || !query_text(call, "wallet", STR("default"), &wallet) ||
-        !wallet_exists(call, wallet))
+        !wallet_get(call, wallet, ret_wallet))
+        return false;
+    int code = ledger_balances(ledger_of(call), wallet, ret_balances, &err);
+    if (code < 0)
+        reply_err(call, code, &err);
+    return code == 0;
+}
+
+static void
+put_ai(struct call *call, struct json_writer *writer, const struct ledger_balances *balances)
+{
+    const struct admin_conf *conf = &call->admin->conf;
+    /* money is lent and nobody is there who would tell what became of it */
+    bool deaf = balances->held.nano > 0 && conf->count_nodes &&
+                conf->count_nodes(conf->user, "dataplane") == 0;
+    reply_money(writer, "ai_limit", balances->ai_limit);
+    reply_money(writer, "ai_usage", balances->ai_usage);
+    reply_money(writer, "ai_remaining", balances->ai_remaining);
+    reply_money(writer, "held", balances->held);
+    json_member_str(writer, "ai_usage_status", deaf ? STR("unavailable") : STR("live"));
+}
+
+void
+endpoint_balances(struct call *call)
+{
+    struct object wallet;
+    struct ledger_balances balances;
+    if (!read_balances(call, &wallet, &balances))
         return;
-    int code = ledger_balances(ledger_of(call), wallet, &balances, &err);
+    struct reply reply;
+    struct json_writer *writer = reply_begin(&reply);
+    json_open_object(writer);
+    json_member_str(writer, "wallet", wallet.name);
+    reply_money(writer, "general_balance", balances.general);
+    put_ai(call, writer, &balances);
+    json_member_str(writer, "status",
+                    engine_wallet_frozen(call->admin->conf.engine, wallet.name) ? STR("frozen")
+                    : balances.ai_remaining.nano > 0                            ? STR("ok")
+                                                                                : STR("empty"));
+    json_close_object(writer);
+    reply_send(call, 200, &reply);
+}
+
+void
+endpoint_balance_general(struct call *call)
+{
+    struct object wallet;
+    struct ledger_balances balances;
+    struct ledger_movement *rows;
+    size_t count;
+    struct err err = {0};
+    if (!read_balances(call, &wallet, &balances))
+        return;
+    int code = ledger_movements(ledger_of(call), wallet.name, 0, &call->arena, &rows, &count, &err);
     if (code < 0) {
         reply_err(call, code, &err);
         return;
     }
+    char updated[32];
+    if (count > 0)
+        clock_format_rfc3339(rows[count - 1].at_ms * 1000000, updated);
     struct reply reply;
     struct json_writer *writer = reply_begin(&reply);
     json_open_object(writer);
-    json_member_str(writer, "wallet", wallet);
+    json_member_str(writer, "id", wallet.uid);
+    json_member_str(writer, "wallet", wallet.name);
     reply_money(writer, "general_balance", balances.general);
-    reply_money(writer, "ai_limit", balances.ai_limit);
-    reply_money(writer, "ai_usage", balances.ai_usage);
-    reply_money(writer, "ai_remaining", balances.ai_remaining);
-    reply_money(writer, "held", balances.held);
-    json_member_str(writer, "ai_usage_status", STR("live"));
-    json_member_str(writer, "status",
-                    engine_wallet_frozen(call->admin->conf.engine, wallet) ? STR("frozen")
-                    : balances.ai_remaining.nano > 0                       ? STR("ok")
-                                                                           : STR("empty"));
+    json_member_str(writer, "created_at", wallet.created);
+    json_member_str(writer, "updated_at", count > 0 ? str_from(updated) : wallet.created);
+    json_close_object(writer);
+    reply_send(call, 200, &reply);
+}
+
+void
+endpoint_balance_ai(struct call *call)
+{
+    struct object wallet;
+    struct ledger_balances balances;
+    if (!read_balances(call, &wallet, &balances))
+        return;
+    struct reply reply;
+    struct json_writer *writer = reply_begin(&reply);
+    json_open_object(writer);
+    json_member_str(writer, "wallet", wallet.name);
+    put_ai(call, writer, &balances);
     json_close_object(writer);
     reply_send(call, 200, &reply);
 }
@@ -234,130 +308,26 @@ endpoint_audit(struct call *call)
 {
     static const char *const known[] = {NULL};
     struct ledger_audit audit = {0};
+    uint64_t invoices = 0;
     struct err err = {0};
     if (!query_known(call, known))
         return;
     int code = ledger_audit(ledger_of(call), &audit, &err);
+    if (code == 0)
+        code = invoice_audit(call->admin->conf.billing, &invoices, &err);
     struct reply reply;
     struct json_writer *writer = reply_begin(&reply);
     json_open_object(writer);
     json_member_bool(writer, "ok", code == 0);
     reply_digits(writer, "transactions", audit.transactions);
     reply_digits(writer, "accounts", audit.accounts);
+    reply_digits(writer, "invoices", invoices);
+    reply_digits(writer, "orphans", audit.orphans);
+    reply_money(writer, "orphaned", audit.orphaned);
     if (code < 0) {
         reply_digits(writer, "bad", audit.bad);
         json_member_str(writer, "message", str_from(err.text));
     }
-    json_close_object(writer);
-    reply_send(call, 200, &reply);
-}
-
-/* ---- usage ----------------------------------------------------------------------------------- */
-
-static bool
-read_group(struct call *call, enum usage_group *ret_group)
-{
-    static const struct {
-        const char *name;
-        enum usage_group group;
-    } groups[] = {{"subject", USAGE_BY_SUBJECT},
-                  {"model", USAGE_BY_MODEL},
-                  {"wallet", USAGE_BY_WALLET},
-                  {"provider", USAGE_BY_PROVIDER}};
-    struct str text;
-    if (!query_text(call, "group", STR("subject"), &text))
-        return false;
-    for (size_t i = 0; i < ARRAY_LEN(groups); i++) {
-        if (str_eq(text, str_from(groups[i].name))) {
-            *ret_group = groups[i].group;
-            return true;
-        }
-    }
-    reply_error(call, 400, "INVALID", "group must be subject, model, wallet or provider");
-    return false;
-}
-
-static void
-put_sum(struct json_writer *writer, const struct usage_sum *sum)
-{
-    json_open_object(writer);
-    json_member_str(writer, "name", sum->name);
-    json_member_u64(writer, "requests", sum->requests);
-    json_key(writer, "usage");
-    json_open_object(writer);
-    for (size_t i = 0; i < USAGE_CLASS_COUNT; i++) {
-        if (sum->count[i] > 0)
-            json_member_u64(writer, usage_class_name((enum usage_class)i), sum->count[i]);
-    }
-    json_close_object(writer);
-    reply_money(writer, "charge", sum->charge);
-    reply_money(writer, "cost", sum->cost);
-    json_close_object(writer);
-}
-
-void
-endpoint_usage(struct call *call)
-{
-    static const char *const known[] = {"group", "wallet", "subject", "from_ms", "to_ms", NULL};
-    struct usage_filter filter = {0};
-    uint64_t from;
-    uint64_t to;
-    struct usage_sum *sums;
-    size_t count;
-    struct err err = {0};
-    if (!query_known(call, known) || !read_group(call, &filter.group) ||
-        !query_text(call, "wallet", STR_EMPTY, &filter.wallet) ||
-        !query_text(call, "subject", STR_EMPTY, &filter.subject) ||
-        !query_u64(call, "from_ms", INT64_MAX, 0, &from) ||
-        !query_u64(call, "to_ms", INT64_MAX, 0, &to))
-        return;
-    filter.from_ms = (int64_t)from;
-    filter.to_ms = (int64_t)to;
-    int code = usage_sums(ledger_of(call), &filter, &call->arena, &sums, &count, &err);
-    if (code < 0) {
-        reply_err(call, code, &err);
-        return;
-    }
-    struct reply reply;
-    struct json_writer *writer = reply_begin(&reply);
-    json_open_object(writer);
-    json_key(writer, "items");
-    json_open_array(writer);
-    for (size_t i = 0; i < count; i++)
-        put_sum(writer, &sums[i]);
-    json_close_array(writer);
-    json_close_object(writer);
-    reply_send(call, 200, &reply);
-}
-
-void
-endpoint_usage_records(struct call *call)
-{
-    static const char *const known[] = {"after", "limit", NULL};
-    struct str after;
-    uint64_t limit;
-    struct store_row *rows;
-    size_t count;
-    struct err err = {0};
-    if (!query_known(call, known) || !query_text(call, "after", STR_EMPTY, &after) ||
-        !query_u64(call, "limit", 1000, 100, &limit))
-        return;
-    int code =
-        usage_list(ledger_of(call), after, limit ? limit : 100, &call->arena, &rows, &count, &err);
-    if (code < 0) {
-        reply_err(call, code, &err);
-        return;
-    }
-    struct reply reply;
-    struct json_writer *writer = reply_begin(&reply);
-    json_open_object(writer);
-    json_key(writer, "records");
-    json_open_array(writer);
-    for (size_t i = 0; i < count; i++)
-        json_value_raw(writer, rows[i].value);
-    json_close_array(writer);
-    if (count > 0 && count == (limit ? limit : 100))
-        json_member_str(writer, "continue", rows[count - 1].key);
     json_close_object(writer);
     reply_send(call, 200, &reply);
 }

@@ -1,47 +1,15 @@
 /* SPDX-License-Identifier: MIT
- * catalog.c - models: bisecting a sorted text of one model a line, and reading one line's prices.
+ * catalog.c - models: bisecting a sorted text of one model a line, and reading one line.
  * Floor: controlplane/catalog; any thread.
  * Owns: nothing.
  * Invariant: see catalog.h. */
 #include "controlplane/catalog/catalog.h"
 
-#include <stdio.h>
-
 #include "controlplane/catalog/embed_int.h"
 #include "lib/base/check.h"
-#include "lib/base/num.h"
 
 #define LINE_NODES_MAX 4096u
 #define ID_START "{\"id\":\""
-
-/* Field of `pricing` in the catalogue -> usage class; each may also stand as NAME_pico. */
-static const struct {
-    const char *name;
-    enum usage_class class_;
-} prices[] = {
-    {"input", USAGE_input},
-    {"cache_read", USAGE_cached},
-    {"cache_write_5m", USAGE_cache_write},
-    {"cache_write_1h", USAGE_cache_write_1h},
-    {"output", USAGE_output},
-    {"reasoning", USAGE_reasoning},
-    {"audio_in", USAGE_audio_in},
-    {"audio_out", USAGE_audio_out},
-    {"per_request", USAGE_request},
-};
-/* A class that the catalogue leaves out is billed as another one; in this order. */
-static const struct {
-    enum usage_class class_;
-    enum usage_class as;
-} fallbacks[] = {
-    {USAGE_cached, USAGE_input},
-    {USAGE_cache_write, USAGE_input},
-    {USAGE_cache_write_1h, USAGE_cache_write},
-    {USAGE_reasoning, USAGE_output},
-    {USAGE_audio_in, USAGE_input},
-    {USAGE_audio_out, USAGE_output},
-};
-_Static_assert(ARRAY_LEN(prices) == USAGE_CLASS_COUNT, "a price for every usage class");
 
 /* ---- lines ----------------------------------------------------------------------------------- */
 
@@ -95,45 +63,6 @@ lower_bound(struct str lines, struct str key)
 
 /* ---- one model ------------------------------------------------------------------------------- */
 
-static bool
-price_field(const struct json_doc *doc, uint32_t pricing, const char *name, int64_t *ret_pico)
-{
-    char pico_name[64];
-    int64_t value = 0;
-    if (json_i64(doc, json_get(doc, pricing, str_from(name)), 0, INT64_MAX / 1000, &value) == 0) {
-        *ret_pico = value * 1000;
-        return true;
-    }
-    snprintf(pico_name, sizeof pico_name, "%s_pico", name);
-    return json_i64(doc, json_get(doc, pricing, str_from(pico_name)), 0, INT64_MAX, ret_pico) == 0;
-}
-
-void
-catalog_price_fall(struct price *price, const bool have[USAGE_CLASS_COUNT])
-{
-    for (size_t i = 0; i < ARRAY_LEN(fallbacks); i++) {
-        if (!have[fallbacks[i].class_])
-            price->pico[fallbacks[i].class_] = price->pico[fallbacks[i].as];
-    }
-}
-
-static void
-read_price(const struct json_doc *doc, uint32_t pricing, struct price *ret_price)
-{
-    struct price price = {.version = catalog_version()};
-    bool have[USAGE_CLASS_COUNT] = {false};
-    uint32_t status = json_get(doc, pricing, STR("status"));
-    for (size_t i = 0; i < ARRAY_LEN(prices); i++)
-        have[prices[i].class_] =
-            price_field(doc, pricing, prices[i].name, &price.pico[prices[i].class_]);
-    catalog_price_fall(&price, have);
-    if (json_string_eq(doc, status, STR("free")) || json_string_eq(doc, status, STR("local")))
-        price.known = true;
-    else if (status == JSON_NONE)
-        price.known = have[USAGE_input] || have[USAGE_request];
-    *ret_price = price;
-}
-
 static struct str
 text_of(const struct json_doc *doc, uint32_t node)
 {
@@ -160,8 +89,6 @@ read_line(struct str line, struct catalog_model *ret_model)
     int code = json_scan(&doc, line, &limits, NULL);
     if (code == 0) {
         uint32_t pricing = json_get(&doc, 0, STR("pricing"));
-        uint32_t tiers = json_get(&doc, pricing, STR("tiers"));
-        uint32_t tier = tiers == JSON_NONE ? JSON_NONE : json_first(&doc, tiers);
         struct catalog_model model = {
             .id = text_of(&doc, json_get(&doc, 0, STR("id"))),
             .provider = text_of(&doc, json_get(&doc, 0, STR("provider"))),
@@ -170,9 +97,8 @@ read_line(struct str line, struct catalog_model *ret_model)
             .aliases = json_raw(&doc, json_get(&doc, 0, STR("aliases"))),
             .context = number_of(&doc, json_get(&doc, 0, STR("context_tokens"))),
             .max_output = number_of(&doc, json_get(&doc, 0, STR("max_output_tokens"))),
-            .long_context_over = number_of(&doc, json_get(&doc, tier, STR("over_tokens"))),
+            .pricing = json_raw(&doc, pricing),
         };
-        read_price(&doc, pricing, &model.price);
         *ret_model = model;
     }
     json_fini(&doc);
@@ -225,32 +151,4 @@ catalog_version(void)
             version = version * 10 + (uint32_t)(date[i] - '0');
     }
     return version;
-}
-
-/* What a reader takes a class for that is left out: the class it falls back to, or nothing. */
-static int64_t
-implied(const struct price *price, enum usage_class class_)
-{
-    for (size_t i = 0; i < ARRAY_LEN(fallbacks); i++) {
-        if (fallbacks[i].class_ == class_)
-            return price->pico[fallbacks[i].as];
-    }
-    return 0;
-}
-
-int
-catalog_price_put(const struct price *price, struct buf *out)
-{
-    struct json_writer writer;
-    json_writer_init(&writer, out);
-    json_open_object(&writer);
-    json_member_u64(&writer, "version", price->version);
-    for (size_t i = 0; i < USAGE_CLASS_COUNT; i++) {
-        char text[20];
-        if (price->pico[i] != implied(price, (enum usage_class)i))
-            json_member_str(&writer, usage_class_name((enum usage_class)i),
-                            str_make(text, num_write_u64(text, (uint64_t)price->pico[i])));
-    }
-    json_close_object(&writer);
-    return out->failed ? -ERR_TOO_LARGE : 0;
 }

@@ -8,11 +8,10 @@
 #ifndef BERTH_CONTROLPLANE_CATALOG_CATALOG_H
 #define BERTH_CONTROLPLANE_CATALOG_CATALOG_H
 
-#include "api/money.h"
-#include "lib/text/json.h"
+#include "api/tariff.h"
 
 /* Facts of one model; strings are borrowed for ever. context, max_output: tokens, 0 = not known.
- * long_context_over: input tokens above which the provider asks more than `price`; 0 = never. */
+ * pricing: its prices as they stand, for catalog_tariff; empty: none. */
 struct catalog_model {
     struct str id;       /* "openai/gpt-4o-mini" */
     struct str provider; /* "openai" */
@@ -21,8 +20,7 @@ struct catalog_model {
     struct str aliases;  /* other names at the provider, as they stand: ["a","b"], or empty */
     uint32_t context;
     uint32_t max_output;
-    uint32_t long_context_over;
-    struct price price;
+    struct str pricing;
 };
 /* catalog_find - by exact id. 0 or -ERR_NOT_FOUND. O(log n), one line scanned. */
 int catalog_find(struct str id, struct catalog_model *ret_model) MUST_USE;
@@ -31,11 +29,15 @@ int catalog_find(struct str id, struct catalog_model *ret_model) MUST_USE;
 int catalog_next(struct str provider, size_t *cursor, struct catalog_model *ret_model) MUST_USE;
 /* catalog_version - of the prices, as in 20260821: what charge rows name. */
 uint32_t catalog_version(void);
-/* catalog_price_put - the "price" object of the config document: version, and the classes that
- * differ from what a reader assumes for a class that is left out (the one it falls back to, or 0).
- * catalog_price_fall - set the classes that have no price of their own (have[i] false) to those. */
-int catalog_price_put(const struct price *price, struct buf *out) MUST_USE;
-void catalog_price_fall(struct price *price, const bool have[USAGE_CLASS_COUNT]);
+/* catalog_tariff - every price of a `pricing` object into the caller's rows. count 0: not known
+ * (a listed price is; `free` and `local` are known to be nothing). 0; -ERR_INVALID, -ERR_TOO_LARGE:
+ * not the catalogue's form.
+ * catalog_price_put - the "price" object of the config document (api/plane.md): version, the
+ * classes of the base row that differ from what a reader assumes for those left out, and the other
+ * rows. */
+int catalog_tariff(struct str pricing, struct tariff_row rows[TARIFF_ROWS_MAX],
+                   struct tariff *ret_tariff) MUST_USE;
+int catalog_price_put(const struct tariff *tariff, struct buf *out) MUST_USE;
 
 /* One provider; strings live in the arena that was given. env: names that may hold its key, in
  * order of preference, env_base: the one that may hold its base URL, or empty. dialect: as in the

@@ -82,8 +82,12 @@ key_variable(const struct catalog_provider *provider)
 static bool
 is_servable(const struct catalog_provider *provider)
 {
-    bool spoken =
-        str_eq(provider->dialect, STR("openai")) || str_eq(provider->dialect, STR("anthropic"));
+    static const char *const dialects[] = {"openai",      "anthropic",     "openai-responses",
+                                           "gemini",      "ollama-native", "cohere-v2",
+                                           "azure-openai"};
+    bool spoken = false;
+    for (size_t i = 0; i < ARRAY_LEN(dialects); i++)
+        spoken = spoken || str_eq(provider->dialect, str_from(dialects[i]));
     return spoken && str_find_byte(provider->base_url, '{') == SIZE_MAX;
 }
 
@@ -123,8 +127,8 @@ provider_from_env(struct store *store, const struct catalog_provider *provider, 
 }
 
 static int
-provider_from_sim(struct store *store, const char *name, const char *base, const char *path,
-                  struct arena *arena, size_t *count, struct err *err)
+provider_from_sim(struct store *store, const char *name, const char *dialect, const char *base,
+                  const char *path, struct arena *arena, size_t *count, struct err *err)
 {
     struct str joined = arena_printf(arena, "%s%s", base, path);
     struct str url = joined.ptr ? quoted(arena, joined.ptr) : joined;
@@ -136,7 +140,7 @@ provider_from_sim(struct store *store, const char *name, const char *base, const
                  arena_printf(arena,
                               "apiVersion: " API_VERSION "\nkind: Provider\nmetadata: {name: %s}\n"
                               "spec: {dialect: %s, baseUrl: %.*s, key: {value: sim}}\n",
-                              name, name, STR_ARG(url)),
+                              name, dialect, STR_ARG(url)),
                  BY_SIM, arena, err);
 }
 
@@ -179,9 +183,14 @@ bootstrap(struct store *store, const char *offline_sim, size_t *ret_providers, s
     arena_init(&arena, ARENA_BYTES_MAX);
     int code = default_wallet(store, &arena, err);
     if (code == 0 && offline_sim) {
-        code = provider_from_sim(store, "openai", offline_sim, "/v1", &arena, &count, err);
-        if (code == 0)
-            code = provider_from_sim(store, "anthropic", offline_sim, "", &arena, &count, err);
+        static const char *const rows[][3] = {{"openai", "openai", "/v1"},
+                                              {"anthropic", "anthropic", ""},
+                                              {"google", "gemini", ""},
+                                              {"cohere", "cohere-v2", ""},
+                                              {"ollama", "ollama-native", ""}};
+        for (size_t i = 0; i < ARRAY_LEN(rows) && code == 0; i++)
+            code = provider_from_sim(store, rows[i][0], rows[i][1], offline_sim, rows[i][2], &arena,
+                                     &count, err);
     } else if (code == 0) {
         code = providers_from_env(store, &arena, &count, err);
     }

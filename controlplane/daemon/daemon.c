@@ -14,12 +14,17 @@
 #include "controlplane/admin/admin.h"
 #include "controlplane/daemon/bootstrap.h"
 #include "controlplane/daemon/datadir.h"
+#include "controlplane/daemon/payments.h"
+#include "controlplane/ledger/upkeep.h"
 #include "controlplane/push/push.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/base/num.h"
 #include "lib/net/sock.h"
 
 #define BACKLOG 128
+#define LEASE_MS_MIN 1000u
+#define LEASE_MS_MAX 3600000u
 
 struct daemon {
     const struct flags *options;
@@ -27,7 +32,10 @@ struct daemon {
     struct datadir datadir;
     struct loop *loop;
     struct store *store;
+    struct payments payments;
     struct ledger *ledger;
+    struct upkeep *upkeep;
+    struct billing *billing;
     struct tls_context *tls;
     struct push *push;
     struct engine *engine;
@@ -116,17 +124,46 @@ bound_address(int fd, char out[128])
 
 /* ---- wiring ---------------------------------------------------------------------------------- */
 
+static void
+upkeep_failed(const char *what, const struct err *err, void *user)
+{
+    (void)user;
+    LOG_ERROR("the ledger's upkeep failed and will try again", LOG_C("what", what), LOG_E(err));
+}
+
+static int
+new_upkeep(struct daemon *daemon, struct err *err)
+{
+    const char *text = daemon->options->usage_retention;
+    uint64_t kept_ms = UPKEEP_RETENTION_MS;
+    struct upkeep_conf conf = {
+        .loop = daemon->loop, .ledger = daemon->ledger, .failed = upkeep_failed};
+    if (text && str_eq(str_from(text), STR("forever")))
+        conf.retention_ms = -1;
+    else if (text && (num_duration_ms(str_from(text), INT64_MAX, &kept_ms) < 0 ||
+                      kept_ms < UPKEEP_RETENTION_MS_MIN))
+        return err_set(err, ERR_INVALID,
+                       "--usage-retention wants at least 35d, or \"forever\", not '%s'", text);
+    else
+        conf.retention_ms = (int64_t)kept_ms;
+    return upkeep_new(&conf, &daemon->upkeep, err);
+}
+
 static int
 open_store(struct daemon *daemon, struct err *err)
 {
-    const struct ledger_config config = {.fee_bps = 0};
-    int code = loop_new(&daemon->loop, err);
+    int code = payments_open(daemon->options, &daemon->payments, err);
+    const struct ledger_config config = {.fee_bps = daemon->payments.fee_bps};
+    if (code == 0)
+        code = loop_new(&daemon->loop, err);
     if (code == 0)
         code = store_open(daemon->datadir.store, daemon->loop, &daemon->store, err);
     if (code == 0)
         code = ledger_new(daemon->store, &config, &daemon->ledger, err);
     if (code == 0)
         code = bootstrap(daemon->store, daemon->options->offline_sim, &daemon->providers, err);
+    if (code == 0)
+        code = new_upkeep(daemon, err);
     return code;
 }
 
@@ -150,6 +187,40 @@ open_tls(struct daemon *daemon, struct err *err)
     return tls_server_new(&conf, &daemon->tls, err);
 }
 
+static bool
+price_of(void *user, struct str model, int64_t ret_pico[USAGE_CLASS_COUNT])
+{
+    const struct daemon *daemon = user;
+    return payments_price(daemon->engine, model, ret_pico);
+}
+
+static void
+invoice_failed(void *user, struct str wallet, const struct err *err)
+{
+    (void)user;
+    LOG_ERROR("no invoice or allowance was made", LOG_S("wallet", wallet), LOG_E(err));
+}
+
+static int
+new_billing(struct daemon *daemon, struct err *err)
+{
+    struct billing_conf conf = {
+        .store = daemon->store,
+        .ledger = daemon->ledger,
+        .server = daemon->engine->server,
+        .markup_bps = daemon->payments.markup_bps,
+        .fee_bps = daemon->payments.fee_bps,
+        .loop = daemon->loop,
+        .price = price_of,
+        .failed = invoice_failed,
+        .user = daemon,
+    };
+    for (size_t i = 0; i < WEBHOOK_COUNT; i++)
+        conf.secrets[i] = daemon->payments.secrets[i];
+    int code = billing_new(&conf, &daemon->billing, err);
+    return code == 0 ? billing_start(daemon->billing, err) : code;
+}
+
 static void
 put_nodes(void *user, struct json_writer *writer)
 {
@@ -165,23 +236,44 @@ count_nodes(void *user, const char *role)
 }
 
 static int
+new_push(struct daemon *daemon, struct err *err)
+{
+    struct push_conf conf = {.loop = daemon->loop, .tls = daemon->tls, .ledger = daemon->ledger};
+    const char *lease = daemon->options->validity_lease;
+    uint64_t lease_ms = PUSH_LEASE_MS;
+    if (lease &&
+        (num_duration_ms(str_from(lease), LEASE_MS_MAX, &lease_ms) < 0 || lease_ms < LEASE_MS_MIN))
+        return err_set(err, ERR_INVALID, "--validity-lease wants 1s to 1h, not '%s'", lease);
+    conf.lease_ms = (uint32_t)lease_ms;
+    const char *orphan = daemon->options->orphan_lease;
+    if (orphan && (num_duration_ms(str_from(orphan), INT64_MAX, &conf.orphan_ms) < 0 ||
+                   conf.orphan_ms < 2 * lease_ms))
+        return err_set(err, ERR_INVALID,
+                       "--orphan-lease wants at least two validity leases (%llu ms), not '%s'",
+                       (unsigned long long)(2 * lease_ms), orphan);
+    return push_new(&conf, &daemon->push, err);
+}
+
+static int
 wire(struct daemon *daemon, struct err *err)
 {
-    const struct push_conf push_conf = {
-        .loop = daemon->loop, .tls = daemon->tls, .ledger = daemon->ledger};
-    int code = push_new(&push_conf, &daemon->push, err);
+    int code = new_push(daemon, err);
     if (code < 0)
         return code;
+    struct snapshot_settings settings = SNAPSHOT_SETTINGS_DEFAULT;
+    settings.markup_bps = daemon->payments.markup_bps;
     const struct engine_conf engine_conf = {
         .loop = daemon->loop,
         .store = daemon->store,
         .ledger = daemon->ledger,
-        .key = daemon->datadir.server_key,
-        .settings = SNAPSHOT_SETTINGS_DEFAULT,
+        .keyring = &daemon->datadir.keyring,
+        .settings = settings,
         .ops = &push_engine_ops,
         .user = daemon->push,
     };
     code = engine_new(&engine_conf, &daemon->engine, err);
+    if (code == 0)
+        code = new_billing(daemon, err);
     if (code == 0)
         code = push_start(daemon->push, daemon->engine, daemon->planes_fd, err);
     if (code < 0)
@@ -190,6 +282,7 @@ wire(struct daemon *daemon, struct err *err)
         .loop = daemon->loop,
         .engine = daemon->engine,
         .ledger = daemon->ledger,
+        .billing = daemon->billing,
         .token = daemon->datadir.admin_token,
         .version = BERTH_VERSION,
         .put_nodes = put_nodes,
@@ -244,8 +337,10 @@ static void
 shut(struct daemon *daemon)
 {
     admin_free(&daemon->admin);
+    billing_free(&daemon->billing);
     push_free(&daemon->push);
     engine_free(&daemon->engine);
+    upkeep_free(&daemon->upkeep);
     ledger_free(&daemon->ledger);
     store_close(&daemon->store);
     tls_context_free(&daemon->tls);
@@ -259,6 +354,7 @@ shut(struct daemon *daemon)
         unlink(daemon->datadir.admin_socket);
     }
     loop_free(&daemon->loop);
+    payments_close(&daemon->payments);
     datadir_close(&daemon->datadir);
 }
 

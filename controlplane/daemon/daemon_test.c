@@ -47,7 +47,9 @@ setup(void **state)
     f->options = (struct flags){.data = f->data,
                                 .listen_admin = "127.0.0.1:0",
                                 .listen_planes = "127.0.0.1:0",
-                                .server_name = "controlplane"};
+                                .server_name = "controlplane",
+                                .markup_bps = "500",
+                                .fee_bps = "0"};
     return unsetenv("OPENAI_API_KEY") || unsetenv("ANTHROPIC_API_KEY");
 }
 
@@ -71,6 +73,7 @@ teardown(void **state)
                                         "data/admin.sock",
                                         "data/admin.token",
                                         "data/server.key",
+                                        "data/server.pub",
                                         "data",
                                         ""};
     if (f->pid > 0) {

@@ -86,27 +86,6 @@ read_or_make(const char *path, const char *prefix, struct secret **ret_secret, s
 }
 
 static int
-load_server_key(struct datadir *datadir, struct err *err)
-{
-    char path[DATADIR_PATH_BYTES];
-    uint8_t bytes[ED25519_KEY_BYTES];
-    CLEANUP(secret_free) struct secret *secret = NULL;
-    int code = file_path(datadir, "server.key", path, err);
-    if (code == 0)
-        code = read_or_make(path, "", &secret, err);
-    if (code < 0)
-        return code;
-    if (hex_decode(secret_str(secret), bytes, sizeof bytes) < 0)
-        return err_set(err, ERR_PARSE,
-                       "%s does not hold 64 hex digits; restore it from a backup (all identities "
-                       "hang on it)",
-                       path);
-    code = ed25519_from_private(bytes, &datadir->server_key);
-    secret_wipe(bytes, sizeof bytes);
-    return code < 0 ? err_set(err, ERR_SYSTEM, "the server key cannot be used") : 0;
-}
-
-static int
 load_token(struct datadir *datadir, struct err *err)
 {
     char path[DATADIR_PATH_BYTES];
@@ -148,7 +127,7 @@ datadir_open(const struct flags *options, struct datadir *datadir, struct err *e
     if (code == 0)
         code = file_path(datadir, "admin.sock", datadir->admin_socket, err);
     if (code == 0)
-        code = load_server_key(datadir, err);
+        code = keyring_open(&datadir->keyring, datadir->path, err);
     if (code == 0)
         code = load_token(datadir, err);
     if (code == 0)
@@ -167,6 +146,6 @@ datadir_open(const struct flags *options, struct datadir *datadir, struct err *e
 void
 datadir_close(struct datadir *datadir)
 {
-    ed25519_free(&datadir->server_key);
+    keyring_close(&datadir->keyring);
     secret_free(&datadir->admin_token);
 }

@@ -7,7 +7,7 @@
 #define BERTH_CONTROLPLANE_DAEMON_DATADIR_H
 
 #include "controlplane/daemon/flags.h"
-#include "lib/base/digest.h"
+#include "controlplane/reconcile/keyring.h"
 #include "lib/base/secret.h"
 
 #define DATADIR_PATH_BYTES 4096u
@@ -17,7 +17,7 @@ struct datadir {
     char pki[DATADIR_PATH_BYTES];
     char store[DATADIR_PATH_BYTES + 16];
     char admin_socket[DATADIR_PATH_BYTES];
-    struct ed25519_key *server_key;
+    struct keyring keyring;
     struct secret *admin_token;
 };
 /* datadir_open - make or check everything. -ERR_PERMISSION: unsafe modes, with the chmod to run. */

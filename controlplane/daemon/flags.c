@@ -20,12 +20,24 @@ const char flags_help[] =
     "  --server-name NAME    DNS name that nodes connect to, for the certificate\n"
     "                        (default controlplane; localhost and this host's name are always in "
     "it)\n"
+    "  --validity-lease TIME how long a node that hears nothing goes on serving containers\n"
+    "                        (default 15s, 1s to 1h)\n"
+    "  --markup-bps N        what a call costs on top of its provider's price, basis points\n"
+    "                        (default 500 = 5 %)\n"
+    "  --transfer-fee-bps N  what a transfer from General to AI costs (default 0)\n"
+    "  --orphan-lease TIME   when money lent to a data plane that is gone goes back to its wallet\n"
+    "                        (default 1h, at least two validity leases)\n"
+    "  --usage-retention TIME how long single usage records are kept; their sums by the hour stay\n"
+    "                        (default 90d, at least 35d, or \"forever\")\n"
     "  --help                this text\n"
     "\n"
     "Every option is also read from the environment: --listen-admin = BERTH_LISTEN_ADMIN.\n"
     "Provider keys under their usual names (OPENAI_API_KEY, ANTHROPIC_API_KEY, ...) make "
     "Providers.\n"
     "BERTH_OFFLINE_SIM=http://127.0.0.1:9100 points openai and anthropic at berth-sim.\n"
+    "BERTH_STRIPE_WEBHOOK_SECRET, BERTH_CRYPTO_WEBHOOK_SECRET (or ..._FILE) switch payment "
+    "webhooks "
+    "on.\n"
     "BERTH_LOG=debug|info|warn|error sets what is logged.\n"
     "\n"
     "Examples:\n"
@@ -52,6 +64,11 @@ static const struct row rows[] = {
     ROW("--listen-planes", "BERTH_LISTEN_PLANES", "127.0.0.1:4183", listen_planes),
     ROW("--store", "BERTH_STORE", NULL, store),
     ROW("--server-name", "BERTH_SERVER_NAME", "controlplane", server_name),
+    ROW("--validity-lease", "BERTH_VALIDITY_LEASE", "15s", validity_lease),
+    ROW("--markup-bps", "BERTH_MARKUP_BPS", "500", markup_bps),
+    ROW("--transfer-fee-bps", "BERTH_TRANSFER_FEE_BPS", "0", fee_bps),
+    ROW("--orphan-lease", "BERTH_ORPHAN_LEASE", "1h", orphan_lease),
+    ROW("--usage-retention", "BERTH_USAGE_RETENTION", "90d", usage_retention),
     ROW("", "BERTH_OFFLINE_SIM", NULL, offline_sim),
 };
 

@@ -8,20 +8,21 @@
 #include <string.h>
 
 #include "controlplane/ledger/ledger_int.h"
+#include "controlplane/ledger/usage_rollup.h"
+#include "controlplane/ledger/usage_sum.h"
 #include "lib/base/check.h"
-#include "lib/base/map.h"
 
 #define PAGE_ROWS 500u
 #define AUDIT_ARENA_BYTES_MAX (256u << 20) /* names and sums of all accounts */
 
-struct sum {
+struct total {
     int128_t nano;
     bool seen; /* its balance row was there */
 };
 struct audit {
     struct ledger *ledger;
     struct arena arena;
-    struct map sums; /* "balance/ACCOUNT" and "spent/WALLET" -> struct sum */
+    struct map sums; /* "balance/ACCOUNT" and "spent/WALLET" -> struct total */
     struct ledger_audit result;
     char hash[LEDGER_HASH_CHARS + 1];
     struct err *err;
@@ -35,17 +36,17 @@ different(struct audit *audit, uint64_t id, const char *what)
 }
 
 static int
-sum_add(struct audit *audit, const char *prefix, struct str name, int64_t nano)
+total_add(struct audit *audit, const char *prefix, struct str name, int64_t nano)
 {
     char text[STORE_KEY_BYTES_MAX + 1];
     int length = snprintf(text, sizeof text, "%s%.*s", prefix, STR_ARG(name));
     if (length < 0 || (size_t)length >= sizeof text)
         return -ERR_STORE;
     struct str key = str_make(text, (size_t)length);
-    struct sum *sum = map_get(&audit->sums, key);
+    struct total *sum = map_get(&audit->sums, key);
     if (sum == NULL) {
         struct str copy;
-        sum = ARENA_NEW(&audit->arena, struct sum);
+        sum = ARENA_NEW(&audit->arena, struct total);
         if (sum == NULL || arena_dup(&audit->arena, key, &copy) < 0 ||
             map_put(&audit->sums, copy, sum, NULL) < 0)
             return -ERR_NOMEM;
@@ -72,7 +73,7 @@ entries_add(struct audit *audit, uint64_t id, int64_t *ret_spent)
             return different(audit, id, "an entry is damaged");
         struct str name = json_raw(doc, account);
         name = str_make(name.ptr + 1, name.len - 2);
-        int r = sum_add(audit, "balance/", name, nano);
+        int r = total_add(audit, "balance/", name, nano);
         if (r < 0)
             return ledger_fail(audit->err, r);
         total += nano;
@@ -80,6 +81,21 @@ entries_add(struct audit *audit, uint64_t id, int64_t *ret_spent)
             return different(audit, id, "its amounts are out of range");
     }
     return total == 0 ? 0 : different(audit, id, "its entries do not sum to zero");
+}
+
+/* What the scanned transaction, one of a lease, puts back into the purse: its larger amount. */
+static int64_t
+lent_back(const struct json_doc *doc)
+{
+    int64_t most = 0;
+    uint32_t entries = json_get(doc, 0, STR("entries"));
+    for (uint32_t node = json_first(doc, entries); node != JSON_NONE;
+         node = json_sibling(doc, entries, node)) {
+        int64_t nano = 0;
+        (void)!member_i64(doc, node, "amount", &nano);
+        most = MAX(most, nano);
+    }
+    return most;
 }
 
 static int
@@ -106,9 +122,16 @@ transaction_audit(struct audit *audit, const struct store_row *row)
         struct str wallet = json_raw(doc, json_get(doc, 0, STR("wallet")));
         r = wallet.len < 2
                 ? -ERR_STORE
-                : sum_add(audit, "spent/", str_make(wallet.ptr + 1, wallet.len - 2), spent);
+                : total_add(audit, "spent/", str_make(wallet.ptr + 1, wallet.len - 2), spent);
         if (r < 0)
             return ledger_fail(audit->err, r);
+    }
+    if (json_string_eq(doc, json_get(doc, 0, STR("kind")), STR("lease_orphan"))) {
+        audit->result.orphans++;
+        r = money_add(audit->result.orphaned, (struct money){lent_back(doc)},
+                      &audit->result.orphaned);
+        if (r < 0)
+            return different(audit, id, "its amounts are out of range");
     }
     uint8_t digest[SHA256_BYTES];
     digest_sha256(row->value, digest);
@@ -150,7 +173,7 @@ balance_audit(struct audit *audit, const struct store_row *row)
     int r = fields_read(audit->ledger, &read, &field, 1, audit->err);
     if (r < 0)
         return r;
-    struct sum *sum = map_get(&audit->sums, str_skip(row->key, sizeof "ledger/" - 1));
+    struct total *sum = map_get(&audit->sums, str_skip(row->key, sizeof "ledger/" - 1));
     audit->result.accounts++;
     if (sum != NULL)
         sum->seen = true;
@@ -165,14 +188,13 @@ static int
 lease_audit(struct audit *audit, const struct store_row *row)
 {
     struct draft_row read = {.key = row->key, .value = row->value};
-    struct draft_field fields[] = {{"granted", 0}, {"used", 0}, {"returned", 0}};
-    int r = fields_read(audit->ledger, &read, fields, ARRAY_LEN(fields), audit->err);
+    struct lease lease;
+    int r = lease_read(audit->ledger, &read, &lease, audit->err);
     if (r < 0)
         return r;
     size_t slash = row->key.len;
     while (row->key.ptr[slash - 1] != '/')
         slash--;
-    struct lease lease = {NULL, fields[0].value, fields[1].value, fields[2].value};
     if (lease_rest(&lease) < 0)
         return err_set(audit->err, ERR_STORE, "%.*s is overdrawn", STR_ARG(row->key));
     char account[LEDGER_NAME_BYTES_MAX + 16];
@@ -181,7 +203,45 @@ lease_audit(struct audit *audit, const struct store_row *row)
     if (length < 0 || (size_t)length >= sizeof account)
         return err_set(audit->err, ERR_STORE, "%.*s is no lease", STR_ARG(row->key));
     return ledger_fail(audit->err,
-                       sum_add(audit, "balance/", str_from(account), -lease_rest(&lease)));
+                       total_add(audit, "balance/", str_from(account), -lease_rest(&lease)));
+}
+
+static int
+rolled_add(const struct sum *rolled, void *user)
+{
+    return total_add(user, "rolled/", rolled->name.wallet, rolled->charge);
+}
+
+static int
+page_audit(struct audit *audit, const struct store_row *row)
+{
+    int r = sum_page_read(row, rolled_add, audit);
+    return r == -ERR_STORE ? err_set(audit->err, ERR_STORE, "%.*s is damaged", STR_ARG(row->key))
+                           : ledger_fail(audit->err, r);
+}
+
+/* The other way round nothing can differ: what the sums have and nobody spent would be more. */
+static int
+wallet_rolled(struct audit *audit, const struct store_row *row)
+{
+    char key[STORE_KEY_BYTES_MAX + 1];
+    struct str wallet = str_skip(row->key, sizeof KEY_SPENT - 1);
+    (void)snprintf(key, sizeof key, "rolled/%.*s", STR_ARG(wallet));
+    const struct total *rolled = map_get(&audit->sums, str_from(key));
+    (void)snprintf(key, sizeof key, "spent/%.*s", STR_ARG(wallet));
+    const struct total *spent = map_get(&audit->sums, str_from(key));
+    if ((rolled ? rolled->nano : 0) == (spent ? spent->nano : 0))
+        return 0;
+    return err_set(audit->err, ERR_STORE, "wallet %.*s: the sums of usage are not what it spent",
+                   STR_ARG(wallet));
+}
+
+/* Every charge in the sums of the hours, once. */
+static int
+rollup_audit(struct audit *audit)
+{
+    int r = rows_each(audit, STR(KEY_ROLLUP), page_audit);
+    return r < 0 ? r : rows_each(audit, STR(KEY_SPENT), wallet_rolled);
 }
 
 static int
@@ -213,7 +273,7 @@ sums_audit(struct audit *audit)
     if (r < 0)
         return r;
     MAP_FOREACH (slot, &audit->sums) {
-        const struct sum *sum = slot->value;
+        const struct total *sum = slot->value;
         if (!sum->seen && sum->nano != 0)
             return err_set(audit->err, ERR_STORE, "ledger/%.*s is missing", STR_ARG(slot->key));
     }
@@ -221,7 +281,7 @@ sums_audit(struct audit *audit)
     if (r < 0)
         return r;
     MAP_FOREACH (slot, &audit->sums) {
-        const struct sum *sum = slot->value;
+        const struct total *sum = slot->value;
         if (str_ends(slot->key, STR("/holds")) && sum->nano != 0)
             return err_set(audit->err, ERR_STORE, "ledger/%.*s is not the sum of its leases",
                            STR_ARG(slot->key));
@@ -236,11 +296,17 @@ ledger_audit(struct ledger *ledger, struct ledger_audit *ret_audit, struct err *
     arena_init(&audit.arena, AUDIT_ARENA_BYTES_MAX);
     map_init(&audit.sums);
     memset(audit.hash, '0', LEDGER_HASH_CHARS);
-    int r = rows_each(&audit, STR(KEY_TX), transaction_audit);
+    int r = 0;
+    for (bool more = true; r == 0 && more;)
+        r = usage_roll(ledger, &more, err);
+    if (r == 0)
+        r = rows_each(&audit, STR(KEY_TX), transaction_audit);
     if (r == 0)
         r = head_audit(&audit);
     if (r == 0)
         r = sums_audit(&audit);
+    if (r == 0)
+        r = rollup_audit(&audit);
     *ret_audit = audit.result;
     map_fini(&audit.sums);
     arena_fini(&audit.arena);

@@ -95,6 +95,12 @@ draft_set(struct draft_row *row, struct str value)
     row->dirty = true;
 }
 
+void
+draft_delete(struct draft_row *row)
+{
+    row->gone = row->dirty = row->mod_rev != 0;
+}
+
 int
 draft_append(struct draft *draft, struct str key, struct str value)
 {
@@ -102,7 +108,8 @@ draft_append(struct draft *draft, struct str key, struct str value)
         return ledger_fail(draft->err, -ERR_NOMEM);
     if (draft->appended_count == ARRAY_LEN(draft->appended))
         return ledger_fail(draft->err, -ERR_TOO_LARGE);
-    draft->appended[draft->appended_count++] = (struct store_op){.key = key, .value = value};
+    draft->appended[draft->appended_count++] =
+        (struct store_op){.key = key, .value = value, .quiet = true};
     return 0;
 }
 
@@ -116,6 +123,14 @@ member_i64(const struct json_doc *doc, uint32_t object, const char *name, int64_
     return num_i64(str_make(raw.ptr + 1, raw.len - 2), INT64_MIN, INT64_MAX, ret_value) < 0
                ? -ERR_INVALID
                : 0;
+}
+
+int
+num_padded(struct str digits, uint64_t *ret_number)
+{
+    while (digits.len > 1 && digits.ptr[0] == '0')
+        digits = str_skip(digits, 1);
+    return num_u64(digits, INT64_MAX, ret_number);
 }
 
 int
@@ -305,6 +320,14 @@ draft_write_rows(struct draft *draft)
     return draft->head->value.ptr ? 0 : ledger_fail(draft->err, -ERR_NOMEM);
 }
 
+/* Of all rows of the ledger only the purses are watched (controlplane/reconcile). What is held, and
+ * everything else that a charge writes, stays out of the store's history. */
+static bool
+row_watched(struct str key)
+{
+    return str_starts(key, STR(KEY_BALANCE "wallet/")) && !str_ends(key, STR("/holds"));
+}
+
 int
 draft_commit(struct draft *draft)
 {
@@ -322,7 +345,10 @@ draft_commit(struct draft *draft)
             continue;
         if (op_count == ARRAY_LEN(ops))
             return ledger_fail(draft->err, -ERR_TOO_LARGE);
-        ops[op_count++] = (struct store_op){.key = row->key, .value = row->value};
+        ops[op_count++] = (struct store_op){.key = row->key,
+                                            .value = row->gone ? STR_EMPTY : row->value,
+                                            .delete_ = row->gone,
+                                            .quiet = !row_watched(row->key)};
     }
     if (op_count == 0)
         return 0;

@@ -11,20 +11,39 @@
 
 #define PAGE_ROWS 200u
 
+/* "orphaned" is not in every row. */
+int
+lease_read(struct ledger *ledger, const struct draft_row *row, struct lease *ret_lease,
+           struct err *err)
+{
+    struct draft_field fields[] = {{"granted", 0}, {"used", 0}, {"returned", 0}};
+    struct lease lease = {0};
+    int r = fields_read(ledger, row, fields, ARRAY_LEN(fields), err);
+    if (r < 0)
+        return r;
+    (void)!member_i64(&ledger->doc, 0, "orphaned", &lease.orphaned);
+    lease.granted = fields[0].value;
+    lease.used = fields[1].value;
+    lease.returned = fields[2].value;
+    *ret_lease = lease;
+    return 0;
+}
+
 int
 lease_load(struct draft *draft, struct str node, uint64_t epoch, struct str wallet,
            struct lease *ret_lease)
 {
-    struct draft_field fields[] = {{"granted", 0}, {"used", 0}, {"returned", 0}};
     struct draft_row *row;
+    struct lease lease = {0};
     int r = draft_row(draft, &row, KEY_LEASE "%.*s/%llu/%.*s", STR_ARG(node),
                       (unsigned long long)epoch, STR_ARG(wallet));
     if (r == 0 && row->value.len > 0)
-        r = fields_read(draft->ledger, row, fields, ARRAY_LEN(fields), draft->err);
+        r = lease_read(draft->ledger, row, &lease, draft->err);
     if (r < 0)
         return r;
-    *ret_lease = (struct lease){row, fields[0].value, fields[1].value, fields[2].value};
-    ASSERT(lease_rest(ret_lease) >= 0);
+    lease.row = row;
+    ASSERT(lease_rest(&lease) >= 0);
+    *ret_lease = lease;
     return 0;
 }
 
@@ -32,9 +51,11 @@ int
 lease_store(struct draft *draft, const struct lease *lease)
 {
     ASSERT(lease_rest(lease) >= 0);
-    const struct draft_field fields[] = {
-        {"granted", lease->granted}, {"used", lease->used}, {"returned", lease->returned}};
-    return fields_write(draft, lease->row, fields, ARRAY_LEN(fields));
+    const struct draft_field fields[] = {{"granted", lease->granted},
+                                         {"used", lease->used},
+                                         {"returned", lease->returned},
+                                         {"orphaned", lease->orphaned}};
+    return fields_write(draft, lease->row, fields, ARRAY_LEN(fields) - (lease->orphaned == 0));
 }
 
 static int
@@ -44,10 +65,10 @@ names_check(struct str node, struct str wallet, struct err *err)
     return r < 0 ? r : ledger_name_check(wallet, "wallet", err);
 }
 
-/* Move `nano` from AI to holds (back when negative), chain it, store the lease, commit. */
+/* Move `nano` from AI to holds (back when negative), chain it, commit. */
 static int
-lease_move(struct draft *draft, const struct lease *lease, const char *kind, struct str node,
-           uint64_t epoch, struct str wallet, int64_t nano)
+lease_move(struct draft *draft, const char *kind, struct str node, uint64_t epoch,
+           struct str wallet, int64_t nano)
 {
     struct draft_account *ai;
     struct draft_account *holds;
@@ -64,8 +85,6 @@ lease_move(struct draft *draft, const struct lease *lease, const char *kind, str
     draft_entry(&tx, ai, -nano);
     draft_entry(&tx, holds, nano);
     r = draft_post(draft, &tx, NULL);
-    if (r == 0)
-        r = lease_store(draft, lease);
     return r < 0 ? r : draft_commit(draft);
 }
 
@@ -76,30 +95,39 @@ closed_row(struct draft *draft, struct str node, uint64_t epoch, struct draft_ro
                      (unsigned long long)epoch);
 }
 
+static int64_t
+share_of(int64_t lendable, const struct ledger_ask *ask)
+{
+    int64_t share = MAX(lendable / LEASE_SHARE, (int64_t)LEASE_FLOOR_NANO);
+    int64_t grant = ask->all ? ask->want.nano : MIN(ask->want.nano, share);
+    if (ask->need.nano > grant && ask->need.nano <= lendable)
+        grant = ask->need.nano;
+    return MIN(grant, lendable);
+}
+
 static int
-lease_grant(struct draft *draft, struct str node, uint64_t epoch, struct str wallet,
-            struct money granted, int64_t want, struct lease *lease)
+lease_grant(struct draft *draft, const struct ledger_ask *ask, struct lease *lease)
 {
     struct draft_row *closed;
     struct draft_account *ai;
-    int r = closed_row(draft, node, epoch, &closed);
+    int r = closed_row(draft, ask->node, ask->epoch, &closed);
     if (r < 0)
         return r;
     if (closed->value.len > 0)
         return err_set(draft->err, ERR_REVOKED, "the leases of this epoch are closed");
-    if (granted.nano > lease->granted)
+    if (ask->granted.nano > lease->granted)
         return err_set(draft->err, ERR_CONFLICT, "the node knows of more than was ever granted");
-    r = draft_wallet(draft, wallet, WALLET_AI, &ai);
+    r = draft_wallet(draft, ask->wallet, WALLET_AI, &ai);
     if (r < 0)
         return r;
-    int64_t lendable = MAX(ai->nano, 0);
-    int64_t grant = MIN(want, lendable);
+    int64_t grant = share_of(MAX(ai->nano, 0), ask);
     /* Behind: this is a repeat of a question that has been answered. */
-    if (granted.nano < lease->granted || grant == 0)
+    if (ask->granted.nano < lease->granted || grant == 0)
         return 0;
     if (ADD_OVERFLOW(lease->granted, grant, &lease->granted))
         return err_set(draft->err, ERR_RANGE, "the lease would leave the range of money");
-    return lease_move(draft, lease, "lease", node, epoch, wallet, grant);
+    r = lease_store(draft, lease);
+    return r < 0 ? r : lease_move(draft, "lease", ask->node, ask->epoch, ask->wallet, grant);
 }
 
 static int
@@ -110,27 +138,42 @@ lease_answer(struct draft *draft, const struct lease *lease, struct str wallet,
     int r = draft_wallet(draft, wallet, WALLET_AI, &ai);
     if (r < 0)
         return r;
-    *ret_lease = (struct ledger_lease){
-        .granted = {lease->granted}, .rest = {lease_rest(lease)}, .empty = ai->nano <= 0};
+    *ret_lease = (struct ledger_lease){.granted = {lease->granted},
+                                       .returned = {lease->returned},
+                                       .rest = {lease_rest(lease)},
+                                       .empty = ai->nano <= 0};
     return 0;
+}
+
+int
+lease_ask(struct ledger *ledger, const struct ledger_ask *ask, struct ledger_lease *ret_lease,
+          struct err *err)
+{
+    int r = names_check(ask->node, ask->wallet, err);
+    if (r < 0)
+        return r;
+    if (ask->granted.nano < 0 || ask->want.nano < 0 || ask->need.nano < 0)
+        return err_set(err, ERR_INVALID, "a lease cannot be negative");
+    CLEANUP(draft_fini) struct draft draft;
+    draft_init(&draft, ledger, err);
+    struct lease lease;
+    r = lease_load(&draft, ask->node, ask->epoch, ask->wallet, &lease);
+    if (r == 0)
+        r = lease_grant(&draft, ask, &lease);
+    return r < 0 ? r : lease_answer(&draft, &lease, ask->wallet, ret_lease);
 }
 
 int
 lease_want(struct ledger *ledger, struct str node, uint64_t epoch, struct str wallet,
            struct money granted, struct money want, struct ledger_lease *ret_lease, struct err *err)
 {
-    int r = names_check(node, wallet, err);
-    if (r < 0)
-        return r;
-    if (granted.nano < 0 || want.nano < 0)
-        return err_set(err, ERR_INVALID, "a lease cannot be negative");
-    CLEANUP(draft_fini) struct draft draft;
-    draft_init(&draft, ledger, err);
-    struct lease lease;
-    r = lease_load(&draft, node, epoch, wallet, &lease);
-    if (r == 0)
-        r = lease_grant(&draft, node, epoch, wallet, granted, want.nano, &lease);
-    return r < 0 ? r : lease_answer(&draft, &lease, wallet, ret_lease);
+    const struct ledger_ask ask = {.node = node,
+                                   .epoch = epoch,
+                                   .wallet = wallet,
+                                   .granted = granted,
+                                   .want = want,
+                                   .all = true};
+    return lease_ask(ledger, &ask, ret_lease, err);
 }
 
 int
@@ -154,7 +197,7 @@ static int
 lease_row_read(struct ledger *ledger, const struct store_row *row, struct ledger_lease_row *ret_row,
                struct err *err)
 {
-    struct draft_field fields[] = {{"granted", 0}, {"used", 0}, {"returned", 0}};
+    struct lease found;
     struct draft_row read = {.key = row->key, .value = row->value};
     struct ledger_lease_row lease = {0};
     struct str rest = str_skip(row->key, sizeof KEY_LEASE - 1);
@@ -162,11 +205,12 @@ lease_row_read(struct ledger *ledger, const struct store_row *row, struct ledger
     if (!str_cut(rest, '/', &lease.node, &rest) || !str_cut(rest, '/', &epoch, &lease.wallet) ||
         num_u64(epoch, UINT64_MAX, &lease.epoch) < 0)
         return err_set(err, ERR_STORE, "%.*s is no lease", STR_ARG(row->key));
-    int r = fields_read(ledger, &read, fields, ARRAY_LEN(fields), err);
+    int r = lease_read(ledger, &read, &found, err);
     if (r < 0)
         return r;
-    lease.granted.nano = fields[0].value;
-    lease.rest.nano = fields[0].value - fields[1].value - fields[2].value;
+    lease.granted.nano = found.granted;
+    lease.rest.nano = lease_rest(&found);
+    lease.orphaned.nano = found.orphaned;
     *ret_row = lease;
     return 0;
 }
@@ -202,25 +246,51 @@ lease_list(struct ledger *ledger, struct str node, uint64_t epoch, struct arena 
 
 int
 lease_return(struct ledger *ledger, struct str node, uint64_t epoch, struct str wallet,
-             struct money amount, struct err *err)
+             struct money returned, struct err *err)
 {
     int r = names_check(node, wallet, err);
     if (r < 0)
         return r;
-    if (amount.nano <= 0)
-        return err_set(err, ERR_INVALID, "the amount must be positive");
+    if (returned.nano < 0)
+        return err_set(err, ERR_INVALID, "what is returned cannot be negative");
+    CLEANUP(draft_fini) struct draft draft;
+    draft_init(&draft, ledger, err);
+    struct lease lease;
+    struct draft_row *closed;
+    r = lease_load(&draft, node, epoch, wallet, &lease);
+    if (r == 0)
+        r = closed_row(&draft, node, epoch, &closed);
+    if (r < 0 || returned.nano <= lease.returned || closed->value.len > 0)
+        return r;
+    int64_t amount = returned.nano - lease.returned;
+    if (amount > lease_rest(&lease))
+        return err_set(err, ERR_RANGE, "more than is left of the lease");
+    lease.returned = returned.nano;
+    r = lease_store(&draft, &lease);
+    return r < 0 ? r : lease_move(&draft, "lease_return", node, epoch, wallet, -amount);
+}
+
+int
+lease_orphan(struct ledger *ledger, struct str node, uint64_t epoch, struct str wallet,
+             struct err *err)
+{
+    int r = names_check(node, wallet, err);
+    if (r < 0)
+        return r;
     CLEANUP(draft_fini) struct draft draft;
     draft_init(&draft, ledger, err);
     struct lease lease;
     r = lease_load(&draft, node, epoch, wallet, &lease);
-    if (r < 0)
+    int64_t rest = r == 0 ? lease_rest(&lease) : 0;
+    if (rest == 0)
         return r;
-    if (amount.nano > lease_rest(&lease))
-        return err_set(err, ERR_RANGE, "more than is left of the lease");
-    lease.returned += amount.nano;
-    return lease_move(&draft, &lease, "lease_return", node, epoch, wallet, -amount.nano);
+    lease.returned += rest;
+    lease.orphaned += rest;
+    r = lease_store(&draft, &lease);
+    return r < 0 ? r : lease_move(&draft, "lease_orphan", node, epoch, wallet, -rest);
 }
 
+/* Its row goes: epochs are many. Usage that comes later is not covered by it, as by none. */
 static int
 lease_close_one(struct ledger *ledger, struct str node, uint64_t epoch, struct str wallet,
                 struct err *err)
@@ -229,11 +299,12 @@ lease_close_one(struct ledger *ledger, struct str node, uint64_t epoch, struct s
     draft_init(&draft, ledger, err);
     struct lease lease;
     int r = lease_load(&draft, node, epoch, wallet, &lease);
-    int64_t rest = r == 0 ? lease_rest(&lease) : 0;
-    if (rest == 0)
+    if (r < 0)
         return r;
-    lease.returned += rest;
-    return lease_move(&draft, &lease, "lease_close", node, epoch, wallet, -rest);
+    int64_t rest = lease_rest(&lease);
+    draft_delete(lease.row);
+    return rest > 0 ? lease_move(&draft, "lease_close", node, epoch, wallet, -rest)
+                    : draft_commit(&draft);
 }
 
 /* After this no lease of the epoch grows, so that closing them one by one misses none. */

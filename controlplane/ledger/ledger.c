@@ -26,7 +26,9 @@ ledger_new(struct store *store, const struct ledger_config *config, struct ledge
         return ledger_fail(err, -ERR_NOMEM);
     ledger->store = store;
     ledger->config = *config;
+    map_init(&ledger->rollup.streams);
     json_init(&ledger->doc);
+    buf_init(&ledger->row, STORE_VALUE_BYTES_MAX);
     *ret_ledger = ledger;
     return 0;
 }
@@ -36,7 +38,9 @@ ledger_free(struct ledger **ledger)
 {
     if (ledger == NULL || *ledger == NULL)
         return;
+    rollup_fini(&(*ledger)->rollup);
     json_fini(&(*ledger)->doc);
+    buf_fini(&(*ledger)->row);
     free(*ledger);
     *ledger = NULL;
 }

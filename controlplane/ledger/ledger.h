@@ -84,18 +84,66 @@ int ledger_transactions(struct ledger *ledger, struct str wallet, uint64_t befor
                         struct arena *arena, struct ledger_transaction **ret_transactions,
                         size_t *ret_count, uint64_t *ret_next, struct err *err) MUST_USE;
 
+/* ledger_allow - move AI money between `from` and `wallet` so that the AI money that `wallet` has
+ * left (lent to nodes included) is target, as far as there is money: what is lent stays lent.
+ * *ret_moved: signed, towards `wallet`; *ret_short: it is not target yet. */
+int ledger_allow(struct ledger *ledger, struct str from, struct str wallet, struct money target,
+                 struct money *ret_moved, bool *ret_short, struct err *err) MUST_USE;
+
+/* ledger_movements - deposits, transfers, corrections and allowances of one wallet behind
+ * transaction `after` (0: all), oldest first; rows[count] and their texts live in the arena.
+ * general, ai: right after it. An allowance is signed. */
+enum ledger_movement_kind { LEDGER_DEPOSIT, LEDGER_TRANSFER, LEDGER_ADJUSTMENT, LEDGER_ALLOWANCE };
+struct ledger_movement {
+    enum ledger_movement_kind kind;
+    enum ledger_purse purse; /* of a transfer: LEDGER_AI */
+    struct money gross;
+    struct money fee;
+    struct money net;
+    struct money general;
+    struct money ai;
+    uint64_t transaction;
+    int64_t at_ms;
+    struct str reference; /* the idempotency key; of an allowance the other wallet */
+    struct str reason;    /* of a correction */
+};
+int ledger_movements(struct ledger *ledger, struct str wallet, uint64_t after, struct arena *arena,
+                     struct ledger_movement **ret_rows, size_t *ret_count,
+                     struct err *err) MUST_USE;
+const char *ledger_movement_name(enum ledger_movement_kind kind); /* "deposit", ...; static */
+/* ledger_head - id of the newest transaction (0: none), and a condition that holds while there is
+ * no newer one: what was read of the ledger and a commit with it belong together. */
+int ledger_head(struct ledger *ledger, struct store_cond *ret_cond, uint64_t *ret_id,
+                struct err *err) MUST_USE;
+
 /* ---- leases: what a node may spend; api/plane.md "funds" ------------------------------------- */
 
 struct ledger_lease {
-    struct money granted; /* cumulative for (node, epoch, wallet) */
-    struct money rest;    /* granted - charged - returned; the wallet's money until then */
-    bool empty;           /* the wallet has no AI money left to lend */
+    struct money granted;  /* cumulative for (node, epoch, wallet) */
+    struct money returned; /* likewise, by the node or taken back from it */
+    struct money rest;     /* granted - charged - returned; the wallet's money until then */
+    bool empty;            /* the wallet has no AI money left to lend */
 };
-/* lease_want - granted: cumulative, as the node knows it; want >= 0: nano on top. Lends up to what
- * the AI purse has. A node that missed an answer (granted < ours) gets the old answer, not more
- * money.
+/* One question of a node. Of what a wallet has to lend it gets `want` up to a quarter, so that no
+ * node draws all of it to itself; but what a request needs that waits for it, if there is so
+ * much, or else nothing for it; and LEASE_FLOOR_NANO is nobody's quarrel. */
+#define LEASE_SHARE 4
+#define LEASE_FLOOR_NANO 20000000ll
+struct ledger_ask {
+    struct str node;
+    uint64_t epoch;
+    struct str wallet;
+    struct money granted; /* cumulative, as the node knows it */
+    struct money want;    /* >= 0, nano on top */
+    struct money need;    /* >= 0: likewise, for one request */
+    bool all;             /* as much of `want` as there is, no share */
+};
+/* lease_ask - a node that missed an answer (granted < ours) gets the old answer, not more money.
  * -ERR_CONFLICT: the node knows of more than was ever granted; -ERR_REVOKED: the epoch is
  * closed. */
+int lease_ask(struct ledger *ledger, const struct ledger_ask *ask, struct ledger_lease *ret_lease,
+              struct err *err) MUST_USE;
+/* lease_want - the same with `all`. */
 int lease_want(struct ledger *ledger, struct str node, uint64_t epoch, struct str wallet,
                struct money granted, struct money want, struct ledger_lease *ret_lease,
                struct err *err) MUST_USE;
@@ -111,12 +159,19 @@ struct ledger_lease_row {
     struct str wallet;
     struct money granted;
     struct money rest;
+    struct money orphaned; /* of what came back: taken back from a node that was lost */
 };
 int lease_list(struct ledger *ledger, struct str node, uint64_t epoch, struct arena *arena,
                struct ledger_lease_row **ret_rows, size_t *ret_count, struct err *err) MUST_USE;
-/* lease_return - the node will not spend this much of its lease. -ERR_RANGE: more than is left. */
+/* lease_return - returned: cumulative, as the node counts; it will not spend so much of what it was
+ * granted. Said again, or after more was taken back, nothing moves. -ERR_RANGE: more than is
+ * left. */
 int lease_return(struct ledger *ledger, struct str node, uint64_t epoch, struct str wallet,
-                 struct money amount, struct err *err) MUST_USE;
+                 struct money returned, struct err *err) MUST_USE;
+/* lease_orphan - the node is lost: what is left goes back to the wallet. When its journal turns up
+ * after all, its charges are posted from the AI purse, and marked. 0, also when nothing was left. */
+int lease_orphan(struct ledger *ledger, struct str node, uint64_t epoch, struct str wallet,
+                 struct err *err) MUST_USE;
 /* lease_close - all journals of the epoch are posted: what is left of its leases goes back, and no
  * new lease is granted to it. Several commits; may be repeated until it returns 0. */
 int lease_close(struct ledger *ledger, struct str node, uint64_t epoch, struct err *err) MUST_USE;
@@ -141,12 +196,18 @@ struct ledger_applied {
 int usage_apply(struct ledger *ledger, const struct ledger_stream *stream, uint64_t first,
                 const struct str *records, size_t count, struct ledger_applied *ret_applied,
                 struct err *err) MUST_USE;
+/* usage_apply_list - the same of records as they stand in an upload, "r,r,r", when data planes
+ * wrote them: no JSON document is made of them. -ERR_UNSUPPORTED: what is behind ret_applied->seq
+ * has another form; what is before is posted; send all of it through usage_apply. */
+int usage_apply_list(struct ledger *ledger, const struct ledger_stream *stream, uint64_t first,
+                     struct str list, struct ledger_applied *ret_applied, struct err *err) MUST_USE;
 /* usage_mark - the last posted sequence of a stream; 0 = none. */
 int usage_mark(struct ledger *ledger, const struct ledger_stream *stream, uint64_t *ret_seq,
                struct err *err) MUST_USE;
 
-/* usage_list - posted records in key order, behind after_key (empty: from the first), at most limit
- * (1..1000); rows[].value is the record's JSON. Quarantined ones are not among them. */
+/* usage_list - posted records in order, behind after_key (empty: from the first), at most limit
+ * (1..1000); rows[].key says where the next page goes on, rows[].value is the record's JSON; both
+ * live in the arena. Quarantined ones are not among them. */
 int usage_list(struct ledger *ledger, struct str after_key, size_t limit, struct arena *arena,
                struct store_row **ret_rows, size_t *ret_count, struct err *err) MUST_USE;
 enum usage_group { USAGE_BY_SUBJECT, USAGE_BY_MODEL, USAGE_BY_WALLET, USAGE_BY_PROVIDER };
@@ -154,8 +215,8 @@ struct usage_filter {
     enum usage_group group;
     struct str wallet;  /* empty: all */
     struct str subject; /* empty: all */
-    int64_t from_ms;    /* wall clock of the record, from_ms <= at_ms < to_ms */
-    int64_t to_ms;      /* 0: no end */
+    int64_t from_ms;    /* wall clock; from the hour that it lies in */
+    int64_t to_ms;      /* to the end of its hour; 0: no end */
 };
 struct usage_sum {
     struct str name; /* in the arena */
@@ -164,13 +225,15 @@ struct usage_sum {
     struct money charge;
     struct money cost;
 };
-/* usage_sums - one scan over all posted records; sums[count] by descending charge. */
+/* usage_sums - sums[count] by descending charge; usage_rollup.h answers more. */
 int usage_sums(struct ledger *ledger, const struct usage_filter *filter, struct arena *arena,
                struct usage_sum **ret_sums, size_t *ret_count, struct err *err) MUST_USE;
 
 struct ledger_audit {
     uint64_t transactions; /* read and found right */
     uint64_t accounts;
+    uint64_t orphans;      /* leases that were taken back from lost nodes */
+    struct money orphaned; /* and what was left of them */
     uint64_t bad; /* id of the first wrong transaction; 0: none, or it is a balance that is wrong */
 };
 /* ledger_audit - recompute everything from the transactions: chain, sums, balances, leases. 0, or

@@ -8,6 +8,7 @@
 
 #include "controlplane/ledger/ledger.h"
 #include "lib/base/digest.h"
+#include "lib/base/map.h"
 #include "lib/text/json.h"
 
 #define LEDGER_ARENA_BYTES_MAX (16u << 20)
@@ -19,13 +20,27 @@
 #define KEY_BALANCE "ledger/balance/"
 #define KEY_SPENT "ledger/spent/"
 #define KEY_LEASE "ledger/lease/"
+#define KEY_MARK "ledger/mark/" /* NODE/EPOCH/STREAM: the last posted record */
+#define KEY_ALLOWANCE "ledger/key/allowance/"
 #define KEY_USAGE "usage/"
 #define KEY_QUARANTINE "usage/quarantine/"
+
+/* Streams with records that are posted and not in the sums: "NODE/EPOCH/STREAM", heap. */
+struct rollup {
+    struct map streams;
+    bool listed; /* what was so when the ledger was opened is among them */
+    char prune_after[STORE_KEY_BYTES_MAX + 1]; /* where usage_prune goes on */
+};
+void rollup_fini(struct rollup *rollup);
+/* rollup_note - records of this stream are being posted. */
+void rollup_note(struct ledger *ledger, const struct ledger_stream *stream);
 
 struct ledger {
     struct store *store;
     struct ledger_config config;
+    struct rollup rollup;
     struct json_doc doc; /* scratch, so that nodes are allocated once */
+    struct buf row;      /* likewise: the usage row that is being made */
 };
 
 /* One row under a key, read once. */
@@ -34,6 +49,7 @@ struct draft_row {
     struct str value; /* as read, then as it will be written; empty = absent */
     uint64_t mod_rev; /* 0 = absent */
     bool dirty;
+    bool gone; /* will be deleted */
 };
 /* A balance, or the sum that a wallet has spent. */
 struct draft_account {
@@ -77,6 +93,7 @@ void draft_fini(struct draft *draft);
 int draft_row(struct draft *draft, struct draft_row **ret_row, const char *format, ...)
     PRINTF(3, 4) MUST_USE;
 void draft_set(struct draft_row *row, struct str value);
+void draft_delete(struct draft_row *row);
 /* draft_append - a new row without reading it; value must live as long as the draft. */
 int draft_append(struct draft *draft, struct str key, struct str value) MUST_USE;
 /* draft_account - full row key by printf: KEY_BALANCE "markup", KEY_SPENT "name". Absent = 0. */
@@ -98,6 +115,8 @@ int draft_post(struct draft *draft, const struct draft_tx *tx, uint64_t *ret_id)
 /* draft_commit - once, last. Nothing dirty: 0 without a commit. */
 int draft_commit(struct draft *draft) MUST_USE;
 
+/* num_padded - digits of a key, with zeros before them. */
+int num_padded(struct str digits, uint64_t *ret_number) MUST_USE;
 /* {"name":"123",...}: int64 as decimal strings. */
 struct draft_field {
     const char *name;
@@ -121,7 +140,11 @@ struct lease {
     int64_t granted;
     int64_t used;
     int64_t returned;
+    int64_t orphaned; /* part of returned */
 };
+/* lease_read - row is not set. */
+int lease_read(struct ledger *ledger, const struct draft_row *row, struct lease *ret_lease,
+               struct err *err) MUST_USE;
 int lease_load(struct draft *draft, struct str node, uint64_t epoch, struct str wallet,
                struct lease *ret_lease) MUST_USE;
 int lease_store(struct draft *draft, const struct lease *lease) MUST_USE;

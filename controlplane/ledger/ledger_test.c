@@ -255,8 +255,12 @@ test_lease(void **state)
     struct money part = {30};
     assert_int_equal(lease_return(ledger, STR("n1"), 1, STR("a"), part, &err), 0);
     assert_string_equal(balances("a"), "0 100 0 100 70");
-    part.nano = 71;
+    assert_int_equal(lease_return(ledger, STR("n1"), 1, STR("a"), part, &err), 0); /* again */
+    assert_string_equal(balances("a"), "0 100 0 100 70");
+    part.nano = 101;
     assert_int_equal(lease_return(ledger, STR("n1"), 1, STR("a"), part, &err), -ERR_RANGE);
+    part.nano = -1;
+    assert_int_equal(lease_return(ledger, STR("n1"), 1, STR("a"), part, &err), -ERR_INVALID);
     assert_int_equal(lease_get(ledger, STR("n1"), 1, STR("a"), &lease, &err), 0);
     assert_true(lease.granted.nano == 100 && lease.rest.nano == 70 && !lease.empty);
     assert_string_equal(want("a", 2, 0, 10), "10 10");
@@ -272,8 +276,99 @@ test_lease(void **state)
     assert_int_equal(lease_close(ledger, STR("n1"), 1, &err), 0);
     assert_string_equal(balances("a"), "0 100 0 100 10");
     assert_string_equal(want("a", 1, 100, 1), "REVOKED");
+    part.nano = 90;
+    assert_int_equal(lease_return(ledger, STR("n1"), 1, STR("a"), part, &err), 0);
+    assert_int_equal(lease_get(ledger, STR("n1"), 1, STR("a"), &lease, &err), -ERR_NOT_FOUND);
     assert_int_equal(lease_close(ledger, STR("n1"), 1, &err), 0);
     assert_string_equal(want("a", 2, 10, 90), "100 100 empty"); /* the other epoch goes on */
+}
+
+/* What a node gets of what there is. */
+static void
+test_share(void **state)
+{
+    (void)state;
+#define USD 1000000000ll
+    static const struct {
+        const char *name;
+        int64_t has;
+        int64_t want;
+        int64_t need;
+        int64_t got;
+    } rows[] = {
+        {"a little of much", 100 * USD, USD, 0, USD},
+        {"a quarter at most", 100 * USD, 60 * USD, 0, 25 * USD},
+        {"what waits for it", 100 * USD, 60 * USD, 50 * USD, 50 * USD},
+        {"all of it, needed", 100 * USD, 0, 100 * USD, 100 * USD},
+        {"more than there is", 100 * USD, 200 * USD, 100 * USD + 1, 25 * USD},
+        {"nothing but that", 100 * USD, 0, 101 * USD, 0},
+        {"crumbs", USD / 100, USD, 0, USD / 100},
+        {"nearly crumbs", USD / 25, USD, 0, USD / 50},
+        {"nothing there", 0, USD, USD, 0},
+        {"nothing wanted", USD, 0, 0, 0},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct ledger_receipt receipt;
+        struct ledger_lease lease;
+        char name[16];
+        snprintf(name, sizeof name, "w%zu", i);
+        const struct ledger_ask ask = {.node = STR("n1"),
+                                       .epoch = 1,
+                                       .wallet = str_from(name),
+                                       .want = {rows[i].want},
+                                       .need = {rows[i].need}};
+        if (rows[i].has > 0)
+            assert_int_equal(ledger_deposit(ledger, ask.wallet, LEDGER_AI,
+                                            (struct money){rows[i].has}, STR("d"), &receipt, &err),
+                             0);
+        assert_int_equal(lease_ask(ledger, &ask, &lease, &err), 0);
+        if (lease.granted.nano != rows[i].got || lease.rest.nano != rows[i].got)
+            fail_msg("%s: %lld", rows[i].name, (long long)lease.granted.nano);
+    }
+    const struct ledger_ask bad = {
+        .node = STR("n1"), .epoch = 1, .wallet = STR("w0"), .need = {-1}};
+    struct ledger_lease lease;
+    assert_int_equal(lease_ask(ledger, &bad, &lease, &err), -ERR_INVALID);
+    check_audit();
+}
+
+/* The lease of a lost node comes back; what it had spent of it is posted all the same. */
+static void
+test_orphan(void **state)
+{
+    (void)state;
+    struct ledger_receipt receipt;
+    struct ledger_applied applied;
+    struct ledger_lease lease;
+    struct ledger_lease_row *rows;
+    struct ledger_audit audit;
+    size_t count;
+    const struct ledger_stream stream = {STR("n1"), 1, STR("0")};
+    const struct str records[] = {
+        STR("{\"seq\":\"1\",\"wallet\":\"a\",\"provider\":\"p\",\"charge\":\"20\",\"cost\":\"9\"}"),
+        STR("{\"seq\":\"2\",\"wallet\":\"a\",\"provider\":\"p\",\"charge\":\"30\",\"cost\":\"9\"}")};
+    assert_int_equal(
+        ledger_deposit(ledger, STR("a"), LEDGER_AI, (struct money){100}, STR("d"), &receipt, &err),
+        0);
+    assert_string_equal(want("a", 1, 0, 60), "60 60");
+    assert_int_equal(usage_apply(ledger, &stream, 1, records, 1, &applied, &err), 0);
+    assert_int_equal(lease_orphan(ledger, STR("n1"), 1, STR("b"), &err), 0);
+    assert_int_equal(lease_orphan(ledger, STR("n1"), 1, STR("a"), &err), 0);
+    assert_int_equal(lease_orphan(ledger, STR("n1"), 1, STR("a"), &err), 0);
+    assert_int_equal(lease_orphan(ledger, STR("n1"), 1, STR("/"), &err), -ERR_INVALID);
+    assert_string_equal(balances("a"), "0 100 20 80 0");
+    assert_int_equal(lease_list(ledger, STR("n1"), 1, &arena, &rows, &count, &err), 0);
+    assert_true(count == 1 && rows[0].orphaned.nano == 40 && rows[0].rest.nano == 0);
+    assert_int_equal(ledger_audit(ledger, &audit, &err), 0);
+    assert_true(audit.orphans == 1 && audit.orphaned.nano == 40);
+    /* it is back: it hears how much it has lost, posts what it owes, and gets new money */
+    assert_int_equal(usage_apply(ledger, &stream, 2, records + 1, 1, &applied, &err), 0);
+    assert_string_equal(balances("a"), "0 100 50 50 0");
+    assert_int_equal(lease_get(ledger, STR("n1"), 1, STR("a"), &lease, &err), 0);
+    assert_true(lease.returned.nano == 40);
+    assert_string_equal(want("a", 1, 60, 10), "70 10");
+    assert_int_equal(lease_return(ledger, STR("n1"), 1, STR("a"), (struct money){50}, &err), 0);
+    assert_string_equal(balances("a"), "0 100 50 50 0");
 }
 
 /* More wallets than a commit or a page holds. */
@@ -409,6 +504,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_transfer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_adjust, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lease, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_share, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_orphan, setup, teardown),
         cmocka_unit_test_setup_teardown(test_close_many, setup, teardown),
         cmocka_unit_test_setup_teardown(test_transactions, setup, teardown),
         cmocka_unit_test_setup_teardown(test_audit, setup, teardown),

@@ -21,6 +21,33 @@ member_name(const struct json_doc *doc, const char *name)
     return str_make(raw.ptr + 1, raw.len - 2);
 }
 
+/* -1, which no record may have, when it is missing or no number. */
+static int64_t
+member_money(const struct json_doc *doc, const char *name)
+{
+    int64_t nano;
+    return member_i64(doc, 0, name, &nano) == 0 ? nano : -1;
+}
+
+static int
+record_check(const struct usage_record *record, bool right_seq, uint64_t seq,
+             struct usage_record *ret_record, struct err *err)
+{
+    if (!right_seq)
+        return err_set(err, ERR_INVALID, "seq is not %llu", (unsigned long long)seq);
+    if (!ledger_name_valid(record->wallet))
+        return err_set(err, ERR_INVALID, "bad wallet");
+    if (record->charge < 0 || record->charge > LEDGER_CHARGE_NANO_MAX)
+        return err_set(err, ERR_INVALID, "charge is not 0 to %lld nano",
+                       (long long)LEDGER_CHARGE_NANO_MAX);
+    if (record->cost < 0 || record->cost > record->charge)
+        return err_set(err, ERR_INVALID, "cost is not 0 to charge");
+    if (record->charge > 0 && !ledger_name_valid(record->provider))
+        return err_set(err, ERR_INVALID, "bad provider");
+    *ret_record = *record;
+    return 0;
+}
+
 int
 usage_record_read(struct json_doc *doc, struct str text, uint64_t seq,
                   struct usage_record *ret_record, struct err *err)
@@ -33,24 +60,41 @@ usage_record_read(struct json_doc *doc, struct str text, uint64_t seq,
         return err_set(err, ERR_INVALID, "no JSON: %s", why.text);
     if (!json_is(doc, 0, JSON_OBJECT))
         return err_set(err, ERR_INVALID, "not an object");
-    struct usage_record record = {
+    const struct usage_record record = {
         .wallet = member_name(doc, "wallet"),
         .provider = member_name(doc, "provider"),
+        .charge = member_money(doc, "charge"),
+        .cost = member_money(doc, "cost"),
     };
     int64_t said;
-    if (member_i64(doc, 0, "seq", &said) < 0 || said < 0 || (uint64_t)said != seq)
-        return err_set(err, ERR_INVALID, "seq is not %llu", (unsigned long long)seq);
-    if (!ledger_name_valid(record.wallet))
-        return err_set(err, ERR_INVALID, "bad wallet");
-    if (member_i64(doc, 0, "charge", &record.charge) < 0 || record.charge < 0 ||
-        record.charge > LEDGER_CHARGE_NANO_MAX)
-        return err_set(err, ERR_INVALID, "charge is not 0 to %lld nano",
-                       (long long)LEDGER_CHARGE_NANO_MAX);
-    if (member_i64(doc, 0, "cost", &record.cost) < 0 || record.cost < 0 ||
-        record.cost > record.charge)
-        return err_set(err, ERR_INVALID, "cost is not 0 to charge");
-    if (record.charge > 0 && !ledger_name_valid(record.provider))
-        return err_set(err, ERR_INVALID, "bad provider");
-    *ret_record = record;
-    return 0;
+    bool right = member_i64(doc, 0, "seq", &said) == 0 && said >= 0 && (uint64_t)said == seq;
+    return record_check(&record, right, seq, ret_record, err);
+}
+
+static struct str
+form_text(const struct usage_form *form, enum form_member member)
+{
+    return form_has(form, member) ? form->at[member].text : STR_EMPTY;
+}
+
+static int64_t
+form_money(const struct usage_form *form, enum form_member member)
+{
+    return form_has(form, member) && form->at[member].number <= INT64_MAX
+               ? (int64_t)form->at[member].number
+               : -1;
+}
+
+int
+usage_record_of(const struct usage_form *form, uint64_t seq, struct usage_record *ret_record,
+                struct err *err)
+{
+    const struct usage_record record = {
+        .wallet = form_text(form, FORM_wallet),
+        .provider = form_text(form, FORM_provider),
+        .charge = form_money(form, FORM_charge),
+        .cost = form_money(form, FORM_cost),
+    };
+    bool right = form_has(form, FORM_seq) && form->at[FORM_seq].number == seq;
+    return record_check(&record, right, seq, ret_record, err);
 }

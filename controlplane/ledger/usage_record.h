@@ -7,6 +7,7 @@
 #ifndef BERTH_CONTROLPLANE_LEDGER_USAGE_RECORD_H
 #define BERTH_CONTROLPLANE_LEDGER_USAGE_RECORD_H
 
+#include "controlplane/ledger/usage_form.h"
 #include "lib/text/json.h"
 
 #define USAGE_RECORD_BYTES_MAX 65536u
@@ -22,5 +23,8 @@ struct usage_record {
  * 0; -ERR_INVALID: poison, err says why; -ERR_NOMEM. */
 int usage_record_read(struct json_doc *doc, struct str text, uint64_t seq,
                       struct usage_record *ret_record, struct err *err) MUST_USE;
+/* usage_record_of - the same of a record that form_read took. 0, -ERR_INVALID. */
+int usage_record_of(const struct usage_form *form, uint64_t seq, struct usage_record *ret_record,
+                    struct err *err) MUST_USE;
 
 #endif

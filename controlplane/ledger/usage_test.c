@@ -100,6 +100,17 @@ row(const char *key)
     return found.value.ptr;
 }
 
+/* The record behind a key. */
+static const char *
+listed(const char *after)
+{
+    struct store_row *rows;
+    size_t count;
+    if (usage_list(ledger, str_from(after), 1, &arena, &rows, &count, &err) < 0 || count == 0)
+        return "-";
+    return rows[0].value.ptr;
+}
+
 static void
 test_exactly_once(void **state)
 {
@@ -119,7 +130,10 @@ test_exactly_once(void **state)
     assert_string_equal(row("ledger/balance/provider_cost/openai"), "{\"nano\":\"120\"}");
     assert_string_equal(row("ledger/balance/provider_cost/anthropic"), "{\"nano\":\"10\"}");
     assert_string_equal(row("ledger/balance/markup"), "{\"nano\":\"6\"}");
-    assert_string_equal(row("usage/n1/9/0/00000000000000000003"), records[2].ptr);
+    /* a row a commit, under its last sequence */
+    assert_string_equal(row("usage/n1/9/0/00000000000000000001"), "-");
+    assert_int_equal(row("usage/n1/9/0/00000000000000000002")[0], 1);
+    assert_string_equal(listed("usage/n1/9/0/00000000000000000002"), records[2].ptr);
     uint64_t mark;
     assert_int_equal(usage_mark(ledger, &stream, &mark, &err), 0);
     assert_true(mark == 4);
@@ -207,6 +221,66 @@ test_poison(void **state)
     assert_int_equal(count, 1);
 }
 
+/* "seq posted repeated quarantined" */
+static const char *
+apply_list(uint64_t first, const char *list)
+{
+    struct ledger_applied applied;
+    int r = usage_apply_list(ledger, &stream, first, str_from(list), &applied, &err);
+    return arena_printf(&arena, "%s%llu %zu %zu %zu", r < 0 ? err_name(r) : "",
+                        (unsigned long long)applied.seq, applied.posted, applied.repeated,
+                        applied.quarantined)
+        .ptr;
+}
+
+/* Lists as data planes write them are posted as they are; what else there is waits for JSON. */
+static void
+test_list(void **state)
+{
+    (void)state;
+    const char *good[] = {
+        record(1, "a", "m", "openai", 10, 9).ptr, record(2, "a", "m", "openai", 20, 18).ptr,
+        record(3, "a", "m", "openai", 30, 27).ptr, record(4, "a", "m", "openai", 40, 36).ptr};
+    char list[2048];
+    fund("a", 1000, 1000);
+    assert_string_equal(apply_list(1, ""), "0 0 0 0");
+    snprintf(list, sizeof list, "%s,%s", good[0], good[1]);
+    assert_string_equal(apply_list(2, list), "CONFLICT0 0 0 0");
+    assert_string_equal(apply_list(1, list), "2 2 0 0");
+    assert_string_equal(apply_list(1, list), "2 0 2 0");
+    snprintf(list, sizeof list, "%s,%s,%s", good[0], good[1], good[2]);
+    assert_string_equal(apply_list(1, list), "3 1 2 0");
+    /* seq 9 in the place of 4: poison, but of the form */
+    snprintf(list, sizeof list, "%s,%s", record(9, "a", "m", "openai", 1, 1).ptr,
+             record(5, "a", "m", "openai", 50, 45).ptr);
+    assert_string_equal(apply_list(4, list), "5 1 0 1");
+    static const char *const odd[] = {
+        "{\"seq\": \"7\"}", "{\"seq\":\"7\",\"more\":1}", "x", " ", "{}{}", "{", ""};
+    for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
+        snprintf(list, sizeof list, "%s,%s", record(6, "a", "m", "openai", 1, 1).ptr, odd[i]);
+        /* a comma with nothing behind it spoils what it stands behind */
+        const char *want = odd[i][0] == '\0' ? "UNSUPPORTED6 0 0 0"
+                           : i == 0          ? "UNSUPPORTED6 1 0 0"
+                                             : "UNSUPPORTED6 0 1 0";
+        assert_string_equal(apply_list(6, list), want);
+    }
+    assert_string_equal(balances("a"), "1000 111 889 889");
+    /* the other road takes it from there, in rows of its own */
+    struct str texts[] = {
+        record(6, "a", "m", "openai", 1, 1),
+        STR("{\"charge\":\"7\", "
+            "\"more\":[1],\"seq\":\"7\",\"wallet\":\"a\",\"provider\":\"p\",\"cost\":\"7\"}"),
+        STR("{\"charge\":\"8\", "
+            "\"more\":[2],\"seq\":\"8\",\"wallet\":\"a\",\"provider\":\"p\",\"cost\":\"8\"}"),
+        record(9, "a", "m", "openai", 9, 9)};
+    assert_string_equal(apply(6, texts, 4), "9 3 1 0");
+    assert_string_equal(listed("usage/n1/9/0/00000000000000000002"), good[2]);
+    assert_string_equal(listed("usage/n1/9/0/00000000000000000006"), texts[1].ptr);
+    assert_string_equal(listed("usage/n1/9/0/00000000000000000007"), texts[2].ptr);
+    assert_string_equal(listed("usage/n1/9/0/00000000000000000008"), texts[3].ptr);
+    assert_string_equal(listed("usage/n1/9/0/00000000000000000009"), "-");
+}
+
 /* A balance that would leave int64: that record alone is set aside. */
 static void
 test_range(void **state)
@@ -256,7 +330,8 @@ static void
 test_fault(void **state)
 {
     (void)state;
-    struct str records[300];
+    enum { COUNT = 2500 };
+    static struct str records[COUNT]; /* three commits */
     for (size_t i = 0; i < ARRAY_LEN(records); i++)
         records[i] = record(i + 1, i % 2 ? "a" : "b", "m", "openai", 10, 9);
     for (unsigned nth = 1; nth <= 4; nth++) {
@@ -265,7 +340,7 @@ test_fault(void **state)
             assert_int_equal(setup(NULL), 0);
             for (size_t i = 0; i < ARRAY_LEN(records); i++)
                 records[i] = record(i + 1, i % 2 ? "a" : "b", "m", "openai", 10, 9);
-            fund("a", 10000, 5000);
+            fund("a", 100000, 50000);
             store_fail_commit(store, nth, done);
             struct ledger_applied applied;
             int r = usage_apply(ledger, &stream, 1, records, ARRAY_LEN(records), &applied, &err);
@@ -275,9 +350,9 @@ test_fault(void **state)
             assert_int_equal(ledger_audit(ledger, &audit, &err), 0);
             assert_int_equal(
                 usage_apply(ledger, &stream, 1, records, ARRAY_LEN(records), &applied, &err), 0);
-            assert_true(applied.seq == 300);
-            assert_string_equal(balances("a"), "10000 1500 8500 3500");
-            assert_string_equal(balances("b"), "0 1500 -1500 0");
+            assert_true(applied.seq == COUNT);
+            assert_string_equal(balances("a"), "100000 12500 87500 37500");
+            assert_string_equal(balances("b"), "0 12500 -12500 0");
         }
     }
 }
@@ -306,11 +381,17 @@ test_sums(void **state)
     assert_true(str_eq(sums[1].name, STR("gpt")) && sums[1].charge.nano == 21 &&
                 sums[1].requests == 3 && sums[1].count[USAGE_input] == 36);
     assert_true(str_eq(sums[2].name, STR("tiny")) && sums[2].requests == 1);
-    filter = (struct usage_filter){
-        .group = USAGE_BY_WALLET, .wallet = STR("a"), .from_ms = 3000, .to_ms = 5000};
+    filter = (struct usage_filter){.group = USAGE_BY_WALLET,
+                                   .wallet = STR("a"),
+                                   .from_ms = 3000,
+                                   .to_ms = 5000}; /* its hour */
     assert_int_equal(usage_sums(ledger, &filter, &arena, &sums, &count, &err), 0);
     assert_int_equal(count, 1);
-    assert_true(str_eq(sums[0].name, STR("a")) && sums[0].charge.nano == 7);
+    assert_true(str_eq(sums[0].name, STR("a")) && sums[0].charge.nano == 28);
+    filter.from_ms = 3600000;
+    filter.to_ms = 0;
+    assert_int_equal(usage_sums(ledger, &filter, &arena, &sums, &count, &err), 0);
+    assert_int_equal(count, 0);
     filter = (struct usage_filter){.group = USAGE_BY_SUBJECT, .subject = STR("key/ci")};
     assert_int_equal(usage_sums(ledger, &filter, &arena, &sums, &count, &err), 0);
     assert_int_equal(count, 0);
@@ -337,6 +418,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_exactly_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_overdraft, setup, teardown),
         cmocka_unit_test_setup_teardown(test_poison, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_list, setup, teardown),
         cmocka_unit_test_setup_teardown(test_range, setup, teardown),
         cmocka_unit_test_setup_teardown(test_chunks, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fault, setup, teardown),

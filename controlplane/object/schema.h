@@ -7,11 +7,11 @@
 #ifndef BERTH_CONTROLPLANE_OBJECT_SCHEMA_H
 #define BERTH_CONTROLPLANE_OBJECT_SCHEMA_H
 
+#include "api/money.h"
 #include "lib/text/tree.h"
 
 #define API_VERSION "berth.dev/v1alpha1"
 #define SECRET_SHOWN "********"
-#define PRICE_PICO_MAX 1000000000000000ll /* a thousand dollars a unit */
 
 enum kind_id {
 #define KIND_ROW(name, text, plural, doc) KIND_##name,
@@ -36,7 +36,8 @@ enum field_type {
     FIELD_LIST,
     FIELD_SECRET,
     FIELD_USD_PER_MILLION,
-    FIELD_USD
+    FIELD_USD,
+    FIELD_MONEY
 };
 /* One row of api/schema/fields.def, where the meaning of each column stands. */
 struct field {

@@ -196,6 +196,15 @@ check_number(const struct checker *checker, const struct field *field, const str
                            (long long)field->min, (long long)field->max);
         return 0;
     }
+    struct money money;
+    if (field->type == FIELD_MONEY) {
+        if ((node->kind != TREE_NUMBER && node->kind != TREE_STRING) ||
+            money_parse(node->text, 2, &money) < 0)
+            return FAIL_AT(checker->err, node, ERR_RANGE,
+                           "%s must be dollars as \"12.50\": no sign, at most two decimals",
+                           field->path);
+        return 0;
+    }
     unsigned decimals = field->type == FIELD_USD ? 12 : 6;
     if ((node->kind != TREE_NUMBER && node->kind != TREE_STRING) ||
         schema_pico(node->text, decimals, &value) < 0)
@@ -227,6 +236,7 @@ check_value(const struct checker *checker, const struct field *field, const stru
     case FIELD_INT:
     case FIELD_USD_PER_MILLION:
     case FIELD_USD:
+    case FIELD_MONEY:
         return check_number(checker, field, node);
     }
     return -ERR_INVALID;
@@ -260,7 +270,8 @@ copy_value(const struct checker *checker, const struct field *field, const struc
         checker->manifest->secret = from->text;
         return append_text(arena, parent, key, TREE_STRING, STR(SECRET_SHOWN));
     }
-    if (field->type == FIELD_USD || field->type == FIELD_USD_PER_MILLION)
+    if (field->type == FIELD_USD || field->type == FIELD_USD_PER_MILLION ||
+        field->type == FIELD_MONEY)
         return append_text(arena, parent, key, TREE_STRING, from->text);
     if (field->type != FIELD_LIST)
         return append_text(arena, parent, key, from->kind, from->text);
@@ -333,6 +344,40 @@ check_field(const struct checker *checker, const struct field *field, const stru
 
 /* ---- rules between fields -------------------------------------------------------------------- */
 
+/* A cap is whole or not there. */
+static int
+check_cap(const struct checker *checker, const struct tree *spec)
+{
+    const struct tree *cap = schema_get(checker->manifest->spec, "cap");
+    if (!cap)
+        return 0;
+    if (cap->count < 3)
+        return FAIL_AT(checker->err, schema_get(spec, "cap"), ERR_INVALID,
+                       "cap needs from, amount and per");
+    if (str_eq(schema_text(cap, "from", STR_EMPTY), checker->manifest->name))
+        return FAIL_AT(checker->err, schema_get(spec, "cap.from"), ERR_INVALID,
+                       "cap.from must be another wallet");
+    return 0;
+}
+
+/* Prices of a service or of long prompts stand beside a price, and a length has its prices. */
+static int
+check_further_prices(const struct checker *checker, const struct tree *spec)
+{
+    static const char *const groups[] = {"priceFlex", "pricePriority", "priceBatch", "priceOver"};
+    const struct tree *checked = checker->manifest->spec;
+    for (size_t i = 0; i < ARRAY_LEN(groups); i++) {
+        if (schema_get(checked, groups[i]) && !schema_get(checked, "price"))
+            return FAIL_AT(checker->err, schema_get(spec, groups[i]), ERR_INVALID,
+                           "%s needs a price beside it", groups[i]);
+    }
+    const struct tree *over = schema_get(checked, "priceOver");
+    if (over && (!tree_get(over, STR("tokens")) || over->count < 2))
+        return FAIL_AT(checker->err, schema_get(spec, "priceOver"), ERR_INVALID,
+                       "priceOver needs tokens, and prices above them");
+    return 0;
+}
+
 static int
 check_rules(const struct checker *checker, const struct tree *spec)
 {
@@ -350,7 +395,9 @@ check_rules(const struct checker *checker, const struct tree *spec)
         str_eq(schema_text(checker->manifest->spec, "kind", STR_EMPTY), STR("chat")))
         return FAIL_AT(checker->err, schema_get(spec, "price"), ERR_INVALID,
                        "price.output is missing; write \"0\" when answers are free");
-    return 0;
+    if (checker->kind->id == KIND_WALLET)
+        return check_cap(checker, spec);
+    return checker->kind->id == KIND_MODEL ? check_further_prices(checker, spec) : 0;
 }
 
 static int

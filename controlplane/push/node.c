@@ -182,6 +182,7 @@ node_send(struct node *node, enum frame_kind kind, struct str record)
 void
 node_feed(struct node *node, struct str bytes)
 {
+    presence_heard(node);
     while (bytes.len > 0 && !node->doomed) {
         size_t end = str_find_byte(bytes, '\n');
         struct str head = str_make(bytes.ptr, end == SIZE_MAX ? bytes.len : end);

@@ -37,8 +37,8 @@ pending_refuse(struct node *agent, uint64_t id, const char *code, const char *re
     buf_fini(&text);
 }
 
-static void
-answer_bound(struct node *agent, uint64_t id, const struct binding_row *row)
+void
+pending_answer_bound(struct node *agent, uint64_t id, const struct binding_row *row)
 {
     struct buf text;
     struct json_writer writer;
@@ -63,9 +63,10 @@ give_up(struct pending *pending, const char *code, const char *reason)
     struct binding_row *row = bindings_find(&push->engine->bindings, str_from(pending->hex));
     struct err err = {0};
     pending_free(pending);
+    /* the reason first: behind the revocation nobody would read it */
+    pending_refuse(agent, id, code, reason);
     if (row && bind_revoke(push->engine, row, "not_acknowledged", &err) < 0)
         LOG_ERROR("a refused binding could not be revoked", LOG_E(&err));
-    pending_refuse(agent, id, code, reason);
 }
 
 static void
@@ -106,7 +107,7 @@ pending_look(struct push *push)
         uint64_t id = pending->id;
         pending_free(pending);
         if (row)
-            answer_bound(agent, id, row);
+            pending_answer_bound(agent, id, row);
         else
             pending_refuse(agent, id, "revoked", "the container was revoked meanwhile");
     }
@@ -116,6 +117,10 @@ void
 pending_add(struct node *agent, uint64_t id, const struct binding_row *row)
 {
     struct push *push = agent->push;
+    if (row->suspended != 0) { /* no data plane is told of it: it starts, and is nobody there */
+        pending_answer_bound(agent, id, row);
+        return;
+    }
     struct pending *pending = calloc(1, sizeof *pending);
     if (!pending) {
         pending_refuse(agent, id, "store", "out of memory");

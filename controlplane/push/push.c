@@ -170,6 +170,28 @@ revoked(const struct binding_row *row, uint64_t revision, void *user)
 }
 
 static void
+suspended(const struct binding_row *row, uint64_t revision, void *user)
+{
+    struct push *push = user;
+    LIST_FOREACH (at, &push->nodes) {
+        struct node *node = LIST_ENTRY(at, struct node, in_push);
+        if (node_is_live(node, ROLE_DATAPLANE))
+            state_binding_suspend(node, row, revision);
+    }
+}
+
+static void
+keys_changed(void *user)
+{
+    struct push *push = user;
+    LIST_FOREACH (at, &push->nodes) {
+        struct node *node = LIST_ENTRY(at, struct node, in_push);
+        if (node_is_live(node, node->role))
+            state_keys(node);
+    }
+}
+
+static void
 funds_changed(struct str wallet, void *user)
 {
     struct push *push = user;
@@ -193,6 +215,8 @@ const struct engine_ops push_engine_ops = {
     .config_changed = config_changed,
     .bound = bound,
     .revoked = revoked,
+    .suspended = suspended,
+    .keys_changed = keys_changed,
     .funds_changed = funds_changed,
     .failed = failed,
 };
@@ -215,6 +239,16 @@ tick(struct timer *timer)
               loop_now_ms(push->conf.loop) + push->conf.lease_ms / 5);
 }
 
+static void
+watch(struct timer *timer)
+{
+    struct push *push = CONTAINER_OF(timer, struct push, watch);
+    presence_look(push);
+    orphan_look(push);
+    timer_arm(loop_timers(push->conf.loop), &push->watch,
+              loop_now_ms(push->conf.loop) + push->conf.lease_ms / 15);
+}
+
 int
 push_new(const struct push_conf *conf, struct push **ret_push, struct err *err)
 {
@@ -224,9 +258,14 @@ push_new(const struct push_conf *conf, struct push **ret_push, struct err *err)
     push->conf = *conf;
     if (push->conf.lease_ms == 0)
         push->conf.lease_ms = PUSH_LEASE_MS;
+    if (push->conf.orphan_ms == 0)
+        push->conf.orphan_ms = PUSH_ORPHAN_MS;
     list_init(&push->nodes);
     list_init(&push->pending);
+    map_init(&push->presences);
+    map_init(&push->lost);
     timer_init(&push->tick, tick);
+    timer_init(&push->watch, watch);
     *ret_push = push;
     return 0;
 }
@@ -250,6 +289,9 @@ push_start(struct push *push, struct engine *engine, int listen_fd, struct err *
         return code;
     if (http_server_listen(push->server, listen_fd) < 0)
         return err_set(err, ERR_SYSTEM, "the planes listener cannot be watched");
+    presence_start(push);
+    timer_arm(loop_timers(push->conf.loop), &push->watch,
+              loop_now_ms(push->conf.loop) + push->conf.lease_ms / 15);
     timer_arm(loop_timers(push->conf.loop), &push->tick,
               loop_now_ms(push->conf.loop) + push->conf.lease_ms / 5);
     return 0;
@@ -261,9 +303,12 @@ push_free(struct push **push)
     if (!*push)
         return;
     timer_cancel(loop_timers((*push)->conf.loop), &(*push)->tick);
+    timer_cancel(loop_timers((*push)->conf.loop), &(*push)->watch);
     if ((*push)->server)
         http_server_free(&(*push)->server);
     ASSERT(list_empty(&(*push)->nodes) && list_empty(&(*push)->pending));
+    presence_free(*push);
+    orphan_free(*push);
     free(TAKE(*push));
 }
 
@@ -307,6 +352,7 @@ push_put_nodes(const struct push *push, struct json_writer *writer)
         json_open_object(writer);
         json_member_str(writer, "role", node->role == ROLE_AGENT ? STR("agent") : STR("dataplane"));
         json_member_str(writer, "name", str_from(node->name));
+        json_member_bool(writer, "connected", true);
         json_member_str(writer, "boot", str_from(node->boot));
         json_member_str(writer, "epoch", str_make(epoch, num_write_u64(epoch, node->epoch)));
         json_member_i64(writer, "connected_ms", node->since_ms);
@@ -319,5 +365,6 @@ push_put_nodes(const struct push *push, struct json_writer *writer)
         json_member_str(writer, "nack", str_from(node->nack));
         json_close_object(writer);
     }
+    presence_put_lost(push, writer);
     json_close_array(writer);
 }

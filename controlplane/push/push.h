@@ -14,6 +14,7 @@
 #include "lib/net/tls.h"
 
 #define PUSH_LEASE_MS 15000u
+#define PUSH_ORPHAN_MS (60u * 60u * 1000u)
 #define PUSH_TICK_MS 3000u
 #define PUSH_BIND_DEADLINE_MS 1500u
 #define PUSH_RECORD_BYTES_MAX (16u * 1024u * 1024u)
@@ -25,6 +26,7 @@ struct push_conf {
     struct tls_context *tls; /* server, with client_ca_file; borrowed */
     struct ledger *ledger;   /* borrowed */
     uint32_t lease_ms;       /* 0 = PUSH_LEASE_MS; ticks go out at a fifth of it */
+    uint64_t orphan_ms;      /* a data plane is lost after this; 0 = PUSH_ORPHAN_MS */
 };
 int push_new(const struct push_conf *conf, struct push **ret_push, struct err *err) MUST_USE;
 /* What an engine's conf.ops and conf.user must be, so that changes reach the nodes. */

@@ -41,6 +41,7 @@ struct frame {
 /* What a data plane was told about a wallet; key of the map is `wallet`. */
 struct told_funds {
     int64_t granted;
+    int64_t returned;
     const char *status;
     size_t wallet_len;
     char wallet[];
@@ -80,14 +81,49 @@ struct pending {
     struct timer timer;
 };
 
+/* What is remembered of a node beyond its connections; key of the map is `name`. An agent that is
+ * silent too long is away, and its containers are suspended. A data plane that is gone may serve
+ * what it knew until its validity lease ends. Times are monotonic. */
+struct presence {
+    enum node_role role;
+    uint64_t heard_ms;
+    uint64_t ticked_ms;                 /* the last tick that it was sent */
+    bool away;                          /* agents: suspended */
+    char name[NODE_NAME_BYTES_MAX + 3]; /* "a/" or "d/" and the name */
+};
+
 struct push {
     struct push_conf conf;
     struct engine *engine;
     struct http_server *server;
     struct timer tick;
+    struct timer watch; /* looks at presences and finished rotations */
     struct list nodes;
     struct list pending;
+    struct map presences;
+    struct map lost; /* orphan.c */
+    uint64_t lost_round;
+    uint64_t orphans_due_ms;
 };
+
+/* ---- presence.c: who is there, who was ------------------------------------------------------- */
+/* presence_heard - bytes came from it. */
+void presence_heard(struct node *node);
+void presence_ticked(struct node *node);
+/* presence_hosting - the agent has said what it hosts: what was suspended comes back. */
+void presence_hosting(struct node *node);
+/* presence_start - agents of loaded rows count as heard now. */
+void presence_start(struct push *push);
+void presence_look(struct push *push);
+void presence_free(struct push *push);
+/* presence_put_lost - data planes that are not connected and may still serve, as entries of
+ * push_put_nodes. */
+void presence_put_lost(const struct push *push, struct json_writer *writer);
+
+/* ---- orphan.c: leases of data planes that are lost -------------------------------------------- */
+/* orphan_look - cheap while it is not due. */
+void orphan_look(struct push *push);
+void orphan_free(struct push *push);
 
 /* ---- node.c: one connection ------------------------------------------------------------------ */
 int node_new(struct push *push, struct http_stream *stream, struct node **ret_node) MUST_USE;
@@ -111,6 +147,8 @@ void state_config(struct node *node, bool full);
 void state_bindings_full(struct node *node);
 void state_binding_add(struct node *node, const struct binding_row *row);
 void state_binding_end(struct node *node, const struct binding_row *row, uint64_t revision);
+void state_binding_suspend(struct node *node, const struct binding_row *row, uint64_t revision);
+void state_keys(struct node *node);
 /* all wallets when full, else one, and only when it differs from what was told; granted: the lease
  * of this epoch. */
 void state_funds_full(struct node *node);
@@ -121,6 +159,7 @@ void state_tick(struct node *node);
 bool state_serves(const struct node *node, struct str boot);
 
 /* ---- pending.c: binds under way -------------------------------------------------------------- */
+void pending_answer_bound(struct node *agent, uint64_t id, const struct binding_row *row);
 void pending_add(struct node *agent, uint64_t id, const struct binding_row *row);
 /* pending_look - after acks, hellos, losses: answer what is complete. */
 void pending_look(struct push *push);

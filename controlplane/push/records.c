@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 
+#include "controlplane/reconcile/amend.h"
 #include "controlplane/reconcile/bind.h"
 #include "lib/base/check.h"
 #include "lib/base/log.h"
@@ -15,6 +16,7 @@
 
 #define ARENA_BYTES_MAX (64u * 1024u * 1024u)
 #define USAGE_RECORDS_MAX 10000u
+#define USAGE_HEAD_BYTES_MAX ((size_t)256)
 #define HOSTING_ROWS_MAX 100000u
 
 /* One record being handled. */
@@ -23,6 +25,7 @@ struct incoming {
     const struct json_doc *doc;
     struct arena *arena;
     struct err *err;
+    struct str list; /* of a usage record: what stands between the brackets; NULL: it is in doc */
 };
 typedef int (*record_fn)(struct incoming *in);
 
@@ -198,6 +201,27 @@ send_posted(struct node *node, struct str stream, uint64_t epoch, uint64_t seq)
     buf_fini(&text);
 }
 
+/* The list as nodes of ours write it is posted as it stands; -ERR_UNSUPPORTED: some of it is
+ * written in another way. Else its records as JSON, one by one. */
+static int
+usage_post(const struct incoming *in, const struct ledger_stream *stream, uint64_t first,
+           struct ledger_applied *ret_applied, struct err *err)
+{
+    struct ledger *ledger = in->node->push->conf.ledger;
+    if (in->list.ptr)
+        return usage_apply_list(ledger, stream, first, in->list, ret_applied, err);
+    uint32_t list = json_get(in->doc, 0, STR("records"));
+    uint32_t count = json_is(in->doc, list, JSON_ARRAY) ? json_count(in->doc, list) : 0;
+    struct str *records = arena_array(in->arena, count + 1u, sizeof *records);
+    if (count > USAGE_RECORDS_MAX || !records || !json_is(in->doc, list, JSON_ARRAY))
+        return err_set(in->err, ERR_PARSE, "\"records\" is no list of usage records");
+    size_t at = 0;
+    for (uint32_t node = json_first(in->doc, list); node != JSON_NONE;
+         node = json_sibling(in->doc, list, node))
+        records[at++] = json_raw(in->doc, node);
+    return usage_apply(ledger, stream, first, records, count, ret_applied, err);
+}
+
 static int
 on_usage(struct incoming *in)
 {
@@ -210,24 +234,17 @@ on_usage(struct incoming *in)
         code = get_digits(in, "first", INT64_MAX, &first);
     if (code < 0)
         return code;
-    uint32_t list = json_get(in->doc, 0, STR("records"));
-    uint32_t count = json_is(in->doc, list, JSON_ARRAY) ? json_count(in->doc, list) : 0;
-    struct str *records = arena_array(in->arena, count + 1u, sizeof *records);
-    if (count > USAGE_RECORDS_MAX || !records || !json_is(in->doc, list, JSON_ARRAY))
-        return err_set(in->err, ERR_INVALID, "\"records\" is no list of usage records");
-    size_t at = 0;
-    for (uint32_t node = json_first(in->doc, list); node != JSON_NONE;
-         node = json_sibling(in->doc, list, node))
-        records[at++] = json_raw(in->doc, node);
     struct ledger_applied applied = {0};
     struct err err = {0};
-    code = usage_apply(in->node->push->conf.ledger, &stream, first, records, count, &applied, &err);
-    if (code < 0)
-        LOG_ERROR("usage was not posted; the node will send it again",
-                  LOG_C("node", in->node->name), LOG_E(&err));
+    code = usage_post(in, &stream, first, &applied, &err);
     if (applied.quarantined > 0)
         LOG_ERROR("usage records are in quarantine", LOG_C("node", in->node->name),
                   LOG_U("count", applied.quarantined));
+    if (code == -ERR_UNSUPPORTED || code == -ERR_PARSE)
+        return code;
+    if (code < 0)
+        LOG_ERROR("usage was not posted; the node will send it again",
+                  LOG_C("node", in->node->name), LOG_E(&err));
     /* a gap, or part of the batch: the mark says where to go on from */
     if (code == 0 || code == -ERR_CONFLICT || applied.posted > 0)
         send_posted(in->node, stream.stream, stream.epoch, applied.seq);
@@ -244,6 +261,7 @@ on_lease(struct incoming *in)
     uint64_t epoch;
     uint64_t granted;
     uint64_t want;
+    uint64_t need = 0;
     int code = get_digits(in, "epoch", UINT64_MAX, &epoch);
     if (code == 0)
         code = get_text(in, "wallet", LEDGER_NAME_BYTES_MAX, &wallet);
@@ -251,6 +269,8 @@ on_lease(struct incoming *in)
         code = get_digits(in, "granted", INT64_MAX, &granted);
     if (code == 0)
         code = get_digits(in, "want", INT64_MAX, &want);
+    if (code == 0 && json_get(in->doc, 0, STR("need")) != JSON_NONE)
+        code = get_digits(in, "need", INT64_MAX, &need);
     if (code < 0)
         return code;
     if (!ledger_name_valid(wallet))
@@ -258,9 +278,13 @@ on_lease(struct incoming *in)
     if (epoch == node->epoch && !engine_wallet_frozen(node->push->engine, wallet)) {
         struct ledger_lease lease;
         struct err err = {0};
-        code = lease_want(node->push->conf.ledger, str_from(node->name), epoch, wallet,
-                          (struct money){(int64_t)granted}, (struct money){(int64_t)want}, &lease,
-                          &err);
+        const struct ledger_ask ask = {.node = str_from(node->name),
+                                       .epoch = epoch,
+                                       .wallet = wallet,
+                                       .granted = {(int64_t)granted},
+                                       .want = {(int64_t)want},
+                                       .need = {(int64_t)need}};
+        code = lease_ask(node->push->conf.ledger, &ask, &lease, &err);
         if (code < 0)
             LOG_WARN("a lease was not granted", LOG_C("node", node->name), LOG_S("wallet", wallet),
                      LOG_E(&err));
@@ -274,17 +298,17 @@ on_return(struct incoming *in)
 {
     struct str wallet;
     uint64_t epoch;
-    uint64_t amount;
+    uint64_t returned;
     int code = get_digits(in, "epoch", UINT64_MAX, &epoch);
     if (code == 0)
         code = get_text(in, "wallet", LEDGER_NAME_BYTES_MAX, &wallet);
     if (code == 0)
-        code = get_digits(in, "amount", INT64_MAX, &amount);
+        code = get_digits(in, "returned", INT64_MAX, &returned);
     if (code < 0)
         return code;
     struct err err = {0};
     if (lease_return(in->node->push->conf.ledger, str_from(in->node->name), epoch, wallet,
-                     (struct money){(int64_t)amount}, &err) < 0)
+                     (struct money){(int64_t)returned}, &err) < 0)
         LOG_WARN("a lease was not returned", LOG_C("node", in->node->name), LOG_E(&err));
     return 0;
 }
@@ -296,8 +320,6 @@ on_flushed(struct incoming *in)
     int code = get_digits(in, "epoch", UINT64_MAX, &epoch);
     if (code < 0)
         return code;
-    if (epoch == in->node->epoch)
-        return err_set(in->err, ERR_INVALID, "it flushed the epoch that it runs in");
     struct err err = {0};
     if (lease_close(in->node->push->conf.ledger, str_from(in->node->name), epoch, &err) < 0) {
         LOG_WARN("an old epoch was not closed", LOG_C("node", in->node->name), LOG_E(&err));
@@ -348,6 +370,32 @@ own_row(const struct incoming *in, struct str hex)
 }
 
 static int
+on_rename(struct incoming *in)
+{
+    struct node *node = in->node;
+    struct str hex;
+    struct str name;
+    const char *refusal = "store";
+    struct err err = {0};
+    uint64_t id;
+    int code = get_digits(in, "id", INT64_MAX, &id);
+    if (code == 0)
+        code = get_text(in, "incarnation", 2u * INCARNATION_BYTES, &hex);
+    if (code == 0)
+        code = get_text(in, "name", 4096, &name);
+    if (code < 0)
+        return code;
+    struct binding_row *row = own_row(in, hex);
+    if (!row)
+        pending_refuse(node, id, "revoked", "this incarnation is not bound");
+    else if (amend_rename(node->push->engine, row, name, &refusal, &err) < 0)
+        pending_refuse(node, id, refusal, err.text);
+    else
+        pending_answer_bound(node, id, row);
+    return 0;
+}
+
+static int
 on_unbind(struct incoming *in)
 {
     struct node *node = in->node;
@@ -395,7 +443,9 @@ on_hosting(struct incoming *in)
                      &err) < 0) {
         LOG_ERROR("the agent's list could not be applied", LOG_E(&err));
         node_drop(node, "its list could not be applied; it shall say it again");
+        return 0;
     }
+    presence_hosting(node);
     return 0;
 }
 
@@ -416,6 +466,7 @@ static const struct {
     {"return", ROLE_DATAPLANE, NODE_LIVE, on_return},
     {"flushed", ROLE_DATAPLANE, NODE_LIVE, on_flushed},
     {"bind", ROLE_AGENT, NODE_LIVE, on_bind},
+    {"rename", ROLE_AGENT, NODE_LIVE, on_rename},
     {"unbind", ROLE_AGENT, NODE_LIVE, on_unbind},
     {"hosting", ROLE_AGENT, NODE_LIVE, on_hosting},
 };
@@ -437,22 +488,57 @@ dispatch(struct incoming *in)
     return err_set(in->err, ERR_PROTOCOL, "a record of unknown type");
 }
 
-void
-record_handle(struct node *node, struct str line)
+static int
+handle(struct node *node, struct str line, struct str list, struct err *err)
 {
     struct json_doc doc;
     struct arena arena;
-    struct err err = {0};
-    struct incoming in = {.node = node, .doc = &doc, .arena = &arena, .err = &err};
+    struct incoming in = {.node = node, .doc = &doc, .arena = &arena, .err = err, .list = list};
     const struct json_limits limits = {.depth_max = 16, .node_count_max = 2000000};
     ASSERT(node->push->engine);
     json_init(&doc);
     arena_init(&arena, ARENA_BYTES_MAX);
-    int code = json_scan(&doc, line, &limits, &err);
+    int code = json_scan(&doc, line, &limits, err);
     if (code == 0)
         code = dispatch(&in);
-    if (code < 0)
-        node_drop(node, err.text);
     arena_fini(&arena);
     json_fini(&doc);
+    return code;
+}
+
+/* Nearly all that comes up is usage, and nearly all of a usage record is its list, which is last:
+ * cut it out, so that no document is made of it. *ret_head: the record with an empty list. */
+static bool
+usage_cut(struct str line, char head[USAGE_HEAD_BYTES_MAX], struct str *ret_head,
+          struct str *ret_list)
+{
+    const struct str begin = STR("\"records\":[");
+    const struct str end = STR("]}");
+    if (!str_starts(line, STR("{\"type\":\"usage\",")) || !str_ends(line, end))
+        return false;
+    size_t at = str_find(str_make(line.ptr, MIN(line.len, USAGE_HEAD_BYTES_MAX - end.len)), begin);
+    if (at == SIZE_MAX || at + begin.len + end.len > line.len)
+        return false;
+    size_t size = at + begin.len;
+    memcpy(head, line.ptr, size);
+    memcpy(head + size, end.ptr, end.len);
+    *ret_head = str_make(head, size + end.len);
+    *ret_list = str_make(line.ptr + size, line.len - size - end.len);
+    return true;
+}
+
+void
+record_handle(struct node *node, struct str line)
+{
+    char text[USAGE_HEAD_BYTES_MAX];
+    struct str head;
+    struct str list;
+    struct err err = {0};
+    int code = -ERR_UNSUPPORTED;
+    if (usage_cut(line, text, &head, &list))
+        code = handle(node, head, list, &err);
+    if (code == -ERR_UNSUPPORTED)
+        code = handle(node, line, (struct str){NULL, 0}, &err);
+    if (code < 0)
+        node_drop(node, err.text);
 }

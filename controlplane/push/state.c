@@ -54,16 +54,39 @@ revision_now(const struct node *node)
     return store_revision(node->push->engine->conf.store);
 }
 
+static void
+put_keys(struct json_writer *writer, const struct engine *engine)
+{
+    char key[2 * ED25519_KEY_BYTES + 1];
+    hex_encode(engine->public_key, ED25519_KEY_BYTES, key);
+    json_member_str(writer, "server_key", str_from(key));
+    json_key(writer, "server_keys");
+    json_open_array(writer);
+    for (size_t i = 0; i < engine->accepted_count; i++) {
+        hex_encode(engine->accepted[i], ED25519_KEY_BYTES, key);
+        json_value_str(writer, str_from(key));
+    }
+    json_close_array(writer);
+}
+
+void
+state_keys(struct node *node)
+{
+    struct record record;
+    struct json_writer *writer = record_begin(&record, "keys");
+    member_digits(writer, "rev", revision_now(node));
+    put_keys(writer, node->push->engine);
+    record_send(&record, node, FRAME_PLAIN);
+}
+
 void
 state_welcome(struct node *node)
 {
     struct record record;
     const struct engine *engine = node->push->engine;
-    char key[2 * ED25519_KEY_BYTES + 1];
-    hex_encode(engine->public_key, ED25519_KEY_BYTES, key);
     struct json_writer *writer = record_begin(&record, "welcome");
     json_member_str(writer, "server", str_from(engine->server));
-    json_member_str(writer, "server_key", str_from(key));
+    put_keys(writer, engine);
     json_member_i64(writer, "now_ms", clock_wall_ns() / 1000000);
     json_member_u64(writer, "lease_ms", node->push->conf.lease_ms);
     json_member_str(writer, "node", str_from(node->name));
@@ -77,6 +100,7 @@ state_tick(struct node *node)
     struct json_writer *writer = record_begin(&record, "tick");
     member_digits(writer, "rev", revision_now(node));
     record_send(&record, node, FRAME_PLAIN);
+    presence_ticked(node);
 }
 
 void
@@ -148,7 +172,7 @@ state_bindings_full(struct node *node)
     bindings_begin(&record, node, revision_now(node), true);
     LIST_FOREACH (at, &node->push->engine->bindings.all) {
         const struct binding_row *row = LIST_ENTRY(at, struct binding_row, node_in_all);
-        if (!state_serves(node, row->binding.boot))
+        if (row->suspended != 0 || !state_serves(node, row->binding.boot))
             continue;
         if (!remember_row(node, row->hex)) {
             buf_wipe(&record.text);
@@ -174,43 +198,66 @@ state_binding_add(struct node *node, const struct binding_row *row)
 }
 
 static void
-send_revoke(struct node *node, const char *hex, uint64_t revision)
+send_revoke(struct node *node, const char *hex, uint64_t revision, bool suspend)
 {
     struct record record;
     struct json_writer *writer = record_begin(&record, "revoke");
     member_digits(writer, "rev", revision);
     json_member_str(writer, "incarnation", str_from(hex));
+    if (suspend)
+        json_member_bool(writer, "suspend", true);
     node->sent[PART_revoke] = revision;
     record_send(&record, node, FRAME_URGENT);
+}
+
+/* Twice: at once, and in its place among the rows, so that no row which waits in the queue brings
+ * it back. */
+static void
+take_row(struct node *node, const struct binding_row *row, uint64_t revision, bool suspend)
+{
+    struct record record;
+    void *known = map_remove(&node->rows, str_from(row->hex));
+    if (!known)
+        return;
+    free(known);
+    send_revoke(node, row->hex, revision, suspend);
+    bindings_begin(&record, node, revision, false);
+    json_open_object(&record.writer);
+    json_member_str(&record.writer, "incarnation", str_from(row->hex));
+    json_member_bool(&record.writer, suspend ? "suspended" : "deleted", true);
+    json_close_object(&record.writer);
+    bindings_send(&record, node, false);
 }
 
 void
 state_binding_end(struct node *node, const struct binding_row *row, uint64_t revision)
 {
-    if (node->role == ROLE_AGENT) {
-        send_revoke(node, row->hex, revision);
-        return;
-    }
-    void *known = map_remove(&node->rows, str_from(row->hex));
-    if (!known)
-        return;
-    free(known);
-    send_revoke(node, row->hex, revision);
-    struct record record;
-    bindings_begin(&record, node, revision, false);
-    json_open_object(&record.writer);
-    json_member_str(&record.writer, "incarnation", str_from(row->hex));
-    json_member_bool(&record.writer, "deleted", true);
-    json_close_object(&record.writer);
-    bindings_send(&record, node, false);
+    if (node->role == ROLE_AGENT)
+        send_revoke(node, row->hex, revision, false);
+    else
+        take_row(node, row, revision, false);
+}
+
+void
+state_binding_suspend(struct node *node, const struct binding_row *row, uint64_t revision)
+{
+    take_row(node, row, revision, true);
 }
 
 /* ---- funds ----------------------------------------------------------------------------------- */
 
+struct funds_row {
+    struct str wallet;
+    int64_t granted;
+    int64_t returned;
+    int64_t free;
+    int64_t balance;
+    const char *status;
+};
+
 /* What to tell now; false when the ledger cannot be read (the next change tries again). */
 static bool
-look_up_funds(const struct node *node, struct str wallet, int64_t *ret_granted,
-              const char **ret_status)
+look_up_funds(const struct node *node, struct str wallet, struct funds_row *ret_row)
 {
     struct ledger *ledger = node->push->conf.ledger;
     struct ledger_balances balances;
@@ -221,19 +268,27 @@ look_up_funds(const struct node *node, struct str wallet, int64_t *ret_granted,
     int code = lease_get(ledger, str_from(node->name), node->epoch, wallet, &lease, &err);
     if (code < 0 && code != -ERR_NOT_FOUND)
         return false;
-    *ret_granted = lease.granted.nano;
-    *ret_status = balances.ai_remaining.nano - balances.held.nano > 0 ? "ok" : "empty";
+    *ret_row = (struct funds_row){
+        .wallet = wallet,
+        .granted = lease.granted.nano,
+        .returned = lease.returned.nano,
+        .free = MAX(balances.ai_remaining.nano - balances.held.nano, (int64_t)0),
+        .balance = MAX(balances.ai_remaining.nano, (int64_t)0),
+    };
+    ret_row->status = ret_row->free > 0 ? "ok" : "empty";
     if (engine_wallet_frozen(node->push->engine, wallet))
-        *ret_status = "frozen";
+        ret_row->status = "frozen";
     return true;
 }
 
+/* What is free for others is news only when it is nothing, or something again: the status. */
 static bool
-remember_funds(struct node *node, struct str wallet, int64_t granted, const char *status,
-               bool *ret_changed)
+remember_funds(struct node *node, const struct funds_row *row, bool *ret_changed)
 {
+    struct str wallet = row->wallet;
     struct told_funds *told = map_get(&node->funds, wallet);
-    *ret_changed = !told || told->granted != granted || told->status != status;
+    *ret_changed = !told || told->granted != row->granted || told->status != row->status ||
+                   told->returned != row->returned;
     if (!told) {
         told = malloc(sizeof *told + wallet.len);
         if (!told)
@@ -245,18 +300,22 @@ remember_funds(struct node *node, struct str wallet, int64_t granted, const char
             return false;
         }
     }
-    told->granted = granted;
-    told->status = status;
+    told->granted = row->granted;
+    told->returned = row->returned;
+    told->status = row->status;
     return true;
 }
 
 static void
-put_funds_row(struct json_writer *writer, struct str wallet, int64_t granted, const char *status)
+put_funds_row(struct json_writer *writer, const struct funds_row *row)
 {
     json_open_object(writer);
-    json_member_str(writer, "wallet", wallet);
-    member_digits(writer, "granted", (uint64_t)MAX(granted, (int64_t)0));
-    json_member_str(writer, "status", str_from(status));
+    json_member_str(writer, "wallet", row->wallet);
+    member_digits(writer, "granted", (uint64_t)row->granted);
+    member_digits(writer, "returned", (uint64_t)row->returned);
+    member_digits(writer, "free", (uint64_t)row->free);
+    member_digits(writer, "balance", (uint64_t)row->balance);
+    json_member_str(writer, "status", str_from(row->status));
     json_close_object(writer);
 }
 
@@ -276,18 +335,17 @@ void
 state_funds(struct node *node, struct str wallet, bool always)
 {
     struct record record;
-    int64_t granted;
-    const char *status;
+    struct funds_row row;
     bool changed;
-    if (!look_up_funds(node, wallet, &granted, &status))
+    if (!look_up_funds(node, wallet, &row))
         return;
-    if (!remember_funds(node, wallet, granted, status, &changed)) {
+    if (!remember_funds(node, &row, &changed)) {
         node_drop(node, "out of memory");
         return;
     }
     if (!changed && !always)
         return;
-    put_funds_row(funds_begin(&record, node, false), wallet, granted, status);
+    put_funds_row(funds_begin(&record, node, false), &row);
     json_close_array(&record.writer);
     record_send(&record, node, FRAME_PLAIN);
 }
@@ -306,12 +364,10 @@ state_funds_full(struct node *node)
         LOG_ERROR("listing the wallets failed", LOG_E(&err));
     funds_begin(&record, node, true);
     for (size_t i = 0; i < count; i++) {
-        int64_t granted;
-        const char *status;
+        struct funds_row row;
         bool changed;
-        if (look_up_funds(node, wallets[i].name, &granted, &status) &&
-            remember_funds(node, wallets[i].name, granted, status, &changed))
-            put_funds_row(&record.writer, wallets[i].name, granted, status);
+        if (look_up_funds(node, wallets[i].name, &row) && remember_funds(node, &row, &changed))
+            put_funds_row(&record.writer, &row);
     }
     json_close_array(&record.writer);
     record_send(&record, node, FRAME_FULL);

@@ -15,11 +15,11 @@
 /* bind_container - wanted: from binding_parse_request; name may be empty: then the container is
  * called by its number. node: the agent that asks.
  * *ret_row   the new row, already signed and committed; borrowed until it is revoked
- * *ret_code  for the agent when refused: "invalid_name", "name_in_use", "ai_off", "conflict",
- *            "revoked", "store"
- * 0; -ERR_INVALID, -ERR_EXISTS, -ERR_PERMISSION (ai: false), -ERR_REVOKED, -ERR_CONFLICT,
- * -ERR_STORE. Repeating a request (same incarnation, container, boot and node) returns the row
- * that is there. */
+ * *ret_code  for the agent when refused: "invalid_name", "name_in_use", "conflict", "revoked",
+ *            "store"
+ * A Container with ai: false is bound, but suspended (amend.h): it starts without AI.
+ * 0; -ERR_INVALID, -ERR_EXISTS, -ERR_REVOKED, -ERR_CONFLICT, -ERR_STORE. Repeating a request (same
+ * incarnation, container, boot and node) returns the row that is there. */
 int bind_container(struct engine *engine, const struct binding *wanted, struct str node,
                    struct binding_row **ret_row, const char **ret_code, struct err *err) MUST_USE;
 /* bind_revoke - end one incarnation. reason: one word for status and audit. */

@@ -3,124 +3,7 @@
  * Floor: controlplane/reconcile tests.
  * Owns: nothing.
  * Invariant: see bind.h. */
-#include "controlplane/reconcile/bind.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
-
-#define HEAD "apiVersion: berth.dev/v1alpha1\n"
-
-struct fixture {
-    struct loop *loop;
-    struct store *store;
-    struct ed25519_key *key;
-    struct engine *engine;
-    struct arena arena;
-    struct err err;
-    const char *code;
-    struct binding_row *row;
-    unsigned bound;
-    unsigned revoked;
-};
-
-static void
-on_bound(const struct binding_row *row, void *user)
-{
-    struct fixture *f = user;
-    (void)row;
-    f->bound++;
-}
-static void
-on_revoked(const struct binding_row *row, uint64_t revision, void *user)
-{
-    struct fixture *f = user;
-    assert_true(revision > row->revision);
-    f->revoked++;
-}
-static const struct engine_ops ops = {.bound = on_bound, .revoked = on_revoked};
-
-static void
-start(struct fixture *f)
-{
-    const struct engine_conf conf = {.loop = f->loop,
-                                     .store = f->store,
-                                     .key = f->key,
-                                     .settings = SNAPSHOT_SETTINGS_DEFAULT,
-                                     .ops = &ops,
-                                     .user = f};
-    if (engine_new(&conf, &f->engine, &f->err) < 0)
-        fail_msg("%s", f->err.text);
-}
-
-static int
-setup(void **state)
-{
-    static struct fixture fixture;
-    struct fixture *f = &fixture;
-    *f = (struct fixture){0};
-    *state = f;
-    arena_init(&f->arena, 16u << 20);
-    if (loop_new(&f->loop, &f->err) < 0 || store_open("memory:", f->loop, &f->store, &f->err) < 0 ||
-        ed25519_generate(&f->key) < 0)
-        return -1;
-    start(f);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    struct fixture *f = *state;
-    engine_free(&f->engine);
-    store_close(&f->store);
-    loop_free(&f->loop);
-    ed25519_free(&f->key);
-    arena_fini(&f->arena);
-    return 0;
-}
-
-/* One container as an agent would describe it; incarnation: one byte repeated. */
-static int
-bind(struct fixture *f, const char *host, const char *boot, const char *id, uint8_t incarnation,
-     const char *name)
-{
-    struct binding wanted = {
-        .host = str_from(host),
-        .boot = str_from(boot),
-        .runtime = STR("podman"),
-        .container_id = str_from(id),
-        .name = str_from(name),
-        .attestors = STR("netns+cgroup"),
-        .netns_cookie = 1,
-        .cgroup_id = 2,
-        .server = STR_EMPTY,
-        .wallet = STR_EMPTY,
-    };
-    memset(wanted.incarnation, incarnation, INCARNATION_BYTES);
-    f->code = "";
-    f->err = (struct err){0};
-    return bind_container(f->engine, &wanted, STR("agent"), &f->row, &f->code, &f->err);
-}
-
-static struct str
-status_of(struct fixture *f, const char *name, const char *field)
-{
-    struct object object;
-    if (object_get(f->store, kind_at(KIND_CONTAINER), str_from(name), &f->arena, &object, &f->err) <
-        0)
-        return STR("(no object)");
-    return schema_text(object.status, field, STR_EMPTY);
-}
-
-static void
-settle(struct fixture *f)
-{
-    for (unsigned i = 0; i < 1000 && (i < 10 || queue_depth(f->engine->queue) > 0); i++)
-        loop_step(f->loop, 1);
-    assert_int_equal(queue_depth(f->engine->queue), 0);
-}
+#include "controlplane/reconcile/bind_test_rig.h"
 
 static void
 test_bind_signs_and_records(void **state)
@@ -220,41 +103,21 @@ test_replacing(void **state)
     assert_int_equal(f->engine->bindings.by_hex.count, 2);
 }
 
-static void
-apply(struct fixture *f, const char *yaml)
-{
-    struct tree *list = NULL;
-    struct manifest manifest;
-    struct object object;
-    enum object_change change;
-    char key[API_KEY_BYTES + 1];
-    assert_int_equal(tree_from_yaml(str_from(yaml), &f->arena, &list, &f->err), 0);
-    assert_int_equal(schema_check(list->first, &f->arena, &manifest, &f->err), 0);
-    assert_int_equal(
-        object_apply(f->store, &manifest, "", &f->arena, &object, &change, key, &f->err), 0);
-}
-
+/* A Container that may not use AI starts all the same; deleting its object ends what is live. */
 static void
 test_ai_off(void **state)
 {
     struct fixture *f = *state;
     apply(f, HEAD "kind: Container\nmetadata: {name: dev}\nspec: {ai: false, wallet: team}\n");
-    assert_int_equal(bind(f, "h", "b", "c1", 1, "dev"), -ERR_PERMISSION);
-    assert_string_equal(f->code, "ai_off");
-    apply(f, HEAD "kind: Container\nmetadata: {name: dev}\nspec: {ai: true, wallet: team}\n");
     assert_int_equal(bind(f, "h", "b", "c1", 1, "dev"), 0);
+    assert_int_equal(f->row->suspended, SUSPENDED_AI_OFF);
+    assert_int_equal(f->bound, 0);
     assert_true(str_eq(f->row->binding.wallet, STR("team")));
+    assert_true(str_eq(status_of(f, "dev", "state"), STR("suspended")));
     settle(f);
-    assert_int_equal(f->revoked, 0);
-    /* switching it off, or deleting the object, ends what is live */
-    apply(f, HEAD "kind: Container\nmetadata: {name: dev}\nspec: {ai: false}\n");
-    settle(f);
-    assert_int_equal(f->revoked, 1);
-    apply(f, HEAD "kind: Container\nmetadata: {name: dev}\nspec: {ai: true}\n");
-    assert_int_equal(bind(f, "h", "b", "c1", 2, "dev"), 0);
     assert_int_equal(object_delete(f->store, kind_at(KIND_CONTAINER), STR("dev"), 0, &f->err), 0);
     settle(f);
-    assert_int_equal(f->revoked, 2);
+    assert_int_equal(f->revoked, 1);
     assert_true(str_eq(status_of(f, "dev", "state"), STR("(no object)")));
 }
 

@@ -120,6 +120,26 @@ bindings_add(struct bindings *bindings, struct str value, uint64_t revision,
     return 0;
 }
 
+int
+bindings_update(struct binding_row *row, struct str value, uint64_t revision, struct err *err)
+{
+    struct binding_row next = {.revision = revision};
+    arena_init(&next.arena, ROW_BYTES_MAX);
+    int code = row_fill(&next, value, err);
+    if (code < 0) {
+        arena_fini(&next.arena);
+        return code;
+    }
+    ASSERT(memcmp(next.hex, row->hex, sizeof row->hex) == 0);
+    arena_fini(&row->arena);
+    row->arena = next.arena;
+    row->node = next.node;
+    row->json = next.json;
+    row->binding = next.binding;
+    row->revision = revision;
+    return 0;
+}
+
 struct binding_row *
 bindings_find(const struct bindings *bindings, struct str hex)
 {

@@ -14,8 +14,11 @@
 
 #define BINDINGS_PREFIX "bindings/"
 
-/* node: the agent that asked. json: the signed binding. revision: of the commit that made it. All
- * strings live in the row's arena. */
+/* Why a row is kept from the data planes for a while; the bits of binding_row.suspended. */
+enum suspension { SUSPENDED_AI_OFF = 1, SUSPENDED_AGENT_AWAY = 2 };
+
+/* node: the agent that asked. json: the signed binding. revision: of the commit that wrote it.
+ * suspended: 0 = in force. All strings live in the row's arena. */
 struct binding_row {
     struct list node_in_all;
     struct arena arena;
@@ -24,6 +27,7 @@ struct binding_row {
     struct str json;
     struct binding binding;
     uint64_t revision;
+    unsigned suspended;
 };
 /* ended: a ring of incarnations that were revoked lately: data planes keep them refused, so they
  * must not be bound again. */
@@ -41,6 +45,10 @@ int bindings_load(struct bindings *bindings, struct store *store, struct err *er
 /* bindings_add - from the row's value in the store: {"node":...,"binding":{...}}. */
 int bindings_add(struct bindings *bindings, struct str value, uint64_t revision,
                  struct binding_row **ret_row, struct err *err) MUST_USE;
+/* bindings_update - the row's value was written again: same incarnation, other text. On failure the
+ * old text stays. */
+int bindings_update(struct binding_row *row, struct str value, uint64_t revision,
+                    struct err *err) MUST_USE;
 /* bindings_end - it was revoked: take it out and remember its incarnation. */
 void bindings_end(struct bindings *bindings, struct binding_row *row);
 bool bindings_has_ended(const struct bindings *bindings,

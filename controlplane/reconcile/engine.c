@@ -7,7 +7,10 @@
 
 #include <stdlib.h>
 
+#include "controlplane/reconcile/amend.h"
 #include "lib/base/check.h"
+
+#define SERVER_ID_KEY "server/id"
 
 /* Which keys concern which reconciler; named: the subject is the key's part behind the prefix, up
  * to its next '/', else the reconciler has one subject, "". */
@@ -112,6 +115,12 @@ enqueue_all(struct engine *engine, struct err *err)
             code = enqueue(engine, rows[row].key);
         arena_fini(&arena);
     }
+    /* rows whose Container was deleted while we were not there */
+    LIST_FOREACH (at, &engine->bindings.all) {
+        const struct binding_row *row = LIST_ENTRY(at, struct binding_row, node_in_all);
+        if (code == 0)
+            code = queue_add(engine->queue, RECONCILER_containers, row->binding.name);
+    }
     return code < 0 ? err_set(err, (enum err_code) - code, "listing the store: %s", err_text(code))
                     : 0;
 }
@@ -122,24 +131,82 @@ resync(struct timer *timer)
     struct engine *engine = CONTAINER_OF(timer, struct engine, resync);
     if (queue_add(engine->queue, RECONCILER_config, STR_EMPTY) < 0)
         engine->failures[RECONCILER_config]++;
+    struct err err = {0};
+    size_t count;
+    if (engine->resign_owed && amend_resign(engine, &count, &err) < 0 && engine->conf.ops &&
+        engine->conf.ops->failed)
+        engine->conf.ops->failed("keys", STR_EMPTY, 1, &err, engine->conf.user);
     timer_arm(loop_timers(engine->conf.loop), timer,
               loop_now_ms(engine->conf.loop) + ENGINE_RESYNC_MS);
+}
+
+/* ---- keys and the server's id ---------------------------------------------------------------- */
+
+const struct ed25519_key *
+engine_key(const struct engine *engine)
+{
+    return engine->conf.keyring ? engine->conf.keyring->key : engine->conf.key;
+}
+
+void
+engine_load_keys(struct engine *engine)
+{
+    const struct keyring *keyring = engine->conf.keyring;
+    ed25519_public(engine_key(engine), engine->public_key);
+    engine->accepted_count = keyring ? keyring->count : 1;
+    if (keyring)
+        memcpy(engine->accepted, keyring->accepted, sizeof engine->accepted);
+    memcpy(engine->accepted[0], engine->public_key, ED25519_KEY_BYTES);
+}
+
+/* Made of the first key, and kept when keys are rotated: bindings name it. */
+static int
+load_server_id(struct engine *engine, struct err *err)
+{
+    uint8_t digest[SHA256_BYTES];
+    struct arena arena;
+    struct store_row row;
+    arena_init(&arena, STORE_VALUE_BYTES_MAX);
+    int code = store_get(engine->conf.store, STR(SERVER_ID_KEY), &arena, &row);
+    if (code == -ERR_NOT_FOUND) {
+        digest_sha256(str_make((const char *)engine->public_key, ED25519_KEY_BYTES), digest);
+        hex_encode(digest, 16, engine->server);
+        const struct store_op op = {.key = STR(SERVER_ID_KEY), .value = str_from(engine->server)};
+        code = store_commit(engine->conf.store, NULL, 0, &op, 1, NULL);
+    } else if (code == 0 && !str_copy(engine->server, sizeof engine->server, row.value)) {
+        code = -ERR_STORE;
+    }
+    arena_fini(&arena);
+    return code < 0 ? err_set(err, (enum err_code) - code, "the server's id: %s", err_text(code))
+                    : 0;
+}
+
+static int
+load_bindings(struct engine *engine, struct err *err)
+{
+    size_t count;
+    int code = bindings_load(&engine->bindings, engine->conf.store, err);
+    if (code == 0)
+        code = amend_load(engine, err);
+    /* a rotation that a crash interrupted is finished here */
+    if (code == 0 && engine->accepted_count > 1)
+        code = amend_resign(engine, &count, err);
+    return code;
 }
 
 static int
 start(struct engine *engine, struct err *err)
 {
     const struct engine_conf *conf = &engine->conf;
-    uint8_t digest[SHA256_BYTES];
     bool changed;
-    uint64_t revision = store_revision(conf->store);
-    ed25519_public(conf->key, engine->public_key);
-    digest_sha256(str_make((const char *)engine->public_key, ED25519_KEY_BYTES), digest);
-    hex_encode(digest, 16, engine->server);
+    engine_load_keys(engine);
     int code = queue_new(conf->loop, run, failed, engine, &engine->queue);
     if (code < 0)
         return err_set(err, ERR_NOMEM, "out of memory");
-    code = bindings_load(&engine->bindings, conf->store, err);
+    code = load_server_id(engine, err);
+    uint64_t revision = store_revision(conf->store);
+    if (code == 0)
+        code = load_bindings(engine, err);
     if (code == 0)
         code = snapshot_rebuild(&engine->snapshot, conf->store, &conf->settings, &changed, err);
     if (code == 0 &&

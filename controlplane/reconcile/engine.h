@@ -10,7 +10,8 @@
 #ifndef BERTH_CONTROLPLANE_RECONCILE_ENGINE_H
 #define BERTH_CONTROLPLANE_RECONCILE_ENGINE_H
 
-#include "controlplane/reconcile/bindings.h"
+#include "controlplane/reconcile/engine_ops.h"
+#include "controlplane/reconcile/keyring.h"
 #include "controlplane/reconcile/queue.h"
 #include "controlplane/snapshot/snapshot.h"
 
@@ -27,31 +28,24 @@ enum reconciler {
     RECONCILER_COUNT
 };
 
-/* What the push room (or a test) wants to hear. All may be NULL. */
-struct engine_ops {
-    void (*config_changed)(void *user);
-    void (*bound)(const struct binding_row *row, void *user);
-    /* row is gone from the mirror after the call; revision: of the commit that removed it */
-    void (*revoked)(const struct binding_row *row, uint64_t revision, void *user);
-    /* balance, status or existence of a wallet may have changed */
-    void (*funds_changed)(struct str wallet, void *user);
-    /* a reconciler failed and will be tried again */
-    void (*failed)(const char *reconciler, struct str name, unsigned attempts,
-                   const struct err *err, void *user);
-};
 struct engine_conf {
     struct loop *loop;
     struct store *store;
-    struct ledger *ledger; /* may be NULL in tests that move no money */
-    const struct ed25519_key *key;
+    struct ledger *ledger;         /* may be NULL in tests that move no money */
+    const struct ed25519_key *key; /* signs, when there is no keyring (tests) */
+    struct keyring *keyring;       /* or NULL */
     struct snapshot_settings settings;
     const struct engine_ops *ops;
     void *user;
 };
 struct engine {
     struct engine_conf conf;
-    char server[33]; /* id: the first 16 bytes of SHA-256 of the public key, hex */
+    char server[33]; /* id: the first 16 bytes of SHA-256 of its first public key, hex */
     uint8_t public_key[ED25519_KEY_BYTES];
+    uint8_t accepted[KEYRING_KEYS_MAX][ED25519_KEY_BYTES]; /* [0] is public_key */
+    size_t accepted_count;
+    uint64_t resigned; /* revision of the last row that a rotation signed anew */
+    bool resign_owed;  /* a rotation has rows left */
     struct bindings bindings;
     struct snapshot snapshot;
     struct queue *queue;
@@ -66,6 +60,10 @@ struct engine {
 int engine_new(const struct engine_conf *conf, struct engine **ret_engine,
                struct err *err) MUST_USE;
 void engine_free(struct engine **engine);
+/* engine_key - what signs now; borrowed until the next rotation. */
+const struct ed25519_key *engine_key(const struct engine *engine);
+/* engine_load_keys - after the keyring changed. */
+void engine_load_keys(struct engine *engine);
 const char *reconciler_name(enum reconciler which);
 /* engine_wallet_usable - "ok" or "frozen": the object's word, the balance not considered. */
 bool engine_wallet_frozen(struct engine *engine, struct str wallet);

@@ -4,6 +4,7 @@
  * Owns: nothing.
  * Invariant: running one twice changes nothing the second time. */
 #include "controlplane/object/condition.h"
+#include "controlplane/reconcile/amend.h"
 #include "controlplane/reconcile/bind.h"
 #include "controlplane/reconcile/engine.h"
 
@@ -59,14 +60,15 @@ reconcile_containers(struct engine *engine, struct str subject, struct err *err)
     arena_init(&arena, 4u * OBJECT_BYTES_MAX);
     int code =
         object_get(engine->conf.store, kind_at(KIND_CONTAINER), subject, &arena, &object, &missing);
-    bool allowed = code == 0 && schema_true(object.spec, "ai");
-    arena_fini(&arena);
-    if (code < 0 && code != -ERR_NOT_FOUND)
-        return err_set(err, (enum err_code) - code, "%s", missing.text);
-    if (allowed)
-        return 0;
     size_t count;
-    return bind_revoke_name(engine, subject, code < 0 ? "deleted" : "ai_off", &count, err);
+    if (code == 0)
+        code = amend_container(engine, &object, err);
+    else if (code == -ERR_NOT_FOUND)
+        code = bind_revoke_name(engine, subject, "deleted", &count, err);
+    else
+        code = err_set(err, (enum err_code) - code, "%s", missing.text);
+    arena_fini(&arena);
+    return code;
 }
 
 /* ---- wallets --------------------------------------------------------------------------------- */

@@ -6,32 +6,27 @@
 #include <stdlib.h>
 
 #include "controlplane/catalog/catalog.h"
+#include "controlplane/snapshot/model_price.h"
 #include "controlplane/snapshot/snapshot.h"
 #include "lib/base/map.h"
 #include "lib/base/num.h"
 
 #define ALIAS_BYTES_MAX (4u * 1024u * 1024u)
+#define PRICE_BYTES_MAX 65536u
 
+/* A model of the document; object: the owner's, or NULL: the catalogue's. */
+struct offer {
+    struct catalog_model model;
+    const struct object *object;
+};
 struct builder {
     const struct snapshot_input *input;
     struct arena arena; /* ids that stand nowhere else */
     struct json_writer writer;
-    struct catalog_model *models;
+    struct offer *offers;
     size_t count;
     size_t cap;
     struct map by_id; /* id -> anything */
-};
-
-static const char *const price_paths[USAGE_CLASS_COUNT] = {
-    [USAGE_input] = "price.input",
-    [USAGE_cached] = "price.cached",
-    [USAGE_cache_write] = "price.cacheWrite",
-    [USAGE_cache_write_1h] = "price.cacheWrite1h",
-    [USAGE_output] = "price.output",
-    [USAGE_reasoning] = "price.reasoning",
-    [USAGE_audio_in] = "price.audioIn",
-    [USAGE_audio_out] = "price.audioOut",
-    [USAGE_request] = "price.request",
 };
 
 /* ---- what is offered ------------------------------------------------------------------------- */
@@ -53,17 +48,17 @@ find_offered(const struct snapshot_input *input, struct str name)
 }
 
 static int
-add_model(struct builder *builder, const struct catalog_model *model)
+add_model(struct builder *builder, const struct catalog_model *model, const struct object *object)
 {
     if (builder->count == builder->cap) {
         size_t cap = builder->cap ? builder->cap * 2 : 256;
-        struct catalog_model *models = realloc(builder->models, cap * sizeof *models);
-        if (!models)
+        struct offer *offers = realloc(builder->offers, cap * sizeof *offers);
+        if (!offers)
             return -ERR_NOMEM;
-        builder->models = models;
+        builder->offers = offers;
         builder->cap = cap;
     }
-    builder->models[builder->count++] = *model;
+    builder->offers[builder->count++] = (struct offer){*model, object};
     /* the key is the id's bytes, not our array: it may move */
     return map_put(&builder->by_id, model->id, builder, NULL);
 }
@@ -97,7 +92,7 @@ collect_catalogue(struct builder *builder, const struct object *provider)
         if (!is_served_kind(model.kind) || str_ends(model.id, STR("*")) || !is_listed(only, bare) ||
             map_get(&builder->by_id, model.id))
             continue;
-        int code = add_model(builder, &model);
+        int code = add_model(builder, &model, NULL);
         if (code < 0)
             return code;
     }
@@ -112,7 +107,7 @@ add_alias(struct builder *builder, const struct catalog_model *model, struct str
     alias.id = arena_printf(&builder->arena, "%.*s/%.*s", STR_ARG(model->provider), STR_ARG(name));
     if (!alias.id.ptr)
         return -ERR_NOMEM;
-    return map_get(&builder->by_id, alias.id) ? 0 : add_model(builder, &alias);
+    return map_get(&builder->by_id, alias.id) ? 0 : add_model(builder, &alias, NULL);
 }
 
 /* What the provider itself calls a model works too: clients send "claude-sonnet-4-5-20250929" as
@@ -120,7 +115,7 @@ add_alias(struct builder *builder, const struct catalog_model *model, struct str
 static int
 add_aliases(struct builder *builder, size_t index)
 {
-    const struct catalog_model model = builder->models[index];
+    const struct catalog_model model = builder->offers[index].model;
     struct json_doc doc;
     int code = add_alias(builder, &model, model.upstream);
     if (code < 0 || model.aliases.len == 0)
@@ -144,22 +139,12 @@ read_model_object(const struct object *object, struct catalog_model *ret_model)
     const struct tree *spec = object->spec;
     uint64_t context = 0;
     uint64_t max_output = 0;
-    struct price price = {.version = (uint32_t)(object->generation & UINT32_MAX)};
-    bool have[USAGE_CLASS_COUNT] = {false};
     struct catalog_model known;
     bool in_catalogue = catalog_find(object->name, &known) == 0;
     if (num_u64(schema_text(spec, "context", STR_EMPTY), UINT32_MAX, &context) < 0)
         context = in_catalogue ? known.context : 0;
     if (num_u64(schema_text(spec, "maxOutput", STR_EMPTY), UINT32_MAX, &max_output) < 0)
         max_output = in_catalogue ? known.max_output : 0;
-    for (size_t i = 0; i < USAGE_CLASS_COUNT; i++) {
-        struct str text = schema_text(spec, price_paths[i], STR_EMPTY);
-        have[i] = schema_pico(text, i == USAGE_request ? 12 : 6, &price.pico[i]) == 0;
-        price.known = price.known || have[i];
-    }
-    catalog_price_fall(&price, have);
-    if (!price.known && in_catalogue)
-        price = known.price;
     *ret_model = (struct catalog_model){
         .id = object->name,
         .provider = schema_text(spec, "provider", STR_EMPTY),
@@ -167,16 +152,15 @@ read_model_object(const struct object *object, struct catalog_model *ret_model)
         .kind = schema_text(spec, "kind", STR("chat")),
         .context = (uint32_t)context,
         .max_output = (uint32_t)max_output,
-        .price = price,
     };
 }
 
 static int
-compare_models(const void *a, const void *b)
+compare_offers(const void *a, const void *b)
 {
-    const struct catalog_model *model_a = a;
-    const struct catalog_model *model_b = b;
-    return str_cmp(model_a->id, model_b->id);
+    const struct offer *offer_a = a;
+    const struct offer *offer_b = b;
+    return str_cmp(offer_a->model.id, offer_b->model.id);
 }
 
 static int
@@ -188,7 +172,7 @@ collect(struct builder *builder)
         struct catalog_model model;
         read_model_object(&input->models[i], &model);
         if (find_offered(input, model.provider))
-            code = add_model(builder, &model);
+            code = add_model(builder, &model, &input->models[i]);
     }
     size_t first = builder->count;
     for (size_t i = 0; i < input->provider_count && code == 0; i++) {
@@ -199,7 +183,7 @@ collect(struct builder *builder)
     for (size_t i = first, count = builder->count; i < count && code == 0; i++)
         code = add_aliases(builder, i);
     if (builder->count > 1)
-        qsort(builder->models, builder->count, sizeof *builder->models, compare_models);
+        qsort(builder->offers, builder->count, sizeof *builder->offers, compare_offers);
     return code;
 }
 
@@ -255,6 +239,26 @@ put_providers(struct builder *builder)
 }
 
 static int
+put_price(struct json_writer *writer, const struct offer *offer)
+{
+    struct tariff_row rows[TARIFF_ROWS_MAX];
+    struct tariff tariff = {.rows = rows};
+    int code = 0;
+    if (offer->object)
+        model_price(offer->object, rows, &tariff);
+    else
+        code = catalog_tariff(offer->model.pricing, rows, &tariff);
+    if (code < 0 || tariff.count == 0)
+        return code;
+    struct buf price;
+    buf_init(&price, PRICE_BYTES_MAX);
+    code = catalog_price_put(&tariff, &price);
+    json_member_raw(writer, "price", buf_str(&price));
+    buf_fini(&price);
+    return code;
+}
+
+static int
 put_models(struct builder *builder)
 {
     struct json_writer *writer = &builder->writer;
@@ -262,7 +266,8 @@ put_models(struct builder *builder)
     json_key(writer, "models");
     json_open_array(writer);
     for (size_t i = 0; i < builder->count && code == 0; i++) {
-        const struct catalog_model *model = &builder->models[i];
+        const struct catalog_model *model = &builder->offers[i].model;
+        const struct object *object = builder->offers[i].object;
         json_open_object(writer);
         json_member_str(writer, "id", model->id);
         json_member_str(writer, "provider", model->provider);
@@ -270,17 +275,21 @@ put_models(struct builder *builder)
         json_member_str(writer, "kind", model->kind);
         json_member_u64(writer, "context", model->context);
         json_member_u64(writer, "max_output", model->max_output);
-        if (model->price.known) {
-            struct buf price;
-            buf_init(&price, 4096);
-            code = catalog_price_put(&model->price, &price);
-            json_member_raw(writer, "price", buf_str(&price));
-            buf_fini(&price);
-        }
+        if (object && schema_true(object->spec, "free"))
+            json_member_bool(writer, "free", true);
+        code = put_price(writer, &builder->offers[i]);
         json_close_object(writer);
     }
     json_close_array(writer);
     return code;
+}
+
+static void
+put_timeout(struct json_writer *writer, const char *key, const struct tree *spec, const char *path)
+{
+    uint64_t ms = 0;
+    if (num_u64(schema_text(spec, path, STR_EMPTY), UINT32_MAX, &ms) == 0)
+        json_member_u64(writer, key, ms);
 }
 
 static void
@@ -299,6 +308,11 @@ put_routes(struct builder *builder)
             continue;
         json_open_object(writer);
         json_member_str(writer, "name", input->routes[i].name);
+        struct str leave = schema_text(input->routes[i].spec, "onLeave", STR("cancel"));
+        if (!str_eq(leave, STR("cancel")))
+            json_member_str(writer, "on_leave", leave);
+        put_timeout(writer, "ttft_timeout_ms", input->routes[i].spec, "firstTokenTimeoutMs");
+        put_timeout(writer, "stall_timeout_ms", input->routes[i].spec, "stallTimeoutMs");
         json_key(writer, "targets");
         json_open_array(writer);
         for (const struct tree *item = targets->first; item; item = item->next) {
@@ -352,7 +366,7 @@ snapshot_put(const struct snapshot_input *input, struct buf *out)
     }
     map_fini(&builder.by_id);
     arena_fini(&builder.arena);
-    free(builder.models);
+    free(builder.offers);
     if (code == 0 && out->failed)
         code = -ERR_TOO_LARGE;
     return code;

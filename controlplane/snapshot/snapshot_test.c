@@ -167,6 +167,62 @@ test_catalogue(void **state)
     store_close(&store);
 }
 
+static void
+want_price(const char *text, const char *id, const char *want)
+{
+    char start[128];
+    snprintf(start, sizeof start, "{\"id\":\"%s\",", id);
+    const char *model = strstr(text, start);
+    assert_non_null(model);
+    const char *end = strstr(model + 1, "{\"id\":");
+    const char *found = strstr(model, want);
+    if (!found || (end && found > end))
+        fail_msg("%s: no %s in %.400s", id, want, model);
+}
+
+/* What an owner names replaces the catalogue's price as a whole; free models; ways to leave. */
+static void
+test_owner_prices(void **state)
+{
+    (void)state;
+    struct store *store = open_store();
+    struct snapshot snapshot;
+    snapshot_init(&snapshot);
+    assert_int_equal(setenv("SNAPSHOT_TEST_KEY", "sk-x", 1), 0);
+    apply(store, HEAD
+          "kind: Provider\nmetadata: {name: openai}\nspec: {dialect: openai, models: [gpt-5], "
+          "baseUrl: 'https://api.openai.com/v1', key: {env: SNAPSHOT_TEST_KEY}}\n---\n" HEAD
+          "kind: Model\nmetadata: {name: openai/tiered}\nspec: {provider: openai, upstream: t, "
+          "price: {input: 1, output: 2, webSearch: 0.01}, pricePriority: {input: 3}, "
+          "priceOver: {tokens: 1000, input: 2}}\n---\n" HEAD
+          "kind: Model\nmetadata: {name: openai/gpt-4o-mini}\n"
+          "spec: {provider: openai, upstream: gpt-4o-mini}\n---\n" HEAD
+          "kind: Model\nmetadata: {name: openai/gift}\n"
+          "spec: {provider: openai, upstream: g, free: true}\n---\n" HEAD
+          "kind: Route\nmetadata: {name: r}\nspec: {targets: [openai/gift], onLeave: drain, "
+          "stallTimeoutMs: 500}\n");
+    assert_true(rebuild(&snapshot, store));
+    const char *text = buf_cstr(&snapshot.text);
+    /* both of service and length: each in its own proportion */
+    want_price(text, "openai/tiered",
+               "\"price\":{\"version\":1,\"input\":\"1000000\",\"output\":\"2000000\","
+               "\"web_search\":\"10000000000\",\"rows\":["
+               "{\"over\":1000,\"input\":\"2000000\",\"output\":\"2000000\","
+               "\"web_search\":\"10000000000\"},"
+               "{\"service\":\"priority\",\"input\":\"3000000\",\"output\":\"2000000\","
+               "\"web_search\":\"10000000000\"},"
+               "{\"service\":\"priority\",\"over\":1000,\"input\":\"6000000\","
+               "\"output\":\"2000000\",\"web_search\":\"10000000000\"}]}");
+    want_price(text, "openai/gpt-4o-mini", "\"price\":{\"version\":20260821,");
+    want_price(text, "openai/gpt-5", "{\"service\":\"flex\",\"input\":\"625000\"");
+    want_price(text, "openai/gift", "\"free\":true");
+    assert_non_null(strstr(text, "{\"name\":\"r\",\"on_leave\":\"drain\","
+                                 "\"stall_timeout_ms\":500,\"targets\":[\"openai/gift\"]}"));
+    assert_int_equal(unsetenv("SNAPSHOT_TEST_KEY"), 0);
+    snapshot_fini(&snapshot);
+    store_close(&store);
+}
+
 /* Vendors' own names of models work; a bad key costs its provider only. */
 static void
 test_aliases_and_bad_key(void **state)
@@ -240,7 +296,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_empty),        cmocka_unit_test(test_content),
         cmocka_unit_test(test_catalogue),    cmocka_unit_test(test_aliases_and_bad_key),
-        cmocka_unit_test(test_stable_bytes),
+        cmocka_unit_test(test_stable_bytes), cmocka_unit_test(test_owner_prices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

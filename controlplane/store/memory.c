@@ -183,9 +183,10 @@ row_delete(struct items *rows, struct str key)
     memmove(rows->ptr + at, rows->ptr + at + 1, (rows->count - at) * sizeof(struct item *));
 }
 
-/* The new row (NULL for a deletion) and the event of each op; ops that change nothing get
- * neither. */
+/* What becomes of an op: the new row (NULL for a deletion) and the event (NULL when quiet); ops
+ * that change nothing get neither. */
 struct change {
+    bool real;
     struct item *row;
     struct item *event;
 };
@@ -198,11 +199,14 @@ changes_make(const struct memory *memory, uint64_t revision, const struct store_
         const struct item *old = rows_find(&memory->rows, ops[i].key);
         if (ops[i].delete_ && old == NULL)
             continue;
+        changes[i].real = true;
         struct str value = ops[i].delete_ ? STR_EMPTY : ops[i].value;
-        changes[i].event = item_new(ops[i].key, value, revision, revision);
-        if (changes[i].event == NULL)
-            return -ERR_NOMEM;
-        changes[i].event->deleted = ops[i].delete_;
+        if (!ops[i].quiet) {
+            changes[i].event = item_new(ops[i].key, value, revision, revision);
+            if (changes[i].event == NULL)
+                return -ERR_NOMEM;
+            changes[i].event->deleted = ops[i].delete_;
+        }
         if (ops[i].delete_)
             continue;
         changes[i].row = item_new(ops[i].key, value, old ? old->create_rev : revision, revision);
@@ -235,10 +239,12 @@ memory_commit(void *self, uint64_t revision, const struct store_cond *conds, siz
     if (r < 0)
         return r;
     for (size_t i = 0; i < op_count; i++) {
-        if (changes[i].event == NULL)
+        if (!changes[i].real)
             continue;
-        memory->events.ptr[memory->events.count++] = changes[i].event;
-        (*ret_events)++;
+        if (changes[i].event) {
+            memory->events.ptr[memory->events.count++] = changes[i].event;
+            (*ret_events)++;
+        }
         if (changes[i].row)
             row_apply(&memory->rows, changes[i].row);
         else

@@ -164,7 +164,7 @@ op_apply(struct sqlite *sqlite, uint64_t revision, const struct store_op *op, si
         bind_u64(statement, 3, revision);
     }
     int r = run(statement);
-    if (r < 0 || (op->delete_ && sqlite3_changes(sqlite->db) == 0))
+    if (r < 0 || op->quiet || (op->delete_ && sqlite3_changes(sqlite->db) == 0))
         return r;
     statement = sqlite->statements[QUERY_LOG];
     bind_u64(statement, 1, revision);

@@ -3,8 +3,8 @@
  * Floor: controlplane/store; the engine thread only, every call is synchronous.
  * Owns: the backend (memory, or one SQLite connection) and the kept history of events.
  * Invariant: a commit happens whole or not at all; the revision grows by one a commit; a watch sees
- *            every event of its prefix once, in order. Proved for every row of stores.def by
- *            store_test.c. */
+ *            every event of its prefix once, in order; quiet ops make none. Proved for every row of
+ *            stores.def by store_test.c. */
 #ifndef BERTH_CONTROLPLANE_STORE_STORE_H
 #define BERTH_CONTROLPLANE_STORE_STORE_H
 
@@ -35,6 +35,7 @@ struct store_cond {
 };
 struct store_op {
     bool delete_; /* deleting what is not there is fine and makes no event */
+    bool quiet;   /* nobody watches this row: no event, and no copy of the value in the history */
     struct str key;
     struct str value;
 };

@@ -264,6 +264,39 @@ watch_case(struct store *store)
     buf_fini(&late.text);
 }
 
+/* A quiet op is a row like any other, and a condition sees it; a watch does not, now or later. */
+static void
+quiet_case(struct store *store)
+{
+    struct seen all = {.store = store};
+    struct seen late = {.store = store};
+    buf_init(&all.text, 1u << 20);
+    buf_init(&late.text, 1u << 20);
+    assert_int_equal(store_watch(store, STR("o/"), 0, on_events, &all, &all.watch), 0);
+    const struct store_op both[] = {{.key = STR("o/a"), .value = STR("1"), .quiet = true},
+                                    {.key = STR("o/b"), .value = STR("2")}};
+    const struct store_op alone = {.key = STR("o/a"), .value = STR("3"), .quiet = true};
+    const struct store_op gone[] = {{.key = STR("o/a"), .delete_ = true, .quiet = true},
+                                    {.key = STR("o/none"), .delete_ = true, .quiet = true}};
+    const struct store_cond cond = {STR("o/a"), 1};
+    assert_int_equal(store_commit(store, NULL, 0, both, 2, NULL), 0);
+    assert_int_equal(store_commit(store, &cond, 1, &alone, 1, NULL), 0);
+    assert_int_equal(store_commit(store, &cond, 1, &alone, 1, NULL), -ERR_CONFLICT);
+    assert_string_equal(get(store, "o/a"), "3@1,2");
+    assert_int_equal(store_commit(store, NULL, 0, gone, 2, NULL), 0);
+    assert_string_equal(get(store, "o/a"), "-");
+    assert_true(store_revision(store) == 3);
+    loop_step(loop, 0);
+    assert_string_equal(buf_cstr(&all.text), "o/b=2@1 ");
+    assert_int_equal(store_watch(store, STR("o/"), 0, on_events, &late, &late.watch), 0);
+    loop_step(loop, 0);
+    assert_string_equal(buf_cstr(&late.text), "o/b=2@1 ");
+    store_unwatch(&all.watch);
+    store_unwatch(&late.watch);
+    buf_fini(&all.text);
+    buf_fini(&late.text);
+}
+
 static void
 count_revisions(struct store_watch *watch, const struct store_event *events, size_t count,
                 uint64_t revision, void *user)
@@ -347,9 +380,9 @@ static const struct {
     const char *name;
     void (*run)(struct store *store);
 } cases[] = {
-    {"rows", rows_case},           {"conditions", conds_case}, {"list", list_case},
-    {"limits", limits_case},       {"watch", watch_case},      {"backlog", backlog_case},
-    {"compacted", compacted_case}, {"failing", fail_case},
+    {"rows", rows_case},     {"conditions", conds_case},    {"list", list_case},
+    {"limits", limits_case}, {"watch", watch_case},         {"backlog", backlog_case},
+    {"quiet", quiet_case},   {"compacted", compacted_case}, {"failing", fail_case},
 };
 
 static void
@@ -386,6 +419,7 @@ random_commit(struct store *store, uint64_t seed)
     for (size_t i = 0; i < count; i++) {
         ops[i] = (struct store_op){.delete_ = seed % 3 == 0,
                                    .key = str_from(keys[(seed / 3 + i) % ARRAY_LEN(keys)]),
+                                   .quiet = seed % 5 == 0,
                                    .value = arena_printf(&arena, "%llu", (unsigned long long)seed)};
         seed /= 3;
     }

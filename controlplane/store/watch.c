@@ -122,7 +122,7 @@ store_watches_committed(struct store *store, const struct store_op *ops, size_t 
     LIST_FOREACH (node, &store->watches) {
         struct store_watch *watch = LIST_ENTRY(node, struct store_watch, node);
         for (size_t i = 0; i < op_count && !watch->dirty; i++)
-            watch->dirty = str_starts(ops[i].key, watch->prefix);
+            watch->dirty = !ops[i].quiet && str_starts(ops[i].key, watch->prefix);
         if (!watch->dirty)
             watch->seen = store->revision;
         any = any || watch->dirty;

@@ -13,10 +13,16 @@
 #include "api/usage.h"
 
 /* What a caller asks of a model. Later endpoints are further values. */
-enum chat_endpoint { CHAT_ENDPOINT_CHAT, CHAT_ENDPOINT_EMBEDDINGS, CHAT_ENDPOINT_COUNT };
+enum chat_endpoint {
+    CHAT_ENDPOINT_CHAT,
+    CHAT_ENDPOINT_EMBEDDINGS,
+    CHAT_ENDPOINT_TOKENS, /* how many tokens a chat request has: nothing is generated, or paid */
+    CHAT_ENDPOINT_COUNT
+};
 
 /* What Berth itself relies on in a request body of any dialect.
- * model: unescaped, no NUL, any length           model_node: its node in the document
+ * model: unescaped, no NUL, any length           model_node: its node in the document, JSON_NONE
+ *                                                where the URL says it
  * max_output: tokens, 0 = not given             max_output_node: its node or JSON_NONE
  * prompt_bytes: upper bound of the prompt in tokens: bytes of the body, media counted apart
  * choices: 1..128 (n)                           has_tools: a non-empty list of tools */

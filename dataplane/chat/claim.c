@@ -7,6 +7,9 @@
 
 #include "lib/base/check.h"
 
+/* A provider asks for less in one call; more is a lie that would cost money. */
+#define CLAIM_SEARCHES_MAX UINT64_C(1000)
+
 uint64_t
 claim_count(const struct json_doc *doc, uint32_t node, bool *clamped)
 {
@@ -26,8 +29,8 @@ claim_count(const struct json_doc *doc, uint32_t node, bool *clamped)
 }
 
 /* Move up to `part` out of *rest. */
-static uint64_t
-carve(uint64_t *rest, uint64_t part, bool *clamped)
+uint64_t
+claim_carve(uint64_t *rest, uint64_t part, bool *clamped)
 {
     if (part > *rest) {
         part = *rest;
@@ -43,10 +46,50 @@ claim_at(const struct json_doc *doc, uint32_t object, struct str key, bool *clam
     return claim_count(doc, json_get(doc, object, key), clamped);
 }
 
+/* What prompt_tokens_details or completion_tokens_details tell apart. */
+struct parts {
+    uint64_t written;
+    uint64_t audio;
+    uint64_t audio_cached;
+    uint64_t image;
+    uint64_t reasoning;
+};
+
+static void
+read_parts(const struct json_doc *doc, uint32_t object, struct parts *parts, bool *clamped)
+{
+    enum { WRITTEN, AUDIO, IMAGE, REASONING, CACHED };
+    static const struct str names[] = {
+        [WRITTEN] = JSON_NAME("cache_write_tokens"),   [AUDIO] = JSON_NAME("audio_tokens"),
+        [IMAGE] = JSON_NAME("image_tokens"),           [REASONING] = JSON_NAME("reasoning_tokens"),
+        [CACHED] = JSON_NAME("cached_tokens_details"),
+    };
+    uint32_t at[ARRAY_LEN(names)];
+    json_pick(doc, object, names, ARRAY_LEN(names), at);
+    parts->written = claim_count(doc, at[WRITTEN], clamped);
+    parts->audio = claim_count(doc, at[AUDIO], clamped);
+    parts->image = claim_count(doc, at[IMAGE], clamped);
+    parts->reasoning = claim_count(doc, at[REASONING], clamped);
+    if (json_is(doc, at[CACHED], JSON_OBJECT))
+        parts->audio_cached = claim_at(doc, at[CACHED], STR("audio_tokens"), clamped);
+}
+
+/* Searches that the provider made for the call: Anthropic, and OpenRouter in its words. */
+static uint64_t
+claim_searches(const struct json_doc *doc, uint32_t tools, bool *clamped)
+{
+    uint64_t count = json_is(doc, tools, JSON_OBJECT)
+                         ? claim_at(doc, tools, STR("web_search_requests"), clamped)
+                         : 0;
+    if (count > CLAIM_SEARCHES_MAX)
+        *clamped = true;
+    return MIN(count, CLAIM_SEARCHES_MAX);
+}
+
 bool
 claim_openai(const struct json_doc *doc, uint32_t object, struct usage *usage)
 {
-    enum { PROMPT, COMPLETION, TOTAL, IN, OUT, CACHE_HIT, CACHED };
+    enum { PROMPT, COMPLETION, TOTAL, IN, OUT, CACHE_HIT, CACHED, TOOL_USE };
     static const struct str names[] = {
         [PROMPT] = JSON_NAME("prompt_tokens"),
         [COMPLETION] = JSON_NAME("completion_tokens"),
@@ -55,6 +98,7 @@ claim_openai(const struct json_doc *doc, uint32_t object, struct usage *usage)
         [OUT] = JSON_NAME("completion_tokens_details"),
         [CACHE_HIT] = JSON_NAME("prompt_cache_hit_tokens"),
         [CACHED] = JSON_NAME("cached_tokens"),
+        [TOOL_USE] = JSON_NAME("server_tool_use"),
     };
     uint32_t at[ARRAY_LEN(names)];
     json_pick(doc, object, names, ARRAY_LEN(names), at);
@@ -67,30 +111,32 @@ claim_openai(const struct json_doc *doc, uint32_t object, struct usage *usage)
     uint64_t total = claim_count(doc, at[TOTAL], clamped);
     uint64_t sum = prompt + completion;
     uint64_t cached = 0;
-    uint64_t written = 0;
-    uint64_t audio_in = 0;
-    uint64_t reasoning = 0;
-    uint64_t audio_out = 0;
+    struct parts in = {0};
+    struct parts out = {0};
     if (json_is(doc, at[IN], JSON_OBJECT)) {
         cached = claim_at(doc, at[IN], STR("cached_tokens"), clamped);
-        written = claim_at(doc, at[IN], STR("cache_write_tokens"), clamped);
-        audio_in = claim_at(doc, at[IN], STR("audio_tokens"), clamped);
+        read_parts(doc, at[IN], &in, clamped);
     }
-    if (cached == 0) /* DeepSeek; Moonshot */
+    if (cached == 0 && at[CACHE_HIT] != JSON_NONE) /* DeepSeek; Moonshot */
         cached = claim_count(doc, at[CACHE_HIT], clamped);
-    if (cached == 0)
+    if (cached == 0 && at[CACHED] != JSON_NONE)
         cached = claim_count(doc, at[CACHED], clamped);
-    if (json_is(doc, at[OUT], JSON_OBJECT)) {
-        reasoning = claim_at(doc, at[OUT], STR("reasoning_tokens"), clamped);
-        audio_out = claim_at(doc, at[OUT], STR("audio_tokens"), clamped);
-    }
+    if (json_is(doc, at[OUT], JSON_OBJECT))
+        read_parts(doc, at[OUT], &out, clamped);
 
-    found.count[USAGE_cached] = carve(&prompt, cached, clamped);
-    found.count[USAGE_cache_write] = carve(&prompt, written, clamped);
-    found.count[USAGE_audio_in] = carve(&prompt, audio_in, clamped);
-    bool beside = reasoning > 0 && total == sum + reasoning;
-    found.count[USAGE_reasoning] = beside ? reasoning : carve(&completion, reasoning, clamped);
-    found.count[USAGE_audio_out] = carve(&completion, audio_out, clamped);
+    cached = claim_carve(&prompt, cached, clamped);
+    found.count[USAGE_audio_cached] = claim_carve(&cached, in.audio_cached, clamped);
+    found.count[USAGE_cached] = cached;
+    found.count[USAGE_cache_write] = claim_carve(&prompt, in.written, clamped);
+    uint64_t audio = in.audio - MIN(in.audio, found.count[USAGE_audio_cached]);
+    found.count[USAGE_audio_in] = claim_carve(&prompt, audio, clamped);
+    found.count[USAGE_image_in] = claim_carve(&prompt, in.image, clamped);
+    bool beside = out.reasoning > 0 && total == sum + out.reasoning;
+    found.count[USAGE_reasoning] =
+        beside ? out.reasoning : claim_carve(&completion, out.reasoning, clamped);
+    found.count[USAGE_audio_out] = claim_carve(&completion, out.audio, clamped);
+    found.count[USAGE_image_out] = claim_carve(&completion, out.image, clamped);
+    found.count[USAGE_web_search] = claim_searches(doc, at[TOOL_USE], clamped);
     found.count[USAGE_input] = prompt;
     found.count[USAGE_output] = completion;
     *usage = found;
@@ -172,16 +218,28 @@ claim_anthropic(const struct json_doc *doc, uint32_t object, struct usage *usage
         uint64_t reasoning = found.count[USAGE_reasoning];
         uint32_t details = json_get(doc, object, STR("output_tokens_details"));
         (void)lay_over(doc, details, STR("thinking_tokens"), &reasoning, clamped);
-        found.count[USAGE_reasoning] = carve(&output, reasoning, clamped);
+        found.count[USAGE_reasoning] = claim_carve(&output, reasoning, clamped);
         found.count[USAGE_output] = output;
         any = true;
     }
     if (!any)
         return false;
+    uint32_t tools = json_get(doc, object, STR("server_tool_use"));
+    if (tools != JSON_NONE)
+        found.count[USAGE_web_search] = claim_searches(doc, tools, clamped);
+    claim_service(doc, json_get(doc, object, STR("service_tier")), &found);
     add_iterations(doc, object, has_output, &found);
     for (size_t i = 0; i < USAGE_CLASS_COUNT; i++)
         ASSERT(found.count[i] <= USAGE_COUNT_MAX);
     found.evidence = EVIDENCE_PROVIDER;
     *usage = found;
     return true;
+}
+
+void
+claim_service(const struct json_doc *doc, uint32_t node, struct usage *usage)
+{
+    struct str raw = json_raw(doc, node);
+    if (json_is(doc, node, JSON_STRING))
+        usage->service = usage_service_find(str_make(raw.ptr + 1, raw.len - 2));
 }

@@ -137,6 +137,60 @@ test_anthropic_delta(void **state)
         check(&rows[i], claim_anthropic, &usage);
 }
 
+/* Classes that few answers have: audio from the cache, pictures, searches; and the service. */
+static void
+test_rare_classes(void **state)
+{
+    (void)state;
+    static const struct {
+        bool anthropic;
+        const char *body;
+        enum usage_class class_;
+        uint64_t want;
+        enum usage_service want_service;
+        bool want_clamped;
+    } rows[] = {
+        {false,
+         "{\"prompt_tokens\":100,\"prompt_tokens_details\":{\"cached_tokens\":60,\"audio_tokens\":"
+         "50,\"cached_tokens_details\":{\"audio_tokens\":20,\"text_tokens\":40}}}",
+         USAGE_audio_cached, 20, SERVICE_standard, false},
+        {false,
+         "{\"prompt_tokens\":100,\"prompt_tokens_details\":{\"cached_tokens\":60,\"audio_tokens\":"
+         "50,\"cached_tokens_details\":{\"audio_tokens\":20,\"text_tokens\":40}}}",
+         USAGE_audio_in, 30, SERVICE_standard, false},
+        {false, "{\"prompt_tokens\":9,\"prompt_tokens_details\":{\"image_tokens\":7}}",
+         USAGE_image_in, 7, SERVICE_standard, false},
+        {false, "{\"completion_tokens\":9,\"completion_tokens_details\":{\"image_tokens\":12}}",
+         USAGE_image_out, 9, SERVICE_standard, true},
+        {false, "{\"prompt_tokens\":9,\"server_tool_use\":{\"web_search_requests\":3}}",
+         USAGE_web_search, 3, SERVICE_standard, false},
+        {true,
+         "{\"input_tokens\":9,\"service_tier\":\"priority\","
+         "\"server_tool_use\":{\"web_search_requests\":2}}",
+         USAGE_web_search, 2, SERVICE_priority, false},
+        {true, "{\"input_tokens\":9,\"service_tier\":\"batch\"}", USAGE_input, 9, SERVICE_batch,
+         false},
+        {true, "{\"input_tokens\":9,\"service_tier\":7}", USAGE_input, 9, SERVICE_standard, false},
+        {true, "{\"input_tokens\":9,\"server_tool_use\":{\"web_search_requests\":-2}}",
+         USAGE_web_search, 0, SERVICE_standard, true},
+        {true, "{\"input_tokens\":9,\"server_tool_use\":{\"web_search_requests\":123456}}",
+         USAGE_web_search, 1000, SERVICE_standard, true},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct json_doc doc;
+        struct usage usage = {0};
+        json_init(&doc);
+        assert_int_equal(json_scan(&doc, str_from(rows[i].body), NULL, NULL), 0);
+        assert_true(rows[i].anthropic ? claim_anthropic(&doc, 0, &usage)
+                                      : claim_openai(&doc, 0, &usage));
+        if (usage.count[rows[i].class_] != rows[i].want || usage.service != rows[i].want_service ||
+            usage.clamped != rows[i].want_clamped)
+            fail_msg("row %zu: %llu %d %d", i, (unsigned long long)usage.count[rows[i].class_],
+                     usage.service, usage.clamped);
+        json_fini(&doc);
+    }
+}
+
 int
 main(void)
 {
@@ -144,6 +198,7 @@ main(void)
         cmocka_unit_test(test_openai),
         cmocka_unit_test(test_anthropic),
         cmocka_unit_test(test_anthropic_delta),
+        cmocka_unit_test(test_rare_classes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

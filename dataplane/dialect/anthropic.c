@@ -11,9 +11,10 @@ anthropic_path(enum chat_endpoint endpoint, struct str model, bool stream, struc
 {
     (void)model;
     (void)stream;
-    if (endpoint != CHAT_ENDPOINT_CHAT)
+    if (endpoint != CHAT_ENDPOINT_CHAT && endpoint != CHAT_ENDPOINT_TOKENS)
         return -ERR_UNSUPPORTED;
-    return buf_put_str(out, STR("/v1/messages"));
+    return buf_put_str(out, endpoint == CHAT_ENDPOINT_TOKENS ? STR("/v1/messages/count_tokens")
+                                                             : STR("/v1/messages"));
 }
 
 static int
@@ -22,7 +23,7 @@ anthropic_facts(const struct json_doc *doc, enum chat_endpoint endpoint, struct 
 {
     const struct intake in = {doc, arena, err};
     struct chat_facts facts = {0};
-    if (endpoint != CHAT_ENDPOINT_CHAT)
+    if (endpoint != CHAT_ENDPOINT_CHAT && endpoint != CHAT_ENDPOINT_TOKENS)
         return err_set(err, ERR_UNSUPPORTED, "the anthropic dialect has no such endpoint");
     int rc = facts_common(&in, &facts);
     uint32_t node = intake_get(doc, 0, STR("max_tokens"));

@@ -78,11 +78,12 @@ anthropic_put_usage(struct json_writer *writer, const struct usage *usage)
     uint64_t written = count[USAGE_cache_write] + count[USAGE_cache_write_1h];
     json_key(writer, "usage");
     json_open_object(writer);
-    json_member_u64(writer, "input_tokens", count[USAGE_input] + count[USAGE_audio_in]);
+    json_member_u64(writer, "input_tokens",
+                    count[USAGE_input] + count[USAGE_audio_in] + count[USAGE_image_in]);
     json_member_u64(writer, "cache_creation_input_tokens", written);
-    json_member_u64(writer, "cache_read_input_tokens", count[USAGE_cached]);
-    json_member_u64(writer, "output_tokens",
-                    count[USAGE_output] + count[USAGE_reasoning] + count[USAGE_audio_out]);
+    json_member_u64(writer, "cache_read_input_tokens",
+                    count[USAGE_cached] + count[USAGE_audio_cached]);
+    json_member_u64(writer, "output_tokens", usage_answer_tokens(usage));
     json_close_object(writer);
 }
 

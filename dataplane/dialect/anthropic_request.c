@@ -4,6 +4,7 @@
  * Owns: nothing.
  * Invariant: every top-level field is read here or listed in `others`. Spec: WIRE-FORMATS 3. */
 #include "dataplane/dialect/anthropic_int.h"
+#include "dataplane/dialect/seal_int.h"
 
 /* Claude Code's first system block names its version with a count that changes each time: it would
  * spoil every other upstream's prompt cache (WIRE-FORMATS trap 6). */
@@ -254,6 +255,8 @@ anthropic_request_in(const struct json_doc *doc, struct arena *arena,
     const struct intake in = {doc, arena, err};
     struct chat_request request = {.choices = 1, .include_usage = true};
     int rc = intake_fields(&in, anthropic_rows, ARRAY_LEN(anthropic_rows), &request);
+    if (rc == 0)
+        rc = seal_open(&request, arena);
     if (rc == 0)
         *ret_request = request;
     return rc;

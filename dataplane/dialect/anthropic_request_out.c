@@ -6,6 +6,7 @@
  *            its signed thinking first. What cannot be said is refused or noted (loss.c). Spec:
  *            WIRE-FORMATS 3, 6. */
 #include "dataplane/dialect/anthropic_int.h"
+#include "dataplane/dialect/seal_int.h"
 
 #define OUTPUT_DEFAULT 4096u
 
@@ -25,15 +26,17 @@ put_cache(struct json_writer *writer, struct str cache)
 void
 anthropic_put_id(struct json_writer *writer, const char *key, struct str id)
 {
-    char text[128];
-    size_t size = MIN(id.len, sizeof(text));
-    for (size_t i = 0; i < size; i++) {
+    struct buf *out = writer->out;
+    json_key(writer, key);
+    json_value_str(writer, STR_EMPTY); /* "", and then what stands in it: it may be long */
+    out->len -= out->failed ? 0u : 1u;
+    for (size_t i = 0; i < id.len; i++) {
         char c = id.ptr[i];
         bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                      c == '_' || c == '-';
-        text[i] = plain ? c : '_';
+        buf_put_byte(out, plain ? c : '_');
     }
-    json_member_str(writer, key, str_make(text, size));
+    buf_put_byte(out, '"');
 }
 
 void
@@ -135,12 +138,21 @@ put_result(struct emit *emit, const struct chat_part *result)
     return 0;
 }
 
+/* By this vendor, as far as one can tell. */
+static bool
+is_signed(const struct chat_part *part)
+{
+    struct str id;
+    struct str encrypted;
+    return part->signature.len > 0 && !seal_open_reasoning(part->signature, &id, &encrypted);
+}
+
 static void
 put_thinking(struct emit *emit, const struct chat_part *part)
 {
     struct json_writer *writer = &emit->writer;
     bool redacted = part->kind == CHAT_PART_REDACTED;
-    if (part->signature.len == 0) { /* nobody signed it: the upstream would refuse it */
+    if (!is_signed(part)) { /* nobody signed it, or another vendor: it would be refused */
         loss_note(emit->target, STR("reasoning_content"));
         return;
     }
@@ -220,7 +232,7 @@ static bool
 is_silent(const struct chat_part *part)
 {
     bool text = part->kind == CHAT_PART_TEXT || part->kind == CHAT_PART_REFUSAL;
-    bool unsigned_ = part->kind == CHAT_PART_REASONING && part->signature.len == 0;
+    bool unsigned_ = part->kind == CHAT_PART_REASONING && !is_signed(part);
     return (text && part->text.len == 0) || unsigned_;
 }
 
@@ -422,7 +434,7 @@ loop_lost_thinking(const struct chat_message *message)
         return false;
     for (const struct chat_part *part = assistant->parts; part != NULL; part = part->next)
         if ((part->kind == CHAT_PART_REASONING || part->kind == CHAT_PART_REDACTED) &&
-            part->signature.len > 0)
+            is_signed(part))
             return false;
     return true;
 }
@@ -549,6 +561,12 @@ anthropic_request_out(const struct chat_request *request, const struct dialect_t
                                            "prediction",
                                            "verbosity",
                                            "prompt_cache_options",
+                                           "safetySettings",
+                                           "safety_settings",
+                                           "labels",
+                                           "reasoning.summary",
+                                           "include",
+                                           "truncation",
                                            NULL};
     struct emit emit = {.target = target, .err = err};
     uint64_t limit = target->max_output > 0 ? target->max_output : OUTPUT_DEFAULT;

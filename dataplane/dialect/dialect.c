@@ -24,6 +24,12 @@ dialect_find(struct str name)
     return NULL;
 }
 
+bool
+dialect_same(const struct dialect *a, const struct dialect *b)
+{
+    return (a->wire != NULL ? a->wire : a) == (b->wire != NULL ? b->wire : b);
+}
+
 const struct dialect *
 dialect_at(size_t index)
 {

@@ -33,6 +33,7 @@ struct dialect_target {
  * (chat_error_row() has the refusal). */
 struct dialect {
     const char *name;
+    const struct dialect *wire; /* the dialect whose bodies it speaks, or NULL: its own */
     /* ---- addresses and credentials: data */
     const char *auth_field;  /* "authorization", unless the provider's row differs */
     const char *auth_prefix; /* "Bearer " or "" */
@@ -42,9 +43,9 @@ struct dialect {
         *fixed_fields;                 /* sent unless the caller's came through; ends in NULL */
     const char *const *forward_fields; /* caller's fields passed on unchanged; ends in NULL */
     enum stream_framing framing;       /* of streamed answers */
-    /* path below the provider's base URL, appended; -ERR_UNSUPPORTED: no such endpoint */
+    /* path below the provider's base URL, appended to it; -ERR_UNSUPPORTED: no such endpoint */
     int (*path)(enum chat_endpoint endpoint, struct str model, bool stream, struct buf *out);
-    /* ---- requests */
+    /* ---- requests. *ret_facts says model and stream already where the URL does, else zeroes */
     int (*facts)(const struct json_doc *doc, enum chat_endpoint endpoint, struct arena *arena,
                  struct chat_facts *ret_facts, struct err *err);
     int (*forward_edits)(const struct json_doc *doc, enum chat_endpoint endpoint,
@@ -75,6 +76,8 @@ struct dialect {
  * last. */
 const struct dialect *dialect_find(struct str name);
 const struct dialect *dialect_at(size_t index);
+/* dialect_same - bodies of one pass unchanged to the other. */
+bool dialect_same(const struct dialect *a, const struct dialect *b);
 #define DIALECT_ROW(name, text) extern const struct dialect dialect_##name;
 #include "dataplane/dialect/dialects.def"
 #undef DIALECT_ROW

@@ -54,6 +54,12 @@ int dialect_read_thinking(const struct intake *in, uint32_t node, struct chat_re
 
 /* facts_common - model, stream and prompt_bytes: they are the same in every dialect so far. */
 int facts_common(const struct intake *in, struct chat_facts *facts);
+/* facts_count_payload - correct *bytes for base64 media at string node `node`. */
+void facts_count_payload(const struct json_doc *doc, uint32_t node, bool image, uint64_t *bytes);
+/* facts_count_url - the same for a data: URL, or what a file that we only see the address of may
+ * count. */
+void facts_count_url(const struct json_doc *doc, uint32_t node, uint64_t *bytes);
+#define FACTS_REMOTE_TOKENS 65536u
 #define FACTS_OUTPUT_MAX 100000000ull
 
 /* dialect_edit_model - put the upstream's model name in place of the caller's. */

@@ -131,6 +131,15 @@ error_status(struct str type, struct str code)
         {"timeout_error", 504},
         {"api_error", 500},
         {"server_error", 500},
+        {"INVALID_ARGUMENT", 400},
+        {"FAILED_PRECONDITION", 400},
+        {"UNAUTHENTICATED", 401},
+        {"PERMISSION_DENIED", 403},
+        {"NOT_FOUND", 404},
+        {"RESOURCE_EXHAUSTED", 429},
+        {"INTERNAL", 500},
+        {"UNAVAILABLE", 503},
+        {"DEADLINE_EXCEEDED", 504},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         if (str_eq(type, str_from(rows[i].word)) || str_eq(code, str_from(rows[i].word)))

@@ -31,8 +31,15 @@ read_all(const char *name, const char *suffix, size_t *ret_size)
 static const struct dialect *
 dialect_of(struct str name)
 {
-    static const char *const later[] = {"gemini-", "google-", "bedrock-",
-                                        "cohere-", "ollama-", "openai-responses-"};
+    static const char *const later[] = {"bedrock-"};
+    if (str_starts(name, STR("ollama-")))
+        return &dialect_ollama;
+    if (str_starts(name, STR("cohere-")))
+        return &dialect_cohere;
+    if (str_starts(name, STR("openai-responses-")))
+        return &dialect_responses;
+    if (str_starts(name, STR("gemini-")) || str_starts(name, STR("google-")))
+        return &dialect_gemini;
     for (size_t i = 0; i < ARRAY_LEN(later); i++)
         if (str_starts(name, str_from(later[i])))
             return NULL;
@@ -251,6 +258,8 @@ check_case(const struct json_doc *doc, uint32_t key)
     if (dialect == NULL)
         return false;
     char *bytes = read_all(name, ".response.sse", &size);
+    if (bytes == NULL)
+        bytes = read_all(name, ".response.ndjson", &size);
     if (bytes != NULL) {
         check_stream(dialect, str_make(bytes, size), doc, key + 1, name);
     } else if ((bytes = read_all(name, ".response.jsonl", &size)) != NULL) {
@@ -306,7 +315,7 @@ test_errors(void **state)
         {"openai-400-max-tokens", 400, CHAT_ERROR_PARAMETER, "invalid_request_error"},
         {"openai-429-quota", 429, CHAT_ERROR_QUOTA, "insufficient_quota"},
         {"groq-tool-use-failed", 400, CHAT_ERROR_OTHER, "invalid_request_error"},
-        {"gemini-bad-key-400", 400, CHAT_ERROR_OTHER, ""},
+        {"gemini-bad-key-400", 400, CHAT_ERROR_AUTH, ""},
         {"bedrock-400", 400, CHAT_ERROR_OTHER, ""},
     };
     folder = getenv("BERTH_EXCHANGES");
@@ -319,8 +328,11 @@ test_errors(void **state)
         char *body = read_all(rows[i].name, ".response.json", &size);
         if (body == NULL)
             continue;
+        const struct dialect *dialect = dialect_of(str_from(rows[i].name));
         arena_init(&arena, TEST_BYTES_MAX);
-        assert_int_equal(error_read(rows[i].status, str_make(body, size), &arena, &error), 0);
+        assert_int_equal((dialect != NULL ? dialect->error_in : error_read)(
+                             rows[i].status, str_make(body, size), &arena, &error),
+                         0);
         assert_int_equal(error.class_, rows[i].class_);
         assert_str(error.type, str_from(rows[i].type));
         assert_true(error.message.len > 10);

@@ -9,7 +9,6 @@
 /* What one picture, or a document that we only see the address of, may count. Pictures: the largest
  * published count is about 48,000 tokens (small models at high detail), usual is 1,600. */
 #define IMAGE_TOKENS 8192u
-#define REMOTE_TOKENS 65536u
 
 static uint32_t
 span(const struct json_doc *doc, uint32_t node)
@@ -19,27 +18,27 @@ span(const struct json_doc *doc, uint32_t node)
 
 /* A document of text in base64 has at most 3/4 of its length in bytes, and PDF text is compressed,
  * but never below two bytes a token; so half the base64 text is an upper bound worth holding. */
-static void
-count_payload(const struct json_doc *doc, uint32_t node, bool image, uint64_t *bytes)
+void
+facts_count_payload(const struct json_doc *doc, uint32_t node, bool image, uint64_t *bytes)
 {
     uint64_t size = span(doc, node);
-    uint64_t counted = image ? IMAGE_TOKENS : size / 2 + REMOTE_TOKENS / 8;
+    uint64_t counted = image ? IMAGE_TOKENS : size / 2 + FACTS_REMOTE_TOKENS / 8;
     if (size > IMAGE_TOKENS && counted < size)
         *bytes -= size - counted;
     else if (size < counted)
         *bytes += counted - size;
 }
 
-static void
-count_url(const struct json_doc *doc, uint32_t node, uint64_t *bytes)
+void
+facts_count_url(const struct json_doc *doc, uint32_t node, uint64_t *bytes)
 {
     if (!json_is(doc, node, JSON_STRING))
         return;
     struct str text = str_skip(json_raw(doc, node), 1);
     if (str_starts(text, STR("data:")))
-        count_payload(doc, node, str_starts(text, STR("data:image/")), bytes);
+        facts_count_payload(doc, node, str_starts(text, STR("data:image/")), bytes);
     else
-        *bytes += REMOTE_TOKENS;
+        *bytes += FACTS_REMOTE_TOKENS;
 }
 
 /* source of a Messages block: {type, media_type, data} or {type, url} or {type, file_id} */
@@ -50,9 +49,9 @@ count_source(const struct json_doc *doc, uint32_t source, uint64_t *bytes)
     uint32_t data = json_get(doc, source, STR("data"));
     struct str media_type = json_raw(doc, json_get(doc, source, STR("media_type")));
     if (!json_string_eq(doc, type, STR("base64")))
-        *bytes += REMOTE_TOKENS;
+        *bytes += FACTS_REMOTE_TOKENS;
     else if (json_is(doc, data, JSON_STRING))
-        count_payload(doc, data, str_starts(media_type, STR("\"image/")), bytes);
+        facts_count_payload(doc, data, str_starts(media_type, STR("\"image/")), bytes);
 }
 
 /* One content part, where the dialects allow media and nowhere else: the same shape inside a tool's
@@ -64,17 +63,17 @@ count_part(const struct json_doc *doc, uint32_t part, uint64_t *bytes)
     uint32_t source = json_get(doc, part, STR("source"));
     uint32_t file = json_get(doc, part, STR("file"));
     uint32_t audio = json_get(doc, json_get(doc, part, STR("input_audio")), STR("data"));
-    count_url(doc, json_is(doc, image, JSON_OBJECT) ? json_get(doc, image, STR("url")) : image,
-              bytes);
+    facts_count_url(
+        doc, json_is(doc, image, JSON_OBJECT) ? json_get(doc, image, STR("url")) : image, bytes);
     if (json_is(doc, source, JSON_OBJECT))
         count_source(doc, source, bytes);
     if (json_is(doc, file, JSON_OBJECT)) {
-        count_url(doc, json_get(doc, file, STR("file_data")), bytes);
+        facts_count_url(doc, json_get(doc, file, STR("file_data")), bytes);
         if (json_get(doc, file, STR("file_id")) != JSON_NONE)
-            *bytes += REMOTE_TOKENS;
+            *bytes += FACTS_REMOTE_TOKENS;
     }
     if (json_is(doc, audio, JSON_STRING))
-        count_payload(doc, audio, false, bytes);
+        facts_count_payload(doc, audio, false, bytes);
 }
 
 static void

@@ -11,6 +11,7 @@
 #include "lib/base/check.h"
 #include "dataplane/chat/collect.h"
 #include "dataplane/dialect/dialect_int.h"
+#include "dataplane/dialect/frames.h"
 
 #define FUZZ_BYTES_MAX (8u << 20)
 
@@ -28,7 +29,7 @@ static inline void
 fuzz_request(const struct dialect *from, const struct dialect *to, const struct json_doc *doc,
              struct arena *arena)
 {
-    struct chat_facts facts;
+    struct chat_facts facts = {.model = STR_EMPTY};
     struct chat_request request;
     struct splice splice;
     struct str *segments = NULL;
@@ -86,7 +87,7 @@ fuzz_answer(const struct dialect *from, const struct dialect *to, const struct j
 static inline int
 fuzz_stream(const struct dialect *from, const struct dialect *to, struct str bytes, struct buf *out)
 {
-    struct sse_parser parser;
+    struct frames frames;
     struct sse_event event;
     struct json_doc scratch;
     struct collect collect;
@@ -101,9 +102,9 @@ fuzz_stream(const struct dialect *from, const struct dialect *to, struct str byt
         to->writer->init(writer, &options);
     collect_init(&collect, FUZZ_BYTES_MAX);
     json_init(&scratch);
-    sse_init(&parser, 0);
-    sse_feed(&parser, bytes);
-    while (rc == 0 && sse_next(&parser, &event) == 0) {
+    frames_init(&frames, from->framing, 0);
+    frames_feed(&frames, bytes);
+    while (rc == 0 && frames_next(&frames, &event) == 0) {
         const struct stream_frame frame = {event.name, event.data};
         struct chat_event *list = NULL;
         struct arena arena;
@@ -118,9 +119,18 @@ fuzz_stream(const struct dialect *from, const struct dialect *to, struct str byt
         }
         arena_fini(&arena);
     }
+    if (rc == 0 && from->reader->close != NULL) {
+        struct chat_event *list = NULL;
+        struct arena arena;
+        arena_init(&arena, FUZZ_BYTES_MAX);
+        rc = from->reader->close(reader, &arena, &list);
+        for (; rc == 0 && list != NULL && to != NULL; list = list->next)
+            rc = to->writer->write(writer, list, out);
+        arena_fini(&arena);
+    }
     struct chat_answer answer;
     ASSERT(collect_answer(&collect, &answer) != -ERR_INVALID);
-    sse_fini(&parser);
+    frames_fini(&frames);
     json_fini(&scratch);
     collect_fini(&collect);
     if (to != NULL)

@@ -75,7 +75,7 @@ loss_others(const struct chat_request *request, const struct dialect_target *tar
             const char *dialect, const char *const *advisory, struct err *err)
 {
     for (const struct chat_field *field = request->others; field; field = field->next) {
-        bool advises = false;
+        bool advises = str_starts(field->name, STR("tools.")); /* on offer, and can go unused */
         if (is_neutral(field))
             continue;
         for (const char *const *at = advisory; *at != NULL; at++)

@@ -18,6 +18,7 @@ openai_path(enum chat_endpoint endpoint, struct str model, bool stream, struct b
         return buf_put_str(out, STR("/chat/completions"));
     case CHAT_ENDPOINT_EMBEDDINGS:
         return buf_put_str(out, STR("/embeddings"));
+    case CHAT_ENDPOINT_TOKENS:
     case CHAT_ENDPOINT_COUNT:
         break;
     }

@@ -63,12 +63,16 @@ says_error(const struct json_doc *doc, uint32_t error, uint32_t base_resp)
 void
 openai_answer_look(const struct json_doc *doc, struct stream_look *ret_look)
 {
-    enum { CHOICES, USAGE, ERROR, BASE_RESP };
+    enum { CHOICES, USAGE, ERROR, BASE_RESP, SERVICE };
     static const struct str names[] = {
-        [CHOICES] = JSON_NAME("choices"),
-        [USAGE] = JSON_NAME("usage"),
-        [ERROR] = JSON_NAME("error"),
-        [BASE_RESP] = JSON_NAME("base_resp"),
+        [CHOICES] = JSON_NAME("choices"),      [USAGE] = JSON_NAME("usage"),
+        [ERROR] = JSON_NAME("error"),          [BASE_RESP] = JSON_NAME("base_resp"),
+        [SERVICE] = JSON_NAME("service_tier"),
+    };
+    enum { MESSAGE, FINISH };
+    static const struct str members[] = {
+        [MESSAGE] = JSON_NAME("message"),
+        [FINISH] = JSON_NAME("finish_reason"),
     };
     uint32_t top[ARRAY_LEN(names)];
     json_pick(doc, 0, names, ARRAY_LEN(names), top);
@@ -88,16 +92,19 @@ openai_answer_look(const struct json_doc *doc, struct stream_look *ret_look)
             look.flags |= STREAM_USAGE;
         }
     }
+    claim_service(doc, top[SERVICE], &look.usage);
     for (uint32_t at = json_first(doc, choices); at != JSON_NONE;
          at = json_sibling(doc, choices, at)) {
-        uint32_t message = json_get(doc, at, STR("message"));
+        uint32_t in[ARRAY_LEN(members)];
+        json_pick(doc, at, members, ARRAY_LEN(members), in);
+        uint32_t message = in[MESSAGE];
         if (!json_is(doc, message, JSON_OBJECT))
             continue;
         look.flags |= STREAM_TOKEN;
         if (json_count(doc, json_get(doc, message, STR("tool_calls"))) > 0)
             look.flags |= STREAM_TOOLS;
         look.total_bytes += json_raw(doc, message).len;
-        enum chat_finish finish = openai_finish(doc, json_get(doc, at, STR("finish_reason")));
+        enum chat_finish finish = openai_finish(doc, in[FINISH]);
         if (look.finish == CHAT_FINISH_NONE)
             look.finish = finish;
         if (finish != CHAT_FINISH_NONE)
@@ -165,8 +172,8 @@ openai_put_usage(struct json_writer *writer, const struct usage *usage)
 {
     const uint64_t *count = usage->count;
     uint64_t written = count[USAGE_cache_write] + count[USAGE_cache_write_1h];
-    uint64_t prompt = count[USAGE_input] + count[USAGE_cached] + written + count[USAGE_audio_in];
-    uint64_t completion = count[USAGE_output] + count[USAGE_reasoning] + count[USAGE_audio_out];
+    uint64_t prompt = usage_prompt_tokens(usage);
+    uint64_t completion = usage_answer_tokens(usage);
     json_key(writer, "usage");
     json_open_object(writer);
     json_member_u64(writer, "prompt_tokens", prompt);
@@ -174,10 +181,10 @@ openai_put_usage(struct json_writer *writer, const struct usage *usage)
     json_member_u64(writer, "total_tokens", prompt + completion);
     json_key(writer, "prompt_tokens_details");
     json_open_object(writer);
-    json_member_u64(writer, "cached_tokens", count[USAGE_cached]);
+    json_member_u64(writer, "cached_tokens", count[USAGE_cached] + count[USAGE_audio_cached]);
     if (written > 0)
         json_member_u64(writer, "cache_write_tokens", written);
-    json_member_u64(writer, "audio_tokens", count[USAGE_audio_in]);
+    json_member_u64(writer, "audio_tokens", count[USAGE_audio_in] + count[USAGE_audio_cached]);
     json_close_object(writer);
     json_key(writer, "completion_tokens_details");
     json_open_object(writer);

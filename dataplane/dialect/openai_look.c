@@ -115,6 +115,7 @@ look_at_chunk(struct stream_look *look, const struct json_doc *doc)
     bool has_choices = false;
     bool no_choice = false;
     bool maybe_usage = false;
+    uint32_t service = JSON_NONE;
     for (uint32_t key = json_first(doc, 0); key != JSON_NONE; key = json_sibling(doc, 0, key)) {
         uint32_t value = key + 1;
         if (KEY_IS(doc, key, "choices") && json_is(doc, value, JSON_ARRAY)) {
@@ -128,11 +129,17 @@ look_at_chunk(struct stream_look *look, const struct json_doc *doc)
                 look->flags |= STREAM_ERROR;
         } else if (KEY_IS(doc, key, "usage") || KEY_IS(doc, key, "x_groq")) {
             maybe_usage = maybe_usage || json_is(doc, value, JSON_OBJECT);
+        } else if (KEY_IS(doc, key, "service_tier")) {
+            service = value;
         }
     }
+    enum usage_service before = look->usage.service;
     /* Moonshot's usage sits in the choice of the last chunk */
     if ((maybe_usage || (look->flags & STREAM_FINISH) != 0) && openai_usage(doc, 0, &look->usage))
         look->flags |= STREAM_USAGE;
+    look->usage.service = before;
+    if (service != JSON_NONE)
+        claim_service(doc, service, &look->usage);
     if (has_choices && no_choice && (look->flags & STREAM_USAGE) != 0 &&
         (look->flags & STREAM_ERROR) == 0)
         look->flags |= STREAM_USAGE_ONLY;

@@ -4,6 +4,7 @@
  * Owns: nothing.
  * Invariant: every top-level field is read here or listed in `others`. Spec: WIRE-FORMATS 3. */
 #include "dataplane/dialect/openai_int.h"
+#include "dataplane/dialect/seal_int.h"
 
 static int
 read_role(const struct intake *in, uint32_t node, enum chat_role *ret_role)
@@ -349,6 +350,8 @@ openai_request_in(const struct json_doc *doc, struct arena *arena, struct chat_r
     const struct intake in = {doc, arena, err};
     struct chat_request request = {.choices = 1};
     int rc = intake_fields(&in, openai_rows, ARRAY_LEN(openai_rows), &request);
+    if (rc == 0)
+        rc = seal_open(&request, arena);
     if (rc == 0)
         *ret_request = request;
     return rc;

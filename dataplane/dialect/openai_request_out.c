@@ -516,27 +516,76 @@ put_stream(struct json_writer *writer, const struct chat_request *request)
     json_close_object(writer);
 }
 
+/* Fields of others that are this dialect's own: another's reader gave them its names. */
+static int
+put_others(struct emit *emit, const struct chat_request *request)
+{
+    static const char *const native[] = {"seed",
+                                         "presence_penalty",
+                                         "frequency_penalty",
+                                         "logit_bias",
+                                         "logprobs",
+                                         "top_logprobs",
+                                         "verbosity",
+                                         "prompt_cache_key",
+                                         "prediction",
+                                         "service_tier",
+                                         NULL};
+    /* what another dialect's settings advise, and this one can do without */
+    static const char *const advisory[] = {"metadata",
+                                           "context_management",
+                                           "cache_control",
+                                           "speed",
+                                           "inference_geo",
+                                           "output_config",
+                                           "safetySettings",
+                                           "safety_settings",
+                                           "labels",
+                                           "store",
+                                           "reasoning.summary",
+                                           "include",
+                                           "truncation",
+                                           NULL};
+    struct chat_request rest = {0};
+    for (const struct chat_field *field = request->others; field; field = field->next) {
+        bool own = false;
+        for (const char *const *at = native; *at != NULL; at++)
+            own = own || str_eq(field->name, str_from(*at));
+        if (own && str_eq(field->raw, STR("\"standard_only\""))) { /* a tier of Anthropic's */
+            loss_note(emit->target, field->name);
+            continue;
+        }
+        if (own) {
+            json_key_str(&emit->writer, field->name);
+            json_value_raw(&emit->writer, field->raw);
+            continue;
+        }
+        struct chat_field one = {.name = field->name, .raw = field->raw};
+        rest.others = &one;
+        int rc = loss_others(&rest, emit->target, "openai", advisory, emit->err);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
 int
 openai_request_out(const struct chat_request *request, const struct dialect_target *target,
                    struct arena *arena, struct buf *out, struct err *err)
 {
-    /* what another dialect's settings advise, and this one can do without */
-    static const char *const advisory[] = {
-        "metadata", "service_tier",  "context_management", "cache_control",
-        "speed",    "inference_geo", "output_config",      NULL};
     struct emit emit = {.target = target, .err = err};
     (void)arena;
-    int rc = loss_others(request, target, "openai", advisory, err);
-    if (rc < 0)
-        return rc;
     json_writer_init(&emit.writer, out);
     json_open_object(&emit.writer);
     json_member_str(&emit.writer, "model", target->model);
-    rc = put_messages(&emit, request->messages);
+    int rc = put_messages(&emit, request->messages);
     if (rc < 0)
         return rc;
     put_tools(&emit, request);
     put_settings(&emit, request);
+    rc = put_others(&emit, request);
+    if (rc < 0)
+        return rc;
     put_stream(&emit.writer, request);
     json_close_object(&emit.writer);
     return out->failed ? -ERR_TOO_LARGE : 0;

@@ -213,7 +213,7 @@ test_forward_nothing(void **state)
     for (size_t i = 0; (dialect = dialect_at(i)) != NULL; i++) {
         struct json_doc doc;
         struct arena arena;
-        struct chat_facts facts;
+        struct chat_facts facts = {0};
         struct splice splice;
         struct err err;
         arena_init(&arena, 65536);

@@ -11,9 +11,8 @@
 #include "lib/text/sse.h"
 #include "dataplane/chat/chat.h"
 
-/* How a streamed answer is cut into frames. The next ones: NDJSON, a JSON array, AWS event streams.
- */
-enum stream_framing { STREAM_SSE };
+/* How a streamed answer is cut into frames; see frames.h. */
+enum stream_framing { STREAM_SSE, STREAM_NDJSON };
 
 /* One frame: name is empty where the framing has none. A frame of comments only is not fed. */
 struct stream_frame {
@@ -58,6 +57,9 @@ struct stream_reader_class {
     void (*fini)(void *reader);
     int (*read)(void *reader, const struct stream_frame *frame, struct json_doc *scratch,
                 struct arena *arena, struct chat_event **ret_events, struct err *err);
+    /* the connection has ended: NULL, or where that is the end: what was left, then END, or
+     * nothing when the stream was cut. For look: STREAM_FINISH seen means complete. */
+    int (*close)(void *reader, struct arena *arena, struct chat_event **ret_events);
 };
 
 /* id, model: shown to the caller; empty = what START brings. Both are borrowed for the writer's

@@ -16,6 +16,7 @@
 
 #include "dataplane/chat/collect.h"
 #include "dataplane/dialect/dialect_int.h"
+#include "dataplane/dialect/frames.h"
 
 #define TEST_BYTES_MAX (32u << 20)
 
@@ -89,12 +90,37 @@ test_frame(const struct dialect *dialect, void *reader, const struct stream_fram
     return rc;
 }
 
-/* Feed server-sent events. Returns 0 or the first error. */
+/* The connection ends: where that is the stream's end, the reader says what is left. */
+static inline int
+test_close(const struct dialect *dialect, void *reader, struct test_stream *stream)
+{
+    struct arena arena;
+    struct chat_event *event = NULL;
+    int rc = 0;
+    if (dialect->reader->close == NULL)
+        return 0;
+    arena_init(&arena, TEST_BYTES_MAX);
+    rc = dialect->reader->close(reader, &arena, &event);
+    if (stream->look != NULL && (stream->look->seen & STREAM_FINISH) != 0)
+        stream->look->seen |= STREAM_END;
+    for (; rc == 0 && event != NULL; event = event->next) {
+        if (stream->dump != NULL)
+            test_dump(stream->dump, event);
+        if (stream->collect != NULL)
+            rc = collect_event(stream->collect, event);
+        if (rc == 0 && stream->out_class != NULL)
+            rc = stream->out_class->write(stream->writer, event, stream->out);
+    }
+    arena_fini(&arena);
+    return rc;
+}
+
+/* Feed a stream of the dialect. Returns 0 or the first error. */
 static inline int
 test_feed(const struct dialect *dialect, struct str bytes, uint32_t seed,
           struct test_stream *stream)
 {
-    struct sse_parser parser;
+    struct frames frames;
     struct json_doc scratch;
     struct sse_event event;
     int rc = 0;
@@ -102,18 +128,20 @@ test_feed(const struct dialect *dialect, struct str bytes, uint32_t seed,
     assert_non_null(reader);
     dialect->reader->init(reader);
     json_init(&scratch);
-    sse_init(&parser, 0);
+    frames_init(&frames, dialect->framing, 0);
     while (bytes.len > 0 && rc == 0) {
         size_t size = test_cut(&seed, bytes.len);
-        sse_feed(&parser, str_make(bytes.ptr, size));
+        frames_feed(&frames, str_make(bytes.ptr, size));
         bytes = str_skip(bytes, size);
-        while (rc == 0 && sse_next(&parser, &event) == 0) {
+        while (rc == 0 && frames_next(&frames, &event) == 0) {
             const struct stream_frame frame = {event.name, event.data};
             if (event.has_data)
                 rc = test_frame(dialect, reader, &frame, &scratch, stream);
         }
     }
-    sse_fini(&parser);
+    if (rc == 0)
+        rc = test_close(dialect, reader, stream);
+    frames_fini(&frames);
     json_fini(&scratch);
     dialect->reader->fini(reader);
     free(reader);

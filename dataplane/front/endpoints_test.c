@@ -15,7 +15,7 @@ static const struct {
     const char *method;
     const char *path;
 } rows[] = {
-#define ENDPOINT_ROW(method, path, speaks, kind, list) {method, "/v1" path},
+#define ENDPOINT_ROW(method, version, path, speaks, kind, list, stream) {method, version path},
 #include "dataplane/front/endpoints.def"
 #undef ENDPOINT_ROW
 };

@@ -11,36 +11,86 @@
 #include "lib/text/uri.h"
 
 static const struct endpoint endpoints[] = {
-#define ENDPOINT_ROW(method_, path_, speaks, kind_, list_) \
-    {.method = {method_, sizeof(method_) - 1},             \
-     .path = {path_, sizeof(path_) - 1},                   \
-     .dialect = &dialect_##speaks,                         \
-     .kind = (kind_),                                      \
-     .list_models = (list_)},
+#define ENDPOINT_ROW(method_, version_, path_, speaks, kind_, list_, stream_) \
+    {.method = {method_, sizeof(method_) - 1},                                \
+     .version = {version_, sizeof(version_) - 1},                             \
+     .path = {path_, sizeof(path_) - 1},                                      \
+     .dialect = &dialect_##speaks,                                            \
+     .kind = (kind_),                                                         \
+     .list_models = (list_),                                                  \
+     .stream = (stream_)},
 #include "dataplane/front/endpoints.def"
 #undef ENDPOINT_ROW
 };
 
 /* "/v1/x", "/api/v1/x", "/v1/v1/x" (a base URL that was doubled) and plain "/x" all mean "/x". */
 static struct str
-below_version(struct str path)
+below_version(struct str path, struct str *ret_version)
 {
+    static const struct str beta[] = {{"/v1beta1/", 9}, {"/v1beta/", 8}, {"/v1alpha/", 9}};
+    *ret_version = STR("/v1");
+    if (str_eq(path, STR("/api/chat"))) /* Ollama's, which has no versions */
+        *ret_version = STR("/api");
     if (str_starts(path, STR("/api/")))
         path = str_skip(path, 4);
     while (str_starts(path, STR("/v1/")))
         path = str_skip(path, 3);
+    if (str_starts(path, STR("/v2/"))) {
+        path = str_skip(path, 3);
+        *ret_version = STR("/v2");
+    }
+    for (size_t i = 0; i < ARRAY_LEN(beta); i++) {
+        if (!str_starts(path, beta[i]))
+            continue;
+        path = str_skip(path, beta[i].len - 1);
+        *ret_version = STR("/v1beta");
+    }
     while (path.len > 1 && path.ptr[path.len - 1] == '/')
         path.len--;
     return path;
 }
 
-static const struct endpoint *
-endpoint_find(struct str method, struct str path, bool *ret_known_path)
+/* The path is the row's; *ret_model is what stands where the row says "{model}". */
+static bool
+endpoint_matches(const struct endpoint *row, struct str version, struct str path,
+                 struct str *ret_model)
 {
-    struct str below = below_version(path);
+    static const struct str name = {"{model}", 7};
+    size_t at = str_find(row->path, name);
+    *ret_model = STR_EMPTY;
+    if (at == SIZE_MAX)
+        return str_eq(path, row->path) && str_eq(version, row->version);
+    struct str suffix = str_skip(row->path, at + name.len);
+    if (!str_starts(path, str_make(row->path.ptr, at)) || !str_ends(path, suffix) ||
+        path.len <= at + suffix.len)
+        return false;
+    *ret_model = str_make(path.ptr + at, path.len - at - suffix.len);
+    return true;
+}
+
+/* The address as the documentation has it: nothing in it needs a second look. */
+static const struct endpoint *
+endpoint_exact(struct str method, struct str target)
+{
+    if (!str_starts(target, STR("/v1/")))
+        return NULL;
+    struct str below = str_skip(target, 3);
+    for (size_t i = 0; i < ARRAY_LEN(endpoints); i++) {
+        if (str_eq(below, endpoints[i].path) && str_eq(method, endpoints[i].method) &&
+            str_eq(endpoints[i].version, STR("/v1")))
+            return &endpoints[i];
+    }
+    return NULL;
+}
+
+static const struct endpoint *
+endpoint_find(struct str method, struct str path, bool *ret_known_path, struct str *ret_model)
+{
+    struct str version;
+    struct str below = below_version(path, &version);
     *ret_known_path = false;
     for (size_t i = 0; i < ARRAY_LEN(endpoints); i++) {
-        if (!str_eq(below, endpoints[i].path))
+        if (!endpoint_matches(&endpoints[i], version, below, ret_model))
             continue;
         *ret_known_path = true;
         if (str_eq(method, endpoints[i].method))
@@ -68,7 +118,51 @@ dialect_of(const struct http_head *head, struct str path)
 {
     bool anthropic = http_field_get(head, STR("anthropic-version")).len > 0 ||
                      str_find(path, STR("/messages")) != SIZE_MAX;
+    if (str_starts(path, STR("/v1beta")) || http_field_get(head, STR("x-goog-api-key")).len > 0)
+        return &dialect_gemini;
     return anthropic ? &dialect_anthropic : &dialect_openai;
+}
+
+/* What the path says of the request; a stream without alt=sse is one JSON array. */
+static void
+take_path(struct exchange *x, struct str model, struct str query)
+{
+    struct str alt = STR_EMPTY;
+    struct str name = STR_EMPTY;
+    if (model.len == 0)
+        return;
+    x->facts.stream = x->endpoint->stream;
+    x->array =
+        x->endpoint->stream && !(uri_query_get(query, STR("alt"), &alt) && str_eq(alt, STR("sse")));
+    if (uri_decode(model, &x->arena, &name) != 0 || arena_dup(&x->arena, name, &name) != 0)
+        name = STR_EMPTY; /* the body's model, or the refusal for none */
+    x->facts.model = name;
+}
+
+/* NULL: the request is answered already. */
+static const struct endpoint *
+front_endpoint(struct http_stream *stream, const struct http_head *head, struct str *ret_path,
+               struct str *ret_query, struct str *ret_model)
+{
+    *ret_path = head->target;
+    const struct endpoint *endpoint = endpoint_exact(head->method, head->target);
+    if (endpoint != NULL)
+        return endpoint;
+    if (!uri_split_target(head->target, ret_path, ret_query) || !uri_path_is_plain(*ret_path)) {
+        refuse(stream, dialect_of(head, head->target), HTTP_ERROR_bad_request);
+        return NULL;
+    }
+    if (str_eq(*ret_path, STR("/")) &&
+        (str_eq(head->method, STR("HEAD")) || str_eq(head->method, STR("GET")))) {
+        http_stream_answer(stream, 200, NULL, 0, STR_EMPTY); /* agents look whether we are there */
+        return NULL;
+    }
+    bool known_path = false;
+    endpoint = endpoint_find(head->method, *ret_path, &known_path, ret_model);
+    if (endpoint == NULL)
+        refuse(stream, dialect_of(head, *ret_path),
+               known_path ? HTTP_ERROR_method : HTTP_ERROR_not_found);
+    return endpoint;
 }
 
 static void
@@ -76,26 +170,18 @@ front_request(struct http_stream *stream, const struct http_head *head)
 {
     struct worker *worker = http_server_user(http_conn_server(http_stream_conn(stream)));
     struct str path;
-    struct str query;
-    if (!uri_split_target(head->target, &path, &query) || !uri_path_is_plain(path)) {
-        refuse(stream, dialect_of(head, head->target), HTTP_ERROR_bad_request);
+    struct str query = STR_EMPTY;
+    struct str model = STR_EMPTY;
+    const struct endpoint *endpoint = front_endpoint(stream, head, &path, &query, &model);
+    if (endpoint == NULL)
         return;
-    }
-    if (str_eq(path, STR("/")) &&
-        (str_eq(head->method, STR("HEAD")) || str_eq(head->method, STR("GET")))) {
-        http_stream_answer(stream, 200, NULL, 0, STR_EMPTY); /* agents look whether we are there */
-        return;
-    }
-    bool known_path = false;
-    const struct endpoint *endpoint = endpoint_find(head->method, path, &known_path);
-    if (endpoint == NULL) {
-        refuse(stream, dialect_of(head, path),
-               known_path ? HTTP_ERROR_method : HTTP_ERROR_not_found);
-        return;
-    }
     struct exchange *exchange = pipeline_start(worker, stream, head, endpoint);
-    if (exchange != NULL && endpoint->list_models && !exchange->settled)
-        models_answer(exchange, http_field_get(head, STR("anthropic-version")).len > 0);
+    if (exchange == NULL || exchange->settled)
+        return;
+    take_path(exchange, model, query);
+    if (endpoint->list_models) /* the newest Gemini SDK says /v1, too */
+        models_answer(exchange, endpoint->dialect == &dialect_openai ? dialect_of(head, path)
+                                                                     : endpoint->dialect);
 }
 
 static void

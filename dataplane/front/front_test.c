@@ -24,7 +24,8 @@ whole_answer_passes_unchanged(void **state)
     assert_string_equal(rig.seen_target, "/v1/chat/completions");
     assert_string_equal(rig.seen_auth, "Bearer sk-provider-secret");
     want_journal(before, "\"outcome\":\"completed\",\"evidence\":\"provider_usage\",\"status\":200,"
-                         "\"stream\":false,\"usage\":{\"input\":10,\"output\":5,\"request\":1},"
+                         "\"stream\":false");
+    want_journal(before, "\"usage\":{\"input\":10,\"output\":5,\"request\":1},"
                          "\"charge\":\"21\",\"cost\":\"20\"");
     assert_int_equal(atomic_load(&wallet()->spent), 21);
 }
@@ -106,7 +107,7 @@ fails_over_before_the_first_token_only(void **state)
     assert_int_equal(rig.step_at, 1);
     assert_true(str_find(buf_str(&reply.body), STR("[DONE]")) == SIZE_MAX);
     want_body(&reply, 200, "\"error\"");
-    want_journal(before, "\"outcome\":\"upstream_cut\",\"evidence\":\"estimate\"");
+    want_journal(before, "\"outcome\":\"upstream_cut\",\"evidence\":\"counted_stream\"");
 }
 
 static void

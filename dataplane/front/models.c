@@ -5,6 +5,8 @@
  * Invariant: see models.h. */
 #include "dataplane/front/models.h"
 
+#include "lib/base/clock.h"
+
 #define LIST_BYTES_MAX ((size_t)16u * 1024u * 1024u)
 #define CREATED_UNKNOWN 0u
 
@@ -18,7 +20,7 @@ put_price(struct json_writer *w, const char *key, int64_t pico_per_token)
 }
 
 static void
-put_openai(struct json_writer *w, const struct config_model *model)
+put_openai(struct json_writer *w, const struct config_model *model, int64_t now_s)
 {
     json_open_object(w);
     json_member_str(w, "id", model->id);
@@ -29,12 +31,15 @@ put_openai(struct json_writer *w, const struct config_model *model)
         json_member_u64(w, "context_length", model->context_tokens);
     if (model->max_output_tokens != 0)
         json_member_u64(w, "max_output_tokens", model->max_output_tokens);
-    if (model->price.known) {
+    if (model->tariff.count > 0) { /* of a short call, now, served as usual */
+        const int64_t *pico =
+            tariff_pick(&model->tariff, now_s, &(struct usage){.evidence = EVIDENCE_NONE})
+                ->price.pico;
         json_key(w, "pricing_per_million");
         json_open_object(w);
-        put_price(w, "input", model->price.pico[USAGE_input]);
-        put_price(w, "output", model->price.pico[USAGE_output]);
-        put_price(w, "cached", model->price.pico[USAGE_cached]);
+        put_price(w, "input", model->free ? 0 : pico[USAGE_input]);
+        put_price(w, "output", model->free ? 0 : pico[USAGE_output]);
+        put_price(w, "cached", model->free ? 0 : pico[USAGE_cached]);
         json_close_object(w);
     }
     json_close_object(w);
@@ -51,24 +56,46 @@ put_anthropic(struct json_writer *w, const struct config_model *model)
     json_close_object(w);
 }
 
-void
-models_answer(struct exchange *x, bool anthropic)
+/* An id may have a '/': the vendor's SDK takes what stands behind "models/" as it is. */
+static void
+put_gemini(struct json_writer *w, const struct config_model *model, struct arena *arena)
 {
+    struct str name = arena_printf(arena, "models/%.*s", STR_ARG(model->id));
+    json_open_object(w);
+    json_member_str(w, "name", name.ptr != NULL ? name : model->id);
+    json_member_str(w, "baseModelId", model->id);
+    json_member_str(w, "displayName", model->id);
+    json_member_u64(w, "inputTokenLimit", model->context_tokens);
+    json_member_u64(w, "outputTokenLimit", model->max_output_tokens);
+    json_member_raw(w, "supportedGenerationMethods",
+                    model->kind == CONFIG_CHAT ? STR("[\"generateContent\",\"countTokens\"]")
+                                               : STR("[]"));
+    json_close_object(w);
+}
+
+void
+models_answer(struct exchange *x, const struct dialect *dialect)
+{
+    bool anthropic = dialect == &dialect_anthropic;
+    bool gemini = dialect == &dialect_gemini;
     const struct config *config = x->config;
     struct buf out;
     struct json_writer w;
+    int64_t now_s = clock_wall_ns() / 1000000000;
     buf_init(&out, LIST_BYTES_MAX);
     json_writer_init(&w, &out);
     json_open_object(&w);
-    if (!anthropic)
+    if (!anthropic && !gemini)
         json_member_str(&w, "object", STR("list"));
-    json_key(&w, "data");
+    json_key(&w, gemini ? "models" : "data");
     json_open_array(&w);
     for (uint32_t i = 0; i < config->model_count; i++) {
-        if (anthropic)
+        if (gemini)
+            put_gemini(&w, &config->models[i], &x->arena);
+        else if (anthropic)
             put_anthropic(&w, &config->models[i]);
         else
-            put_openai(&w, &config->models[i]);
+            put_openai(&w, &config->models[i], now_s);
     }
     json_close_array(&w);
     if (anthropic) {

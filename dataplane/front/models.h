@@ -8,8 +8,8 @@
 
 #include "dataplane/pipeline/exchange.h"
 
-/* models_answer - answer and settle. anthropic: the shape of api.anthropic.com, else OpenAI's, with
- * context length and prices (decimal dollars a million tokens) as extra fields. */
-void models_answer(struct exchange *exchange, bool anthropic);
+/* models_answer - answer and settle. dialect: whose shape; OpenAI's has context length and prices
+ * (decimal dollars a million tokens) as extra fields. */
+void models_answer(struct exchange *exchange, const struct dialect *dialect);
 
 #endif

@@ -14,10 +14,11 @@
 #include "lib/base/check.h"
 
 #define SEGMENT_HEAD_BYTES ((uint32_t)sizeof(struct segment_head))
-/* Worst case of one request: both records, and the end of a segment that an outcome did not fit. */
-#define TICKET_BYTES \
-    (2u * sizeof(struct record_head) + JOURNAL_INTENT_BYTES_MAX + JOURNAL_OUTCOME_BYTES_MAX + 16u)
-#define WASTE_BYTES (sizeof(struct record_head) + JOURNAL_OUTCOME_BYTES_MAX + 8u)
+/* Worst case of a request: both records and the records of their texts; and of the end of a segment
+ * that an outcome with its texts did not fit. */
+#define HEADS_BYTES ((1u + JOURNAL_SHARED_MAX) * (sizeof(struct record_head) + 8u))
+#define TICKET_BYTES (2u * HEADS_BYTES + JOURNAL_INTENT_BYTES_MAX + JOURNAL_OUTCOME_BYTES_MAX)
+#define WASTE_BYTES (HEADS_BYTES + JOURNAL_OUTCOME_BYTES_MAX)
 #define PENDING_BYTES_MAX ((size_t)16 * JOURNAL_SEGMENT_BYTES)
 
 int
@@ -32,6 +33,7 @@ journal_alloc(const char *dir, uint64_t epoch, uint32_t stream, uint32_t segment
     list_init(&journal->spares);
     list_init(&journal->used);
     buf_init(&journal->pending, PENDING_BYTES_MAX);
+    journal_texts_init(&journal->texts);
     segment_reader_init(&journal->reader);
     journal->epoch = epoch;
     journal->stream = stream;
@@ -62,6 +64,7 @@ journal_free(struct journal *journal, bool remove_files)
     segments_free(&journal->spares, true);
     segments_free(&journal->used, true);
     buf_fini(&journal->pending);
+    journal_texts_fini(&journal->texts);
     segment_reader_fini(&journal->reader);
     pthread_mutex_destroy(&journal->lock);
     free(journal);
@@ -140,6 +143,7 @@ journal_roll(struct journal *journal)
     list_push_back(&journal->segments, node);
     pthread_mutex_unlock(&journal->lock);
     journal->at = SEGMENT_HEAD_BYTES;
+    journal_texts_roll(&journal->texts);
 }
 
 int
@@ -188,25 +192,63 @@ journal_admit(struct journal *journal, struct journal_ticket *ret_ticket)
     return 0;
 }
 
-static void
-journal_append(struct journal *journal, enum record_kind kind, uint64_t request, uint64_t seq,
-               struct str payload)
+static size_t
+members_bytes(const struct journal_members *members)
 {
-    if (journal->at + journal->pending.len + record_bytes(payload.len) > JOURNAL_SEGMENT_BYTES) {
+    size_t bytes = members->own.len;
+    for (size_t i = 0; i < JOURNAL_SHARED_MAX; i++)
+        bytes += members->shared[i].len;
+    return bytes;
+}
+
+/* An outcome says mostly what its intent said. */
+static uint16_t
+text_number(struct journal *journal, struct journal_ticket *ticket, size_t i, struct str text)
+{
+    if (ticket->segment == journal->current->number && ticket->shared[i].ptr == text.ptr &&
+        ticket->shared[i].len == text.len)
+        return ticket->numbers[i];
+    ticket->shared[i] = text;
+    ticket->numbers[i] = journal_text_number(journal, text);
+    return ticket->numbers[i];
+}
+
+static void
+journal_append(struct journal *journal, struct journal_ticket *ticket, struct record_head *head,
+               const struct journal_members *members)
+{
+    struct buf *pending = &journal->pending;
+    size_t most = members_bytes(members) + HEADS_BYTES;
+    if (UNLIKELY(journal->at + pending->len + most > JOURNAL_SEGMENT_BYTES)) {
         journal_commit(journal);
-        if (journal->pending.len == 0)
+        if (pending->len == 0)
             journal_roll(journal);
         /* else the disk refuses: the bytes stay queued behind this segment's end, see commit */
     }
-    record_put(&journal->pending, journal->current->salt, kind, request, seq, payload);
-    ASSERT(!journal->pending.failed);
+    (void)!buf_reserve(pending, most); /* sticky: asserted below */
+    struct str pieces[1 + JOURNAL_SHARED_MAX];
+    size_t count = 0;
+    pieces[count++] = members->own;
+    for (size_t i = 0; i < JOURNAL_SHARED_MAX; i++) {
+        if (members->shared[i].len == 0)
+            continue;
+        head->shared[i] = text_number(journal, ticket, i, members->shared[i]);
+        if (UNLIKELY(head->shared[i] == 0))
+            pieces[count++] = members->shared[i];
+    }
+    record_put(pending, journal->current->salt, head, pieces, count);
+    ASSERT(!pending->failed);
 }
 
 void
-journal_intent(struct journal *journal, struct journal_ticket *ticket, struct str members)
+journal_intent(struct journal *journal, struct journal_ticket *ticket,
+               const struct journal_members *members)
 {
-    ASSERT(ticket->admitted && !ticket->intent && members.len <= JOURNAL_INTENT_BYTES_MAX);
-    journal_append(journal, RECORD_INTENT, ticket->request, journal->next_seq - 1, members);
+    ASSERT(ticket->admitted && !ticket->intent &&
+           members_bytes(members) <= JOURNAL_INTENT_BYTES_MAX);
+    struct record_head head = {
+        .kind = RECORD_INTENT, .request = ticket->request, .seq = journal->next_seq - 1};
+    journal_append(journal, ticket, &head, members);
     ticket->intent = true;
     ticket->segment = journal->current->number;
     journal->current->open_intents++;
@@ -231,11 +273,13 @@ journal_intent_done(struct journal *journal, const struct journal_ticket *ticket
 }
 
 uint64_t
-journal_outcome(struct journal *journal, struct journal_ticket *ticket, struct str members)
+journal_outcome(struct journal *journal, struct journal_ticket *ticket,
+                const struct journal_members *members)
 {
-    ASSERT(ticket->admitted && members.len <= JOURNAL_OUTCOME_BYTES_MAX);
+    ASSERT(ticket->admitted && members_bytes(members) <= JOURNAL_OUTCOME_BYTES_MAX);
     uint64_t seq = journal->next_seq++;
-    journal_append(journal, RECORD_OUTCOME, ticket->request, seq, members);
+    struct record_head head = {.kind = RECORD_OUTCOME, .request = ticket->request, .seq = seq};
+    journal_append(journal, ticket, &head, members);
     journal_intent_done(journal, ticket);
     journal->reserved -= TICKET_BYTES;
     *ticket = (struct journal_ticket){0};

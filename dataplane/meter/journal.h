@@ -18,6 +18,8 @@
 #define JOURNAL_INTENT_BYTES_MAX 900u
 #define JOURNAL_OUTCOME_BYTES_MAX 3000u
 
+#define JOURNAL_SHARED_MAX 3u
+
 struct journal;
 
 /* segment_count_max: bound on disk (x 4 MiB). */
@@ -37,17 +39,29 @@ struct journal_ticket {
     uint32_t segment; /* where its intent stands */
     bool admitted;
     bool intent;
+    uint16_t numbers[JOURNAL_SHARED_MAX]; /* of the texts below, in that segment */
+    struct str shared[JOURNAL_SHARED_MAX];
 };
 /* journal_admit - reserve room for an intent and an outcome. 0, or -ERR_NO_SPACE: refuse the
  * request. */
 int journal_admit(struct journal *journal, struct journal_ticket *ret_ticket) MUST_USE;
-/* journal_intent - an admitted request goes to a provider. members: the members of a usage record
- * that are known by now, without braces and "seq", as in "\"id\":\"req_1\",...", <= 900 bytes. */
-void journal_intent(struct journal *journal, struct journal_ticket *ticket, struct str members);
-/* journal_outcome - its end; members as above, all of them, <= 3,000 bytes. Gives the reservation
- * back. Returns the sequence number (from 1). */
+
+/* Members of a usage record, without braces and "seq": own, as in "\"id\":\"req_1\",...", and
+ * behind it, each with its comma in front, texts that many records share (who pays, which model):
+ * the journal writes those once a segment. They are told apart by content; keep each in one place,
+ * and it is found quickly. Empty ones are left out. */
+struct journal_members {
+    struct str own;
+    struct str shared[JOURNAL_SHARED_MAX];
+};
+/* journal_intent - an admitted request goes to a provider: what is known by now, <= 900 bytes in
+ * all. The shared texts stay as they are until its outcome. */
+void journal_intent(struct journal *journal, struct journal_ticket *ticket,
+                    const struct journal_members *members);
+/* journal_outcome - its end: all members, <= 3,000 bytes in all. Gives the reservation back.
+ * Returns the sequence number (from 1). */
 uint64_t journal_outcome(struct journal *journal, struct journal_ticket *ticket,
-                         struct str members);
+                         const struct journal_members *members);
 /* journal_forget - it never went to a provider: give the reservation back. Harmless when none. */
 void journal_forget(struct journal *journal, struct journal_ticket *ticket);
 /* journal_commit - write(2) everything appended since the last commit; in the loop's COMMIT phase.

@@ -12,7 +12,9 @@
 #include "dataplane/meter/journal.h"
 #include "lib/base/list.h"
 
-#define SEGMENT_MAGIC "BERTHJ01"
+/* 02: records may name texts. What 01 wrote reads the same. */
+#define SEGMENT_MAGIC "BERTHJ02"
+#define SEGMENT_MAGIC_OLD "BERTHJ01"
 
 /* Little-endian host order: a journal is read on the machine that wrote it. */
 struct segment_head {
@@ -26,14 +28,15 @@ struct segment_head {
 };
 _Static_assert(sizeof(struct segment_head) == 64, "segment_head is a disk format");
 
-enum record_kind { RECORD_INTENT = 1, RECORD_OUTCOME = 2 };
+enum record_kind { RECORD_INTENT = 1, RECORD_OUTCOME = 2, RECORD_TEXT = 3 };
 struct record_head {
     uint32_t crc; /* crc32c of everything behind it, payload included; starts from the segment's */
-    uint32_t bytes; /* payload */
-    uint64_t request;
-    uint64_t seq; /* outcomes; 0 for intents */
-    uint32_t kind;
-    uint32_t reserved;
+    uint32_t bytes;   /* payload */
+    uint64_t request; /* texts: their number */
+    uint64_t seq;     /* of an outcome, or of the last one before an intent */
+    uint16_t kind;
+    uint16_t
+        shared[JOURNAL_SHARED_MAX]; /* numbers of the texts that follow the payload; 0 = none */
 };
 _Static_assert(sizeof(struct record_head) == 32, "record_head is a disk format");
 
@@ -48,11 +51,35 @@ struct segment {
     char path[512];
 };
 
+#define TEXT_SLOT_BITS 6u
+#define TEXT_SLOTS (1u << TEXT_SLOT_BITS)
+#define TEXTS_MAX 4096u /* in a segment; beyond that they stand in the records themselves */
+
+/* What the worker has written into the current segment: a slot's copy counts while its turn is the
+ * table's. */
+struct text_slot {
+    struct buf copy;
+    uint32_t turn;
+    uint16_t number;
+};
+struct journal_texts {
+    uint32_t turn;
+    uint16_t count;
+    struct text_slot slots[TEXT_SLOTS];
+};
+
+/* The texts of the segment that is being read, so far: text n ends at ends[n - 1] of bytes. */
+struct text_table {
+    struct buf bytes;
+    struct buf ends; /* uint32_t each */
+};
+
 /* Reads a segment through a window, so that many records cost one pread(2). */
 struct segment_reader {
     const struct segment *segment;
     struct buf window;
     uint32_t window_at; /* offset of window.ptr[0] */
+    struct text_table texts;
 };
 
 struct journal {
@@ -72,6 +99,7 @@ struct journal {
 
     /* worker only */
     struct buf pending;
+    struct journal_texts texts;
     uint32_t at; /* offset in current where pending goes */
     uint64_t next_seq;
     uint64_t next_request;
@@ -84,6 +112,7 @@ struct journal {
     _Atomic bool sync_failed;
 
     /* reader (sync thread) */
+    bool read_begun;
     uint32_t read_number;
     uint32_t read_at;
     uint64_t read_seq;
@@ -109,9 +138,33 @@ int segment_next(struct segment_reader *reader, const struct segment *segment, u
  * 0 or -ERR_PARSE. For what another run wrote; what this one committed is known to be good. */
 int segment_verify(const struct segment *segment, const struct record_head *head,
                    struct str payload) MUST_USE;
-void record_put(struct buf *out, uint32_t salt, enum record_kind kind, uint64_t request,
-                uint64_t seq, struct str payload);
-size_t record_bytes(size_t payload_bytes);
+/* record_put - append a record whose payload is pieces[count], one behind the other. head: without
+ * crc and bytes. */
+void record_put(struct buf *out, uint32_t salt, const struct record_head *head,
+                const struct str *pieces, size_t count);
+static inline size_t
+record_bytes(size_t payload_bytes)
+{
+    return sizeof(struct record_head) + ((payload_bytes + 7u) & ~(size_t)7u);
+}
+
+void journal_texts_init(struct journal_texts *texts);
+void journal_texts_fini(struct journal_texts *texts);
+void journal_texts_roll(struct journal_texts *texts); /* a new segment: none is written yet */
+/* journal_text_number - text's number in the current segment, appended to it when new; the room is
+ * the caller's care. 0: the table is full or there is no memory: write it out. */
+uint16_t journal_text_number(struct journal *journal, struct str text);
+
+void text_table_init(struct text_table *table);
+void text_table_fini(struct text_table *table);
+void text_table_clear(struct text_table *table); /* at the start of each segment */
+/* text_table_note - a RECORD_TEXT was read. 0, -ERR_PARSE (not the next number), -ERR_NOMEM. */
+int text_table_note(struct text_table *table, const struct record_head *head,
+                    struct str payload) MUST_USE;
+/* record_members - append an intent's or outcome's members, texts included. 0, -ERR_PARSE (names a
+ * text that is not there), -ERR_NOMEM. */
+int record_members(const struct text_table *table, const struct record_head *head,
+                   struct str payload, struct buf *out) MUST_USE;
 /* Allocate an empty journal object, no files. */
 int journal_alloc(const char *dir, uint64_t epoch, uint32_t stream, uint32_t segment_count_max,
                   struct journal **ret_journal, struct err *err) MUST_USE;

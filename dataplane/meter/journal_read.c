@@ -32,55 +32,66 @@ segment_from(struct journal *journal, uint32_t wanted)
     return found;
 }
 
-static void
-outcome_put(struct buf *out, bool first, uint64_t seq, struct str members)
+static int
+outcome_put(struct buf *out, bool first, const struct text_table *texts,
+            const struct record_head *head, struct str payload)
 {
     (void)buf_put_str(out, first ? STR("{\"seq\":\"") : STR(",{\"seq\":\""));
-    (void)buf_put_u64(out, seq);
+    (void)buf_put_u64(out, head->seq);
     (void)buf_put_str(out, STR("\","));
-    (void)buf_put_str(out, members);
+    int rc = record_members(texts, head, payload, out);
     (void)buf_put_byte(out, '}');
+    return rc;
+}
+
+/* The cursor at the start of a segment; what it names is defined behind this. */
+static void
+read_from(struct journal *journal, uint32_t number)
+{
+    journal->read_number = number;
+    journal->read_at = SEGMENT_HEAD_BYTES;
+    text_table_clear(&journal->reader.texts);
 }
 
 int
 journal_read(struct journal *journal, uint64_t after, size_t count_max, size_t bytes_max,
              struct buf *out, size_t *ret_count, uint64_t *ret_last)
 {
-    if (after < journal->read_seq || journal->read_number == 0) {
-        journal->read_number = 0; /* from the oldest */
-        journal->read_at = SEGMENT_HEAD_BYTES;
+    if (after < journal->read_seq || !journal->read_begun) {
+        read_from(journal, 0); /* the oldest */
         journal->read_seq = 0;
+        journal->read_begun = true;
     }
     size_t count = 0;
     size_t start = out->len;
     uint64_t last = after;
+    int bad = 0;
     struct segment *segment = segment_from(journal, journal->read_number);
-    while (segment != NULL && count < count_max && out->len - start < bytes_max) {
-        if (segment->number != journal->read_number) {
-            journal->read_number = segment->number;
-            journal->read_at = SEGMENT_HEAD_BYTES;
-        }
+    while (segment != NULL && bad == 0 && count < count_max && out->len - start < bytes_max) {
+        if (segment->number != journal->read_number)
+            read_from(journal, segment->number);
         struct record_head head;
         uint32_t committed = atomic_load_explicit(&segment->committed, memory_order_acquire);
         struct str payload;
         int rc =
             segment_next(&journal->reader, segment, committed, &journal->read_at, &head, &payload);
         if (rc != 0) {
-            struct segment *next = segment_from(journal, segment->number + 1);
-            if (next == NULL)
-                break;
-            segment = next;
+            segment = segment_from(journal, segment->number + 1);
             continue;
         }
+        if (head.kind == RECORD_TEXT)
+            bad = text_table_note(&journal->reader.texts, &head, payload);
         if (head.kind != RECORD_OUTCOME || head.seq <= after)
             continue;
-        outcome_put(out, count == 0, head.seq, payload);
+        bad = outcome_put(out, count == 0, &journal->reader.texts, &head, payload);
         last = head.seq;
         count++;
     }
     journal->read_seq = last;
-    if (out->failed)
-        return -ERR_NOMEM;
+    if (bad != 0 || out->failed) {
+        journal->read_begun = false; /* all of it again */
+        return bad != 0 ? bad : -ERR_NOMEM;
+    }
     *ret_count = count;
     *ret_last = last;
     return 0;

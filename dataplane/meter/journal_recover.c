@@ -25,6 +25,7 @@ struct open_intent {
 struct recovery {
     struct journal *journal;
     struct map intents; /* key: the 8 bytes of the request number */
+    struct buf members; /* scratch */
     uint64_t bad;
 };
 
@@ -44,14 +45,22 @@ recovery_note(struct recovery *recovery, const struct record_head *head, struct 
         free(map_remove(&recovery->intents, key));
         return 0;
     }
-    struct open_intent *intent = malloc(sizeof(*intent) + payload.len);
+    struct text_table *texts = &recovery->journal->reader.texts;
+    if (head->kind == RECORD_TEXT)
+        return text_table_note(texts, head, payload);
+    recovery->members.len = 0;
+    int rc = record_members(texts, head, payload, &recovery->members);
+    if (rc != 0)
+        return rc;
+    struct str members = buf_str(&recovery->members);
+    struct open_intent *intent = malloc(sizeof(*intent) + members.len);
     if (intent == NULL)
         return -ERR_NOMEM;
     intent->request = head->request;
-    intent->bytes = (uint32_t)payload.len;
-    memcpy(intent->members, payload.ptr, payload.len);
+    intent->bytes = (uint32_t)members.len;
+    memcpy(intent->members, members.ptr, members.len);
     void *old = NULL;
-    int rc = map_put(&recovery->intents, intent_key(intent), intent, &old);
+    rc = map_put(&recovery->intents, intent_key(intent), intent, &old);
     free(rc == 0 ? old : intent);
     return rc;
 }
@@ -61,6 +70,7 @@ recovery_scan(struct recovery *recovery, struct segment *segment)
 {
     struct journal *journal = recovery->journal;
     uint32_t at = (uint32_t)sizeof(struct segment_head);
+    text_table_clear(&journal->reader.texts);
     for (;;) {
         struct record_head head;
         struct str payload;
@@ -70,10 +80,12 @@ recovery_scan(struct recovery *recovery, struct segment *segment)
                          &payload) != 0 ||
             segment_verify(segment, &head, payload) != 0)
             break;
-        at = behind;
         int rc = recovery_note(recovery, &head, payload);
+        if (rc == -ERR_PARSE)
+            break;
         if (rc != 0)
             return rc;
+        at = behind;
     }
     segment->last_seq = journal->next_seq - 1;
     atomic_store(&segment->committed, at);
@@ -108,8 +120,10 @@ recovery_finish(struct recovery *recovery, struct err *err)
             journal->segment_count++;
             journal->at = (uint32_t)sizeof(struct segment_head);
         }
-        record_put(&journal->pending, last->salt, RECORD_OUTCOME, intent->request,
-                   journal->next_seq++, buf_str(&members));
+        const struct record_head head = {
+            .kind = RECORD_OUTCOME, .request = intent->request, .seq = journal->next_seq++};
+        struct str text = buf_str(&members);
+        record_put(&journal->pending, last->salt, &head, &text, 1);
     }
     journal->current = last;
     journal_commit(journal);
@@ -209,6 +223,7 @@ recover_stream(const char *dir, const struct found *found, size_t count, uint64_
 {
     struct recovery recovery = {0};
     map_init(&recovery.intents);
+    buf_init(&recovery.members, JOURNAL_SEGMENT_BYTES);
     int rc = journal_alloc(dir, found->epoch, found->stream, RECOVER_SEGMENTS_MAX,
                            &recovery.journal, err);
     for (size_t i = 0; rc == 0 && i < count; i++) {
@@ -231,6 +246,7 @@ recover_stream(const char *dir, const struct found *found, size_t count, uint64_
         free(slot->value);
     }
     map_fini(&recovery.intents);
+    buf_fini(&recovery.members);
     *io_bad += recovery.bad;
     if (rc != 0)
         journal_close(&recovery.journal);

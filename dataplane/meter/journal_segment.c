@@ -97,7 +97,8 @@ segment_open(const char *path, struct segment **ret_segment, struct segment_head
     bool path_fits = str_copy(segment->path, sizeof(segment->path), str_from(path));
     ssize_t got = segment->fd < 0 ? -1 : pread(segment->fd, ret_head, sizeof(*ret_head), 0);
     bool good = path_fits && got == (ssize_t)sizeof(*ret_head) &&
-                memcmp(ret_head->magic, SEGMENT_MAGIC, sizeof(ret_head->magic)) == 0 &&
+                (memcmp(ret_head->magic, SEGMENT_MAGIC, sizeof(ret_head->magic)) == 0 ||
+                 memcmp(ret_head->magic, SEGMENT_MAGIC_OLD, sizeof(ret_head->magic)) == 0) &&
                 ret_head->crc == digest_crc32c(0, ret_head, offsetof(struct segment_head, crc));
     if (!good) {
         segment_close(&segment, false);
@@ -123,12 +124,6 @@ segment_close(struct segment **segment, bool remove_file)
     free(gone);
 }
 
-size_t
-record_bytes(size_t payload_bytes)
-{
-    return sizeof(struct record_head) + ((payload_bytes + 7u) & ~(size_t)7u);
-}
-
 static uint32_t
 record_crc(uint32_t salt, const struct record_head *head, struct str payload)
 {
@@ -138,16 +133,29 @@ record_crc(uint32_t salt, const struct record_head *head, struct str payload)
 }
 
 void
-record_put(struct buf *out, uint32_t salt, enum record_kind kind, uint64_t request, uint64_t seq,
-           struct str payload)
+record_put(struct buf *out, uint32_t salt, const struct record_head *head, const struct str *pieces,
+           size_t count)
 {
-    static const char zeros[8];
-    struct record_head head = {
-        .bytes = (uint32_t)payload.len, .request = request, .seq = seq, .kind = (uint32_t)kind};
-    head.crc = record_crc(salt, &head, payload);
-    (void)buf_put(out, &head, sizeof(head));
-    (void)buf_put_str(out, payload);
-    (void)buf_put(out, zeros, record_bytes(payload.len) - sizeof(head) - payload.len);
+    size_t payload = 0;
+    for (size_t i = 0; i < count; i++)
+        payload += pieces[i].len;
+    size_t bytes = record_bytes(payload);
+    if (buf_reserve(out, bytes) != 0)
+        return;
+    char *start = out->ptr + out->len;
+    char *at = start + sizeof(*head);
+    struct record_head whole = *head;
+    whole.bytes = (uint32_t)payload;
+    memset(start + bytes - sizeof(uint64_t), 0, sizeof(uint64_t)); /* padding */
+    memcpy(start, &whole, sizeof(whole));
+    for (size_t i = 0; i < count; i++) {
+        memcpy(at, pieces[i].ptr, pieces[i].len);
+        at += pieces[i].len;
+    }
+    const char *behind_crc = start + sizeof(whole.crc);
+    whole.crc = digest_crc32c(salt, behind_crc, (size_t)(at - behind_crc));
+    memcpy(start, &whole.crc, sizeof(whole.crc));
+    out->len += bytes;
 }
 
 #define WINDOW_BYTES ((size_t)64u * 1024u)
@@ -158,12 +166,14 @@ segment_reader_init(struct segment_reader *reader)
     reader->segment = NULL;
     reader->window_at = 0;
     buf_init(&reader->window, WINDOW_BYTES);
+    text_table_init(&reader->texts);
 }
 
 void
 segment_reader_fini(struct segment_reader *reader)
 {
     buf_fini(&reader->window);
+    text_table_fini(&reader->texts);
 }
 
 /* Pointer to `bytes` bytes of the segment at `at`, all of them below `limit`; NULL when unreadable.

@@ -18,6 +18,7 @@
 
 #include <cmocka.h>
 
+#include "lib/base/digest.h"
 #include "lib/base/num.h"
 #include "lib/base/rand.h"
 #include "lib/base/str.h"
@@ -72,16 +73,30 @@ open_journal(uint64_t epoch, uint32_t segments)
 }
 
 static void
+intent(struct journal *journal, struct journal_ticket *ticket, struct str own)
+{
+    const struct journal_members members = {.own = own};
+    journal_intent(journal, ticket, &members);
+}
+
+static uint64_t
+outcome(struct journal *journal, struct journal_ticket *ticket, struct str own)
+{
+    const struct journal_members members = {.own = own};
+    return journal_outcome(journal, ticket, &members);
+}
+
+static void
 one_request(struct journal *journal, unsigned number, bool finish)
 {
     struct journal_ticket ticket;
     char text[64];
     assert_int_equal(journal_admit(journal, &ticket), 0);
     (void)snprintf(text, sizeof(text), "\"id\":\"req_%u\"", number);
-    journal_intent(journal, &ticket, str_from(text));
+    intent(journal, &ticket, str_from(text));
     (void)snprintf(text, sizeof(text), "\"id\":\"req_%u\",\"charge\":\"%u\"", number, number * 7);
     if (finish)
-        (void)journal_outcome(journal, &ticket, str_from(text));
+        (void)outcome(journal, &ticket, str_from(text));
 }
 
 static void
@@ -121,7 +136,7 @@ rolls_trims_and_stays_bounded(void **state)
     struct journal *journal = open_journal(1, 3);
     struct journal_ticket held;
     assert_int_equal(journal_admit(journal, &held), 0);
-    journal_intent(journal, &held, STR("\"id\":\"req_held\""));
+    intent(journal, &held, STR("\"id\":\"req_held\""));
     char big[2000];
     memset(big, 'x', sizeof(big));
     unsigned done = 0;
@@ -129,14 +144,14 @@ rolls_trims_and_stays_bounded(void **state)
         struct journal_ticket ticket;
         if (journal_admit(journal, &ticket) != 0)
             break;
-        journal_intent(journal, &ticket, str_make(big, 800));
-        (void)journal_outcome(journal, &ticket, str_make(big, sizeof(big)));
+        intent(journal, &ticket, str_make(big, 800));
+        (void)outcome(journal, &ticket, str_make(big, sizeof(big)));
         if (done % 5 == 0)
             journal_commit(journal);
         assert_true(done < 100000);
     }
     assert_true(done > 3u * JOURNAL_SEGMENT_BYTES / 3100u); /* most of the space was usable */
-    uint64_t seq = journal_outcome(journal, &held, str_make(big, sizeof(big))); /* promised */
+    uint64_t seq = outcome(journal, &held, str_make(big, sizeof(big))); /* promised */
     assert_int_equal(seq, done + 1);
     journal_commit(journal);
     assert_int_equal(files(false), 3);
@@ -261,11 +276,11 @@ interrupted_is_numbered_behind_what_was_trimmed(void **state)
     for (bool rolled = false; !rolled;) {
         struct journal_ticket ticket;
         assert_int_equal(journal_admit(journal, &ticket), 0);
-        journal_intent(journal, &ticket, str_make(big, sizeof(big)));
+        intent(journal, &ticket, str_make(big, sizeof(big)));
         journal_commit(journal);
         rolled = ticket.segment > 0;
         if (!rolled)
-            last_seq = journal_outcome(journal, &ticket, STR("x"));
+            last_seq = outcome(journal, &ticket, STR("x"));
         journal_commit(journal);
         if (!rolled)
             continue;
@@ -282,6 +297,113 @@ interrupted_is_numbered_behind_what_was_trimmed(void **state)
     journal_remove(&recovered.journals[0]);
 }
 
+/* Texts that records share are written once a segment, and every reader sees whole members: across
+ * segments, from the middle, after a crash, and when there are more texts than the table takes. */
+static void
+shared_texts_are_whole_again(void **state)
+{
+    (void)state;
+    enum { REQUESTS = 40000, TEXTS = 6000 };
+    static char texts[TEXTS][24];
+    for (unsigned i = 0; i < TEXTS; i++)
+        (void)snprintf(texts[i], sizeof(texts[i]), ",\"key\":\"k%u\"", i);
+    struct journal *journal = open_journal(5, 16);
+    struct journal_ticket ticket;
+    uint64_t bytes = 0;
+    for (unsigned i = 1; i <= REQUESTS; i++) {
+        char own[64];
+        unsigned pick = i < 20000 ? i % 3 : i % TEXTS;
+        (void)snprintf(own, sizeof(own), "\"id\":\"req_%u\"", i);
+        struct journal_members members = {
+            .own = str_from(own), .shared = {str_from(texts[pick]), STR_EMPTY, STR(",\"x\":1")}};
+        assert_int_equal(journal_admit(journal, &ticket), 0);
+        journal_intent(journal, &ticket, &members);
+        members.shared[1] = STR(",\"outcome\":\"completed\"");
+        if (i != 777 && i != REQUESTS)
+            (void)journal_outcome(journal, &ticket, &members);
+        bytes += 2u * (32u + strlen(own) + 40u);
+        if (i % 100 == 0)
+            journal_commit(journal);
+    }
+    journal_commit(journal);
+    assert_true(files(false) >= 2);
+    assert_true((files(false) - 1) * JOURNAL_SEGMENT_BYTES < bytes + bytes / 4u);
+    journal_close(&journal);
+    uint64_t bad = 9;
+    struct recovered recovered = recover(&bad);
+    journal = recovered.journals[0];
+    assert_int_equal(journal_last(journal), REQUESTS);
+    struct buf out;
+    buf_init(&out, 64u << 20);
+    uint64_t last = 0;
+    for (uint64_t after = 0, batch = 0; after < REQUESTS; after = last, batch++) {
+        size_t count = 0;
+        out.len = 0;
+        if (batch == 50) /* the connection was lost: from the start of a segment again */
+            assert_int_equal(journal_read(journal, after - 3, 1, 1u << 20, &out, &count, &last), 0);
+        out.len = 0;
+        assert_int_equal(journal_read(journal, after, 300, 1u << 20, &out, &count, &last), 0);
+        assert_int_equal(last, after + count);
+        struct str rest = buf_str(&out);
+        for (uint64_t seq = after + 1; seq <= last && seq <= REQUESTS - 2; seq++) {
+            char want[160];
+            unsigned i = (unsigned)(seq < 777 ? seq : seq + 1);
+            unsigned pick = i < 20000 ? i % 3 : i % TEXTS;
+            (void)snprintf(want, sizeof(want), "{\"seq\":\"%llu\",\"id\":\"req_%u\"",
+                           (unsigned long long)seq, i);
+            assert_true(str_starts(rest, str_from(want)));
+            size_t end = str_find_byte(rest, '}');
+            struct str one = str_make(rest.ptr, end + 1);
+            assert_true(str_find(one, str_from(texts[pick])) != SIZE_MAX);
+            assert_true(str_find(one, STR(",\"outcome\":\"completed\"")) != SIZE_MAX);
+            assert_true(str_find(one, STR(",\"x\":1")) != SIZE_MAX);
+            rest = str_skip(rest, end + 2);
+        }
+    }
+    assert_non_null(strstr(buf_cstr(&out), "\"id\":\"req_777\",\"key\":\"k0\",\"x\":1,"
+                                           "\"outcome\":\"interrupted\""));
+    buf_fini(&out);
+    journal_remove(&recovered.journals[0]);
+}
+
+/* What the version before wrote (no texts, the old magic) is read and completed as before. */
+static void
+journals_of_the_first_format_are_read(void **state)
+{
+    (void)state;
+    static const char hex[] =
+        "42455254484a30310500000000000000000000000000000000000000000000000000000000000000"
+        "0000000000000000000000000000000000000000bca46aeaf107546f0c0000000100000000000000"
+        "00000000000000000100000000000000226964223a227265715f312200000000c3bf1f7d19000000"
+        "010000000000000001000000000000000200000000000000226964223a227265715f31222c226368"
+        "61726765223a2237220000000000000098e8f3ad0c00000002000000000000000100000000000000"
+        "0100000000000000226964223a227265715f322200000000";
+    uint8_t old[sizeof(hex) / 2];
+    assert_int_equal(hex_decode(str_from(hex), old, sizeof(old)), 0);
+    char path[400];
+    (void)snprintf(path, sizeof(path), "%s/0000000000000005-0-00000000.journal", dir);
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, old, sizeof(old)), (ssize_t)sizeof(old));
+    assert_int_equal(ftruncate(fd, JOURNAL_SEGMENT_BYTES), 0);
+    (void)close(fd);
+    uint64_t bad = 9;
+    struct recovered recovered = recover(&bad);
+    assert_int_equal(bad, 0);
+    assert_int_equal(recovered.count, 1);
+    struct journal *journal = recovered.journals[0];
+    struct buf out;
+    buf_init(&out, 1u << 20);
+    size_t count = 0;
+    uint64_t last = 0;
+    assert_int_equal(journal_read(journal, 0, 10, 1u << 20, &out, &count, &last), 0);
+    assert_int_equal(count, 2);
+    assert_non_null(strstr(buf_cstr(&out), "{\"seq\":\"1\",\"id\":\"req_1\",\"charge\":\"7\"},"
+                                           "{\"seq\":\"2\",\"id\":\"req_2\",\"outcome\":"));
+    buf_fini(&out);
+    journal_remove(&recovered.journals[0]);
+}
+
 #define REUSE_ROUNDS 40u
 #define REUSE_BATCH 200u
 #define REUSE_LEFT 50u
@@ -294,8 +416,8 @@ write_big(struct journal *journal, unsigned count)
     for (unsigned i = 0; i < count; i++) {
         struct journal_ticket ticket;
         assert_int_equal(journal_admit(journal, &ticket), 0);
-        journal_intent(journal, &ticket, str_make(big, 800));
-        (void)journal_outcome(journal, &ticket, str_make(big, sizeof(big)));
+        intent(journal, &ticket, str_make(big, 800));
+        (void)outcome(journal, &ticket, str_make(big, sizeof(big)));
     }
     journal_commit(journal);
 }
@@ -385,6 +507,9 @@ main(void)
         cmocka_unit_test_setup_teardown(interrupted_in_a_small_journal_is_read, make_dir,
                                         remove_dir),
         cmocka_unit_test_setup_teardown(interrupted_is_numbered_behind_what_was_trimmed, make_dir,
+                                        remove_dir),
+        cmocka_unit_test_setup_teardown(shared_texts_are_whole_again, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(journals_of_the_first_format_are_read, make_dir,
                                         remove_dir),
         cmocka_unit_test_setup_teardown(used_files_do_not_bring_old_records_back, make_dir,
                                         remove_dir),

@@ -102,14 +102,6 @@ node_apply_config(struct node *node, const struct json_doc *doc, bool from_disk)
 
 /* ---- bindings -------------------------------------------------------------------------------- */
 
-struct named {
-    const struct json_doc *doc;
-    uint32_t rows;
-    uint8_t gone[256][INCARNATION_BYTES];
-    size_t count;
-    bool more;
-};
-
 static bool
 row_incarnation(const struct json_doc *doc, uint32_t row, uint8_t ret[INCARNATION_BYTES])
 {
@@ -118,41 +110,54 @@ row_incarnation(const struct json_doc *doc, uint32_t row, uint8_t ret[INCARNATIO
            hex_decode(str_make(raw.ptr + 1, raw.len - 2), ret, INCARNATION_BYTES) == 0;
 }
 
-static void
-collect_unnamed(struct live_binding *binding, void *user)
-{
-    struct named *named = user;
-    if (atomic_load(&binding->revoked))
-        return;
-    for (uint32_t row = json_first(named->doc, named->rows); row != JSON_NONE;
-         row = json_sibling(named->doc, named->rows, row)) {
-        uint8_t incarnation[INCARNATION_BYTES];
-        if (row_incarnation(named->doc, row, incarnation) &&
-            memcmp(incarnation, binding->binding.incarnation, INCARNATION_BYTES) == 0)
-            return;
-    }
-    if (named->count == ARRAY_LEN(named->gone)) {
-        named->more = true;
-        return;
-    }
-    memcpy(named->gone[named->count++], binding->binding.incarnation, INCARNATION_BYTES);
-}
-
 /* A full resync: whoever is not named any more is revoked. */
 static void
 revoke_unnamed(struct node *node, const struct json_doc *doc, uint32_t rows)
 {
-    struct named *named = calloc(1, sizeof(*named));
-    if (named == NULL)
-        return; /* the validity lease will end them */
-    do {
-        *named = (struct named){.doc = doc, .rows = rows};
-        live_each(&node->live, collect_unnamed, named);
-        for (size_t i = 0; i < named->count; i++)
-            node_revoke(node, named->gone[i]);
-    } while (named->more);
-    free(named);
-    live_forget_revoked(&node->live);
+    uint8_t gone[64][INCARNATION_BYTES];
+    uint8_t incarnation[INCARNATION_BYTES];
+    size_t count;
+    live_mark_begin(&node->live);
+    for (uint32_t row = json_first(doc, rows); row != JSON_NONE;
+         row = json_sibling(doc, rows, row)) {
+        if (row_incarnation(doc, row, incarnation))
+            live_mark(&node->live, incarnation);
+    }
+    while ((count = live_unmarked(&node->live, gone, ARRAY_LEN(gone))) > 0) {
+        for (size_t i = 0; i < count; i++)
+            node_revoke(node, gone[i]);
+    }
+    live_forget_unmarked(&node->live);
+}
+
+/* One row: gone for good, gone for now, or in force with what it says. */
+static int
+apply_row(struct node *node, const struct json_doc *doc, uint32_t row, struct err *err)
+{
+    bool deleted = false;
+    bool suspended = false;
+    uint8_t incarnation[INCARNATION_BYTES];
+    struct live_binding *old = NULL;
+    struct live_binding *new = NULL;
+    (void)!json_bool(doc, json_get(doc, row, STR("deleted")), &deleted);
+    (void)!json_bool(doc, json_get(doc, row, STR("suspended")), &suspended);
+    if ((deleted || suspended) && !row_incarnation(doc, row, incarnation))
+        return err_set(err, ERR_INVALID, "a row has no incarnation");
+    if (deleted) {
+        node_revoke(node, incarnation);
+        live_drop(&node->live, incarnation, true);
+        return 0;
+    }
+    if (suspended) {
+        node_suspend(node, incarnation);
+        return 0;
+    }
+    int rc = live_put(&node->live, doc, row, &old, &new, err);
+    if (old != NULL)
+        node_replace(node, old, new);
+    live_release(&old);
+    live_release(&new);
+    return rc == -ERR_REVOKED ? 0 : rc;
 }
 
 void
@@ -170,16 +175,8 @@ node_apply_bindings(struct node *node, const struct json_doc *doc)
     uint32_t index = 0;
     for (uint32_t row = json_first(doc, rows); row != JSON_NONE;
          row = json_sibling(doc, rows, row), index++) {
-        bool deleted = false;
-        uint8_t incarnation[INCARNATION_BYTES];
         struct err err = {0};
-        (void)!json_bool(doc, json_get(doc, row, STR("deleted")), &deleted);
-        if (deleted && row_incarnation(doc, row, incarnation)) {
-            node_revoke(node, incarnation);
-            continue;
-        }
-        int rc = live_put(&node->live, doc, row, &err);
-        if (rc != 0 && rc != -ERR_REVOKED)
+        if (apply_row(node, doc, row, &err) != 0)
             (void)err_set(&bad, ERR_INVALID, "rows[%u]: %.200s", index, err.text);
     }
     if (bad.code != 0)
@@ -209,6 +206,13 @@ status_of(const struct json_doc *doc, uint32_t row)
     return json_string_eq(doc, node, STR("empty")) ? FUND_EMPTY : FUND_UNKNOWN;
 }
 
+static int64_t
+nano_get(const struct json_doc *doc, uint32_t row, const char *key, int64_t otherwise)
+{
+    uint64_t nano = 0;
+    return field_get(doc, row, key, &nano) && nano <= INT64_MAX ? (int64_t)nano : otherwise;
+}
+
 void
 node_apply_funds(struct node *node, const struct json_doc *doc)
 {
@@ -223,8 +227,17 @@ node_apply_funds(struct node *node, const struct json_doc *doc)
         if (wallet.len < 3 || !field_get(doc, row, "granted", &granted) || granted > INT64_MAX)
             continue;
         struct fund *fund = funds_get(&node->funds, str_make(wallet.ptr + 1, wallet.len - 2));
-        if (fund != NULL)
-            fund_grant(fund, (int64_t)granted, status_of(doc, row));
+        if (fund == NULL)
+            continue;
+        enum fund_status status = status_of(doc, row);
+        const struct fund_word word = {
+            .granted = (int64_t)granted,
+            .returned = nano_get(doc, row, "returned", 0),
+            .free = nano_get(doc, row, "free", status == FUND_OK ? INT64_MAX : 0),
+            .balance = nano_get(doc, row, "balance", 0),
+            .status = status,
+        };
+        fund_hear(fund, &word);
     }
     node->funds_rev = rev;
     for (uint32_t i = 0; i < node->worker_count; i++) {
@@ -235,34 +248,4 @@ node_apply_funds(struct node *node, const struct json_doc *doc)
         loop_post(worker->worker.loop, &worker->funds_task);
     }
     answer(node, "funds", rev, NULL);
-}
-
-void
-node_send_lease(struct node *node)
-{
-    pthread_mutex_lock(&node->funds.lock);
-    MAP_FOREACH (slot, &node->funds.by_wallet) {
-        struct fund *fund = slot->value;
-        if (!atomic_load(&fund->wanted))
-            continue;
-        int64_t need = atomic_load(&fund->need);
-        int64_t ask = FUND_LEASE_NANO;
-        if (need > ask / 2 && need < INT64_MAX / 4)
-            ask += need;
-        struct json_writer w;
-        node->out.len = 0;
-        json_writer_init(&w, &node->out);
-        json_open_object(&w);
-        json_member_str(&w, "type", STR("lease"));
-        field_put(&w, "epoch", node->epoch);
-        json_member_str(&w, "wallet", slot->key);
-        field_put(&w, "granted", (uint64_t)atomic_load(&fund->granted));
-        field_put(&w, "want", (uint64_t)ask);
-        json_close_object(&w);
-        if (link_is_up(node->link))
-            (void)link_send(node->link, buf_str(&node->out));
-        else
-            atomic_store(&fund->wanted, false); /* asked again after hello */
-    }
-    pthread_mutex_unlock(&node->funds.lock);
 }

@@ -21,6 +21,7 @@
 
 #define SERIES_MAX 2000u
 #define DRAIN_MS 10000u
+#define LEAVE_MS 3000u
 #define EXIT_CONFIG 78
 
 static struct node node;
@@ -163,6 +164,7 @@ stop(void)
 {
     node_handoff_stop(&node);
     node_workers_drain(&node, DRAIN_MS);
+    node_upload_leave(&node, LEAVE_MS);
     node_sync_stop(&node);
     node_workers_join(&node);
     node_admin_stop(&node);

@@ -35,7 +35,8 @@ struct upload {
     bool own;
     uint64_t posted; /* in the ledger */
     uint64_t sent;   /* last seq of the batch that is on its way; 0 = none */
-    uint64_t ping;   /* older: "flushed" was said, with this ping behind it; 0 = not yet */
+    uint64_t sent_ms;
+    uint64_t ping; /* older: "flushed" was said, with this ping behind it; 0 = not yet */
 };
 
 struct node {
@@ -59,11 +60,15 @@ struct node {
     char *last_good; /* path of the state file */
     struct list uploads;
     uint64_t pings; /* sent behind `flushed`; numbers them, above LINK_PINGS_MAX */
+    bool leaving;   /* no more traffic: what is posted last is waited for */
+    bool left;      /* and our leases are released */
+    uint64_t leave_ping;
     struct timer upload_timer;
     struct loop_task upload_task;
     _Atomic bool want_posted; /* a worker wants funds */
     struct loop_task want_task;
     uint32_t lease_ms;
+    uint64_t funds_tick_ms; /* next node_funds_tick */
     struct handoff_server *handoff;
     struct http_server *admin;
     int admin_fd;
@@ -94,6 +99,10 @@ void node_each_worker(struct node *node, node_worker_fn fn, void *arg);
 void node_adopt(struct node *node, int fd, struct live_binding *binding);
 /* node_revoke - refuse and cut everywhere; returns when every worker has done it. */
 void node_revoke(struct node *node, const uint8_t incarnation[INCARNATION_BYTES]);
+/* node_suspend - the same, but a later row may bring it back. */
+void node_suspend(struct node *node, const uint8_t incarnation[INCARNATION_BYTES]);
+/* node_replace - connections of `old` become `new`'s on every worker; both are borrowed. */
+void node_replace(struct node *node, struct live_binding *old, struct live_binding *new);
 void node_want_funds(struct worker *worker, struct fund *fund);
 
 /* ---- sync.c, apply.c, upload.c ---- */
@@ -103,11 +112,16 @@ void node_sync_stop(struct node *node);
 void node_apply_config(struct node *node, const struct json_doc *doc, bool from_disk);
 void node_apply_bindings(struct node *node, const struct json_doc *doc);
 void node_apply_funds(struct node *node, const struct json_doc *doc);
-void node_send_lease(struct node *node);
+/* ---- lease.c ---- */
+void node_send_lease(struct node *node);   /* for the funds that want one */
+void node_say_returned(struct node *node); /* of all funds, on a new connection */
+void node_funds_tick(struct node *node);   /* once a second */
 int node_uploads_recover(struct node *node, struct err *err) MUST_USE;
 void node_upload_kick(struct node *node); /* send what is there and not on its way */
 void node_upload_posted(struct node *node, const struct json_doc *doc);
 void node_upload_pong(struct node *node, const struct json_doc *doc);
+/* node_upload_leave - the workers are drained: post what is left, then give all leases back. */
+void node_upload_leave(struct node *node, uint32_t deadline_ms);
 void node_upload_reset(struct node *node); /* a new connection: nothing is on its way */
 
 /* ---- handoff.c ---- */

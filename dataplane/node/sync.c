@@ -20,6 +20,7 @@
 #include "lib/base/thread.h"
 
 #define UPLOAD_EVERY_MS 50u
+#define FUNDS_EVERY_MS 1000u
 /* Nobody on a worker's core may keep it waiting: a batch of usage is half a millisecond of work. */
 #define SLICE_US 100u
 #define FSYNC_EVERY_NS 5000000l
@@ -67,20 +68,41 @@ extend_validity(struct node *node)
     atomic_store(&node->live.valid_until_ms, clock_mono_ms() + node->lease_ms);
 }
 
+static bool
+take_key(struct live *live, const struct json_doc *doc, uint32_t node)
+{
+    struct str key = json_raw(doc, node);
+    if (live->server_key_count == LIVE_KEYS_MAX || key.len != 2u * ED25519_KEY_BYTES + 2u ||
+        hex_decode(str_make(key.ptr + 1, key.len - 2), live->server_keys[live->server_key_count],
+                   ED25519_KEY_BYTES) != 0)
+        return false;
+    live->server_key_count++;
+    return true;
+}
+
+/* The key that signs, and while it replaces another that one too. */
+static void
+on_keys(struct node *node, const struct json_doc *doc)
+{
+    struct live *live = &node->live;
+    uint32_t list = json_get(doc, 0, STR("server_keys"));
+    live->server_key_count = 0;
+    if (!take_key(live, doc, json_get(doc, 0, STR("server_key"))))
+        LOG_ERROR("the control plane named no server key; bindings will be refused");
+    if (!json_is(doc, list, JSON_ARRAY))
+        return;
+    for (uint32_t key = json_first(doc, list); key != JSON_NONE; key = json_sibling(doc, list, key))
+        (void)take_key(live, doc, key);
+}
+
 static void
 on_welcome(struct node *node, const struct json_doc *doc)
 {
     uint64_t lease = LEASE_MS_DEFAULT;
-    struct str key = json_raw(doc, json_get(doc, 0, STR("server_key")));
     (void)!json_u64(doc, json_get(doc, 0, STR("lease_ms")), 3600000, &lease);
-    if (key.len != 2u * ED25519_KEY_BYTES + 2u ||
-        hex_decode(str_make(key.ptr + 1, key.len - 2), node->live.server_key, ED25519_KEY_BYTES) !=
-            0) {
-        LOG_ERROR("the control plane's welcome has no server key; bindings will be refused");
-        return;
-    }
-    node->live.has_server_key = true;
+    on_keys(node, doc);
     node->lease_ms = (uint32_t)lease;
+    node_say_returned(node);
     node_send_lease(node);
 }
 
@@ -88,12 +110,17 @@ static void
 on_revoke(struct node *node, const struct json_doc *doc)
 {
     uint8_t incarnation[INCARNATION_BYTES];
+    bool suspend = false;
     struct str raw = json_raw(doc, json_get(doc, 0, STR("incarnation")));
     struct str rev = json_raw(doc, json_get(doc, 0, STR("rev")));
+    (void)!json_bool(doc, json_get(doc, 0, STR("suspend")), &suspend);
     if (raw.len != 2u * INCARNATION_BYTES + 2u ||
         hex_decode(str_make(raw.ptr + 1, raw.len - 2), incarnation, INCARNATION_BYTES) != 0)
         return;
-    node_revoke(node, incarnation);
+    if (suspend)
+        node_suspend(node, incarnation);
+    else
+        node_revoke(node, incarnation);
     node->out.len = 0;
     (void)buf_printf(&node->out, "{\"type\":\"ack\",\"part\":\"revoke\",\"rev\":%.*s}",
                      STR_ARG(rev));
@@ -119,6 +146,8 @@ on_record(struct link *link, struct str type, const struct json_doc *doc, void *
         node_apply_config(node, doc, false);
     else if (str_eq(type, STR("welcome")))
         on_welcome(node, doc);
+    else if (str_eq(type, STR("keys")))
+        on_keys(node, doc);
     else if (str_eq(type, STR("pong")))
         node_upload_pong(node, doc);
     else
@@ -134,6 +163,10 @@ upload_tick(struct timer *timer)
 {
     struct node *node = CONTAINER_OF(timer, struct node, upload_timer);
     node_upload_kick(node);
+    if (loop_now_ms(node->loop) >= node->funds_tick_ms) {
+        node->funds_tick_ms = loop_now_ms(node->loop) + FUNDS_EVERY_MS;
+        node_funds_tick(node);
+    }
     timer_arm(loop_timers(node->loop), timer, loop_now_ms(node->loop) + UPLOAD_EVERY_MS);
 }
 

@@ -9,11 +9,15 @@
 #include "dataplane/node/field.h"
 #include "dataplane/node/node.h"
 #include "lib/base/check.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 
 #define BATCH_RECORDS_MAX 512u
 #define BATCH_BYTES_MAX ((size_t)512u * 1024u)
 #define HURRY_PERCENT 25u
+/* A batch is a commit of the control plane: what comes one by one waits for others, a quarter of a
+ * second at most. */
+#define PACE_MS 250u
 
 static struct upload *
 upload_add(struct node *node, struct journal *journal, bool own)
@@ -100,6 +104,7 @@ node_upload_pong(struct node *node, const struct json_doc *doc)
     uint64_t ping = 0;
     if (json_u64(doc, json_get(doc, 0, STR("n")), UINT64_MAX, &ping) != 0 || ping == 0)
         return;
+    node->left = node->left || ping == node->leave_ping;
     LIST_FOREACH_SAFE (at, &node->uploads) {
         struct upload *upload = LIST_ENTRY(at, struct upload, node);
         if (!upload->own || upload->ping != ping)
@@ -133,8 +138,20 @@ upload_send(struct node *node, struct upload *upload)
     (void)buf_put_str(&node->out, STR("]}"));
     if (rc != 0 || count == 0 || node->out.failed)
         return;
-    if (link_send(node->link, buf_str(&node->out)))
+    if (link_send(node->link, buf_str(&node->out))) {
         upload->sent = last;
+        upload->sent_ms = loop_now_ms(node->loop);
+    }
+}
+
+static bool
+is_due(const struct node *node, const struct upload *upload)
+{
+    uint64_t count = journal_last(upload->journal) - upload->posted;
+    if (upload->sent != 0 || count == 0)
+        return false;
+    return upload->own || node->leaving || count >= BATCH_RECORDS_MAX ||
+           loop_now_ms(node->loop) - upload->sent_ms >= PACE_MS;
 }
 
 void
@@ -146,7 +163,7 @@ node_upload_kick(struct node *node)
     bool any = false;
     LIST_FOREACH (at, &node->uploads) {
         struct upload *upload = LIST_ENTRY(at, struct upload, node);
-        if (upload->sent == 0 && upload->posted < journal_last(upload->journal))
+        if (is_due(node, upload))
             upload_send(node, upload);
         if (upload->own && upload->ping == 0 && upload->posted >= journal_last(upload->journal)) {
             flushed = journal_epoch(upload->journal);
@@ -155,6 +172,35 @@ node_upload_kick(struct node *node)
     }
     if (any)
         epoch_flushed(node, flushed);
+}
+
+static bool
+all_posted(const struct node *node)
+{
+    LIST_FOREACH (at, &node->uploads) {
+        const struct upload *upload = LIST_ENTRY(at, struct upload, node);
+        if (upload->posted < journal_last(upload->journal))
+            return false;
+    }
+    return true;
+}
+
+void
+node_upload_leave(struct node *node, uint32_t deadline_ms)
+{
+    uint64_t end = clock_mono_ms() + deadline_ms;
+    node->leaving = true;
+    while (!node->left && clock_mono_ms() < end && node->link != NULL && link_is_up(node->link)) {
+        node_upload_kick(node);
+        uint64_t ping = LINK_PINGS_MAX + node->pings + 1;
+        if (node->leave_ping == 0 && all_posted(node) && send_flushed(node, node->epoch, ping)) {
+            node->leave_ping = ping;
+            node->pings++;
+        }
+        loop_step(node->loop, 20);
+    }
+    if (!node->left)
+        LOG_WARN("stopping before all usage was posted; the next start goes on with it");
 }
 
 void

@@ -148,6 +148,53 @@ node_revoke(struct node *node, const uint8_t incarnation[INCARNATION_BYTES])
     live_release(&binding);
 }
 
+void
+node_suspend(struct node *node, const uint8_t incarnation[INCARNATION_BYTES])
+{
+    struct live_binding *binding = live_find(&node->live, incarnation);
+    if (binding == NULL)
+        return; /* unknown; or revoked, which is for good */
+    node_revoke(node, incarnation);
+    live_drop(&node->live, incarnation, false);
+    live_release(&binding);
+}
+
+/* ---- another name, number or wallet ---------------------------------------------------------- */
+
+struct replace_arg {
+    struct live_binding *old;
+    struct live_binding *new;
+};
+
+/* Open requests go on as who they began as, but end with the binding that is in force. */
+static void
+replace_run(struct node_worker *worker, void *opaque)
+{
+    const struct replace_arg *arg = opaque;
+    uint32_t index = worker->worker.index;
+    LIST_FOREACH (node, &worker->worker.exchanges) {
+        struct exchange *exchange = LIST_ENTRY(node, struct exchange, node);
+        if (exchange->binding == arg->old)
+            exchange->binding = arg->new;
+    }
+    LIST_FOREACH_SAFE (node, &arg->old->callers[index]) {
+        struct caller *caller = LIST_ENTRY(node, struct caller, node);
+        list_remove(&caller->node);
+        list_push_back(&arg->new->callers[index], &caller->node);
+        atomic_fetch_add(&arg->new->refs, 1u);
+        live_release(&caller->binding);
+        caller->binding = arg->new;
+    }
+}
+
+void
+node_replace(struct node *node, struct live_binding *old, struct live_binding *new)
+{
+    struct replace_arg arg = {.old = old, .new = new};
+    node_each_worker(node, replace_run, &arg);
+    LOG_INFO("binding changed", LOG_S("was", old->binding.name), LOG_S("is", new->binding.name));
+}
+
 /* ---- funds ----------------------------------------------------------------------------------- */
 
 void
@@ -273,6 +320,7 @@ servers_free(struct node_worker *worker, void *arg)
     (void)arg;
     http_server_free(&worker->server);
     http_server_free(&worker->tls_server);
+    worker_abandon(&worker->worker);
 }
 
 void

@@ -8,10 +8,11 @@
 #include "lib/base/clock.h"
 #include "lib/base/num.h"
 
+#define DROPPED_BYTES_MAX 1024u
 #define WHOLE_BYTES_MAX ((size_t)64u * 1024u * 1024u)
 #define CALL_FIELDS_MAX 48u
-#define TARGET_BYTES_MAX 2048u
 #define RETRY_AFTER_S_MAX 300u
+#define SPARE_BYTES_MAX ((size_t)16u * 1024u)
 
 static void on_head(struct http_call *call, const struct http_head *head);
 static void on_body(struct http_call *call, struct str bytes, bool last);
@@ -21,24 +22,38 @@ static void on_failed(struct http_call *call, int code, enum http_phase phase, c
 static const struct http_call_ops call_ops = {
     .head = on_head, .body = on_body, .done = on_done, .failed = on_failed};
 
+/* A reply's block serves the next reply of this worker. */
+static void
+attempt_spare(struct worker *worker, struct buf *reply)
+{
+    if (worker->spare.ptr == NULL && reply->cap <= SPARE_BYTES_MAX) {
+        worker->spare = *reply;
+        worker->spare.len = 0;
+        worker->spare.failed = false;
+        *reply = (struct buf){.max = reply->max};
+    }
+    buf_fini(reply);
+}
+
 void
 attempt_stop(struct exchange *x)
 {
     struct attempt *a = &x->attempt;
     if (a->call != NULL)
         http_call_cancel(&a->call);
-    const struct dialect *target =
-        x->targets.count > 0 ? exchange_model(x)->provider->dialect : NULL;
+    const struct dialect *target = x->targets.count > 0 ? exchange_dialect(x) : NULL;
     if (a->translation.reader != NULL && target != NULL)
         target->reader->fini(a->translation.reader);
     if (a->translation.writer != NULL)
         x->endpoint->dialect->writer->fini(a->translation.writer);
     a->translation = (struct translation){NULL, NULL};
-    if (a->sse_open)
-        sse_fini(&a->sse);
-    a->sse_open = false;
-    buf_fini(&a->reply);
-    buf_fini(&a->body);
+    if (a->frames_open)
+        frames_fini(&a->frames);
+    a->frames_open = false;
+    if (a->reply.ptr != NULL)
+        attempt_spare(x->worker, &a->reply);
+    if (a->body.ptr != NULL)
+        buf_fini(&a->body);
     timer_cancel(loop_timers(x->worker->loop), &x->timer);
 }
 
@@ -56,9 +71,20 @@ build_forward(struct exchange *x, struct str **ret_segments, size_t *ret_count, 
     int rc = x->endpoint->dialect->forward_edits(doc, x->endpoint->kind, &x->facts, model->upstream,
                                                  x->facts.stream, &splice);
     size_t bytes = 0;
+    if (rc == 0 && x->wants_cost)
+        rc = splice_member_remove(&splice, doc, 0, STR("usage"));
     if (rc == 0)
         rc = splice_segments(&splice, body, ret_segments, ret_count, &bytes);
     return rc == 0 ? 0 : err_set(err, ERR_NOMEM, "Berth has no memory for this request.");
+}
+
+static void
+drop_field(struct chat_field **list, struct str name)
+{
+    while (*list != NULL && !str_eq((*list)->name, name))
+        list = &(*list)->next;
+    if (*list != NULL)
+        *list = (*list)->next;
 }
 
 /* Another dialect: rebuilt from the canonical request. */
@@ -69,11 +95,19 @@ build_translated(struct exchange *x, struct str **ret_segments, size_t *ret_coun
     struct attempt *a = &x->attempt;
     struct chat_request request = {0};
     int rc = x->endpoint->dialect->request_in(&x->worker->doc, &x->arena, &request, err);
-    struct dialect_target target = {.model = model->upstream,
-                                    .max_output = model->max_output_tokens};
+    request.stream = x->facts.stream; /* the URL may have said it */
+    if (x->wants_cost)
+        drop_field(&request.others, STR("usage"));
+    struct buf dropped;
+    buf_init(&dropped, DROPPED_BYTES_MAX);
+    const struct dialect_target target = {
+        .model = model->upstream, .max_output = model->max_output_tokens, .dropped = &dropped};
     buf_init(&a->body, WHOLE_BYTES_MAX);
     if (rc == 0)
-        rc = model->provider->dialect->request_out(&request, &target, &x->arena, &a->body, err);
+        rc = exchange_dialect(x)->request_out(&request, &target, &x->arena, &a->body, err);
+    if (rc == 0)
+        rc = arena_dup(&x->arena, buf_str(&dropped), &a->dropped);
+    buf_fini(&dropped);
     if (rc != 0)
         return rc;
     struct str *segment = ARENA_NEW(&x->arena, struct str);
@@ -89,15 +123,12 @@ static int
 put_target(struct exchange *x, struct str *ret_target)
 {
     const struct config_model *model = exchange_model(x);
-    struct buf target;
-    buf_init(&target, TARGET_BYTES_MAX);
-    (void)buf_put_str(&target, model->provider->base.path);
-    int rc = model->provider->dialect->path(x->endpoint->kind, model->upstream, x->facts.stream,
-                                            &target);
-    if (rc == 0)
-        rc = arena_dup(&x->arena, buf_str(&target), ret_target);
-    buf_fini(&target);
-    return rc;
+    struct buf *target = &x->worker->target;
+    target->len = 0;
+    target->failed = false;
+    (void)buf_put_str(target, model->provider->base.path);
+    int rc = exchange_dialect(x)->path(x->endpoint->kind, model->upstream, x->facts.stream, target);
+    return rc == 0 ? arena_dup(&x->arena, buf_str(target), ret_target) : rc;
 }
 
 static bool
@@ -114,7 +145,7 @@ static size_t
 put_fields(struct exchange *x, struct http_field *fields)
 {
     const struct config_provider *provider = exchange_model(x)->provider;
-    const struct dialect *dialect = provider->dialect;
+    const struct dialect *dialect = exchange_dialect(x);
     size_t count = 0;
     fields[count++] = (struct http_field){STR("content-type"), STR("application/json")};
     fields[count++] =
@@ -122,7 +153,7 @@ put_fields(struct exchange *x, struct http_field *fields)
     if (provider->key.len > 0) {
         fields[count++] = (struct http_field){str_from(dialect->auth_field), provider->auth_value};
     }
-    bool same = dialect == x->endpoint->dialect;
+    bool same = dialect_same(dialect, x->endpoint->dialect);
     for (uint32_t i = 0; same && i < x->forwarded_count && count < CALL_FIELDS_MAX - 4; i++)
         fields[count++] = x->forwarded[i];
     for (size_t i = 0; dialect->fixed_fields != NULL && dialect->fixed_fields[i].name != NULL &&
@@ -141,7 +172,8 @@ attempt_call(struct exchange *x, struct err *err)
 {
     const struct config_model *model = exchange_model(x);
     struct attempt *a = &x->attempt;
-    a->translated = model->provider->dialect != x->endpoint->dialect;
+    a->dialect = exchange_dialect(x);
+    a->translated = !dialect_same(exchange_dialect(x), x->endpoint->dialect);
     if (a->translated && x->endpoint->kind != CHAT_ENDPOINT_CHAT)
         return err_set(err, ERR_UNSUPPORTED, "Provider %.*s has no such endpoint.",
                        STR_ARG(model->provider->name));
@@ -159,7 +191,7 @@ attempt_call(struct exchange *x, struct err *err)
                      STR_ARG(model->provider->name));
     if (rc != 0)
         return rc;
-    struct http_field fields[CALL_FIELDS_MAX];
+    struct http_field fields[CALL_FIELDS_MAX] UNINIT;
     struct http_call_conf conf = {.ops = &call_ops,
                                   .user = x,
                                   .method = STR("POST"),
@@ -200,6 +232,11 @@ void
 attempt_start(struct exchange *x)
 {
     struct err err = {0};
+    if (x->endpoint->kind == CHAT_ENDPOINT_TOKENS &&
+        !dialect_same(exchange_dialect(x), x->endpoint->dialect)) {
+        reply_tokens(x);
+        return;
+    }
     for (;;) {
         memset(&x->attempt, 0, sizeof(x->attempt));
         int rc = attempt_scan(x, &err);
@@ -207,13 +244,14 @@ attempt_start(struct exchange *x)
             rc = attempt_call(x, &err);
         if (rc == 0) {
             x->attempts++;
-            arm(x, x->config->settings.ttft_timeout_ms);
+            arm(x, exchange_ttft_ms(x));
             return;
         }
         attempt_stop(x);
         bool ours = rc == -ERR_OVERLOADED || rc == -ERR_UNAVAILABLE || rc == -ERR_NOMEM;
         if (ours && x->target_at + 1 < x->targets.count) {
             x->target_at++;
+            x->by_responses = false;
             continue;
         }
         struct str text = STR_EMPTY;
@@ -235,6 +273,7 @@ attempt_failed(struct exchange *x, enum http_error refusal, struct str text)
     x->usage = (struct usage){.evidence = EVIDENCE_NONE};
     if (x->stream != NULL && x->target_at + 1 < x->targets.count) {
         x->target_at++;
+        x->by_responses = false;
         attempt_start(x);
         return;
     }
@@ -260,6 +299,7 @@ on_head(struct http_call *call, const struct http_head *head)
     struct exchange *x = http_call_user(call);
     struct attempt *a = &x->attempt;
     struct str type = http_field_get(head, STR("content-type"));
+    enum stream_framing framing = exchange_dialect(x)->framing;
     a->status = head->status;
     a->json = str_starts(type, STR("application/json"));
     a->last_bytes_ms = loop_now_ms(x->worker->loop);
@@ -268,16 +308,22 @@ on_head(struct http_call *call, const struct http_head *head)
     if (head->status < 200 || head->status >= 300) {
         a->mode = REPLY_ERROR;
         max = (size_t)1024u * 1024u;
-    } else if (x->facts.stream && str_starts(type, STR("text/event-stream"))) {
+    } else if (x->facts.stream && str_starts(type, frames_type(framing))) {
         a->mode = REPLY_STREAM;
-        sse_init(&a->sse, 0);
-        a->sse_open = true;
+        frames_init(&a->frames, framing, 0);
+        a->frames_open = true;
         max = SSE_EVENT_BYTES_MAX;
     } else {
         a->mode = REPLY_WHOLE;
     }
     buf_init(&a->reply, max);
-    buf_fini(&a->body); /* the request has been sent */
+    if (x->worker->spare.ptr != NULL) {
+        a->reply = x->worker->spare;
+        a->reply.max = max;
+        x->worker->spare.ptr = NULL;
+    }
+    if (a->body.ptr != NULL)
+        buf_fini(&a->body); /* the request has been sent */
     if (a->mode == REPLY_WHOLE && head->content_length != HTTP_LENGTH_UNKNOWN &&
         head->content_length > max)
         attempt_failed(x, HTTP_ERROR_upstream_protocol, STR("The provider's reply is too large."));
@@ -384,12 +430,12 @@ attempt_timer(struct exchange *x)
         return;
     }
     uint64_t silent = now - a->last_bytes_ms;
-    if (too_long || silent >= settings->stall_timeout_ms) {
+    if (too_long || silent >= exchange_stall_ms(x)) {
         reply_stream_cut(x, OUTCOME_timed_out, HTTP_ERROR_upstream_timeout,
                          STR("The provider stopped in the middle of its answer."));
         return;
     }
-    arm(x, (uint32_t)(settings->stall_timeout_ms - silent));
+    arm(x, (uint32_t)(exchange_stall_ms(x) - silent));
 }
 
 void

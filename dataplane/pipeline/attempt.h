@@ -10,6 +10,7 @@
 
 #include "api/money.h"
 #include "dataplane/dialect/dialect.h"
+#include "dataplane/dialect/frames.h"
 #include "lib/http/client.h"
 
 struct exchange;
@@ -24,6 +25,7 @@ struct translation {
 
 struct attempt {
     struct http_call *call;
+    const struct dialect *dialect; /* what is spoken with the target; set when it is called */
     enum reply_mode mode;
     uint16_t status; /* of the upstream */
     bool translated;
@@ -34,8 +36,10 @@ struct attempt {
     uint64_t last_bytes_ms; /* stall watch */
     struct buf reply;       /* WHOLE, ERROR: collected; STREAM: held until the first token */
     struct buf body;        /* translated request body */
-    struct sse_parser sse;
-    bool sse_open;
+    struct str dropped;     /* fields that the translation left out, comma separated */
+    struct frames frames;
+    bool frames_open;
+    bool array_open; /* the first element of exchange->array is out */
     struct stream_look look;
     struct translation translation;
 };

@@ -10,10 +10,12 @@
 
 struct endpoint {
     struct str method;
-    struct str path; /* below /v1 or /api/v1, as in "/chat/completions" */
+    struct str version; /* "/v1" or "/v1beta": which one matters for paths without a model */
+    struct str path;    /* below it, as in "/chat/completions"; "{model}" stands for any name */
     const struct dialect *dialect;
     enum chat_endpoint kind;
     bool list_models; /* GET models: answered by the front itself */
+    bool stream;      /* the path asks for a stream */
 };
 
 #endif

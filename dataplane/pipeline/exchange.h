@@ -7,6 +7,7 @@
 #ifndef BERTH_DATAPLANE_PIPELINE_EXCHANGE_H
 #define BERTH_DATAPLANE_PIPELINE_EXCHANGE_H
 
+#include "dataplane/meter/price.h"
 #include "dataplane/pipeline/attempt.h"
 #include "dataplane/pipeline/caller.h"
 #include "dataplane/pipeline/endpoint.h"
@@ -33,7 +34,8 @@ struct exchange {
     uint32_t forwarded_count;
     uint64_t content_length;
     bool json_content;
-    bool deputy; /* smells of a confused deputy: proxy fields, foreign Host, browser Origin */
+    bool deputy;      /* smells of a confused deputy: proxy fields, a browser's Origin */
+    bool misdirected; /* so does a Host that is no name of a container's own listener */
     bool many_credentials;
 
     /* identify */
@@ -42,13 +44,19 @@ struct exchange {
     struct str record_json; /* who pays and who calls, for the journal */
 
     /* route */
-    struct chat_facts facts;
+    struct chat_facts facts; /* model and stream from the head on, where the URL says them */
+    bool array;              /* the stream goes out as one JSON array (Gemini without alt=sse) */
+    bool wants_cost;         /* usage.cost in the answer */
     struct route_targets targets;
     uint32_t target_at;
+    bool by_responses; /* this target is tried a second time, through its Responses endpoint */
 
     /* hold, record */
     int64_t held;
+    int64_t made_s; /* wall clock, when the price was asked for; 0 = not yet */
+    int64_t waits;  /* nano that it waits for */
     uint64_t wait_until_ms;
+    uint64_t wait_end_ms; /* not even then, however often there is an answer */
     uint32_t funds_seen;
     bool holding;
     struct journal_ticket ticket;
@@ -59,6 +67,7 @@ struct exchange {
     bool body_ready;
     bool settled;
     bool parked;
+    bool left; /* the caller is gone; the provider is read to its end, for its report */
     enum http_error refusal;
     struct str refusal_text;
     uint32_t retry_after_s;
@@ -69,6 +78,7 @@ struct exchange {
     struct charge charge;
     uint16_t status;         /* sent to the client */
     uint64_t first_token_ns; /* monotonic; 0 = none */
+    uint64_t ended_ns;       /* monotonic; set before the layers settle */
     uint8_t attempts;
 
     struct attempt attempt;
@@ -79,8 +89,31 @@ struct exchange {
  * text)`. text: borrowed until the exchange ends, or empty for the row's own sentence. */
 enum layer_verdict exchange_fail(struct exchange *exchange, enum http_error refusal,
                                  struct str text);
+/* exchange_price_call - what the price of the exchange at a model hangs on. After route. */
+struct price_call exchange_price_call(const struct exchange *exchange,
+                                      const struct config_model *model);
 /* exchange_model - the target that is being tried. After route. */
 const struct config_model *exchange_model(const struct exchange *exchange);
+/* exchange_dialect - what is spoken with it: the provider's dialect, but for models that take tools
+ * at OpenAI's other endpoint only (WIRE-FORMATS trap 3). After route. */
+const struct dialect *exchange_dialect(const struct exchange *exchange);
+
+/* exchange_ttft_ms, exchange_stall_ms - how long a stream may take to its first token, and be
+ * silent after it: the route's word, else the settings'. */
+static inline uint32_t
+exchange_ttft_ms(const struct exchange *x)
+{
+    const struct config_route *route = x->targets.route;
+    return route != NULL && route->ttft_timeout_ms != 0 ? route->ttft_timeout_ms
+                                                        : x->config->settings.ttft_timeout_ms;
+}
+static inline uint32_t
+exchange_stall_ms(const struct exchange *x)
+{
+    const struct config_route *route = x->targets.route;
+    return route != NULL && route->stall_timeout_ms != 0 ? route->stall_timeout_ms
+                                                         : x->config->settings.stall_timeout_ms;
+}
 
 /* ---- pipeline.c ---- */
 /* pipeline_start - a request head arrived; runs the HEAD layers. May answer and end at once: then
@@ -93,6 +126,11 @@ void pipeline_body(struct exchange *exchange);
 void pipeline_resume(struct exchange *exchange);
 /* pipeline_closed - the stream is gone: cancel what runs, settle, free. */
 void pipeline_closed(struct exchange *exchange, enum http_close_reason reason);
+/* pipeline_abandon - end an exchange that is read on though its caller is gone: charge what was
+ * delivered, free. Harmless for others. pipeline_leave_end - it has been settled: free it when this
+ * turn's callbacks are through. */
+void pipeline_abandon(struct exchange *exchange);
+void pipeline_leave_end(struct exchange *exchange);
 /* pipeline_settle - run `settle` of the layers, once. outcome and usage are set. */
 void pipeline_settle(struct exchange *exchange, enum usage_outcome outcome);
 /* pipeline_refuse - answer with the refusal in the endpoint's dialect (whole, or as the error event

@@ -10,6 +10,8 @@
 #include "lib/base/clock.h"
 #include "lib/base/num.h"
 
+#define FORWARDED_NAMES_MAX 16u
+
 const struct layer *const layer_table[] = {
 #define LAYER_ROW(name, text) &layer_##name,
 #include "dataplane/pipeline/layers.def"
@@ -31,30 +33,91 @@ exchange_model(const struct exchange *exchange)
     return exchange->targets.model[exchange->target_at];
 }
 
+const struct dialect *
+exchange_dialect(const struct exchange *exchange)
+{
+    const struct config_model *model = exchange_model(exchange);
+    const struct worker *worker = exchange->worker;
+    if (LIKELY(exchange->attempt.dialect != NULL))
+        return exchange->attempt.dialect;
+    bool learned = exchange->facts.has_tools && exchange->config == worker->config &&
+                   worker->series != NULL && worker->series[model->index].tools_by_responses;
+    if (UNLIKELY(exchange->by_responses || learned) && model->provider->dialect == &dialect_openai)
+        return &dialect_responses;
+    return model->provider->dialect;
+}
+
+struct price_call
+exchange_price_call(const struct exchange *x, const struct config_model *model)
+{
+    return (struct price_call){.tariff = &model->tariff,
+                               .free = model->free || x->endpoint->kind == CHAT_ENDPOINT_TOKENS,
+                               .chat = x->endpoint->kind == CHAT_ENDPOINT_CHAT,
+                               .tools = x->facts.has_tools,
+                               .choices = x->facts.choices,
+                               .markup_bps = x->config->settings.markup_bps,
+                               .prompt_bytes = x->facts.prompt_bytes,
+                               .asked = x->facts.max_output,
+                               .context_tokens = model->context_tokens,
+                               .answer_tokens_max = model->max_output_tokens,
+                               .seen_bytes = x->attempt.look.total_bytes,
+                               .made_s = x->made_s};
+}
+
 static void
 exchange_id(struct worker *worker, char *out)
 {
-    static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+    static const char digits[] = "0123456789abcdefghijklmnopqrstuv";
     memcpy(out, "req_", 4);
     /* Unique by the counter, unguessable in order by the salt; not a secret. */
-    uint64_t high =
-        (worker->request_salt ^ (++worker->request_count * 0x9e3779b97f4a7c15u)) | (1ull << 62);
+    uint64_t high = worker->request_salt ^ (++worker->request_count * 0x9e3779b97f4a7c15u);
     uint64_t low = worker->request_salt * 0xda942042e4dd58b5u + worker->request_count;
-    for (size_t i = 4; i < 15; i++, high /= 36u)
-        out[i] = digits[high % 36u];
-    for (size_t i = 15; i < REQUEST_ID_BYTES; i++, low /= 36u)
-        out[i] = digits[low % 36u];
+    for (size_t i = 4; i < 15; i++, high >>= 5)
+        out[i] = digits[high & 31u];
+    for (size_t i = 15; i < REQUEST_ID_BYTES; i++, low >>= 5)
+        out[i] = digits[low & 31u];
     out[REQUEST_ID_BYTES] = '\0';
+}
+
+static void
+exchange_free(struct exchange *x)
+{
+    ASSERT(x->settled && x->stream == NULL);
+    timer_cancel(loop_timers(x->worker->loop), &x->timer);
+    list_remove(&x->node);
+    list_remove(&x->wait_node);
+    x->worker->open_count--;
+    metric_add(x->worker->series_open, -1);
+    if (x->left && x->binding != NULL)
+        live_release(&x->binding);
+    config_release(&x->config);
+    struct arena arena = x->arena; /* it holds x, too */
+    arena_fini(&arena);
 }
 
 static void
 exchange_timer(struct timer *timer)
 {
     struct exchange *x = CONTAINER_OF(timer, struct exchange, timer);
-    if (x->parked)
+    if (x->left && x->settled)
+        exchange_free(x);
+    else if (x->parked)
         pipeline_resume(x);
     else
         attempt_timer(x);
+}
+
+static bool
+is_json(struct str content_type)
+{
+    struct str type;
+    struct str parameters;
+    if (str_eq(content_type, STR("application/json")))
+        return true;
+    (void)str_cut(content_type, ';', &type, &parameters);
+    struct str charset = str_trim(parameters);
+    return str_eq_nocase(str_trim(type), STR("application/json")) &&
+           (charset.len == 0 || str_eq_nocase(charset, STR("charset=utf-8")));
 }
 
 /* One pass over the fields: credentials, what the dialect forwards, what smells. */
@@ -65,7 +128,8 @@ note_field(struct exchange *x, const struct http_field *field, uint32_t *credent
         {"x-api-key", 9}, {"x-goog-api-key", 14}, {"api-key", 7}};
     if (str_eq(field->name, STR("authorization"))) {
         struct str said = field->value;
-        bool bearer = said.len > 7 && str_eq_nocase(str_make(said.ptr, 7), STR("bearer "));
+        bool bearer = str_starts(said, STR("Bearer ")) ||
+                      (said.len > 7 && str_eq_nocase(str_make(said.ptr, 7), STR("bearer ")));
         (*credentials)++;
         x->credential = bearer ? str_trim(str_skip(said, 7)) : STR("?");
         return;
@@ -78,12 +142,7 @@ note_field(struct exchange *x, const struct http_field *field, uint32_t *credent
         return;
     }
     if (str_eq(field->name, STR("content-type"))) {
-        struct str type;
-        struct str parameters;
-        (void)str_cut(field->value, ';', &type, &parameters);
-        struct str charset = str_trim(parameters);
-        x->json_content = str_eq_nocase(str_trim(type), STR("application/json")) &&
-                          (charset.len == 0 || str_eq_nocase(charset, STR("charset=utf-8")));
+        x->json_content = is_json(field->value);
     } else if (str_starts(field->name, STR("x-forwarded-")) ||
                str_eq(field->name, STR("forwarded")) || str_eq(field->name, STR("via")) ||
                str_eq(field->name, STR("origin"))) {
@@ -97,16 +156,21 @@ note_forwarded(struct exchange *x, const struct http_head *head)
     const char *const *names = x->endpoint->dialect->forward_fields;
     if (names == NULL || names[0] == NULL)
         return 0;
+    struct str known[FORWARDED_NAMES_MAX] UNINIT;
+    size_t known_count = 0;
+    for (; known_count < ARRAY_LEN(known) && names[known_count] != NULL; known_count++)
+        known[known_count] = str_from(names[known_count]);
+    ASSERT(known_count == ARRAY_LEN(known) || names[known_count] == NULL);
     for (uint32_t i = 0; i < head->field_count; i++) {
-        for (size_t n = 0; names[n] != NULL; n++) {
-            if (!str_eq(head->fields[i].name, str_from(names[n])))
+        for (size_t n = 0; n < known_count; n++) {
+            if (!str_eq(head->fields[i].name, known[n]))
                 continue;
             if (x->forwarded == NULL)
                 x->forwarded = arena_array(&x->arena, head->field_count, sizeof(*x->forwarded));
             if (x->forwarded == NULL)
                 return -ERR_NOMEM;
             struct http_field *copy = &x->forwarded[x->forwarded_count];
-            copy->name = str_from(names[n]);
+            copy->name = known[n];
             if (arena_dup(&x->arena, head->fields[i].value, &copy->value) != 0)
                 return -ERR_NOMEM;
             x->forwarded_count++;
@@ -118,29 +182,39 @@ note_forwarded(struct exchange *x, const struct http_head *head)
 static bool
 authority_is_local(struct str authority)
 {
+    static const struct str usual = {"127.0.0.1:", 10};
     struct str host = authority;
-    size_t colon = str_find(host, STR("]"));
-    if (colon != SIZE_MAX)
-        host.len = colon + 1;
+    uint64_t port;
+    if (str_starts(authority, usual) && num_u64(str_skip(authority, usual.len), 65535, &port) == 0)
+        return true;
+    size_t bracket = str_find_byte(host, ']');
+    if (bracket != SIZE_MAX)
+        host.len = bracket + 1;
     else
         (void)str_cut(authority, ':', &host, &(struct str){0});
     static const struct str local[] = {
-        {"127.0.0.1", 9}, {"localhost", 9}, {"[::1]", 5}, {"169.254.77.77", 13}, {"berth", 5}};
+        {"127.0.0.1", 9}, {"localhost", 9}, {"[::1]", 5}, {"berth", 5}};
     for (size_t i = 0; i < ARRAY_LEN(local); i++) {
         if (str_eq_nocase(host, local[i]))
             return true;
     }
-    return false;
+    /* a link-local address, as the agent may give to lo: no name resolves to being this literal */
+    bool literal = str_starts(host, STR("169.254.")) && host.len <= 15;
+    for (size_t i = 0; literal && i < host.len; i++)
+        literal = host.ptr[i] == '.' || (host.ptr[i] >= '0' && host.ptr[i] <= '9');
+    return literal;
 }
 
 static struct exchange *
 exchange_new(struct worker *worker, struct http_stream *stream, const struct http_head *head,
              const struct endpoint *endpoint)
 {
-    struct exchange *x = calloc(1, sizeof(*x));
+    struct arena arena;
+    arena_init(&arena, EXCHANGE_ARENA_BYTES);
+    struct exchange *x = ARENA_NEW(&arena, struct exchange);
     if (x == NULL)
         return NULL;
-    arena_init(&x->arena, EXCHANGE_ARENA_BYTES);
+    x->arena = arena;
     x->worker = worker;
     x->stream = stream;
     x->endpoint = endpoint;
@@ -156,7 +230,7 @@ exchange_new(struct worker *worker, struct http_stream *stream, const struct htt
     for (uint32_t i = 0; i < head->field_count; i++)
         note_field(x, &head->fields[i], &credentials);
     x->many_credentials = credentials > 1;
-    x->deputy = x->deputy || !authority_is_local(head->authority);
+    x->misdirected = !authority_is_local(head->authority);
     return x;
 }
 
@@ -236,7 +310,7 @@ count_completed(const struct exchange *x)
     const struct worker_series *series = &worker->series[exchange_model(x)->index];
     metric_add(series->completed, 1);
     metric_add(series->charge, x->charge.total.nano);
-    metric_observe(series->duration, clock_mono_ns() - x->started_ns);
+    metric_observe(series->duration, x->ended_ns - x->started_ns);
     if (x->first_token_ns != 0)
         metric_observe(series->ttft, x->first_token_ns - x->started_ns);
     return true;
@@ -260,7 +334,7 @@ count_outcome(const struct exchange *x)
     metric_add(metrics_series(worker->metrics, METRIC_requests, labels), 1);
     metric_add(metrics_series(worker->metrics, METRIC_charge, &model->id), x->charge.total.nano);
     metric_observe(metrics_series(worker->metrics, METRIC_duration, &labels[1]),
-                   clock_mono_ns() - x->started_ns);
+                   x->ended_ns - x->started_ns);
 }
 
 void
@@ -269,7 +343,9 @@ pipeline_settle(struct exchange *x, enum usage_outcome outcome)
     if (x->settled)
         return;
     x->settled = true;
-    x->outcome = outcome;
+    x->outcome = x->left && outcome != OUTCOME_revoked ? OUTCOME_client_gone : outcome;
+    if (x->ended_ns == 0)
+        x->ended_ns = clock_mono_ns();
     while (x->layer_entered > 0) {
         const struct layer *layer = layer_table[--x->layer_entered];
         if (layer->settle != NULL)
@@ -317,7 +393,7 @@ pipeline_refuse(struct exchange *x)
 void
 pipeline_revoke(struct exchange *x)
 {
-    if (x->settled || x->stream == NULL)
+    if (x->settled || (x->stream == NULL && !x->left))
         return;
     if (x->attempt.committed) {
         reply_stream_cut(x, OUTCOME_revoked, HTTP_ERROR_unauthenticated, STR_EMPTY);
@@ -330,24 +406,55 @@ pipeline_revoke(struct exchange *x)
     http_stream_abort(x->stream);
 }
 
+/* The route wants the provider's own report, and there is a stream left to read it from. What the
+ * exchange borrowed of the caller's connection is kept alive from here on. */
+static bool
+leave_reads_on(struct exchange *x)
+{
+    struct attempt *a = &x->attempt;
+    if (x->settled || x->targets.on_leave != CONFIG_LEAVE_DRAIN || !a->committed ||
+        a->mode != REPLY_STREAM || a->call == NULL || http_call_timings(a->call)->sent_ns == 0)
+        return false;
+    x->left = true;
+    x->stream = NULL;
+    if (x->binding != NULL)
+        (void)live_acquire(x->binding);
+    http_call_pause(a->call, false); /* the caller may have been slow */
+    return true;
+}
+
+void
+pipeline_leave_end(struct exchange *x)
+{
+    ASSERT(x->left && x->settled);
+    timer_arm(loop_timers(x->worker->loop), &x->timer, loop_now_ms(x->worker->loop));
+}
+
+void
+pipeline_abandon(struct exchange *x)
+{
+    if (!x->left)
+        return;
+    if (!x->settled)
+        reply_delivered(x);
+    attempt_stop(x);
+    pipeline_settle(x, OUTCOME_client_gone);
+    exchange_free(x);
+}
+
 void
 pipeline_closed(struct exchange *x, enum http_close_reason reason)
 {
     bool begun = x->attempt.committed;
+    if (leave_reads_on(x))
+        return;
     x->stream = NULL;
     if (!x->settled && x->attempts > 0 && begun)
-        reply_estimate(x);
+        reply_delivered(x);
     attempt_stop(x);
     if (!x->settled)
         pipeline_settle(x, reason == HTTP_REFUSED || reason == HTTP_TIMED_OUT ? OUTCOME_refused
                            : begun                                            ? OUTCOME_client_gone
                                    : OUTCOME_client_gone_early);
-    timer_cancel(loop_timers(x->worker->loop), &x->timer);
-    list_remove(&x->node);
-    list_remove(&x->wait_node);
-    x->worker->open_count--;
-    metric_add(x->worker->series_open, -1);
-    config_release(&x->config);
-    arena_fini(&x->arena);
-    free(x);
+    exchange_free(x);
 }

@@ -5,6 +5,8 @@
  * Invariant: no byte of a provider's reply that holds our key reaches a caller; a reply that passes
  * is the provider's bytes unchanged. */
 #include "dataplane/pipeline/reply.h"
+
+#include "dataplane/pipeline/cost.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/num.h"
@@ -25,6 +27,8 @@ reply_head_fields(struct exchange *x, struct http_field *fields, struct str cont
         fields[count++] = (struct http_field){str_from(x->endpoint->dialect->id_field),
                                               str_make(x->id, REQUEST_ID_BYTES)};
     fields[count++] = (struct http_field){STR("x-provider"), exchange_model(x)->provider->name};
+    if (UNLIKELY(x->attempt.dropped.len > 0))
+        fields[count++] = (struct http_field){STR("x-berth-dropped"), x->attempt.dropped};
     char *attempts = arena_alloc(&x->arena, 64);
     if (attempts == NULL)
         return count;
@@ -41,19 +45,40 @@ reply_head_fields(struct exchange *x, struct http_field *fields, struct str cont
     return count;
 }
 
+static uint64_t
+tokens_of(uint64_t bytes)
+{
+    uint64_t tokens = (bytes + BYTES_PER_TOKEN - 1u) / BYTES_PER_TOKEN;
+    return MIN(tokens, USAGE_COUNT_MAX);
+}
+
 void
 reply_estimate(struct exchange *x)
 {
-    const struct attempt *a = &x->attempt;
-    if (a->look.usage.evidence != EVIDENCE_NONE && (a->look.seen & STREAM_FINISH) != 0) {
-        x->usage = a->look.usage;
+    x->usage = (struct usage){.evidence = EVIDENCE_ESTIMATE};
+    x->usage.count[USAGE_input] = tokens_of(x->facts.prompt_bytes + 1u);
+    x->usage.count[USAGE_output] = tokens_of(x->attempt.look.total_bytes);
+}
+
+void
+reply_delivered(struct exchange *x)
+{
+    const struct stream_look *look = &x->attempt.look;
+    bool estimate = x->stream == NULL && x->targets.on_leave == CONFIG_LEAVE_ESTIMATE;
+    bool reported = look->usage.evidence != EVIDENCE_NONE;
+    if (reported && (look->seen & STREAM_FINISH) != 0 && !estimate) {
+        x->usage = look->usage;
         return;
     }
-    x->usage = (struct usage){.evidence = EVIDENCE_ESTIMATE};
-    x->usage.count[USAGE_input] =
-        MIN(x->facts.prompt_bytes / BYTES_PER_TOKEN + 1u, USAGE_COUNT_MAX);
-    x->usage.count[USAGE_output] =
-        MIN((a->look.total_bytes + BYTES_PER_TOKEN - 1u) / BYTES_PER_TOKEN, USAGE_COUNT_MAX);
+    reply_estimate(x);
+    if (estimate)
+        return;
+    uint64_t counted = x->usage.count[USAGE_output];
+    if (reported) {
+        x->usage = look->usage;
+        x->usage.count[USAGE_output] += counted - MIN(counted, usage_answer_tokens(&look->usage));
+    }
+    x->usage.evidence = EVIDENCE_COUNTED;
 }
 
 static bool
@@ -73,7 +98,12 @@ answer(struct exchange *x, unsigned status, struct str body, struct str content_
     if (status >= 400 && x->attempt.retry_after_s > 0)
         fields[count++] = (struct http_field){
             STR("retry-after"), str_make(retry, num_write_u64(retry, x->attempt.retry_after_s))};
+    struct buf with_cost;
+    buf_init(&with_cost, ANSWER_BYTES_MAX);
+    if (UNLIKELY(x->wants_cost) && status < 300)
+        body = cost_in_answer(x, body, &with_cost);
     http_stream_answer(x->stream, status, fields, count, body);
+    buf_fini(&with_cost);
 }
 
 static void
@@ -83,8 +113,7 @@ answer_translated(struct exchange *x)
     struct err err = {0};
     struct buf out;
     buf_init(&out, ANSWER_BYTES_MAX);
-    int rc =
-        exchange_model(x)->provider->dialect->answer_in(&x->worker->doc, &x->arena, &whole, &err);
+    int rc = exchange_dialect(x)->answer_in(&x->worker->doc, &x->arena, &whole, &err);
     if (whole.created == 0)
         whole.created = (uint64_t)(clock_wall_ns() / 1000000000);
     if (rc == 0)
@@ -97,6 +126,21 @@ answer_translated(struct exchange *x)
                             STR("The provider's answer cannot be read."));
         pipeline_refuse(x);
     }
+}
+
+/* Nobody to ask who speaks this dialect: the estimate that streams without usage are billed by. */
+void
+reply_tokens(struct exchange *x)
+{
+    struct buf out;
+    bool gemini = x->endpoint->dialect == &dialect_gemini;
+    buf_init(&out, 256);
+    buf_printf(&out, "{\"%s\":%llu}", gemini ? "totalTokens" : "input_tokens",
+               (unsigned long long)(x->facts.prompt_bytes / BYTES_PER_TOKEN + 1u));
+    x->status = 200;
+    pipeline_settle(x, OUTCOME_completed);
+    answer(x, 200, buf_str(&out), STR("application/json"));
+    buf_fini(&out);
 }
 
 void
@@ -112,7 +156,7 @@ reply_whole(struct exchange *x)
         return;
     }
     struct stream_look look = {0};
-    exchange_model(x)->provider->dialect->answer_look(&worker->doc, &look);
+    exchange_dialect(x)->answer_look(&worker->doc, &look);
     if ((look.flags & STREAM_ERROR) != 0) { /* an error inside a 200 */
         a->status = 502;
         reply_error(x);
@@ -120,9 +164,11 @@ reply_whole(struct exchange *x)
     }
     a->look = look;
     x->first_token_ns = clock_mono_ns();
+    x->ended_ns = x->first_token_ns; /* all of it came at once */
     x->usage = look.usage;
-    if (x->usage.evidence == EVIDENCE_NONE) {
-        a->look.total_bytes = body.len;
+    if (x->usage.evidence == EVIDENCE_NONE && x->endpoint->kind != CHAT_ENDPOINT_TOKENS) {
+        if (a->look.total_bytes == 0)
+            a->look.total_bytes = body.len;
         reply_estimate(x);
     }
     if (holds_key(x, body)) {
@@ -214,15 +260,31 @@ answer_error(struct exchange *x, struct chat_error *error)
     attempt_stop(x);
 }
 
+/* Function tools of newer models are served at /responses only: the same target once more. */
+static bool
+retry_by_responses(struct exchange *x, const struct chat_error *error)
+{
+    const struct config_model *model = exchange_model(x);
+    if (error->class_ != CHAT_ERROR_TOOLS_NEED_RESPONSES || exchange_dialect(x) != &dialect_openai)
+        return false;
+    attempt_stop(x);
+    if (x->config == x->worker->config)
+        x->worker->series[model->index].tools_by_responses = true; /* learned */
+    x->by_responses = true;
+    attempt_start(x);
+    return true;
+}
+
 void
 reply_error(struct exchange *x)
 {
     struct attempt *a = &x->attempt;
     struct chat_error error = {0};
     uint16_t status = a->status >= 400 ? a->status : 502;
-    if (exchange_model(x)->provider->dialect->error_in(status, buf_str(&a->reply), &x->arena,
-                                                       &error) != 0)
+    if (exchange_dialect(x)->error_in(status, buf_str(&a->reply), &x->arena, &error) != 0)
         error = (struct chat_error){.status = status};
+    if (retry_by_responses(x, &error))
+        return;
     if (error_is_callers(&error)) {
         answer_error(x, &error);
         return;

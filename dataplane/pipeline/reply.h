@@ -12,6 +12,8 @@
  * reply_error - a reply that is an error: pass on, or try the next target.
  * reply_stream_bytes, _done - a streamed reply as it comes, and its end. */
 void reply_whole(struct exchange *exchange);
+/* reply_tokens - answer a question for the count of tokens ourselves, by estimate. */
+void reply_tokens(struct exchange *exchange);
 void reply_error(struct exchange *exchange);
 void reply_stream_bytes(struct exchange *exchange, struct str bytes);
 void reply_stream_done(struct exchange *exchange);
@@ -20,10 +22,13 @@ void reply_stream_done(struct exchange *exchange);
 void reply_stream_cut(struct exchange *exchange, enum usage_outcome outcome,
                       enum http_error refusal, struct str text);
 /* reply_head_fields - fill fields[] (room for REPLY_FIELDS_MAX) with what every answer carries. */
-#define REPLY_FIELDS_MAX 8u
+#define REPLY_FIELDS_MAX 9u
 uint32_t reply_head_fields(struct exchange *exchange, struct http_field *fields,
                            struct str content_type, bool with_cost);
-/* reply_estimate - no usage was reported: what was delivered, marked as an estimate. */
+/* reply_estimate - a whole answer without a report: four bytes a token, marked as an estimate.
+ * reply_delivered - usage of a stream that ends here, however it ends: the provider's report if it
+ * is complete, else what it had reported of the prompt and what was forwarded of the answer. */
 void reply_estimate(struct exchange *exchange);
+void reply_delivered(struct exchange *exchange);
 
 #endif

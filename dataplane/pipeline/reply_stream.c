@@ -5,10 +5,29 @@
  * Invariant: the clean end of a stream is written only after the request is settled; without the
  *            provider's clean end the caller gets the dialect's error event. HARDENING 3.5. */
 #include "dataplane/pipeline/reply.h"
+
+#include "dataplane/pipeline/cost.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 
 #define OUT_BYTES_MAX ((size_t)8u * 1024u * 1024u)
+
+/* Bytes of the stream; where the caller wants one JSON array, the events as its elements. */
+static bool
+stream_write(struct exchange *x, struct str bytes, bool last)
+{
+    struct attempt *a = &x->attempt;
+    if (LIKELY(!x->array))
+        return http_stream_write(x->stream, bytes);
+    struct buf out;
+    buf_init(&out, OUT_BYTES_MAX);
+    (void)frames_array(&out, bytes, &a->array_open);
+    if (last)
+        (void)frames_array_end(&out, &a->array_open);
+    bool more = http_stream_write(x->stream, buf_str(&out));
+    buf_fini(&out);
+    return more;
+}
 
 /* Send the head, and what was held back. From here on no other target can be tried. */
 static void
@@ -16,19 +35,24 @@ stream_commit(struct exchange *x)
 {
     struct attempt *a = &x->attempt;
     struct http_field fields[REPLY_FIELDS_MAX];
-    uint32_t count = reply_head_fields(x, fields, STR("text/event-stream; charset=utf-8"), false);
+    struct str type = STR("text/event-stream; charset=utf-8");
+    if (x->array)
+        type = STR("application/json; charset=UTF-8");
+    else if (x->endpoint->dialect->framing != STREAM_SSE)
+        type = frames_type(x->endpoint->dialect->framing);
+    uint32_t count = reply_head_fields(x, fields, type, false);
     a->committed = true;
     x->status = 200;
     x->first_token_ns = clock_mono_ns();
     http_stream_respond(x->stream, 200, fields, count, HTTP_LENGTH_UNKNOWN);
     if (a->reply.len > 0)
-        (void)http_stream_write(x->stream, buf_str(&a->reply));
+        (void)stream_write(x, buf_str(&a->reply), false);
     buf_fini(&a->reply);
     /* No other target can want the request any more: an open stream should cost little memory. */
     if (a->call != NULL && http_call_timings(a->call)->sent_ns != 0)
         http_stream_release_body(x->stream);
     timer_arm(loop_timers(x->worker->loop), &x->timer,
-              loop_now_ms(x->worker->loop) + x->config->settings.stall_timeout_ms);
+              loop_now_ms(x->worker->loop) + exchange_stall_ms(x));
 }
 
 static void
@@ -43,25 +67,24 @@ stream_put(struct exchange *x, struct str bytes)
         else
             return;
     }
-    if (!http_stream_write(x->stream, bytes) && a->call != NULL)
+    if (!stream_write(x, bytes, false) && a->call != NULL)
         http_call_pause(a->call, true);
 }
 
 static void
-usage_take(struct exchange *x)
+stream_put_with_cost(struct exchange *x, struct str bytes)
 {
-    struct attempt *a = &x->attempt;
-    if (a->look.usage.evidence == EVIDENCE_NONE)
-        reply_estimate(x);
-    else
-        x->usage = a->look.usage;
+    struct buf out;
+    buf_init(&out, OUT_BYTES_MAX);
+    stream_put(x, cost_in_events(x, bytes, &out));
+    buf_fini(&out);
 }
 
 static int
 translation_open(struct exchange *x)
 {
     struct attempt *a = &x->attempt;
-    const struct stream_reader_class *reader = exchange_model(x)->provider->dialect->reader;
+    const struct stream_reader_class *reader = exchange_dialect(x)->reader;
     const struct stream_writer_class *writer = x->endpoint->dialect->writer;
     void *reader_state = arena_zalloc(&x->arena, reader->size);
     void *writer_state = arena_zalloc(&x->arena, writer->size);
@@ -75,7 +98,8 @@ translation_open(struct exchange *x)
                                             .model = model,
                                             .created = (uint64_t)(clock_wall_ns() / 1000000000),
                                             .prompt_estimate = x->facts.prompt_bytes / 4u,
-                                            .include_usage = x->facts.include_usage};
+                                            .include_usage =
+                                                x->facts.include_usage || x->wants_cost};
     writer->init(writer_state, &options);
     a->translation = (struct translation){reader_state, writer_state};
     return 0;
@@ -92,8 +116,8 @@ frame_translate(struct exchange *x, const struct stream_frame *frame, struct buf
     arena_init(&arena, OUT_BYTES_MAX);
     struct chat_event *events = NULL;
     struct err err = {0};
-    int rc = exchange_model(x)->provider->dialect->reader->read(
-        a->translation.reader, frame, &x->worker->frame_doc, &arena, &events, &err);
+    int rc = exchange_dialect(x)->reader->read(a->translation.reader, frame, &x->worker->frame_doc,
+                                               &arena, &events, &err);
     for (; rc == 0 && events != NULL; events = events->next) {
         if (events->kind != CHAT_EVENT_ERROR)
             rc = x->endpoint->dialect->writer->write(a->translation.writer, events, out);
@@ -109,7 +133,7 @@ stream_error_event(struct exchange *x, struct str raw, const struct stream_frame
     struct attempt *a = &x->attempt;
     if (!a->committed) {
         struct chat_error error = {0};
-        int rc = exchange_model(x)->provider->dialect->error_in(0, frame->data, &x->arena, &error);
+        int rc = exchange_dialect(x)->error_in(0, frame->data, &x->arena, &error);
         enum http_error row = rc == 0 && error.class_ == CHAT_ERROR_OVERLOADED
                                   ? HTTP_ERROR_overloaded
                                   : HTTP_ERROR_upstream_failed;
@@ -121,9 +145,9 @@ stream_error_event(struct exchange *x, struct str raw, const struct stream_frame
                          STR("The provider reported an error in the middle of its answer."));
         return;
     }
-    usage_take(x);
+    reply_delivered(x);
     pipeline_settle(x, OUTCOME_upstream_error_event);
-    (void)http_stream_write(x->stream, raw);
+    (void)stream_write(x, raw, true);
     http_stream_end(x->stream);
     attempt_stop(x);
 }
@@ -135,9 +159,14 @@ stream_end(struct exchange *x, struct str last_bytes)
     a->ended = true;
     if (!a->committed)
         stream_commit(x); /* an empty answer is an answer */
-    usage_take(x);
+    reply_delivered(x);
     pipeline_settle(x, OUTCOME_completed);
-    (void)http_stream_write(x->stream, last_bytes);
+    struct buf out;
+    buf_init(&out, OUT_BYTES_MAX);
+    if (x->wants_cost)
+        last_bytes = cost_in_events(x, last_bytes, &out);
+    (void)stream_write(x, last_bytes, true);
+    buf_fini(&out);
     http_stream_end(x->stream);
     timer_cancel(loop_timers(x->worker->loop), &x->timer);
 }
@@ -147,15 +176,20 @@ static bool
 stream_frame(struct exchange *x, const struct sse_event *event, struct buf *out)
 {
     struct attempt *a = &x->attempt;
-    const struct dialect *target = exchange_model(x)->provider->dialect;
+    const struct dialect *target = exchange_dialect(x);
     struct stream_frame frame = {.name = event->name, .data = event->data};
     if (!event->has_data) { /* comments: pass, but they are not progress */
-        if (!a->translated)
+        if (!a->translated && !x->left)
             stream_put(x, event->raw);
         return true;
     }
     target->reader->look(&a->look, &frame, &x->worker->frame_doc);
     uint32_t flags = a->look.flags;
+    if (x->left) { /* nobody listens: only the provider's report counts */
+        if ((flags & (STREAM_ERROR | STREAM_END)) != 0)
+            reply_stream_cut(x, OUTCOME_client_gone, HTTP_ERROR_internal, STR_EMPTY);
+        return (flags & (STREAM_ERROR | STREAM_END)) == 0;
+    }
     if ((flags & STREAM_ERROR) != 0) {
         stream_error_event(x, event->raw, &frame);
         return false;
@@ -173,7 +207,7 @@ stream_frame(struct exchange *x, const struct sse_event *event, struct buf *out)
             return false;
         }
         bytes = buf_str(out);
-    } else if ((flags & STREAM_USAGE_ONLY) != 0 && !x->facts.include_usage) {
+    } else if ((flags & STREAM_USAGE_ONLY) != 0 && !x->facts.include_usage && !x->wants_cost) {
         return true;
     }
     if ((flags & STREAM_END) != 0) {
@@ -182,7 +216,10 @@ stream_frame(struct exchange *x, const struct sse_event *event, struct buf *out)
     }
     if ((flags & STREAM_TOKEN) != 0 && !a->committed)
         stream_commit(x);
-    stream_put(x, bytes);
+    if (x->wants_cost && (flags & STREAM_USAGE) != 0 && (a->look.seen & STREAM_FINISH) != 0)
+        stream_put_with_cost(x, bytes);
+    else
+        stream_put(x, bytes);
     return true;
 }
 
@@ -194,11 +231,11 @@ reply_stream_bytes(struct exchange *x, struct str bytes)
         return; /* what follows the clean end is dropped */
     struct buf out;
     buf_init(&out, OUT_BYTES_MAX);
-    sse_feed(&a->sse, bytes);
+    frames_feed(&a->frames, bytes);
     struct sse_event event;
     int rc;
     bool more = true;
-    while (more && (rc = sse_next(&a->sse, &event)) == 0)
+    while (more && (rc = frames_next(&a->frames, &event)) == 0)
         more = stream_frame(x, &event, &out);
     buf_fini(&out);
     if (!more || rc == -ERR_AGAIN)
@@ -210,10 +247,45 @@ reply_stream_bytes(struct exchange *x, struct str bytes)
         attempt_failed(x, HTTP_ERROR_upstream_protocol, text);
 }
 
+/* Where the end of the connection ends the stream: complete, when every choice finished. */
+static bool
+stream_close(struct exchange *x)
+{
+    struct attempt *a = &x->attempt;
+    const struct stream_reader_class *reader = exchange_dialect(x)->reader;
+    struct chat_event *events = NULL;
+    struct arena arena;
+    struct buf out;
+    if (reader->close == NULL || x->left || (a->look.seen & STREAM_FINISH) == 0)
+        return false;
+    if (!a->translated) {
+        stream_end(x, STR_EMPTY);
+        return true;
+    }
+    bool ended = false;
+    arena_init(&arena, OUT_BYTES_MAX);
+    buf_init(&out, OUT_BYTES_MAX);
+    int rc = a->translation.reader == NULL ? -ERR_INVALID
+                                           : reader->close(a->translation.reader, &arena, &events);
+    for (; rc == 0 && events != NULL; events = events->next) {
+        ended = ended || events->kind == CHAT_EVENT_END;
+        rc = x->endpoint->dialect->writer->write(a->translation.writer, events, &out);
+    }
+    if (rc == 0 && ended)
+        stream_end(x, buf_str(&out));
+    buf_fini(&out);
+    arena_fini(&arena);
+    return rc == 0 && ended;
+}
+
 void
 reply_stream_done(struct exchange *x)
 {
     struct attempt *a = &x->attempt;
+    if (!a->ended && !x->settled && stream_close(x)) {
+        attempt_stop(x);
+        return;
+    }
     if (a->ended || x->settled) {
         attempt_stop(x);
         return;
@@ -233,13 +305,15 @@ reply_stream_cut(struct exchange *x, enum usage_outcome outcome, enum http_error
     buf_init(&out, (size_t)64u * 1024u);
     struct chat_error error = chat_error_ours(refusal, text, STR_EMPTY);
     error.request_id = str_make(x->id, REQUEST_ID_BYTES);
-    usage_take(x);
+    reply_delivered(x);
     attempt_stop(x);
     pipeline_settle(x, outcome);
+    if (x->left)
+        pipeline_leave_end(x);
     if (x->stream != NULL) {
         if (x->endpoint->dialect->writer->error(&error, &out) == 0)
-            (void)http_stream_write(x->stream, buf_str(&out));
-        http_stream_end(x->stream);
+            (void)stream_write(x, buf_str(&out), true);
+        http_stream_cut(x->stream);
     }
     buf_fini(&out);
 }

@@ -12,8 +12,8 @@
 #include "lib/base/check.h"
 #include "lib/base/rand.h"
 
-#define RECORD_BYTES_MAX ((size_t)64u * 1024u)
 #define OPEN_REQUESTS_MAX 20000u
+#define TARGET_BYTES_MAX 2048u
 
 const struct metric_def worker_metric_defs[DATAPLANE_METRIC_COUNT] = {
 #define METRIC_ROW(id, prometheus, text, kind_, ...) \
@@ -47,7 +47,7 @@ worker_init(struct worker *worker, uint32_t index, struct loop *loop, struct liv
     loop_hook_init(&worker->commit, worker_commit);
     json_init(&worker->doc);
     json_init(&worker->frame_doc);
-    buf_init(&worker->record, RECORD_BYTES_MAX);
+    buf_init(&worker->target, TARGET_BYTES_MAX);
     char text[16];
     (void)snprintf(text, sizeof(text), "%u", index);
     struct str label = str_from(text);
@@ -58,6 +58,7 @@ worker_init(struct worker *worker, uint32_t index, struct loop *loop, struct liv
 void
 worker_fini(struct worker *worker)
 {
+    worker_abandon(worker);
     ASSERT(list_empty(&worker->exchanges));
     origins_free(&worker->origins);
     journal_close(&worker->journal);
@@ -65,7 +66,8 @@ worker_fini(struct worker *worker)
     free(worker->series);
     json_fini(&worker->doc);
     json_fini(&worker->frame_doc);
-    buf_fini(&worker->record);
+    buf_fini(&worker->target);
+    buf_fini(&worker->spare);
 }
 
 static struct worker_series *
@@ -115,6 +117,13 @@ worker_funds_changed(struct worker *worker)
     struct list *node;
     while ((node = list_pop_front(&ready)) != NULL)
         pipeline_resume(LIST_ENTRY(node, struct exchange, wait_node));
+}
+
+void
+worker_abandon(struct worker *worker)
+{
+    LIST_FOREACH_SAFE (node, &worker->exchanges)
+        pipeline_abandon(LIST_ENTRY(node, struct exchange, node));
 }
 
 size_t

@@ -7,6 +7,7 @@
 #define BERTH_DATAPLANE_PIPELINE_WORKER_H
 
 #include "dataplane/meter/journal.h"
+#include "dataplane/route/route.h"
 #include "dataplane/upstream/origins.h"
 #include "dataplane/view/live.h"
 #include "lib/base/metrics.h"
@@ -17,6 +18,33 @@ enum dataplane_metric {
 #include "dataplane/pipeline/metrics.def"
 #undef METRIC_ROW
     DATAPLANE_METRIC_COUNT
+};
+
+/* Room for those members of a usage record that it shares with no other. */
+#define RECORD_OWN_BYTES 1536u
+/* Text of the wall clock, made once a tick of the loop. */
+struct record_clock {
+    uint64_t tick_ms;
+    size_t bytes; /* 0 = none yet */
+    char text[20];
+};
+/* How requests end, as members of a usage record; key: how, 0 = none. */
+#define RECORD_RESULT_BITS 4u
+struct record_result {
+    uint32_t key;
+    uint32_t bytes;
+    char text[152];
+};
+
+/* A name that a request said, and what the current configuration makes of it. */
+#define ROUTE_MEMO_BITS 4u
+#define ROUTE_MEMO_BYTES 80u
+struct route_memo {
+    uint64_t config_generation; /* 0 = none */
+    enum config_kind kind;
+    uint32_t bytes;
+    char name[ROUTE_MEMO_BYTES];
+    struct route_targets targets;
 };
 
 struct worker {
@@ -32,7 +60,12 @@ struct worker {
     struct loop_hook commit; /* journal_commit in the COMMIT phase */
     struct json_doc doc;     /* scratch: valid within one callback */
     struct json_doc frame_doc;
-    struct buf record;     /* scratch for a journal record */
+    char record_own[RECORD_OWN_BYTES]; /* scratch */
+    struct route_memo route_memos[1u << ROUTE_MEMO_BITS];
+    struct record_clock record_clock;
+    struct record_result record_results[1u << RECORD_RESULT_BITS];
+    struct buf target;     /* scratch */
+    struct buf spare;      /* a reply's block for the next one; ptr NULL = none */
     struct list exchanges; /* all open requests of this worker */
     struct list waiting;   /* those that wait for a lease */
     uint32_t open_count;
@@ -45,6 +78,7 @@ struct worker {
     struct metric_series *series_open;
     /* of the current config's models, by index: what nearly every request counts */
     struct worker_series {
+        bool tools_by_responses; /* learned: see exchange_dialect */
         struct metric_series *completed;
         struct metric_series *charge;
         struct metric_series *duration;
@@ -67,6 +101,8 @@ int worker_set_config(struct worker *worker, struct config *config, struct err *
 void worker_funds_changed(struct worker *worker);
 /* worker_revoke - cut every open request and connection of this binding. Returns how many. */
 size_t worker_revoke(struct worker *worker, struct live_binding *binding);
+/* worker_abandon - end the exchanges that are read on though their callers are gone. */
+void worker_abandon(struct worker *worker);
 /* worker_touch_journal - something was appended: commit at the end of this turn. */
 void worker_touch_journal(struct worker *worker);
 

@@ -57,6 +57,8 @@ route_resolve(const struct config *config, struct str name, enum config_kind kin
     if (model == NULL && route == NULL)
         model = map_get(&config->model_by_bare, name);
     if (route != NULL) {
+        targets.route = route;
+        targets.on_leave = route->on_leave;
         for (uint32_t i = 0; i < route->target_count; i++) {
             if (route->targets[i]->kind == kind)
                 targets.model[targets.count++] = route->targets[i];

@@ -13,6 +13,8 @@
 struct route_targets {
     const struct config_model *model[CONFIG_TARGETS_MAX];
     uint32_t count;
+    const struct config_route *route; /* NULL: a model was named */
+    enum config_leave on_leave;
 };
 
 /* route_resolve - models of `kind` only. 0; -ERR_NOT_FOUND with a message fit for the caller: what

@@ -8,6 +8,8 @@
 
 #include <stdlib.h>
 
+#include "dataplane/view/config_int.h"
+
 #include "lib/base/check.h"
 #include "lib/base/num.h"
 
@@ -16,17 +18,8 @@
 #define TIMEOUT_MS_MAX 86400000u
 #define BODY_BYTES_CAP ((size_t)100u * 1024u * 1024u)
 
-struct parser {
-    const struct json_doc *doc;
-    struct config *config;
-    struct funds *funds;
-    struct err *err;
-    const char *list; /* "models" */
-    uint32_t index;
-};
-
-static int
-bad(struct parser *p, enum err_code code, const char *field, const char *why)
+int
+config_bad(struct parser *p, enum err_code code, const char *field, const char *why)
 {
     return err_set(p->err, code, "%s[%u].%s: %s", p->list, p->index, field, why);
 }
@@ -38,19 +31,20 @@ get_text(struct parser *p, uint32_t object, const char *field, bool required, st
     uint32_t node = json_get(p->doc, object, str_from(field));
     if (node == JSON_NONE || json_is(p->doc, node, JSON_NULL)) {
         if (required)
-            return bad(p, ERR_INVALID, field, "is missing");
+            return config_bad(p, ERR_INVALID, field, "is missing");
         *ret_text = STR_EMPTY;
         return 0;
     }
     struct str text;
     if (json_string(p->doc, node, &p->config->arena, &text) != 0)
-        return bad(p, ERR_INVALID, field, "must be a string");
+        return config_bad(p, ERR_INVALID, field, "must be a string");
     if (required && text.len == 0)
-        return bad(p, ERR_INVALID, field, "must not be empty");
+        return config_bad(p, ERR_INVALID, field, "must not be empty");
     if (memchr(text.ptr, '\0', text.len) != NULL)
-        return bad(p, ERR_INVALID, field, "must not hold a NUL");
-    return arena_dup(&p->config->arena, text, ret_text) == 0 ? 0
-                                                             : bad(p, ERR_NOMEM, field, "memory");
+        return config_bad(p, ERR_INVALID, field, "must not hold a NUL");
+    return arena_dup(&p->config->arena, text, ret_text) == 0
+               ? 0
+               : config_bad(p, ERR_NOMEM, field, "memory");
 }
 
 static int
@@ -62,7 +56,7 @@ get_number(struct parser *p, uint32_t object, const char *field, uint64_t max, u
     if (node == JSON_NONE || json_is(p->doc, node, JSON_NULL))
         return 0;
     if (json_u64(p->doc, node, max, ret_value) != 0)
-        return bad(p, ERR_RANGE, field, "must be an integer in range");
+        return config_bad(p, ERR_RANGE, field, "must be an integer in range");
     return 0;
 }
 
@@ -121,18 +115,18 @@ parse_provider(struct parser *p, uint32_t node)
     provider->index = p->index;
     provider->dialect = dialect_find(dialect);
     if (provider->dialect == NULL)
-        return bad(p, ERR_UNSUPPORTED, "dialect", "is not one of this data plane's");
+        return config_bad(p, ERR_UNSUPPORTED, "dialect", "is not one of this data plane's");
     if (uri_parse(base, &provider->base, NULL) != 0)
-        return bad(p, ERR_INVALID, "base_url", "is not an http(s) URL");
+        return config_bad(p, ERR_INVALID, "base_url", "is not an http(s) URL");
     while (provider->base.path.len > 0 &&
            provider->base.path.ptr[provider->base.path.len - 1] == '/')
         provider->base.path.len--;
     if (!http_valid_value(provider->key))
-        return bad(p, ERR_INVALID, "key", "cannot stand in a header");
+        return config_bad(p, ERR_INVALID, "key", "cannot stand in a header");
     provider->auth_value = arena_printf(&p->config->arena, "%s%.*s", provider->dialect->auth_prefix,
                                         STR_ARG(provider->key));
     if (provider->auth_value.ptr == NULL)
-        return bad(p, ERR_NOMEM, "key", "no memory");
+        return config_bad(p, ERR_NOMEM, "key", "no memory");
     if (protocol.len == 0 || str_eq(protocol, STR("auto")))
         provider->protocol = HTTP_AUTO;
     else if (str_eq(protocol, STR("http1")))
@@ -140,54 +134,7 @@ parse_provider(struct parser *p, uint32_t node)
     else if (str_eq(protocol, STR("http2")))
         provider->protocol = HTTP_2;
     else
-        return bad(p, ERR_INVALID, "protocol", "must be auto, http1 or http2");
-    return 0;
-}
-
-static int
-parse_price(struct parser *p, uint32_t model_node, struct price *ret_price)
-{
-    static const struct {
-        const char *name;
-        enum usage_class bill_as;
-    } fields[] = {
-#define USAGE_ROW(name, catalogue, text) {#name, USAGE_##name},
-#include "api/usage.def"
-#undef USAGE_ROW
-    };
-    uint32_t node = json_get(p->doc, model_node, STR("price"));
-    memset(ret_price, 0, sizeof(*ret_price));
-    if (node == JSON_NONE || json_is(p->doc, node, JSON_NULL))
-        return 0;
-    uint64_t version = 0;
-    int rc = get_number(p, node, "version", UINT32_MAX, 0, &version);
-    bool given[USAGE_CLASS_COUNT] = {false};
-    for (size_t i = 0; rc == 0 && i < ARRAY_LEN(fields); i++) {
-        struct str text;
-        rc = get_text(p, node, fields[i].name, false, &text);
-        if (rc != 0 || text.len == 0)
-            continue;
-        if (num_i64(text, 0, INT64_MAX / 1000000, &ret_price->pico[fields[i].bill_as]) != 0)
-            return bad(p, ERR_RANGE, "price", "must be pico-dollars as decimal strings");
-        given[fields[i].bill_as] = true;
-    }
-    if (rc != 0)
-        return rc;
-    /* A class without a price of its own is billed as the class that it would otherwise be in. */
-    static const enum usage_class falls_to[USAGE_CLASS_COUNT] = {
-        [USAGE_cached] = USAGE_input,
-        [USAGE_cache_write] = USAGE_input,
-        [USAGE_cache_write_1h] = USAGE_cache_write,
-        [USAGE_reasoning] = USAGE_output,
-        [USAGE_audio_in] = USAGE_input,
-        [USAGE_audio_out] = USAGE_output,
-    };
-    for (size_t i = 0; i < USAGE_CLASS_COUNT; i++) {
-        if (!given[i] && i != USAGE_input && i != USAGE_output && i != USAGE_request)
-            ret_price->pico[i] = ret_price->pico[falls_to[i]];
-    }
-    ret_price->version = (uint32_t)version;
-    ret_price->known = true;
+        return config_bad(p, ERR_INVALID, "protocol", "must be auto, http1 or http2");
     return 0;
 }
 
@@ -220,13 +167,14 @@ parse_model(struct parser *p, uint32_t node)
     if (rc == 0)
         rc = get_number(p, node, "max_output", UINT32_MAX, 0, &model->max_output_tokens);
     if (rc == 0)
-        rc = parse_price(p, node, &model->price);
+        rc = config_price(p, node, &model->tariff);
     if (rc != 0)
         return rc;
     model->provider = provider_named(config, provider);
     if (model->provider == NULL)
-        return bad(p, ERR_NOT_FOUND, "provider", "names no provider of this document");
+        return config_bad(p, ERR_NOT_FOUND, "provider", "names no provider of this document");
     model->kind = str_eq(kind, STR("embedding")) ? CONFIG_EMBEDDING : CONFIG_CHAT;
+    model->free = json_is(p->doc, json_get(p->doc, node, STR("free")), JSON_TRUE);
     model->index = p->index;
     struct buf record;
     buf_init(&record, 8192);
@@ -235,7 +183,7 @@ parse_model(struct parser *p, uint32_t node)
     (void)buf_put_str(&record, STR(",\"provider\":"));
     (void)json_put_string(&record, model->provider->name);
     (void)buf_put_str(&record, STR(",\"price_version\":"));
-    (void)buf_put_u64(&record, model->price.version);
+    (void)buf_put_u64(&record, model->tariff.count > 0 ? model->tariff.rows[0].price.version : 0);
     rc = record.failed ? -ERR_NOMEM
                        : arena_dup(&config->arena, buf_str(&record), &model->record_json);
     buf_fini(&record);
@@ -246,8 +194,8 @@ parse_model(struct parser *p, uint32_t node)
     if (rc == 0 && bare.len > 0 && map_get(&config->model_by_bare, bare) == NULL)
         rc = map_put(&config->model_by_bare, bare, model, NULL);
     if (rc != 0)
-        return bad(p, ERR_NOMEM, "id", "no memory");
-    return old == NULL ? 0 : bad(p, ERR_DUPLICATE, "id", "is there twice");
+        return config_bad(p, ERR_NOMEM, "id", "no memory");
+    return old == NULL ? 0 : config_bad(p, ERR_DUPLICATE, "id", "is there twice");
 }
 
 static int
@@ -255,27 +203,45 @@ parse_route(struct parser *p, uint32_t node)
 {
     struct config *config = p->config;
     struct config_route *route = &config->routes[p->index];
+    struct str leave = STR_EMPTY;
     int rc = get_text(p, node, "name", true, &route->name);
+    if (rc == 0)
+        rc = get_text(p, node, "on_leave", false, &leave);
     if (rc != 0)
         return rc;
+    if (str_eq(leave, STR("drain")))
+        route->on_leave = CONFIG_LEAVE_DRAIN;
+    else if (str_eq(leave, STR("estimate")))
+        route->on_leave = CONFIG_LEAVE_ESTIMATE;
+    else if (leave.len > 0 && !str_eq(leave, STR("cancel")))
+        return config_bad(p, ERR_INVALID, "on_leave", "must be cancel, drain or estimate");
+    uint64_t ttft = 0;
+    uint64_t stall = 0;
+    rc = get_number(p, node, "ttft_timeout_ms", TIMEOUT_MS_MAX, 0, &ttft);
+    if (rc == 0)
+        rc = get_number(p, node, "stall_timeout_ms", TIMEOUT_MS_MAX, 0, &stall);
+    if (rc != 0)
+        return rc;
+    route->ttft_timeout_ms = (uint32_t)ttft;
+    route->stall_timeout_ms = (uint32_t)stall;
     uint32_t targets = json_get(p->doc, node, STR("targets"));
     if (!json_is(p->doc, targets, JSON_ARRAY) || json_count(p->doc, targets) == 0 ||
         json_count(p->doc, targets) > CONFIG_TARGETS_MAX)
-        return bad(p, ERR_RANGE, "targets", "must be a list of 1 to 8 model ids");
+        return config_bad(p, ERR_RANGE, "targets", "must be a list of 1 to 8 model ids");
     for (uint32_t at = json_first(p->doc, targets); at != JSON_NONE;
          at = json_sibling(p->doc, targets, at)) {
         struct str id;
         if (json_string(p->doc, at, &config->arena, &id) != 0)
-            return bad(p, ERR_INVALID, "targets", "must be strings");
+            return config_bad(p, ERR_INVALID, "targets", "must be strings");
         const struct config_model *model = map_get(&config->model_by_id, id);
         if (model == NULL)
-            return bad(p, ERR_NOT_FOUND, "targets", "names no model of this document");
+            return config_bad(p, ERR_NOT_FOUND, "targets", "names no model of this document");
         route->targets[route->target_count++] = model;
     }
     void *old = NULL;
     if (map_put(&config->route_by_name, route->name, route, &old) != 0)
-        return bad(p, ERR_NOMEM, "name", "no memory");
-    return old == NULL ? 0 : bad(p, ERR_DUPLICATE, "name", "is there twice");
+        return config_bad(p, ERR_NOMEM, "name", "no memory");
+    return old == NULL ? 0 : config_bad(p, ERR_DUPLICATE, "name", "is there twice");
 }
 
 static int
@@ -293,16 +259,16 @@ parse_key(struct parser *p, uint32_t node)
     if (rc != 0)
         return rc;
     if (hex_decode(hash, key->hash, SHA256_BYTES) != 0)
-        return bad(p, ERR_INVALID, "hash", "must be 64 hex digits");
+        return config_bad(p, ERR_INVALID, "hash", "must be 64 hex digits");
     key->fund = funds_get(p->funds, wallet);
     if (key->fund == NULL ||
         fund_record(key->fund, "key", key->name, STR_EMPTY, &config->arena, &key->record_json) != 0)
-        return bad(p, ERR_NOMEM, "wallet", "no memory");
+        return config_bad(p, ERR_NOMEM, "wallet", "no memory");
     void *old = NULL;
     if (map_put(&config->key_by_hash, str_make((const char *)key->hash, SHA256_BYTES), key, &old) !=
         0)
-        return bad(p, ERR_NOMEM, "hash", "no memory");
-    return old == NULL ? 0 : bad(p, ERR_DUPLICATE, "hash", "is there twice");
+        return config_bad(p, ERR_NOMEM, "hash", "no memory");
+    return old == NULL ? 0 : config_bad(p, ERR_DUPLICATE, "hash", "is there twice");
 }
 
 typedef int (*parse_record_fn)(struct parser *p, uint32_t node);

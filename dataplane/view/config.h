@@ -9,7 +9,7 @@
 
 #include <stdatomic.h>
 
-#include "api/money.h"
+#include "api/tariff.h"
 #include "dataplane/dialect/dialect.h"
 #include "dataplane/view/fund.h"
 #include "lib/base/digest.h"
@@ -36,15 +36,22 @@ struct config_model {
     struct str record_json; /* members of its journal records: model, provider, price_version */
     uint32_t index;         /* position in config.models */
     const struct config_provider *provider;
-    struct price price;
+    struct tariff tariff; /* count 0: no price is known */
+    bool free;            /* the owner wants no money for it */
     enum config_kind kind;
     uint64_t context_tokens;    /* 0 = not known */
     uint64_t max_output_tokens; /* 0 = not known */
 };
 
 #define CONFIG_TARGETS_MAX 8u
+/* A caller leaves in mid-stream. CANCEL: stop the provider, charge what it has reported, else what
+ * was forwarded. DRAIN: read on to its own report. ESTIMATE: stop it, charge what was forwarded. */
+enum config_leave { CONFIG_LEAVE_CANCEL, CONFIG_LEAVE_DRAIN, CONFIG_LEAVE_ESTIMATE };
 struct config_route {
     struct str name;
+    enum config_leave on_leave;
+    uint32_t ttft_timeout_ms; /* 0 = as in settings */
+    uint32_t stall_timeout_ms;
     const struct config_model *targets[CONFIG_TARGETS_MAX];
     uint32_t target_count; /* >= 1 */
 };

@@ -50,10 +50,11 @@ good_document(void **state)
     const struct config_model *model = map_get(&config->model_by_id, STR("openai/gpt-4o-mini"));
     assert_non_null(model);
     assert_ptr_equal(map_get(&config->model_by_bare, STR("gpt-4o-mini")), model);
-    assert_int_equal(model->price.pico[USAGE_input], 150000);
-    assert_int_equal(model->price.pico[USAGE_cached], 150000);    /* no own price: as input */
-    assert_int_equal(model->price.pico[USAGE_reasoning], 600000); /* as output */
-    assert_int_equal(model->price.version, 3);
+    assert_int_equal(model->tariff.rows[0].price.pico[USAGE_input], 150000);
+    assert_int_equal(model->tariff.rows[0].price.pico[USAGE_cached],
+                     150000); /* no own price: as input */
+    assert_int_equal(model->tariff.rows[0].price.pico[USAGE_reasoning], 600000); /* as output */
+    assert_int_equal(model->tariff.rows[0].price.version, 3);
     assert_true(str_eq(model->record_json, STR(",\"model\":\"openai/gpt-4o-mini\",\"provider\":"
                                                "\"openai\",\"price_version\":3")));
     assert_true(str_eq(model->provider->base.path, STR("/v1")));
@@ -64,15 +65,63 @@ good_document(void **state)
     config_release(&config);
 }
 
+/* Rows of a price: further dates, services and lengths; what is left out costs what it falls to. */
+static void
+prices_have_rows(void **state)
+{
+    (void)state;
+    struct config *config = NULL;
+    struct err err = {0};
+    int rc = parse("{\"version\":1," PROVIDER ",\"models\":[{\"id\":\"openai/x\",\"provider\":"
+                   "\"openai\",\"upstream\":\"x\",\"free\":true,\"price\":{\"version\":9,"
+                   "\"input\":\"1000\",\"output\":\"2000\",\"request\":\"1000000000000000\","
+                   "\"rows\":[{\"from\":1788220800,\"input\":\"3000\"},"
+                   "{\"service\":\"flex\",\"input\":\"500\"},"
+                   "{\"over\":200000,\"input\":\"2000\",\"cached\":\"0\"}]}}],"
+                   "\"routes\":[{\"name\":\"r\",\"on_leave\":\"drain\",\"stall_timeout_ms\":7,"
+                   "\"targets\":[\"openai/x\"]}]}",
+                   &config, &err);
+    if (rc != 0)
+        fail_msg("%s", err.text);
+    const struct config_model *model = &config->models[0];
+    assert_true(model->free);
+    assert_int_equal(model->tariff.count, 4);
+    const struct tariff_row *rows = model->tariff.rows;
+    assert_int_equal(rows[0].price.pico[USAGE_request], PRICE_PICO_MAX);
+    assert_int_equal(rows[1].over_tokens, 200000);
+    assert_int_equal(rows[1].price.pico[USAGE_cached], 0);
+    assert_int_equal(rows[1].price.pico[USAGE_cache_write_1h], 2000);
+    assert_int_equal(rows[2].service, SERVICE_flex);
+    assert_int_equal(rows[2].price.pico[USAGE_cached], 500);
+    assert_true(rows[3].from_s == 1788220800 && rows[3].price.version == 9);
+    assert_int_equal(config->routes[0].on_leave, CONFIG_LEAVE_DRAIN);
+    assert_int_equal(config->routes[0].stall_timeout_ms, 7);
+    config_release(&config);
+}
+
+struct refused {
+    const char *name;
+    const char *text;
+    const char *want; /* what the message begins with */
+};
+
+static void
+want_refused(const struct refused *row)
+{
+    struct config *config = NULL;
+    struct err err = {0};
+    if (parse(row->text, &config, &err) == 0)
+        fail_msg("%s: accepted", row->name);
+    assert_null(config);
+    if (!str_starts(str_from(err.text), str_from(row->want)))
+        fail_msg("%s: %s", row->name, err.text);
+}
+
 static void
 bad_documents_name_the_record(void **state)
 {
     (void)state;
-    static const struct {
-        const char *name;
-        const char *text;
-        const char *want;
-    } rows[] = {
+    static const struct refused rows[] = {
         {"no version", "{}", "version"},
         {"newer version", "{\"version\":2}", "version"},
         {"not an object", "[]", "doc"},
@@ -102,6 +151,9 @@ bad_documents_name_the_record(void **state)
          "{\"version\":1," PROVIDER ",\"models\":[{\"id\":\"a\",\"provider\":\"openai\","
          "\"upstream\":\"a\",\"price\":{\"input\":\"-1\"}}]}",
          "models[0].price"},
+        {"unknown way to leave",
+         "{\"version\":1,\"routes\":[{\"name\":\"r\",\"on_leave\":\"run\",\"targets\":[]}]}",
+         "routes[0].on_leave"},
         {"dangling target", "{\"version\":1,\"routes\":[{\"name\":\"r\",\"targets\":[\"nope\"]}]}",
          "routes[0].targets"},
         {"no target", "{\"version\":1,\"routes\":[{\"name\":\"r\",\"targets\":[]}]}",
@@ -110,15 +162,35 @@ bad_documents_name_the_record(void **state)
          "{\"version\":1,\"keys\":[{\"name\":\"k\",\"hash\":\"00\",\"wallet\":\"w\"}]}",
          "keys[0].hash"},
     };
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct config *config = NULL;
-        struct err err = {0};
-        if (parse(rows[i].text, &config, &err) == 0)
-            fail_msg("%s: accepted", rows[i].name);
-        assert_null(config);
-        if (!str_starts(str_from(err.text), str_from(rows[i].want)))
-            fail_msg("%s: %s", rows[i].name, err.text);
-    }
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        want_refused(&rows[i]);
+}
+
+#define PRICED(price)                                                                \
+    "{\"version\":1," PROVIDER ",\"models\":[{\"id\":\"a\",\"provider\":\"openai\"," \
+    "\"upstream\":\"a\",\"price\":" price "}]}"
+
+static void
+bad_prices_name_the_record(void **state)
+{
+    (void)state;
+    static const struct refused rows[] = {
+        {"price as a number", PRICED("{\"input\":5}"), "models[0].price"},
+        {"price beyond all sense", PRICED("{\"input\":\"1000000000000001\"}"), "models[0].price"},
+        {"rows are no list", PRICED("{\"rows\":{}}"), "models[0].price.rows"},
+        {"unknown service", PRICED("{\"rows\":[{\"service\":\"warp\"}]}"),
+         "models[0].price.rows.service"},
+        {"service that is no text", PRICED("{\"rows\":[{\"service\":1}]}"),
+         "models[0].price.rows.service"},
+        {"date that is none", PRICED("{\"rows\":[{\"from\":-1}]}"), "models[0].price.rows.from"},
+        {"length that is none", PRICED("{\"rows\":[{\"over\":1.5}]}"), "models[0].price.rows.over"},
+        {"two rows for the same", PRICED("{\"rows\":[{\"over\":5},{\"over\":5}]}"),
+         "models[0].price.rows"},
+        {"a second row for everything", PRICED("{\"rows\":[{\"input\":\"5\"}]}"),
+         "models[0].price.rows"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        want_refused(&rows[i]);
 }
 
 int
@@ -126,7 +198,9 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_document),
+        cmocka_unit_test(prices_have_rows),
         cmocka_unit_test(bad_documents_name_the_record),
+        cmocka_unit_test(bad_prices_name_the_record),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

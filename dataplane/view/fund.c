@@ -41,6 +41,8 @@ fund_new(struct str wallet)
         free(fund);
         return NULL;
     }
+    fund->target = FUND_LEASE_NANO;
+    atomic_store(&fund->low, FUND_LEASE_NANO / 2);
     return fund;
 }
 
@@ -115,18 +117,41 @@ fund_capture(struct fund *fund, int64_t held, int64_t charge)
     atomic_fetch_add_explicit(&fund->available, held - charge, memory_order_acq_rel);
 }
 
+/* What came is less than what was wanted: half of it is used before more is asked for, so that
+ * nobody draws a wallet empty by asking often. */
+static void
+low_set(struct fund *fund)
+{
+    int64_t available = MAX(atomic_load(&fund->available), (int64_t)0);
+    atomic_store(&fund->low, MIN(fund->target, available) / 2);
+}
+
 void
-fund_grant(struct fund *fund, int64_t granted, enum fund_status status)
+fund_hear(struct fund *fund, const struct fund_word *word)
 {
     int64_t before = atomic_load(&fund->granted);
-    if (granted > before) {
-        atomic_store(&fund->granted, granted);
-        atomic_fetch_add(&fund->available, granted - before);
+    if (word->granted > before) {
+        atomic_store(&fund->granted, word->granted);
+        atomic_fetch_add(&fund->available, word->granted - before);
     }
-    atomic_store(&fund->status, (int)status);
+    if (word->returned > fund->returned) {
+        atomic_fetch_sub(&fund->available, word->returned - fund->returned);
+        fund->returned = word->returned;
+    }
+    atomic_store(&fund->free, word->free);
+    atomic_store(&fund->balance, word->balance);
+    atomic_store(&fund->status, (int)word->status);
+    low_set(fund);
     atomic_store(&fund->wanted, false);
     atomic_store(&fund->need, 0);
     atomic_fetch_add(&fund->answers, 1u);
+}
+
+void
+fund_grant(struct fund *fund, int64_t granted, enum fund_status status)
+{
+    int64_t free = status == FUND_OK ? INT64_MAX : 0;
+    fund_hear(fund, &(struct fund_word){.granted = granted, .free = free, .status = status});
 }
 
 bool
@@ -134,11 +159,103 @@ fund_should_ask(struct fund *fund)
 {
     int64_t available = atomic_load_explicit(&fund->available, memory_order_relaxed);
     int64_t need = atomic_load_explicit(&fund->need, memory_order_relaxed);
-    int64_t low = need > FUND_LEASE_NANO / 2 ? need : FUND_LEASE_NANO / 2;
-    if (available >= low)
+    int64_t low = atomic_load_explicit(&fund->low, memory_order_relaxed);
+    if (available >= MAX(low, need))
         return false;
     /* An empty wallet is asked for again only when somebody needs more than we have. */
     if (need == 0 && atomic_load_explicit(&fund->status, memory_order_relaxed) != FUND_OK)
         return false;
     return !atomic_exchange(&fund->wanted, true);
+}
+
+bool
+fund_covers(const struct fund *fund, int64_t amount)
+{
+    int64_t available = atomic_load(&fund->available);
+    int64_t free = atomic_load(&fund->free);
+    return amount <= available || amount - available <= free;
+}
+
+void
+fund_wait(struct fund *fund, int64_t amount)
+{
+    atomic_fetch_add_explicit(&fund->waiting, amount, memory_order_relaxed);
+}
+
+void
+fund_wait_end(struct fund *fund, int64_t amount)
+{
+    atomic_fetch_sub_explicit(&fund->waiting, amount, memory_order_relaxed);
+}
+
+/* ---- sync thread ----------------------------------------------------------------------------- */
+
+static int64_t
+twice(int64_t nano)
+{
+    return nano > INT64_MAX / 2 ? INT64_MAX : 2 * nano;
+}
+
+static void
+target_set(struct fund *fund)
+{
+    int64_t target = twice(atomic_load(&fund->held));
+    int64_t ahead;
+    if (MUL_OVERFLOW(fund->use_nano_s, (int64_t)FUND_AHEAD_S, &ahead))
+        ahead = INT64_MAX;
+    target = MAX(target, ahead);
+    fund->target = MAX(target, (int64_t)FUND_LEASE_NANO);
+}
+
+void
+fund_ask(struct fund *fund, int64_t *ret_want, int64_t *ret_need)
+{
+    int64_t available = MAX(atomic_load(&fund->available), (int64_t)0);
+    int64_t need = atomic_load(&fund->need);
+    int64_t waiting = atomic_load(&fund->waiting);
+    target_set(fund);
+    int64_t want = MAX(fund->target, need);
+    want = MAX(want, waiting);
+    *ret_want = want > available ? want - available : 0;
+    *ret_need = need > available ? need - available : 0;
+}
+
+/* Out of `available`, down to `keep`. */
+static int64_t
+take(struct fund *fund, int64_t keep)
+{
+    int64_t available = atomic_load(&fund->available);
+    do {
+        if (available <= keep)
+            return 0;
+    } while (!atomic_compare_exchange_weak(&fund->available, &available, keep));
+    fund->returned += available - keep;
+    low_set(fund);
+    return available - keep;
+}
+
+int64_t
+fund_take_all(struct fund *fund)
+{
+    return take(fund, 0);
+}
+
+/* The use of this second, or what is left of busier ones, an eighth less each second. */
+int64_t
+fund_tick(struct fund *fund)
+{
+    int64_t spent = atomic_load(&fund->spent);
+    int status = atomic_load(&fund->status);
+    bool idle = spent == fund->spent_before && atomic_load(&fund->held) == 0 &&
+                atomic_load(&fund->waiting) == 0;
+    fund->use_nano_s = MAX(spent - fund->spent_before, fund->use_nano_s - fund->use_nano_s / 8);
+    fund->spent_before = spent;
+    fund->idle_s = idle ? fund->idle_s + 1 : 0;
+    target_set(fund);
+    if (status == FUND_FROZEN)
+        return take(fund, 0);
+    if (fund->idle_s >= (status == FUND_EMPTY ? FUND_IDLE_EMPTY_S : FUND_IDLE_S))
+        return take(fund, 0);
+    /* Four times as much as is wanted came from busier times. */
+    return atomic_load(&fund->available) / 4 > fund->target ? take(fund, fund->target) : 0;
 }

@@ -2,8 +2,9 @@
  * fund.h - what this node may still spend for a wallet: the lease, held and captured without a
  * lock. Floor: dataplane/view; hold, capture and release from any worker; the rest from the sync
  * thread. Owns: the table of wallets; a fund lives as long as the table. Invariant: available =
- * granted - spent - held, and a hold never makes it negative; only a capture above its hold (a
- * provider that reported more than the worst case) may. fund_test.c. */
+ * granted - returned - spent - held, and a hold never makes it negative; only a capture above its
+ * hold (a provider that reported more than the worst case) may, and money that the control plane
+ * took back meanwhile. fund_test.c. */
 #ifndef BERTH_DATAPLANE_VIEW_FUND_H
 #define BERTH_DATAPLANE_VIEW_FUND_H
 
@@ -13,8 +14,13 @@
 #include "lib/base/arena.h"
 #include "lib/base/map.h"
 
-/* What a node asks for at a time; the control plane may lend less. */
-#define FUND_LEASE_NANO 1000000000ll
+/* A node wants to have what it uses in FUND_AHEAD_S, what is held twice over, and at least
+ * FUND_LEASE_NANO; below half of that it asks for more. The control plane may lend less. */
+#define FUND_LEASE_NANO 250000000ll
+#define FUND_AHEAD_S 10
+/* What nobody used for so long goes back; sooner when the wallet is empty elsewhere. */
+#define FUND_IDLE_S 60u
+#define FUND_IDLE_EMPTY_S 2u
 
 enum fund_status { FUND_UNKNOWN, FUND_OK, FUND_EMPTY, FUND_FROZEN };
 
@@ -28,6 +34,24 @@ struct fund {
     _Atomic uint32_t answers; /* funds rows seen: lets a waiter tell an answer from silence */
     _Atomic bool wanted;      /* a lease request is under way */
     _Atomic int64_t need;     /* largest unmet hold since the last request */
+    _Atomic int64_t waiting;  /* sum of the holds that wait for money */
+    _Atomic int64_t low;      /* below this it asks for more */
+    _Atomic int64_t free;     /* what the wallet could still lend, as last told */
+    _Atomic int64_t balance;  /* what it has, lent or not, as last told */
+    /* sync thread */
+    int64_t returned;     /* cumulative in this epoch, by us or taken back */
+    int64_t target;       /* what to have */
+    int64_t use_nano_s;   /* recent use */
+    int64_t spent_before; /* a second ago */
+    uint32_t idle_s;
+};
+/* What the control plane says of a wallet. */
+struct fund_word {
+    int64_t granted;  /* cumulative in this epoch */
+    int64_t returned; /* likewise */
+    int64_t free;
+    int64_t balance;
+    enum fund_status status;
 };
 
 struct funds {
@@ -47,10 +71,27 @@ int fund_record(const struct fund *fund, const char *kind, struct str name, stru
 int fund_hold(struct fund *fund, int64_t amount) MUST_USE;
 /* fund_capture - end a hold of `held`: `charge` is spent, the rest is available again. */
 void fund_capture(struct fund *fund, int64_t held, int64_t charge);
-/* fund_grant - the control plane's word; granted only ever grows within an epoch. */
+/* fund_hear - the control plane's word; granted and returned only ever grow within an epoch. */
+void fund_hear(struct fund *fund, const struct fund_word *word);
+/* fund_grant - the same of a wallet that can lend as much again as anybody wants. */
 void fund_grant(struct fund *fund, int64_t granted, enum fund_status status);
-/* fund_should_ask - true once when less than half of FUND_LEASE_NANO, or less than the largest
- * unmet hold, is left; the asker then sends a `lease` record. Reset by fund_grant. */
+/* fund_should_ask - true once when too little, or less than the largest unmet hold, is left; the
+ * asker then sends a `lease` record. Reset by fund_hear. */
 bool fund_should_ask(struct fund *fund);
+/* fund_covers - could the wallet, as last told, lend what a hold of `amount` lacks here? */
+bool fund_covers(const struct fund *fund, int64_t amount);
+/* fund_wait, fund_wait_end - a hold of this much waits for money. */
+void fund_wait(struct fund *fund, int64_t amount);
+void fund_wait_end(struct fund *fund, int64_t amount);
+
+/* ---- sync thread ---- */
+/* fund_ask - what to say in a `lease` record: nano on top of what is granted, and how much of it a
+ * waiting hold cannot do without. */
+void fund_ask(struct fund *fund, int64_t *ret_want, int64_t *ret_need);
+/* fund_tick - once a second: notes the use, and takes out of `available` what goes back. Returns
+ * how much; it is in `returned` then. */
+int64_t fund_tick(struct fund *fund);
+/* fund_take_all - nothing will be spent any more: what is available goes back, as above. */
+int64_t fund_take_all(struct fund *fund);
 
 #endif

@@ -38,6 +38,117 @@ holds_and_captures(void **state)
     funds_fini(&funds);
 }
 
+/* What it asks for follows what is used, held and waited for; what is not needed goes back. */
+static void
+asks_for_what_it_needs(void **state)
+{
+    (void)state;
+    struct funds funds;
+    int64_t want;
+    int64_t need;
+    funds_init(&funds);
+    struct fund *fund = funds_get(&funds, STR("w"));
+    struct fund_word word = {.status = FUND_OK, .free = 100 * FUND_LEASE_NANO};
+    fund_ask(fund, &want, &need);
+    assert_true(want == FUND_LEASE_NANO && need == 0);
+    assert_int_equal(fund_hold(fund, 3 * FUND_LEASE_NANO), -ERR_OVERDRAWN);
+    fund_wait(fund, 3 * FUND_LEASE_NANO);
+    fund_wait(fund, 4 * FUND_LEASE_NANO);
+    fund_ask(fund, &want, &need);
+    assert_true(want == 7 * FUND_LEASE_NANO && need == 3 * FUND_LEASE_NANO);
+    fund_wait_end(fund, 4 * FUND_LEASE_NANO);
+    fund_wait_end(fund, 3 * FUND_LEASE_NANO);
+    word.granted = 7 * FUND_LEASE_NANO;
+    fund_hear(fund, &word);
+    assert_false(fund_should_ask(fund));
+    assert_int_equal(fund_hold(fund, 3 * FUND_LEASE_NANO), 0);
+    fund_ask(fund, &want, &need);
+    assert_true(want == 2 * FUND_LEASE_NANO && need == 0); /* as much again as is held */
+    fund_capture(fund, 3 * FUND_LEASE_NANO, 2 * FUND_LEASE_NANO);
+    assert_int_equal(fund_tick(fund), 0);
+    fund_ask(fund, &want, &need);
+    assert_true(want == 15 * FUND_LEASE_NANO); /* ten seconds of this, less what is there */
+    /* a little use is no reason to keep much */
+    int64_t back = 0;
+    for (unsigned i = 0; i < 50 && back == 0; i++) {
+        assert_int_equal(fund_hold(fund, 1), 0);
+        fund_capture(fund, 1, 1);
+        back = fund_tick(fund);
+    }
+    assert_true(back > 3 * FUND_LEASE_NANO && fund->returned == back);
+    assert_true(atomic_load(&fund->available) >= FUND_LEASE_NANO);
+    /* and a minute without any is a reason to keep nothing */
+    unsigned idle = 0;
+    while ((back = fund_tick(fund)) == 0 && idle < 2 * FUND_IDLE_S)
+        idle++;
+    assert_true(back > 0 && idle >= FUND_IDLE_S - 1 && idle <= FUND_IDLE_S + 1);
+    assert_int_equal(atomic_load(&fund->available), 0);
+    assert_int_equal(fund_tick(fund), 0);
+    funds_fini(&funds);
+}
+
+static void
+gives_back(void **state)
+{
+    (void)state;
+    struct funds funds;
+    funds_init(&funds);
+    struct fund *fund = funds_get(&funds, STR("w"));
+    struct fund_word word = {.status = FUND_OK, .free = 0, .granted = 1000};
+    fund_hear(fund, &word);
+    assert_int_equal(fund_hold(fund, 300), 0);
+    assert_true(fund_covers(fund, 700) && !fund_covers(fund, 701));
+    word.free = 50;
+    fund_hear(fund, &word);
+    assert_true(fund_covers(fund, 750) && !fund_covers(fund, 751));
+    /* it was lost for a while: the control plane took 600 back */
+    word.returned = 600;
+    fund_hear(fund, &word);
+    fund_hear(fund, &word);
+    assert_int_equal(atomic_load(&fund->available), 100);
+    /* empty elsewhere: what idles here goes back soon, what is held does not */
+    word.status = FUND_EMPTY;
+    fund_hear(fund, &word);
+    for (unsigned i = 0; i < 5; i++)
+        assert_int_equal(fund_tick(fund), 0);
+    fund_capture(fund, 300, 200);
+    assert_int_equal(fund_tick(fund), 0);
+    assert_int_equal(fund_tick(fund), 0);
+    assert_int_equal(fund_tick(fund), 200);
+    assert_int_equal(fund->returned, 800);
+    /* frozen: at once */
+    word.status = FUND_FROZEN;
+    word.granted = 1100;
+    fund_hear(fund, &word);
+    assert_int_equal(fund_tick(fund), 100);
+    word.granted = 1200;
+    fund_hear(fund, &word);
+    assert_int_equal(fund_take_all(fund), 100);
+    assert_int_equal(fund_take_all(fund), 0);
+    assert_int_equal(fund->returned, 1000);
+    funds_fini(&funds);
+}
+
+/* Less than was wanted: half of it is used before it asks again. */
+static void
+does_not_draw_a_wallet_empty(void **state)
+{
+    (void)state;
+    struct funds funds;
+    funds_init(&funds);
+    struct fund *fund = funds_get(&funds, STR("w"));
+    struct fund_word word = {.status = FUND_OK, .free = 1000, .granted = 100};
+    fund_hear(fund, &word);
+    assert_false(fund_should_ask(fund));
+    assert_int_equal(fund_tick(fund), 0);
+    assert_int_equal(fund_hold(fund, 50), 0);
+    assert_false(fund_should_ask(fund));
+    assert_int_equal(fund_hold(fund, 1), 0);
+    assert_true(fund_should_ask(fund));
+    assert_false(fund_should_ask(fund));
+    funds_fini(&funds);
+}
+
 #define THREADS 4
 #define ROUNDS 50000
 
@@ -84,6 +195,9 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(holds_and_captures),
+        cmocka_unit_test(asks_for_what_it_needs),
+        cmocka_unit_test(gives_back),
+        cmocka_unit_test(does_not_draw_a_wallet_empty),
         cmocka_unit_test(many_threads_cannot_overspend),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

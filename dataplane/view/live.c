@@ -62,6 +62,7 @@ live_release(struct live_binding **binding)
     struct live_binding *gone = TAKE(*binding);
     if (gone == NULL || atomic_fetch_sub(&gone->refs, 1u) != 1u)
         return;
+    live_release(&gone->before);
     arena_fini(&gone->arena);
     free(gone);
 }
@@ -89,15 +90,67 @@ binding_own(struct live_binding *binding, struct funds *funds)
     return 0;
 }
 
+static bool
+is_signed(const struct live *live, const struct binding *binding)
+{
+    for (size_t i = 0; i < live->server_key_count; i++) {
+        if (binding_verify(binding, live->server_keys[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool
+same_evidence(const struct binding *a, const struct binding *b)
+{
+    return a->netns_cookie == b->netns_cookie && a->cgroup_id == b->cgroup_id &&
+           str_eq(a->host, b->host) && str_eq(a->boot, b->boot) &&
+           str_eq(a->container_id, b->container_id);
+}
+
+static bool
+same_rights(const struct binding *a, const struct binding *b)
+{
+    return a->number == b->number && str_eq(a->name, b->name) && str_eq(a->wallet, b->wallet);
+}
+
+/* Under the lock. *binding: taken over when it goes into the table. */
+static int
+table_put(struct live *live, struct live_binding **binding, struct live_binding **ret_old)
+{
+    struct str key = incarnation_key(*binding);
+    struct live_binding *known = map_get(&live->by_incarnation, key);
+    if (known == NULL) {
+        int rc = map_put(&live->by_incarnation, key, *binding, NULL);
+        if (rc == 0)
+            *binding = NULL;
+        return rc;
+    }
+    if (atomic_load(&known->revoked))
+        return -ERR_REVOKED;
+    if (!same_evidence(&known->binding, &(*binding)->binding))
+        return -ERR_CONFLICT;
+    if (same_rights(&known->binding, &(*binding)->binding))
+        return 0;
+    ASSERT(map_remove(&live->by_incarnation, key) == known);
+    int rc = map_put(&live->by_incarnation, key, *binding, NULL);
+    ASSERT(rc == 0); /* there was room for it a moment ago */
+    atomic_fetch_add(&known->refs, 1u);
+    (*binding)->before = known; /* the table's reference */
+    *ret_old = known;
+    return 0;
+}
+
 int
-live_put(struct live *live, const struct json_doc *doc, uint32_t object, struct err *err)
+live_put(struct live *live, const struct json_doc *doc, uint32_t object,
+         struct live_binding **ret_old, struct live_binding **ret_new, struct err *err)
 {
     struct live_binding *binding = binding_new(live);
+    *ret_old = *ret_new = NULL;
     if (binding == NULL)
         return err_set(err, ERR_NOMEM, "no memory for a binding");
     int rc = binding_parse(doc, object, &binding->arena, &binding->binding, err);
-    if (rc == 0 &&
-        (!live->has_server_key || binding_verify(&binding->binding, live->server_key) != 0))
+    if (rc == 0 && !is_signed(live, &binding->binding))
         rc = err_set(err, ERR_SIGNATURE, "the binding of %.*s is not signed by this server",
                      STR_ARG(binding->binding.name));
     if (rc == 0)
@@ -106,17 +159,30 @@ live_put(struct live *live, const struct json_doc *doc, uint32_t object, struct 
         live_release(&binding);
         return rc;
     }
+    struct live_binding *put = binding;
     pthread_mutex_lock(&live->lock);
-    struct live_binding *known = map_get(&live->by_incarnation, incarnation_key(binding));
-    if (known != NULL)
-        rc = atomic_load(&known->revoked) ? -ERR_REVOKED : 0;
-    else
-        rc = map_put(&live->by_incarnation, incarnation_key(binding), binding, NULL);
-    if (known == NULL && rc == 0)
-        binding = NULL; /* the table owns it */
+    rc = table_put(live, &put, ret_old);
+    if (*ret_old != NULL) {
+        atomic_fetch_add(&binding->refs, 1u);
+        *ret_new = binding;
+        put = NULL;
+    }
     pthread_mutex_unlock(&live->lock);
-    live_release(&binding);
+    live_release(&put);
+    if (rc == -ERR_CONFLICT)
+        (void)err_set(err, ERR_CONFLICT, "an incarnation came with other evidence");
     return rc;
+}
+
+static bool
+has_ended(const struct live *live, const uint8_t incarnation[INCARNATION_BYTES])
+{
+    size_t count = MIN(live->ended_count, (size_t)LIVE_ENDED_MAX);
+    for (size_t i = 0; i < count; i++) {
+        if (memcmp(live->ended[i], incarnation, INCARNATION_BYTES) == 0)
+            return true;
+    }
+    return false;
 }
 
 struct live_binding *
@@ -125,7 +191,9 @@ live_revoke(struct live *live, const uint8_t incarnation[INCARNATION_BYTES])
     struct str key = str_make((const char *)incarnation, INCARNATION_BYTES);
     pthread_mutex_lock(&live->lock);
     struct live_binding *binding = map_get(&live->by_incarnation, key);
-    if (binding == NULL) {
+    if (binding == NULL && has_ended(live, incarnation)) {
+        /* the control plane was first, and it never comes back */
+    } else if (binding == NULL) {
         /* Revoked before it was known: leave a tombstone, so that a late row cannot revive it. */
         struct live_binding *tomb = binding_new(live);
         if (tomb != NULL) {
@@ -157,12 +225,60 @@ live_find(struct live *live, const uint8_t incarnation[INCARNATION_BYTES])
 }
 
 void
-live_forget_revoked(struct live *live)
+live_drop(struct live *live, const uint8_t incarnation[INCARNATION_BYTES], bool ended)
+{
+    struct str key = str_make((const char *)incarnation, INCARNATION_BYTES);
+    pthread_mutex_lock(&live->lock);
+    struct live_binding *binding = map_get(&live->by_incarnation, key);
+    ASSERT(binding == NULL || atomic_load(&binding->revoked));
+    if (binding != NULL)
+        (void)map_remove(&live->by_incarnation, key);
+    if (ended && !has_ended(live, incarnation))
+        memcpy(live->ended[live->ended_count++ % LIVE_ENDED_MAX], incarnation, INCARNATION_BYTES);
+    pthread_mutex_unlock(&live->lock);
+    live_release(&binding);
+}
+
+/* ---- full resync ----------------------------------------------------------------------------- */
+
+void
+live_mark_begin(struct live *live)
+{
+    live->mark++;
+}
+
+void
+live_mark(struct live *live, const uint8_t incarnation[INCARNATION_BYTES])
+{
+    pthread_mutex_lock(&live->lock);
+    struct live_binding *binding =
+        map_get(&live->by_incarnation, str_make((const char *)incarnation, INCARNATION_BYTES));
+    if (binding != NULL)
+        binding->marked = live->mark;
+    pthread_mutex_unlock(&live->lock);
+}
+
+size_t
+live_unmarked(struct live *live, uint8_t (*ret_incarnations)[INCARNATION_BYTES], size_t max)
+{
+    size_t count = 0;
+    pthread_mutex_lock(&live->lock);
+    MAP_FOREACH (slot, &live->by_incarnation) {
+        const struct live_binding *binding = slot->value;
+        if (count < max && binding->marked != live->mark && !atomic_load(&binding->revoked))
+            memcpy(ret_incarnations[count++], binding->binding.incarnation, INCARNATION_BYTES);
+    }
+    pthread_mutex_unlock(&live->lock);
+    return count;
+}
+
+void
+live_forget_unmarked(struct live *live)
 {
     pthread_mutex_lock(&live->lock);
     MAP_FOREACH (slot, &live->by_incarnation) {
         struct live_binding *binding = slot->value;
-        if (!atomic_load(&binding->revoked))
+        if (binding->marked == live->mark || !atomic_load(&binding->revoked))
             continue;
         map_remove(&live->by_incarnation, slot->key);
         live_release(&binding);
@@ -181,16 +297,6 @@ live_count(struct live *live)
     }
     pthread_mutex_unlock(&live->lock);
     return count;
-}
-
-void
-live_each(struct live *live, void (*fn)(struct live_binding *binding, void *user), void *user)
-{
-    pthread_mutex_lock(&live->lock);
-    MAP_FOREACH (slot, &live->by_incarnation) {
-        fn(slot->value, user);
-    }
-    pthread_mutex_unlock(&live->lock);
 }
 
 bool

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT
  * buf.c - the growable byte buffer: doubling up to its cap.
  * Floor: lib/base; one thread at a time.
- * Owns: one heap block of cap + 1 bytes: the last one is room for buf_cstr's NUL.
+ * Owns: one piece (piece.h) of cap + 1 bytes: the last one is room for buf_cstr's NUL.
  * Invariant: len <= cap <= max; a failed append leaves ptr, len and cap alone; proved in
  * buf_test.c. */
 #include "lib/base/buf.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "lib/base/check.h"
 #include "lib/base/err.h"
 #include "lib/base/num.h"
+#include "lib/base/piece.h"
 
 #define BUF_FIRST_BYTES 64u
 
@@ -27,7 +27,7 @@ buf_fini(struct buf *buf)
 {
     if (buf == NULL)
         return;
-    free(buf->ptr);
+    piece_free(buf->ptr);
     *buf = (struct buf){.max = buf->max};
 }
 
@@ -48,7 +48,7 @@ buf_grow(struct buf *buf, size_t need)
     while (cap < need)
         cap = cap > buf->max / 2 ? buf->max : cap * 2;
     cap = MIN(cap, buf->max);
-    char *grown = realloc(buf->ptr, cap + 1);
+    char *grown = piece_realloc(buf->ptr, cap + 1);
     if (grown == NULL) {
         buf->failed = true;
         return -ERR_NOMEM;

@@ -10,6 +10,8 @@
 #include <stdint.h>
 
 #define MUST_USE __attribute__((warn_unused_result))
+/* Never on the usual path: kept out of the way of what is, and so are the branches that call it. */
+#define COLD __attribute__((cold))
 #define UNUSED __attribute__((unused))
 #define NORETURN __attribute__((noreturn))
 #define PRINTF(format_at, args_at) __attribute__((format(printf, format_at, args_at)))
@@ -19,6 +21,8 @@
 #define UNLIKELY(cond) __builtin_expect(!!(cond), 0)
 /* A big local that is written before it is read: spared the zeroes that other locals start with. */
 #define UNINIT __attribute__((uninitialized))
+/* For what is a few instructions only when the compiler sees the arguments. */
+#define INLINE inline __attribute__((always_inline))
 #define NO_SANITIZE_ALIGNMENT __attribute__((no_sanitize("alignment")))
 
 /* CLEANUP(x_free) struct x *x = NULL;   calls x_free(&x) when the scope ends. */

@@ -8,7 +8,7 @@
 
 #include "lib/base/cc.h"
 
-NORETURN void check_failed(const char *file, int line, const char *text);
+NORETURN COLD void check_failed(const char *file, int line, const char *text);
 
 #define ASSERT(cond)                                 \
     do {                                             \

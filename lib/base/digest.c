@@ -118,6 +118,15 @@ crc32c_portable(uint32_t crc, const uint8_t *bytes, size_t count)
 static uint32_t TARGET("sse4.2") crc32c_sse42(uint32_t crc, const uint8_t *bytes, size_t count)
 {
     uint64_t wide = crc;
+    for (; count >= 4 * sizeof(uint64_t); count -= 4 * sizeof(uint64_t)) {
+        uint64_t words[4];
+        memcpy(words, bytes, sizeof(words));
+        wide = _mm_crc32_u64(wide, words[0]);
+        wide = _mm_crc32_u64(wide, words[1]);
+        wide = _mm_crc32_u64(wide, words[2]);
+        wide = _mm_crc32_u64(wide, words[3]);
+        bytes += sizeof(words);
+    }
     for (; count >= sizeof(uint64_t); count -= sizeof(uint64_t)) {
         uint64_t word;
         memcpy(&word, bytes, sizeof(word));

@@ -29,15 +29,15 @@ struct err {
 
 /* err_set - fill err (may be NULL) and return -code, so that `return err_set(err, ERR_X, "...")`
  * is one line. The text is cut at ERR_TEXT_BYTES_MAX - 1; line and column are reset to 0. */
-int err_set(struct err *err, enum err_code code, const char *format, ...) PRINTF(3, 4);
+COLD int err_set(struct err *err, enum err_code code, const char *format, ...) PRINTF(3, 4);
 /* err_set_at - the same, with a place in the input. */
-int err_set_at(struct err *err, enum err_code code, uint32_t line, uint32_t column,
-               const char *format, ...) PRINTF(5, 6);
+COLD int err_set_at(struct err *err, enum err_code code, uint32_t line, uint32_t column,
+                    const char *format, ...) PRINTF(5, 6);
 /* err_set_errno - the same; appends ": " and the text of errno value `number` (> 0) and chooses the
  * code from it (ENOENT -> NOT_FOUND, EACCES/EPERM -> PERMISSION, EADDRINUSE -> IN_USE,
  * ENOSPC/EDQUOT -> NO_SPACE, ECONNREFUSED -> REFUSED, EEXIST -> EXISTS, ENOMEM -> NOMEM,
  * ETIMEDOUT -> TIMEOUT, other -> SYSTEM). */
-int err_set_errno(struct err *err, int number, const char *format, ...) PRINTF(3, 4);
+COLD int err_set_errno(struct err *err, int number, const char *format, ...) PRINTF(3, 4);
 /* err_name - "NOT_FOUND" for ERR_NOT_FOUND or -ERR_NOT_FOUND; "UNKNOWN" otherwise. Static. */
 const char *err_name(int code);
 /* err_text - the default sentence of a code (either sign). Static. */

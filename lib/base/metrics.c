@@ -52,7 +52,7 @@ metrics_free(struct metrics **metrics)
     for (size_t i = 0; i < m->family_count; i++) {
         for (struct metric_series *series = m->families[i].first; series != NULL;) {
             struct metric_series *next = series->next;
-            free(series->key.ptr);
+            buf_fini(&series->key);
             free(series);
             series = next;
         }

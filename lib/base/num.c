@@ -7,6 +7,8 @@
 
 #include "lib/base/err.h"
 
+#define NUM_SAFE_DIGITS 19 /* as many nines fit into 64 bits */
+
 static bool
 is_digit(char c)
 {
@@ -20,7 +22,13 @@ num_u64(struct str s, uint64_t max, uint64_t *ret_value)
         return -ERR_PARSE;
     uint64_t value = 0;
     bool wrapped = false;
-    for (size_t i = 0; i < s.len; i++) {
+    size_t i = 0;
+    for (; i < MIN(s.len, (size_t)NUM_SAFE_DIGITS); i++) {
+        if (!is_digit(s.ptr[i]))
+            return -ERR_PARSE;
+        value = value * 10u + (uint64_t)(s.ptr[i] - '0');
+    }
+    for (; i < s.len; i++) {
         if (!is_digit(s.ptr[i]))
             return -ERR_PARSE;
         uint64_t digit = (uint64_t)(s.ptr[i] - '0');
@@ -124,16 +132,51 @@ num_size_bytes(struct str s, uint64_t max, uint64_t *ret_bytes)
     return num_with_unit(s, units, ARRAY_LEN(units), max, ret_bytes);
 }
 
+/* Decimal digits of value, at least 1. */
+static unsigned
+count_digits(uint64_t value)
+{
+    static const uint64_t powers[20] = {
+        0,
+        10u,
+        100u,
+        1000u,
+        10000u,
+        100000u,
+        1000000u,
+        10000000u,
+        100000000u,
+        1000000000u,
+        10000000000u,
+        100000000000u,
+        1000000000000u,
+        10000000000000u,
+        100000000000000u,
+        1000000000000000u,
+        10000000000000000u,
+        100000000000000000u,
+        1000000000000000000u,
+        10000000000000000000u,
+    };
+    /* bits * log10(2), rounded down: right, or one too few. */
+    unsigned guess = (64u - LEADING_ZEROS64(value | 1u)) * 1233u >> 12;
+    return guess + (value >= powers[guess] ? 1u : 0u);
+}
+
 size_t
 num_write_u64(char out[20], uint64_t value)
 {
-    char reversed[20];
-    size_t count = 0;
-    do {
-        reversed[count++] = (char)('0' + value % 10u);
-        value /= 10u;
-    } while (value > 0);
-    for (size_t i = 0; i < count; i++)
-        out[i] = reversed[count - 1 - i];
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                                "25262728293031323334353637383940414243444546474849"
+                                "50515253545556575859606162636465666768697071727374"
+                                "75767778798081828384858687888990919293949596979899";
+    size_t count = count_digits(value);
+    char *at = out + count;
+    for (; value >= 100u; value /= 100u)
+        memcpy(at -= 2, pairs + value % 100u * 2, 2);
+    if (value >= 10u)
+        memcpy(at - 2, pairs + value * 2, 2);
+    else
+        at[-1] = (char)('0' + value);
     return count;
 }

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 #include "lib/base/err.h"
 
@@ -168,6 +170,15 @@ test_write_and_read_back(void **state)
     assert_int_equal(num_write_u64(text, 0), 1);
     assert_int_equal(text[0], '0');
     assert_int_equal(num_write_u64(text, UINT64_MAX), 20);
+    /* Around each power of ten, where the count of digits changes. */
+    for (uint64_t power = 1; power < UINT64_MAX / 10; power *= 10) {
+        for (uint64_t n = power * 10 - 2; n <= power * 10 + 2; n++) {
+            char want[24];
+            int len = snprintf(want, sizeof want, "%" PRIu64, n);
+            assert_int_equal(num_write_u64(text, n), len);
+            assert_memory_equal(text, want, (size_t)len);
+        }
+    }
 }
 
 int

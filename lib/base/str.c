@@ -17,12 +17,52 @@ ascii_lower(char c)
     return byte >= 'A' && byte <= 'Z' ? (unsigned char)(byte | 0x20u) : byte;
 }
 
+/* Eight bytes at once; bytes above 0x7f stay as they are. */
+static uint64_t
+ascii_lower8(uint64_t bytes)
+{
+    const uint64_t ones = UINT64_MAX / 0xff;
+    uint64_t low = bytes & ones * 0x7f;
+    uint64_t from_a = low + ones * (0x80 - 'A'); /* the top bit: >= 'A' */
+    uint64_t above_z = low + ones * (0x7f - 'Z');
+    uint64_t capital = (from_a & ~above_z & ~bytes) & ones * 0x80;
+    return bytes | capital >> 2;
+}
+
+static uint64_t
+load_lower8(const char *at)
+{
+    uint64_t bytes;
+    memcpy(&bytes, at, sizeof bytes);
+    return ascii_lower8(bytes);
+}
+
+static uint64_t
+load_lower4(const char *at)
+{
+    uint32_t bytes;
+    memcpy(&bytes, at, sizeof bytes);
+    return ascii_lower8(bytes);
+}
+
 bool
 str_eq_nocase(struct str a, struct str b)
 {
-    if (a.len != b.len)
+    size_t len = a.len;
+    if (len != b.len)
         return false;
-    for (size_t i = 0; i < a.len; i++) {
+    /* The last step takes some of the bytes of the one before again. */
+    if (len >= 8) {
+        for (size_t i = 0; i + 8 < len; i += 8) {
+            if (load_lower8(a.ptr + i) != load_lower8(b.ptr + i))
+                return false;
+        }
+        return load_lower8(a.ptr + len - 8) == load_lower8(b.ptr + len - 8);
+    }
+    if (len >= 4)
+        return load_lower4(a.ptr) == load_lower4(b.ptr) &&
+               load_lower4(a.ptr + len - 4) == load_lower4(b.ptr + len - 4);
+    for (size_t i = 0; i < len; i++) {
         if (ascii_lower(a.ptr[i]) != ascii_lower(b.ptr[i]))
             return false;
     }

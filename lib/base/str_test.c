@@ -67,6 +67,30 @@ test_compare(void **state)
 }
 
 static void
+test_nocase_bytes(void **state)
+{
+    (void)state;
+    /* Every pair of bytes, at the start, the middle and the end of each length. */
+    for (size_t len = 1; len <= 20; len++) {
+        char *a = malloc(len);
+        char *b = malloc(len);
+        for (unsigned pair = 0; pair < 65536; pair++) {
+            unsigned x = pair >> 8;
+            unsigned y = pair & 255;
+            size_t at = pair % len;
+            bool same = x == y || ((x ^ y) == 32 && (x | 32) >= 'a' && (x | 32) <= 'z');
+            memset(a, 'k', len);
+            memset(b, 'K', len);
+            a[at] = (char)x;
+            b[at] = (char)y;
+            assert_int_equal(str_eq_nocase(str_make(a, len), str_make(b, len)), same);
+        }
+        free(a);
+        free(b);
+    }
+}
+
+static void
 test_find(void **state)
 {
     (void)state;
@@ -170,7 +194,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_compare),       cmocka_unit_test(test_find),
         cmocka_unit_test(test_trim_cut_skip), cmocka_unit_test(test_copies),
-        cmocka_unit_test(test_distance),
+        cmocka_unit_test(test_distance),      cmocka_unit_test(test_nocase_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 
 #include "lib/base/check.h"
-#include "lib/base/clock.h"
 #include "lib/http/client_int.h"
+#include "lib/http/message_int.h"
 
 #define HEAD_BLOCK_BYTES 2048u
 #define HEAD_COPY_BYTES_MAX (256u * 1024u)
@@ -40,11 +40,42 @@ head_block(struct http_client *client, size_t size)
 static struct str
 head_place(char **at, struct str s)
 {
-    if (s.len > 0)
-        memcpy(*at, s.ptr, s.len);
-    struct str placed = str_make(*at, s.len);
-    *at += s.len;
-    return placed;
+    char *placed = *at;
+    *at = http_put(placed, s);
+    return str_make(placed, s.len);
+}
+
+uint64_t
+call_body_length(struct str method, bool streaming, uint64_t body_bytes, bool *ret_none)
+{
+    *ret_none = !streaming && body_bytes == 0 &&
+                (str_eq(method, STR("GET")) || str_eq(method, STR("HEAD")) ||
+                 str_eq(method, STR("DELETE")) || str_eq(method, STR("OPTIONS")));
+    return streaming ? HTTP_LENGTH_UNKNOWN : body_bytes;
+}
+
+/* Where only HTTP/1.1 is spoken: as it goes over the wire, once for all attempts. NULL: no memory,
+ * or a head that may not be sent, which the connection tells. */
+static struct call_head *
+head_write(struct http_origin *origin, const struct http_call_conf *conf, uint64_t body_bytes)
+{
+    struct http_client *client = origin->client;
+    struct buf *out = &client->head_out;
+    bool none = false;
+    uint64_t length = call_body_length(conf->method, conf->streaming, body_bytes, &none);
+    out->len = 0;
+    out->failed = false;
+    if (h1_put_request(out, conf->method, conf->target, str_from(origin->authority), conf->fields,
+                       conf->field_count, length, none) != 0 ||
+        out->len > HEAD_COPY_BYTES_MAX)
+        return NULL;
+    struct call_head *head = head_block(client, sizeof(*head) + out->len);
+    if (head == NULL)
+        return NULL;
+    char *at = (char *)(head + 1);
+    head->next = NULL;
+    head->wire = head_place(&at, buf_str(out));
+    return head;
 }
 
 static struct call_head *
@@ -61,6 +92,7 @@ head_copy(struct http_client *client, const struct http_call_conf *conf)
         return NULL;
     char *at = (char *)head + size;
     head->next = NULL;
+    head->wire = STR_EMPTY;
     head->method = head_place(&at, conf->method);
     head->target = head_place(&at, conf->target);
     head->field_count = (uint32_t)conf->field_count;
@@ -120,7 +152,7 @@ call_new(struct http_origin *origin, const struct http_call_conf *conf)
     buf_init(&call->held, CLIENT_UPLOAD_MAX);
     for (size_t i = 0; i < conf->segment_count; i++)
         call->body_bytes += conf->segments[i].len;
-    call->timings.started_ns = clock_mono_ns();
+    call->timings.started_ns = loop_now_ns(client->loop);
     client->call_count++;
     origin->call_count++;
     return call;
@@ -219,7 +251,10 @@ http_call_start(struct http_origin *origin, const struct http_call_conf *conf,
     struct http_call *call = call_new(origin, conf);
     if (call == NULL)
         return -ERR_NOMEM;
-    call->head = head_copy(origin->client, conf);
+    if (origin->conf.protocol == HTTP_1_1)
+        call->head = head_write(origin, conf, call->body_bytes);
+    if (call->head == NULL)
+        call->head = head_copy(origin->client, conf);
     if (call->head == NULL) {
         call_end(call);
         call_left(origin);

@@ -91,8 +91,8 @@ enum http_phase http_call_phase(const struct http_call *call);
 /* Streaming uploads; write returns false above the high mark (256 KiB queued). */
 bool http_call_write(struct http_call *call, struct str bytes);
 void http_call_end(struct http_call *call);
-/* http_call_timings - monotonic ns: queued, connected (0 on a reused connection), sent, first
- * byte. */
+/* http_call_timings - monotonic ns of the turns (loop_now_ns) in which it was queued, connected (0
+ * on a reused connection), sent, and got its first byte. */
 struct http_timings {
     uint64_t started_ns;
     uint64_t connected_ns;

@@ -7,7 +7,6 @@
 #include <limits.h>
 
 #include "lib/base/check.h"
-#include "lib/base/clock.h"
 #include "lib/http/client_int.h"
 
 #define READ_ROUNDS_MAX 8
@@ -42,7 +41,7 @@ h1_assign(struct client_conn *conn, struct http_call *call)
     h1->reply_seen = false;
     h1->write_broken = false;
     if (conn->used == 1)
-        call->timings.connected_ns = clock_mono_ns();
+        call->timings.connected_ns = conn_now_ns(conn);
     conn_busy(conn);
     upstream_dirty(conn);
 }
@@ -56,7 +55,7 @@ h1_close(struct client_conn *conn)
 
 /* ---- ends ------------------------------------------------------------------------------------ */
 
-static void
+static COLD void
 h1_fail(struct client_conn *conn, int code, const char *text)
 {
     struct http_call *call = TAKE(conn->u.h1.call);
@@ -66,7 +65,7 @@ h1_fail(struct client_conn *conn, int code, const char *text)
 }
 
 /* The transport ended or broke. */
-static void
+static COLD void
 h1_lost(struct client_conn *conn, int code)
 {
     struct client_h1 *h1 = &conn->u.h1;
@@ -128,7 +127,7 @@ h1_take_head(struct client_conn *conn, char *bytes, size_t size, size_t rest)
     struct client_h1 *h1 = &conn->u.h1;
     struct http_call *call = h1->call;
     struct h1_head *head = &conn_client(conn)->h1_head;
-    struct err err = {0};
+    UNINIT struct err err; /* set by the parser when it refuses */
     bool head_request = call->head_request;
     if (h1_parse_response(bytes, size, head_request, head, &err) != 0) {
         h1_fail(conn, -ERR_PROTOCOL, err.text);
@@ -315,7 +314,7 @@ h1_received(struct client_conn *conn, struct str in)
     }
     if (!h1->reply_seen) {
         h1->reply_seen = true;
-        call->timings.first_byte_ns = clock_mono_ns();
+        call->timings.first_byte_ns = conn_now_ns(conn);
         if (call->sent)
             call_head_drop(call);
     }
@@ -370,7 +369,7 @@ h1_resume(struct client_conn *conn, struct http_call *call)
         h1_readable(conn, true);
 }
 
-static void
+static COLD void
 h1_cancel(struct client_conn *conn, struct http_call *call)
 {
     ASSERT(conn->u.h1.call == call);
@@ -385,16 +384,6 @@ h1_unsent(const struct client_conn *conn)
 {
     const struct http_call *call = conn->u.h1.call;
     return call != NULL && !call->sent;
-}
-
-static uint64_t
-h1_body_length(const struct http_call *call, bool *ret_none)
-{
-    struct str method = call->head->method;
-    *ret_none = !call->streaming && call->body_bytes == 0 &&
-                (str_eq(method, STR("GET")) || str_eq(method, STR("HEAD")) ||
-                 str_eq(method, STR("DELETE")) || str_eq(method, STR("OPTIONS")));
-    return call->streaming ? HTTP_LENGTH_UNKNOWN : call->body_bytes;
 }
 
 /* Chunk framing around what a streaming caller wrote so far. */
@@ -468,12 +457,27 @@ h1_all_sent(struct client_conn *conn, struct http_call *call)
     if (call->streaming && !call->upload_framed)
         return;
     call->sent = true;
-    call->timings.sent_ns = clock_mono_ns();
+    call->timings.sent_ns = conn_now_ns(conn);
     if (call->phase < HTTP_WAITING)
         call->phase = HTTP_WAITING;
     bool keep = conn->used > 1 && call->retry_stale && !call->retried && !conn->u.h1.reply_seen;
     if (!keep)
         call_head_drop(call);
+}
+
+static int
+h1_put_head(const struct client_conn *conn, const struct http_call *call, struct buf *head)
+{
+    head->len = 0;
+    head->failed = false;
+    if (call->head->wire.len > 0)
+        return buf_put_str(head, call->head->wire);
+    bool none = false;
+    uint64_t length =
+        call_body_length(call->head->method, call->streaming, call->body_bytes, &none);
+    return h1_put_request(head, call->head->method, call->head->target,
+                          str_from(conn->origin->authority), call->head->fields,
+                          call->head->field_count, length, none);
 }
 
 /* The head goes through the client's buffer: a copy is kept only of what the kernel did not take.
@@ -482,16 +486,10 @@ static int
 h1_write_head(struct client_conn *conn, struct http_call *call)
 {
     struct buf *head = &conn_client(conn)->head_out;
-    struct iovec iov[CLIENT_IOV_COUNT];
+    UNINIT struct iovec iov[CLIENT_IOV_COUNT];
     size_t bytes = 0;
     size_t count = 0;
-    bool none = false;
-    uint64_t length = h1_body_length(call, &none);
-    head->len = 0;
-    head->failed = false;
-    int rc = h1_put_request(head, call->head->method, call->head->target,
-                            str_from(conn->origin->authority), call->head->fields,
-                            call->head->field_count, length, none);
+    int rc = h1_put_head(conn, call, head);
     if (rc != 0)
         return rc;
     if (call->body_bytes > 0 && call->body_bytes <= COPY_BYTES_MAX) {
@@ -520,7 +518,7 @@ static int
 h1_write_rest(struct client_conn *conn, struct http_call *call)
 {
     for (;;) {
-        struct iovec iov[CLIENT_IOV_COUNT];
+        UNINIT struct iovec iov[CLIENT_IOV_COUNT];
         size_t bytes = 0;
         size_t count = 0;
         if (call->streaming) {

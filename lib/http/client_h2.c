@@ -10,9 +10,10 @@
 #include <stdlib.h>
 
 #include "lib/base/check.h"
-#include "lib/base/clock.h"
 #include "lib/base/num.h"
 #include "lib/http/client_int.h"
+#include "lib/http/h2_mem.h"
+#include "lib/http/message_int.h"
 
 #define STREAM_WINDOW_BYTES (512 * 1024)
 #define CONN_WINDOW_BYTES (16 * 1024 * 1024)
@@ -36,6 +37,8 @@ h2_detach(struct client_h2 *h2, struct http_call *call)
     list_remove(&call->node);
     list_remove(&call->soon);
     call->conn = NULL;
+    if (h2->head_call == call)
+        h2->head_call = NULL;
     ASSERT(h2->call_count > 0);
     h2->call_count--;
 }
@@ -60,7 +63,7 @@ h2_reset(struct client_h2 *h2, struct http_call *call, uint32_t code)
     upstream_dirty(h2->conn);
 }
 
-static void
+static COLD void
 h2_call_failed(struct client_h2 *h2, struct http_call *call, int code, const char *text)
 {
     h2_detach(h2, call);
@@ -68,7 +71,7 @@ h2_call_failed(struct client_h2 *h2, struct http_call *call, int code, const cha
     call_fail(call, code, text);
 }
 
-static void
+static COLD void
 h2_call_refused(struct client_h2 *h2, struct http_call *call, int code, const char *text)
 {
     h2_reset(h2, call, NGHTTP2_CANCEL);
@@ -87,7 +90,7 @@ h2_call_done(struct client_h2 *h2, struct http_call *call)
 }
 
 /* The connection is lost for all of its calls. */
-static void
+static COLD void
 h2_lost(struct client_conn *conn, int code, const char *text)
 {
     struct client_h2 *h2 = conn->u.h2;
@@ -129,13 +132,15 @@ on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *use
     h2->content_length = HTTP_LENGTH_UNKNOWN;
     h2->field_count = 0;
     h2->text_len = 0;
+    h2->head_call = call;
     if (call != NULL && !call->reply_seen) {
         call->reply_seen = true;
-        call->timings.first_byte_ns = clock_mono_ns();
+        call->timings.first_byte_ns = conn_now_ns(h2->conn);
     }
     return 0;
 }
 
+/* Fields of the connection go no further, nor do names that could be read as another. */
 static bool
 field_is_forwarded(struct str name)
 {
@@ -157,9 +162,7 @@ head_add(struct client_h2 *h2, struct str name, struct str value)
         name.len + value.len > sizeof(h2->text) - h2->text_len)
         return false;
     char *at = h2->text + h2->text_len;
-    memcpy(at, name.ptr, name.len);
-    if (value.len > 0)
-        memcpy(at + name.len, value.ptr, value.len);
+    (void)http_put(http_put(at, name), value);
     h2->fields[h2->field_count++] = (struct http_field){
         .name = str_make(at, name.len), .value = str_make(at + name.len, value.len)};
     h2->text_len += name.len + value.len;
@@ -175,7 +178,9 @@ on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *n
     struct str value = str_make((const char *)value_bytes, value_len);
     uint64_t number = 0;
     (void)flags;
-    struct http_call *call = h2_stream_call(session, frame->hd.stream_id);
+    struct http_call *call = h2->head_call;
+    (void)session;
+    (void)frame;
     if (call == NULL || call->phase == HTTP_HEAD_SEEN) /* canceled, or trailers */
         return 0;
     if (str_eq(name, STR(":status"))) {
@@ -300,7 +305,7 @@ on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t stream_id, const 
 }
 
 /* The stream of `call` closed before its reply was complete. */
-static void
+static COLD void
 h2_stream_closed(struct client_h2 *h2, struct http_call *call, uint32_t error_code)
 {
     char text[128];
@@ -337,7 +342,7 @@ on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t error_code
 
 /* ---- the protocol's table -------------------------------------------------------------------- */
 
-static int
+static COLD int
 h2_session_new(struct client_h2 *h2)
 {
     nghttp2_session_callbacks *callbacks = NULL;
@@ -355,7 +360,7 @@ h2_session_new(struct client_h2 *h2)
     nghttp2_option_set_no_auto_window_update(option, 1);
     nghttp2_option_set_no_closed_streams(option, 1);
     nghttp2_option_set_max_reserved_remote_streams(option, 0);
-    if (nghttp2_session_client_new2(&h2->session, callbacks, h2, option) == 0)
+    if (nghttp2_session_client_new3(&h2->session, callbacks, h2, option, h2_mem()) == 0)
         rc = 0;
 out:
     nghttp2_option_del(option);
@@ -363,7 +368,7 @@ out:
     return rc;
 }
 
-static int
+static COLD int
 h2_open(struct client_conn *conn, struct err *err)
 {
     const nghttp2_settings_entry settings[] = {
@@ -409,7 +414,7 @@ h2_assign(struct client_conn *conn, struct http_call *call)
 {
     struct client_h2 *h2 = conn->u.h2;
     if (conn->used == 1)
-        call->timings.connected_ns = clock_mono_ns();
+        call->timings.connected_ns = conn_now_ns(conn);
     call->reused = conn->used > 1;
     call->reply_seen = false;
     list_push_back(&h2->fresh, &call->node);
@@ -532,7 +537,7 @@ h2_unsent(const struct client_conn *conn)
     return conn->out.len > 0 || nghttp2_session_want_write(conn->u.h2->session) != 0;
 }
 
-static void
+static COLD void
 h2_cancel(struct client_conn *conn, struct http_call *call)
 {
     struct client_h2 *h2 = conn->u.h2;

@@ -7,7 +7,6 @@
 #include <nghttp2/nghttp2.h>
 
 #include "lib/base/check.h"
-#include "lib/base/clock.h"
 #include "lib/base/num.h"
 #include "lib/http/client_int.h"
 #include "lib/http/h2_fields.h"
@@ -55,7 +54,7 @@ static void
 body_sent(struct http_call *call)
 {
     call->sent = true;
-    call->timings.sent_ns = clock_mono_ns();
+    call->timings.sent_ns = conn_now_ns(call->conn);
     if (call->phase < HTTP_WAITING)
         call->phase = HTTP_WAITING;
 }
@@ -165,7 +164,7 @@ h2_submit(struct client_h2 *h2, struct http_call *call)
     const struct call_head *head = call->head;
     bool tls = h2->conn->channel.tls != NULL;
     bool body = call->streaming || call->body_bytes > 0;
-    nghttp2_nv fields[HTTP_FIELDS_MAX + 5];
+    UNINIT nghttp2_nv fields[HTTP_FIELDS_MAX + 5];
     size_t count = 0;
     char length[20];
     if (head->field_count > HTTP_FIELDS_MAX)

@@ -78,6 +78,7 @@ struct client_conn {
 /* What was copied from the caller, in one block; kept until it cannot be sent again. */
 struct call_head {
     struct call_head *next; /* in the pool */
+    struct str wire;        /* written already, for HTTP/1.1; then there is nothing else */
     struct str method;
     struct str target;
     uint32_t field_count;
@@ -176,10 +177,12 @@ struct http_client {
 /* ---- client.c -------------------------------------------------------------------------------- */
 /* call_done / call_fail - last callback; the call left its connection already. */
 void call_done(struct http_call *call);
-void call_fail(struct http_call *call, int code, const char *text);
+COLD void call_fail(struct http_call *call, int code, const char *text);
 /* call_requeue - back to the front of the queue, to be sent from its start on a new connection. */
-void call_requeue(struct http_call *call);
+COLD void call_requeue(struct http_call *call);
 void call_head_drop(struct http_call *call);
+/* call_body_length - as h1_put_request takes it; *ret_none: no body field at all. */
+uint64_t call_body_length(struct str method, bool streaming, uint64_t body_bytes, bool *ret_none);
 /* call_may_retry - nothing of the reply was seen and all of the request can be sent again. */
 bool call_may_retry(const struct http_call *call);
 /* call_upload_level - tell a streaming caller that there is room again. */
@@ -196,26 +199,31 @@ call_upload_left(const struct http_call *call)
 /* origin_pump - give queued calls to connections, dial more when they are too few. No callbacks. */
 void origin_pump(struct http_origin *origin);
 /* origin_fail_queue - fail queued calls with the origin's err: the first `count`. */
-void origin_fail_queue(struct http_origin *origin, uint32_t count);
-void origin_redial_later(struct http_origin *origin);
+COLD void origin_fail_queue(struct http_origin *origin, uint32_t count);
+COLD void origin_redial_later(struct http_origin *origin);
 /* origin_retire - nobody refers to it: close everything, free it in the FREE phase. */
-void origin_retire(struct http_origin *origin);
+COLD void origin_retire(struct http_origin *origin);
 
 /* ---- client_dial.c --------------------------------------------------------------------------- */
 /* conn_dial - a new connection of origin, in its dialing list. 0 or -ERR_NOMEM. */
-int conn_dial(struct http_origin *origin) MUST_USE;
+COLD int conn_dial(struct http_origin *origin) MUST_USE;
 /* conn_dial_failed - deferred end of a dial that failed: fails calls of the queue. */
-void conn_dial_failed(struct client_conn *conn);
+COLD void conn_dial_failed(struct client_conn *conn);
 void upstream_dirty(struct client_conn *conn); /* flush it in this turn */
 void conn_soon(struct client_conn *conn);      /* look at it again before the loop sleeps */
 void conn_idle(struct client_conn *conn);      /* no call on it: into the pool */
 void conn_busy(struct client_conn *conn);
 /* conn_destroy - close now; memory goes in the FREE phase. The protocol's calls must be gone. */
-void conn_destroy(struct client_conn *conn);
+COLD void conn_destroy(struct client_conn *conn);
 static inline struct http_client *
 conn_client(const struct client_conn *conn)
 {
     return conn->origin->client;
+}
+static inline uint64_t
+conn_now_ns(const struct client_conn *conn)
+{
+    return loop_now_ns(conn->origin->client->loop);
 }
 
 /* ---- client_h2_send.c ------------------------------------------------------------------------ */
@@ -234,6 +242,7 @@ struct client_h2 {
     bool batch_cut;      /* the session has more than the batch holds */
     bool upload_drained; /* a streaming caller may write again */
     /* the header block that is being received */
+    struct http_call *head_call; /* its call, until that leaves */
     uint16_t status;
     uint64_t content_length;
     uint32_t field_count;

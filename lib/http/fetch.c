@@ -64,6 +64,19 @@ on_reply(char *bytes, size_t size, size_t count, void *user)
     return r < 0 ? 0 : count;
 }
 
+/* Anything but 0 makes curl end with CURLE_ABORTED_BY_CALLBACK. */
+static int
+on_progress(void *user, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
+{
+    struct run *run = user;
+    (void)down_total;
+    (void)down;
+    (void)up_total;
+    (void)up;
+    run->stopped = !run->fetch->on_tick(run->fetch->user);
+    return run->stopped ? 1 : 0;
+}
+
 static size_t
 on_request(char *out, size_t size, size_t count, void *user)
 {
@@ -172,7 +185,11 @@ fetch_run(const struct fetch *fetch, long *ret_status, struct buf *reply, struct
     if (curl == NULL || !set_options(curl, fetch) || !set_fields(curl, fetch, &list) ||
         !set_body(curl, &run) || curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail) != CURLE_OK ||
         curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_reply) != CURLE_OK ||
-        curl_easy_setopt(curl, CURLOPT_WRITEDATA, &run) != CURLE_OK)
+        curl_easy_setopt(curl, CURLOPT_WRITEDATA, &run) != CURLE_OK ||
+        (fetch->on_tick != NULL &&
+         (curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L) != CURLE_OK ||
+          curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress) != CURLE_OK ||
+          curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &run) != CURLE_OK)))
         return err_set(err, ERR_NOMEM, "cannot set up an HTTP exchange with %s", fetch->url);
 
     CURLcode code = curl_easy_perform(curl);

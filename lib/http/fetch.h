@@ -20,6 +20,9 @@ struct fetch {
     size_t reply_bytes_max; /* 0 = 64 MiB */
     /* called with body bytes as they come instead of collecting them; return false to stop */
     bool (*on_body)(struct str bytes, void *user);
+    /* called behind every read, and about once a second while nothing comes; false to stop. It may
+     * make another exchange. */
+    bool (*on_tick)(void *user);
     void *user;
 };
 /* fetch_run - 0 and *ret_status; reply (initialised by the caller) gets the body.

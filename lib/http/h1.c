@@ -46,32 +46,32 @@ size_t
 h1_head_end(const char *bytes, size_t count, size_t seen)
 {
     size_t at = seen;
+    for (; at < MIN(count, (size_t)2); at++) {
+        if (bytes[at] == '\n' && (at == 0 || bytes[at - 1] != '\r'))
+            return at + 1;
+    }
 #ifdef __SSE2__
     const __m128i lf = _mm_set1_epi8('\n');
-    for (; count - at >= 16 && at < count; at += 16) {
-        __m128i block = _mm_loadu_si128((const __m128i *)(const void *)(bytes + at));
-        unsigned mask = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(block, lf));
-        for (; mask != 0; mask &= mask - 1) {
-            size_t i = at + TRAILING_ZEROS64(mask);
-            if (i == 0 || bytes[i - 1] != '\r')
-                return i + 1; /* a bare LF: complete enough to be refused */
-            if (i >= 3 && bytes[i - 2] == '\n' && bytes[i - 3] == '\r')
-                return i + 1;
-        }
+    const __m128i cr = _mm_set1_epi8('\r');
+    for (; at + 16 <= count; at += 16) {
+        /* An LF with no CR, or with another LF in front of its CR. */
+        __m128i line_end = _mm_cmpeq_epi8(http_block(bytes + at), lf);
+        __m128i after_cr = _mm_cmpeq_epi8(http_block(bytes + at - 1), cr);
+        __m128i after_lf = _mm_cmpeq_epi8(http_block(bytes + at - 2), lf);
+        __m128i plain = _mm_andnot_si128(after_lf, after_cr);
+        unsigned mask = (unsigned)_mm_movemask_epi8(_mm_andnot_si128(plain, line_end));
+        if (mask != 0)
+            return at + TRAILING_ZEROS64(mask) + 1;
     }
 #endif
     for (; at < count; at++) {
-        if (bytes[at] != '\n')
-            continue;
-        if (at == 0 || bytes[at - 1] != '\r')
-            return at + 1;
-        if (at >= 3 && bytes[at - 2] == '\n' && bytes[at - 3] == '\r')
+        if (bytes[at] == '\n' && (bytes[at - 1] != '\r' || bytes[at - 2] == '\n'))
             return at + 1;
     }
     return 0;
 }
 
-static int
+static COLD int
 refuse(struct scan *scan, unsigned status, const char *why)
 {
     scan->status = status;
@@ -102,12 +102,25 @@ is_token(struct str s)
     return s.len > 0;
 }
 
-/* uri-host [":" port] without userinfo, percent signs or anything else that hides a name. */
+/* uri-host [":" port] without userinfo, percent signs or anything else that hides a name. `end`: of
+ * what may be read behind s. */
 static bool
-is_host(struct str s)
+is_host(struct str s, const char *end)
 {
     bool literal = s.len > 0 && s.ptr[0] == '[';
     size_t i = literal ? 1 : 0;
+#ifdef __SSE2__
+    while (!literal && end - (s.ptr + i) >= 16 && i < s.len) {
+        __m128i block = http_block(s.ptr + i);
+        __m128i slash = _mm_cmpeq_epi8(block, _mm_set1_epi8('/'));
+        unsigned run = http_run(_mm_andnot_si128(slash, http_plain(block)));
+        i = MIN(i + run, s.len);
+        if (run < 16)
+            break;
+    }
+#else
+    (void)end;
+#endif
     for (; i < s.len; i++) {
         char c = s.ptr[i];
         bool alnum = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -235,14 +248,19 @@ static char *
 lower_plain(char *at, const char *end)
 {
 #ifdef __SSE2__
+    static const char first_bytes[32] = "\xff\xff\xff\xff\xff\xff\xff\xff"
+                                        "\xff\xff\xff\xff\xff\xff\xff\xff";
     while (end - at >= 16) {
-        __m128i block = _mm_loadu_si128((const __m128i *)(const void *)at);
-        unsigned capital = http_between(block, 'A', 'Z');
-        unsigned plain = capital | http_between(block, 'a', 'z') | http_between(block, '0', '9') |
-                         (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_set1_epi8('-')));
-        unsigned run = TRAILING_ZEROS64(~(uint64_t)plain); /* 16 at most */
-        for (capital &= (1u << run) - 1; capital != 0; capital &= capital - 1)
-            at[TRAILING_ZEROS64(capital)] |= 0x20;
+        __m128i block = http_block(at);
+        __m128i lowered = _mm_or_si128(block, _mm_set1_epi8(0x20));
+        __m128i letter = http_between(lowered, 'a', 'z');
+        __m128i dash = _mm_cmpeq_epi8(block, _mm_set1_epi8('-'));
+        __m128i other = _mm_or_si128(http_between(block, '0', '9'), dash);
+        unsigned run = http_run(_mm_or_si128(letter, other));
+        /* Letters of the run alone: what follows it is not a name. */
+        letter = _mm_and_si128(letter, http_block(first_bytes + 16 - run));
+        block = _mm_or_si128(block, _mm_and_si128(letter, _mm_set1_epi8(0x20)));
+        _mm_storeu_si128((__m128i *)(void *)at, block);
         at += run;
         if (run < 16)
             break;
@@ -259,12 +277,14 @@ take_field(struct scan *scan)
 {
     char *name = scan->at;
     char *at = lower_plain(name, scan->end);
-    uint8_t lower;
     bool underscore = false;
-    /* The head ends in CRLF, no tchar, so this stops before `end`. */
-    while ((lower = http_token_lower[(uint8_t)*at]) != 0) {
-        underscore |= lower == '_';
-        *at++ = (char)lower;
+    if (UNLIKELY(*at != ':')) {
+        uint8_t lower;
+        /* The head ends in CRLF, no tchar, so this stops before `end`. */
+        while ((lower = http_token_lower[(uint8_t)*at]) != 0) {
+            underscore |= lower == '_';
+            *at++ = (char)lower;
+        }
     }
     if (at == name || *at != ':')
         return refuse(scan, 400,
@@ -272,6 +292,7 @@ take_field(struct scan *scan)
                                                                 : "a field name with a bad byte");
     struct str field_name = str_make(name, (size_t)(at - name));
     at++;
+    at += *at == ' ' ? 1 : 0; /* what nearly all send */
     while (*at == ' ' || *at == '\t')
         at++;
     const char *value = at;
@@ -406,6 +427,7 @@ take_request_line(struct scan *scan)
     if (http->method.len == 0 || http->method.len > METHOD_BYTES_MAX || *at != ' ')
         return refuse(scan, 400, "no method at its start");
     char *target = ++at;
+    at += http_skip_plain(at, scan->end) - at;
     while (is_target_byte((uint8_t)*at))
         at++;
     http->target = str_make(target, (size_t)(at - target));
@@ -439,7 +461,7 @@ parse_request(struct scan *scan)
 
     struct h1_head *head = scan->head;
     bool has_host = (scan->seen & SEEN_HOST) != 0;
-    if (has_host ? !is_host(scan->host) : head->minor == 1)
+    if (has_host ? !is_host(scan->host, scan->end) : head->minor == 1)
         return refuse(scan, 400, "Host is missing or not a host");
     head->http.authority = has_host ? scan->host : STR_EMPTY;
     head->http.scheme = STR("http");

@@ -507,6 +507,84 @@ test_valid_bytes(void **state)
     }
 }
 
+/* The rule of h1_head_end without its blocks. */
+static size_t
+naive_head_end(const char *bytes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (bytes[i] != '\n')
+            continue;
+        if (i == 0 || bytes[i - 1] != '\r')
+            return i + 1;
+        if (i >= 3 && memcmp(bytes + i - 3, "\r\n\r\n", 4) == 0)
+            return i + 1;
+    }
+    return 0;
+}
+
+static void
+test_head_end(void **state)
+{
+    (void)state;
+    uint32_t seed = 7;
+    for (unsigned round = 0; round < 100000; round++) {
+        char bytes[72];
+        size_t count = round % (sizeof bytes + 1);
+        for (size_t i = 0; i < count; i++) {
+            seed = seed * 1664525u + 1013904223u;
+            unsigned pick = seed >> 24;
+            bool line = i > 0 && bytes[i - 1] == '\r' && pick < 250;
+            bytes[i] = line ? '\n' : pick < 30 ? '\r' : pick == 255 ? '\n' : 'a';
+        }
+        size_t want = naive_head_end(bytes, count);
+        assert_int_equal(h1_head_end(bytes, count, 0), want);
+        size_t first = seed % (count + 1);
+        if (h1_head_end(bytes, first, 0) == 0)
+            assert_int_equal(h1_head_end(bytes, count, first), want);
+    }
+}
+
+/* Each byte at each place of names and hosts, with blocks before, over and behind it. */
+static void
+test_bytes_in_heads(void **state)
+{
+    (void)state;
+    static struct h1_head head;
+    for (size_t len = 1; len <= 40; len++) {
+        for (size_t at = 0; at < len; at++) {
+            for (unsigned byte = 0; byte < 256; byte++) {
+                char name[48];
+                char text[256];
+                memset(name, 'N', len);
+                name[at] = (char)byte;
+                int size =
+                    snprintf(text, sizeof text, "GET /p HTTP/1.1\r\nHost: a\r\n%.*s: Va\r\n\r\n",
+                             (int)len, name);
+                if (byte == 0)
+                    continue;
+                unsigned status = 0;
+                bool tchar = (byte >= '0' && byte <= '9') ||
+                             ((byte | 32) >= 'a' && (byte | 32) <= 'z') ||
+                             strchr("!#$%&'*+-.^_`|~", (int)byte) != NULL;
+                bool colon = byte == ':' && at > 0;
+                int r = h1_parse_request(text, (size_t)size, &head, &status, NULL);
+                if (byte >= 128)
+                    tchar = false;
+                assert_int_equal(r, tchar || colon ? 0 : -ERR_PROTOCOL);
+                if (!tchar || byte == '_')
+                    continue;
+                assert_int_equal(head.http.field_count, 1);
+                for (size_t i = 0; i < len; i++)
+                    assert_int_equal(head.http.fields[0].name.ptr[i],
+                                     i == at && (byte < 'A' || byte > 'Z') ? byte
+                                     : i == at                             ? byte | 32
+                                                                           : 'n');
+                assert_true(str_eq(head.http.fields[0].value, STR("Va")));
+            }
+        }
+    }
+}
+
 int
 main(void)
 {
@@ -515,6 +593,7 @@ main(void)
         cmocka_unit_test(test_accepted),    cmocka_unit_test(test_request_parts),
         cmocka_unit_test(test_limits),      cmocka_unit_test(test_responses),
         cmocka_unit_test(test_pipelined),   cmocka_unit_test(test_writers),
+        cmocka_unit_test(test_head_end),    cmocka_unit_test(test_bytes_in_heads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,34 +12,32 @@
 /* The longest of what follows the fields, with room for 20 digits. */
 #define TAIL_BYTES_MAX 96u
 
-static char *
-put(char *at, struct str s)
+/* The most that the fields take. */
+static size_t
+measure(const struct http_field *fields, size_t field_count)
 {
-    memcpy(at, s.ptr, s.len);
-    return at + s.len;
+    size_t bytes = 0;
+    for (size_t i = 0; i < field_count; i++)
+        bytes += fields[i].name.len + fields[i].value.len + 4;
+    return bytes;
 }
 
-/* The bytes that the fields take, or -ERR_INVALID. */
-static int
-measure(const struct http_field *fields, size_t field_count, size_t *bytes)
-{
-    for (size_t i = 0; i < field_count; i++) {
-        if (!http_valid_name(fields[i].name) || !http_valid_value(fields[i].value))
-            return -ERR_INVALID;
-        *bytes += fields[i].name.len + fields[i].value.len + 4;
-    }
-    return 0;
-}
-
+/* Checked and copied in one pass; NULL: one of them may not be sent. */
 static char *
 put_fields(char *at, const struct http_field *fields, size_t field_count)
 {
     for (size_t i = 0; i < field_count; i++) {
-        at = put(at, fields[i].name);
-        at = put(at, STR(": "));
-        if (fields[i].value.len > 0)
-            at = put(at, fields[i].value);
-        at = put(at, STR("\r\n"));
+        struct str name = fields[i].name;
+        struct str value = fields[i].value;
+        if (!http_name_ok(name) || !http_value_ok(value))
+            return NULL;
+        at = http_put(at, name);
+        *at++ = ':';
+        *at++ = ' ';
+        if (value.len > 0)
+            at = http_put(at, value);
+        *at++ = '\r';
+        *at++ = '\n';
     }
     return at;
 }
@@ -50,21 +48,10 @@ put_framing(char *at, uint64_t body_length, bool none)
     if (none)
         return at;
     if (body_length == HTTP_LENGTH_UNKNOWN)
-        return put(at, STR("transfer-encoding: chunked\r\n"));
-    at = put(at, STR("content-length: "));
+        return http_put(at, STR("transfer-encoding: chunked\r\n"));
+    at = http_put(at, STR("content-length: "));
     at += num_write_u64(at, body_length);
-    return put(at, STR("\r\n"));
-}
-
-/* Visible ASCII without spaces: a method, target or authority that stays one word. */
-static bool
-is_word(struct str s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.ptr[i] <= ' ' || s.ptr[i] >= 0x7f)
-            return false;
-    }
-    return s.len > 0;
+    return http_put(at, STR("\r\n"));
 }
 
 int
@@ -72,22 +59,23 @@ h1_put_request(struct buf *out, struct str method, struct str target, struct str
                const struct http_field *fields, size_t field_count, uint64_t body_length, bool none)
 {
     size_t bytes = method.len + target.len + authority.len + TAIL_BYTES_MAX;
-    if (!is_word(method) || !is_word(target) || !is_word(authority) ||
-        measure(fields, field_count, &bytes) < 0)
+    if (!http_is_word(method) || !http_is_word(target) || !http_is_word(authority))
         return -ERR_INVALID;
-    int r = buf_reserve(out, bytes);
+    int r = buf_reserve(out, bytes + measure(fields, field_count));
     if (r < 0)
         return r;
     char *at = out->ptr + out->len;
-    at = put(at, method);
-    at = put(at, STR(" "));
-    at = put(at, target);
-    at = put(at, STR(" HTTP/1.1\r\nhost: "));
-    at = put(at, authority);
-    at = put(at, STR("\r\n"));
+    at = http_put(at, method);
+    at = http_put(at, STR(" "));
+    at = http_put(at, target);
+    at = http_put(at, STR(" HTTP/1.1\r\nhost: "));
+    at = http_put(at, authority);
+    at = http_put(at, STR("\r\n"));
     at = put_fields(at, fields, field_count);
+    if (at == NULL)
+        return -ERR_INVALID;
     at = put_framing(at, body_length, none);
-    at = put(at, STR("\r\n"));
+    at = http_put(at, STR("\r\n"));
     out->len = (size_t)(at - out->ptr);
     ASSERT(out->len <= out->cap);
     return 0;
@@ -99,25 +87,24 @@ h1_put_response(struct buf *out, unsigned status, const struct http_field *field
 {
     ASSERT(status >= 100 && status <= 599);
     struct str reason = str_from(http_status_text(status));
-    size_t bytes = reason.len + TAIL_BYTES_MAX;
-    if (measure(fields, field_count, &bytes) < 0)
-        return -ERR_INVALID;
-    int r = buf_reserve(out, bytes);
+    int r = buf_reserve(out, reason.len + TAIL_BYTES_MAX + measure(fields, field_count));
     if (r < 0)
         return r;
     char *at = out->ptr + out->len;
-    at = put(at, STR("HTTP/1.1 "));
+    at = http_put(at, STR("HTTP/1.1 "));
     *at++ = (char)('0' + status / 100);
     *at++ = (char)('0' + status / 10 % 10);
     *at++ = (char)('0' + status % 10);
     *at++ = ' ';
-    at = put(at, reason);
-    at = put(at, STR("\r\n"));
+    at = http_put(at, reason);
+    at = http_put(at, STR("\r\n"));
     at = put_fields(at, fields, field_count);
+    if (at == NULL)
+        return -ERR_INVALID;
     at = put_framing(at, body_length, none);
     if (close)
-        at = put(at, STR("connection: close\r\n"));
-    at = put(at, STR("\r\n"));
+        at = http_put(at, STR("connection: close\r\n"));
+    at = http_put(at, STR("\r\n"));
     out->len = (size_t)(at - out->ptr);
     ASSERT(out->len <= out->cap);
     return 0;

@@ -54,8 +54,7 @@ fields_keep(struct h2_fields *fields, struct str bytes)
 {
     ASSERT(bytes.len <= sizeof fields->text - fields->text_bytes);
     char *at = fields->text + fields->text_bytes;
-    if (bytes.len > 0)
-        memcpy(at, bytes.ptr, bytes.len);
+    (void)http_put(at, bytes);
     fields->text_bytes += bytes.len;
     return str_make(at, bytes.len);
 }
@@ -169,29 +168,70 @@ fields_two_credentials(const struct h2_fields *fields)
     return count > 1;
 }
 
+/* Which pseudo fields a byte may be in: visible ASCII, without what would end or bend one. */
+enum {
+    IN_METHOD = 1,
+    IN_PATH = 2,
+    IN_SCHEME = 4,
+    IN_AUTHORITY = 8,
+    IN_ALL = 15,
+};
+#define NOT(fields) (IN_ALL - (fields))
+static const uint8_t word_bytes[256] = {
+    ['a' ... 'z'] = IN_ALL,
+    ['A' ... 'Z'] = IN_ALL,
+    ['0' ... '9'] = IN_ALL,
+    ['!'] = IN_ALL,
+    ['$'] = IN_ALL,
+    ['&'] = IN_ALL,
+    ['\''] = IN_ALL,
+    ['*'] = IN_ALL,
+    ['+'] = IN_ALL,
+    ['-'] = IN_ALL,
+    ['.'] = IN_ALL,
+    ['_'] = IN_ALL,
+    ['~'] = IN_ALL,
+    ['('] = NOT(IN_METHOD),
+    [')'] = NOT(IN_METHOD),
+    [','] = NOT(IN_METHOD),
+    [';'] = NOT(IN_METHOD),
+    ['='] = NOT(IN_METHOD),
+    ['['] = NOT(IN_METHOD),
+    [']'] = NOT(IN_METHOD),
+    [':'] = NOT(IN_METHOD | IN_SCHEME),
+    ['/'] = NOT(IN_METHOD | IN_SCHEME | IN_AUTHORITY),
+    ['"'] = NOT(IN_METHOD | IN_AUTHORITY),
+    ['<'] = NOT(IN_METHOD | IN_AUTHORITY),
+    ['>'] = NOT(IN_METHOD | IN_AUTHORITY),
+    ['?'] = NOT(IN_METHOD | IN_AUTHORITY),
+    ['@'] = NOT(IN_METHOD | IN_AUTHORITY),
+    ['\\'] = NOT(IN_METHOD | IN_AUTHORITY),
+    ['{'] = NOT(IN_METHOD | IN_AUTHORITY),
+    ['}'] = NOT(IN_METHOD | IN_AUTHORITY),
+    ['#'] = NOT(IN_PATH | IN_AUTHORITY),
+    ['%'] = NOT(IN_AUTHORITY),
+    ['^'] = NOT(IN_AUTHORITY),
+    ['`'] = NOT(IN_AUTHORITY),
+    ['|'] = NOT(IN_AUTHORITY),
+};
+
 static bool
-fields_word(struct str s, const char *refused)
+fields_word(struct str s, unsigned field)
 {
-    for (size_t i = 0; i < s.len; i++) {
-        uint8_t c = (uint8_t)s.ptr[i];
-        /* Letters, digits, '-' and '.' are never among the refused. */
-        uint8_t plain = http_token_lower[c];
-        if ((plain >= 'a' && plain <= 'z') || (plain >= '-' && plain <= '9'))
-            continue;
-        if (c <= ' ' || c >= 0x7f || strchr(refused, c) != NULL)
-            return false;
-    }
-    return s.len > 0;
+    unsigned in = field;
+    for (size_t i = 0; i < s.len; i++)
+        in &= word_bytes[(uint8_t)s.ptr[i]];
+    return in != 0 && s.len > 0;
 }
 
 static bool
 fields_malformed(const struct h2_fields *fields)
 {
     bool options = str_eq(fields->method, STR("OPTIONS"));
-    bool path_ok = fields_word(fields->path, "#") &&
+    bool path_ok = fields_word(fields->path, IN_PATH) &&
                    (fields->path.ptr[0] == '/' || (options && str_eq(fields->path, STR("*"))));
-    return fields->twice || !fields_word(fields->method, "\"(),/:;<=>?@[\\]{}") || !path_ok ||
-           !fields_word(fields->scheme, ":/");
+    return fields->twice || !fields_word(fields->method, IN_METHOD) || !path_ok ||
+           !fields_word(fields->scheme, IN_SCHEME);
 }
 
 unsigned
@@ -207,7 +247,7 @@ h2_fields_request(struct h2_fields *fields, struct http_head *ret_head)
         fields->authority = fields->host;
     else if (fields->host.ptr != NULL && !str_eq_nocase(fields->host, fields->authority))
         return 400;
-    if (!fields_word(fields->authority, "@/\\?#%\"<>^`{|}") || fields_two_credentials(fields))
+    if (!fields_word(fields->authority, IN_AUTHORITY) || fields_two_credentials(fields))
         return 400;
     if (fields->expect_other)
         return 417;
@@ -228,46 +268,90 @@ h2_fields_request(struct h2_fields *fields, struct http_head *ret_head)
     return 0;
 }
 
-/* Not only a matter of secrecy: an entry that never comes again costs an allocation, pushes out one
- * that would, and lengthens every later search for its name. */
-static bool
-fields_unindexed(struct str name)
+/* The name as nghttp2 may keep it, and whether the field goes into the table: NULL for other names.
+ * NO_INDEX is not only a matter of secrecy: an entry that never comes again costs an allocation,
+ * pushes out one that would, and lengthens every later search for its name. */
+static const char *
+known_name(struct str name, bool *ret_indexed)
 {
-    switch (name.len) {
-    case 6:
-        return str_eq(name, STR("cookie"));
-    case 7:
-        return str_eq(name, STR("api-key"));
-    case 9:
-        return str_eq(name, STR("x-api-key"));
-    case 10:
-        return str_eq(name, STR("set-cookie")) || str_eq(name, STR("tracestate")) ||
-               str_eq(name, STR("request-id"));
-    case 11:
-        return str_eq(name, STR("traceparent"));
-    case 12:
-        return str_eq(name, STR("x-request-id")) || str_eq(name, STR("x-berth-cost"));
-    case 13:
-        return str_eq(name, STR("authorization"));
-    case 14:
-        return str_eq(name, STR("x-goog-api-key"));
-    case 15:
-        return str_eq(name, STR("idempotency-key"));
-    case 19:
-        return str_eq(name, STR("proxy-authorization")) || str_eq(name, STR("x-client-request-id"));
-    default:
-        return false;
+#define KNOWN(text, indexed)       \
+    if (str_eq(name, STR(text))) { \
+        *ret_indexed = (indexed);  \
+        return text;               \
     }
+    switch (name.len) {
+    case 4:
+        KNOWN("date", true)
+        break;
+    case 5:
+        KNOWN(":path", true)
+        break;
+    case 6:
+        KNOWN("accept", true)
+        KNOWN("cookie", false)
+        break;
+    case 7:
+        KNOWN(":status", true)
+        KNOWN(":method", true)
+        KNOWN(":scheme", true)
+        KNOWN("api-key", false)
+        break;
+    case 9:
+        KNOWN("x-api-key", false)
+        break;
+    case 10:
+        KNOWN(":authority", true)
+        KNOWN("user-agent", true)
+        KNOWN("request-id", false)
+        KNOWN("tracestate", false)
+        KNOWN("set-cookie", false)
+        break;
+    case 11:
+        KNOWN("traceparent", false)
+        break;
+    case 12:
+        KNOWN("content-type", true)
+        KNOWN("x-request-id", false)
+        KNOWN("x-berth-cost", false)
+        break;
+    case 13:
+        KNOWN("authorization", false)
+        KNOWN("cache-control", true)
+        break;
+    case 14:
+        KNOWN("content-length", true)
+        KNOWN("x-goog-api-key", false)
+        break;
+    case 15:
+        KNOWN("idempotency-key", false)
+        break;
+    case 17:
+        KNOWN("anthropic-version", true)
+        break;
+    case 19:
+        KNOWN("proxy-authorization", false)
+        KNOWN("x-client-request-id", false)
+        break;
+    default:
+        break;
+    }
+#undef KNOWN
+    return NULL;
 }
 
 nghttp2_nv
 h2_fields_nv(struct str name, struct str value)
 {
+    bool indexed = true;
+    const char *known = known_name(name, &indexed);
+    unsigned flags = indexed ? NGHTTP2_NV_FLAG_NONE : NGHTTP2_NV_FLAG_NO_INDEX;
+    if (known != NULL)
+        flags |= NGHTTP2_NV_FLAG_NO_COPY_NAME; /* nor lower it: it is ours, and static */
     return (nghttp2_nv){
-        .name = (uint8_t *)(uintptr_t)name.ptr,
+        .name = (uint8_t *)(uintptr_t)(known != NULL ? known : name.ptr),
         .value = (uint8_t *)(uintptr_t)value.ptr,
         .namelen = name.len,
         .valuelen = value.len,
-        .flags = fields_unindexed(name) ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE,
+        .flags = (uint8_t)flags,
     };
 }

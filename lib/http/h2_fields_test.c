@@ -110,17 +110,43 @@ static void
 test_secrets_are_not_indexed(void **state)
 {
     (void)state;
-    assert_int_equal(h2_fields_nv(STR("authorization"), STR("x")).flags, NGHTTP2_NV_FLAG_NO_INDEX);
-    assert_int_equal(h2_fields_nv(STR("set-cookie"), STR("x")).flags, NGHTTP2_NV_FLAG_NO_INDEX);
-    assert_int_equal(h2_fields_nv(STR("accept"), STR("x")).flags, NGHTTP2_NV_FLAG_NONE);
     static const char *const never[] = {
-        "cookie",       "api-key",         "x-api-key",  "x-goog-api-key", "proxy-authorization",
-        "x-request-id", "idempotency-key", "tracestate", "traceparent",    "x-client-request-id",
-        "x-berth-cost", "request-id",
+        "authorization", "set-cookie",      "cookie",       "api-key",
+        "x-api-key",     "x-goog-api-key",  "x-berth-cost", "proxy-authorization",
+        "x-request-id",  "idempotency-key", "tracestate",   "x-client-request-id",
+        "traceparent",   "request-id",
     };
+    static const char *const always[] = {"accept", "date", "content-type", ":status", "x-other"};
     for (size_t i = 0; i < ARRAY_LEN(never); i++)
-        assert_int_equal(h2_fields_nv(str_from(never[i]), STR("x")).flags,
-                         NGHTTP2_NV_FLAG_NO_INDEX);
+        assert_true(h2_fields_nv(str_from(never[i]), STR("x")).flags & NGHTTP2_NV_FLAG_NO_INDEX);
+    for (size_t i = 0; i < ARRAY_LEN(always); i++)
+        assert_false(h2_fields_nv(str_from(always[i]), STR("x")).flags & NGHTTP2_NV_FLAG_NO_INDEX);
+}
+
+/* nghttp2 keeps the pointer of a name that it does not copy: it must not be the caller's. */
+static void
+test_names_that_are_kept_are_static(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        ":status",    ":method",      ":scheme",        ":path",          ":authority",
+        "date",       "accept",       "cookie",         "api-key",        "x-api-key",
+        "user-agent", "request-id",   "tracestate",     "set-cookie",     "traceparent",
+        "x-other",    "content-type", "x-request-id",   "x-berth-cost",   "authorization",
+        "etag",       "retry-after",  "content-length", "x-goog-api-key", "anthropic-version",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        char copy[32];
+        assert_true(str_copy(copy, sizeof copy, str_from(names[i])));
+        nghttp2_nv nv = h2_fields_nv(str_from(copy), STR("x"));
+        memset(copy, '#', strlen(names[i]));
+        assert_int_equal(nv.namelen, strlen(names[i]));
+        if ((nv.flags & NGHTTP2_NV_FLAG_NO_COPY_NAME) != 0)
+            assert_memory_equal(nv.name, names[i], nv.namelen);
+        else
+            assert_ptr_equal(nv.name, copy);
+        assert_false(nv.flags & NGHTTP2_NV_FLAG_NO_COPY_VALUE);
+    }
 }
 
 int
@@ -130,6 +156,7 @@ main(void)
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_secrets_are_not_indexed),
+        cmocka_unit_test(test_names_that_are_kept_are_static),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -105,62 +105,14 @@ http_status_text(unsigned status)
     return "";
 }
 
-#ifdef __SSE2__
-/* Nothing but a-z, 0-9 and '-', as nearly all names. */
-static inline bool
-name_plain(__m128i block)
-{
-    unsigned plain = http_between(block, 'a', 'z') | http_between(block, '-', '-') |
-                     http_between(block, '0', '9');
-    return plain == 0xffffu;
-}
-
-static inline bool
-value_plain(__m128i block)
-{
-    const __m128i space = _mm_set1_epi8(0x1f);
-    __m128i control = _mm_cmpeq_epi8(_mm_max_epu8(block, space), space); /* unsigned <= 0x1f */
-    control = _mm_andnot_si128(_mm_cmpeq_epi8(block, _mm_set1_epi8('\t')), control);
-    control = _mm_or_si128(control, _mm_cmpeq_epi8(block, _mm_set1_epi8(0x7f)));
-    return _mm_movemask_epi8(control) == 0;
-}
-#endif
-
 bool
 http_valid_name(struct str name)
 {
-#ifdef __SSE2__
-    /* Head and tail, overlapping: longer names are for the loop. */
-    if (name.len > 0 && name.len <= 16 && name_plain(http_load(name.ptr, name.len)))
-        return true;
-    if (name.len > 16 && name.len <= 32 && name_plain(http_load(name.ptr, 16)) &&
-        name_plain(http_load(name.ptr + name.len - 16, 16)))
-        return true;
-#endif
-    for (size_t i = 0; i < name.len; i++) {
-        uint8_t c = (uint8_t)name.ptr[i];
-        if (http_token_lower[c] != c || c == 0)
-            return false;
-    }
-    return name.len > 0;
+    return http_name_ok(name);
 }
 
 bool
 http_valid_value(struct str value)
 {
-    if (value.len == 0)
-        return true;
-    char first = value.ptr[0];
-    char last = value.ptr[value.len - 1];
-    if (first == ' ' || first == '\t' || last == ' ' || last == '\t')
-        return false;
-#ifdef __SSE2__
-    if (value.len <= 16)
-        return value_plain(http_load(value.ptr, value.len));
-    if (value.len <= 32)
-        return value_plain(http_load(value.ptr, 16)) &&
-               value_plain(http_load(value.ptr + value.len - 16, 16));
-#endif
-    const char *end = value.ptr + value.len;
-    return http_value_end(value.ptr, end) == end;
+    return http_value_ok(value);
 }

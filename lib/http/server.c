@@ -341,7 +341,7 @@ server_close_ended(struct http_server *server)
     }
 }
 
-static void
+static COLD void
 conn_free(struct http_conn *conn)
 {
     struct http_server *server = conn->server;

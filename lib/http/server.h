@@ -115,6 +115,9 @@ bool http_stream_write(struct http_stream *stream, struct str bytes);
 bool http_stream_write_now(struct http_stream *stream, struct str bytes);
 /* http_stream_end - the response is complete. */
 void http_stream_end(struct http_stream *stream);
+/* http_stream_cut - the response ends here, and that is not its end: what was written goes out
+ * (the last event says why), then HTTP/2 resets the stream. HTTP/1.1 has only http_stream_end. */
+void http_stream_cut(struct http_stream *stream);
 /* http_stream_answer - respond + write + end in one, with content-length. */
 void http_stream_answer(struct http_stream *stream, unsigned status,
                         const struct http_field *fields, size_t field_count, struct str body);

@@ -8,7 +8,7 @@
 #include "lib/http/server_int.h"
 
 /* Answer on our own and close. Streams, if any, are told `reason`. */
-static void
+static COLD void
 h1_refuse(struct http_conn *conn, unsigned status, enum http_close_reason reason)
 {
     struct h1_state *h1 = &conn->u.h1;
@@ -94,7 +94,7 @@ h1_begin(struct http_conn *conn, struct h1_head *head)
 /* Three words and no slash, neither in a target nor in "HTTP/": the first line of something else,
  * such as a broken HTTP/2 preface, whose sender could only misread an HTTP/1.1 answer (RFC 9113
  * 3.4). */
-static bool
+static COLD bool
 h1_is_foreign(const struct http_conn *conn, const char *bytes, size_t count)
 {
     if (conn->taken_total > 0 || conn->secure)
@@ -109,7 +109,7 @@ h1_is_foreign(const struct http_conn *conn, const char *bytes, size_t count)
 }
 
 /* A whole first line without a version: HTTP/0.9 or no HTTP. There may never be an empty line. */
-static bool
+static COLD bool
 h1_is_ancient(const char *bytes, size_t count)
 {
     const char *end = memchr(bytes, '\n', count);
@@ -256,7 +256,7 @@ h1_wants_input(const struct http_conn *conn)
  * a byte on the wire tells: a closed socket answers it with a reset. So send the first bytes that
  * the answer will have in any case: the start of its status line, or, between chunks, a leading
  * zero of the next chunk's size. (HARDENING SS-13, SS-14) */
-static void
+static COLD void
 h1_probe(struct http_conn *conn)
 {
     struct h1_state *h1 = &conn->u.h1;
@@ -298,7 +298,7 @@ h1_input_end(struct http_conn *conn)
     }
 }
 
-static void
+static COLD void
 h1_timeout(struct http_conn *conn)
 {
     struct h1_state *h1 = &conn->u.h1;
@@ -332,7 +332,7 @@ h1_timeout(struct http_conn *conn)
     }
 }
 
-static void
+static COLD void
 h1_drain(struct http_conn *conn)
 {
     conn->u.h1.keep_alive = false;
@@ -462,7 +462,7 @@ static void
 h1_write_now(struct http_stream *stream, struct str bytes)
 {
     struct http_conn *conn = stream->conn;
-    struct iovec iov[WRITE_NOW_BLOCKS_MAX + 3];
+    UNINIT struct iovec iov[WRITE_NOW_BLOCKS_MAX + 3];
     int count = out_iov(&conn->out, iov, WRITE_NOW_BLOCKS_MAX);
     size_t queued = 0;
     for (int i = 0; i < count; i++)
@@ -503,7 +503,7 @@ h1_end(struct http_stream *stream)
     conn_dirty(stream->conn);
 }
 
-static void
+static COLD void
 h1_abort(struct http_stream *stream)
 {
     struct http_conn *conn = stream->conn;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "lib/base/num.h"
+#include "lib/http/h2_mem.h"
 #include "lib/http/server_h2_int.h"
 
 #define H2_OUT_BYTES_MAX (256u * 1024u)
@@ -44,7 +45,7 @@ server_h2_shared_free(struct h2_shared **shared)
 }
 
 /* Resets those whose time is up; all of them with UINT64_MAX. */
-static void
+static COLD void
 h2_linger_expire(struct h2_conn *h2, uint64_t now_ms)
 {
     while (h2->linger_count > 0 && h2->lingers[h2->linger_at].until_ms <= now_ms) {
@@ -83,7 +84,7 @@ h2_tick(struct http_conn *conn)
     conn_deadline(conn, MIN(tick, SERVER_BODY_WINDOW_MS));
 }
 
-static int
+static COLD int
 h2_start(struct http_conn *conn)
 {
     struct http_server *server = conn->server;
@@ -100,7 +101,8 @@ h2_start(struct http_conn *conn)
     list_init(&h2->finishing);
     h2_abuse_init(&h2->abuse, server->conf.abuse_burst, server->conf.abuse_per_s, now_ms);
     const struct h2_shared *shared = server->h2_shared;
-    if (nghttp2_session_server_new2(&h2->session, shared->callbacks, h2, shared->option) != 0)
+    if (nghttp2_session_server_new3(&h2->session, shared->callbacks, h2, shared->option,
+                                    h2_mem()) != 0)
         return -ERR_NOMEM;
     const nghttp2_settings_entry settings[] = {
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, server->conf.h2_streams_max},
@@ -117,7 +119,7 @@ h2_start(struct http_conn *conn)
     return 0;
 }
 
-static void
+static COLD void
 h2_fini(struct http_conn *conn)
 {
     struct h2_conn *h2 = conn->u.h2;
@@ -240,7 +242,7 @@ h2_tell_writable(struct http_conn *conn)
 }
 
 /* The session is over: what still runs on it cannot be answered. */
-static void
+static COLD void
 h2_over(struct http_conn *conn)
 {
     struct h2_conn *h2 = conn->u.h2;
@@ -337,7 +339,7 @@ h2_write(struct http_stream *stream, struct str bytes)
         h2_wake(stream);
 }
 
-static void
+static COLD void
 h2_abort(struct http_stream *stream)
 {
     struct h2_conn *h2 = stream->conn->u.h2;
@@ -372,7 +374,7 @@ h2_refuse(struct http_stream *stream, unsigned status, enum http_close_reason re
 
 /* ---- time ------------------------------------------------------------------------------------ */
 
-static void
+static COLD void
 h2_check_bodies(struct http_conn *conn, uint64_t wanted)
 {
     LIST_FOREACH_SAFE (node, &conn->streams) {
@@ -386,7 +388,7 @@ h2_check_bodies(struct http_conn *conn, uint64_t wanted)
     }
 }
 
-static void
+static COLD void
 h2_timeout(struct http_conn *conn)
 {
     struct h2_conn *h2 = conn->u.h2;
@@ -417,7 +419,7 @@ h2_timeout(struct http_conn *conn)
     h2_tick(conn);
 }
 
-static void
+static COLD void
 h2_drain(struct http_conn *conn)
 {
     struct h2_conn *h2 = conn->u.h2;

@@ -273,9 +273,13 @@ h2_read_data(nghttp2_session *session, int32_t id, uint8_t *out, size_t size, ui
     if (stream == NULL)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     size_t count = MIN(size, stream->out.bytes);
-    if (stream->ended && count == stream->out.bytes)
+    if (stream->ended && count == stream->out.bytes) {
         *flags |= NGHTTP2_DATA_FLAG_EOF;
-    else if (count == 0) {
+        if (stream->cut) { /* the reset goes out behind this frame */
+            *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+            (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL);
+        }
+    } else if (count == 0) {
         stream->deferred = true;
         return NGHTTP2_ERR_DEFERRED;
     }

@@ -56,14 +56,14 @@ struct h2_shared {
 /* ---- server_h2.c ---- */
 /* h2_terminate - GOAWAY(code) and nothing more in. Returns NGHTTP2_ERR_CALLBACK_FAILURE, for
  * callbacks. */
-int h2_terminate(struct h2_conn *h2, uint32_t code);
+COLD int h2_terminate(struct h2_conn *h2, uint32_t code);
 /* h2_reset - RST_STREAM(code), remembered. */
-void h2_reset(struct h2_conn *h2, int32_t id, uint32_t code);
+COLD void h2_reset(struct h2_conn *h2, int32_t id, uint32_t code);
 /* h2_linger - `id` is answered but not complete: reset it (RFC 9113 8.1) in H2_LINGER_MS, or sooner
  * when many wait or the server drains. */
-void h2_linger(struct h2_conn *h2, int32_t id);
+COLD void h2_linger(struct h2_conn *h2, int32_t id);
 /* h2_refuse - answer `status` on our own; closed(HTTP_REFUSED) when that is sent. */
-void h2_refuse(struct http_stream *stream, unsigned status, enum http_close_reason reason);
+COLD void h2_refuse(struct http_stream *stream, unsigned status, enum http_close_reason reason);
 /* ---- server_h2_frames.c ---- */
 int h2_shared_new(struct h2_shared **ret_shared) MUST_USE;
 /* h2_spend - count one oddity. 0, or, when the budget is gone, h2_terminate's result. */

@@ -74,6 +74,7 @@ struct http_stream {
     bool notified : 1;      /* handler->complete called */
     bool responded : 1;     /* final head sent */
     bool ended : 1;         /* http_stream_end */
+    bool cut : 1;           /* http_stream_cut */
     bool no_body : 1;       /* HEAD, 204, 304 */
     bool bodyless_head : 1; /* the request was HEAD */
     bool chunked : 1;
@@ -191,10 +192,10 @@ struct http_server {
 /* ---- server.c ---- */
 /* conn_kill - the connection dies: nothing more is read; its streams get closed(reason) and its
  * memory goes in FREE. soft: what is queued may still leave in this turn's FLUSH. */
-void conn_kill(struct http_conn *conn, enum http_close_reason reason, bool soft);
+COLD void conn_kill(struct http_conn *conn, enum http_close_reason reason, bool soft);
 /* conn_finish - nothing more to say: write what is queued, then close; read late bytes away first
  * if `linger`, so that a reset does not destroy the answer on its way. */
-void conn_finish(struct http_conn *conn, bool linger);
+COLD void conn_finish(struct http_conn *conn, bool linger);
 /* conn_deadline - proto->timeout (or a close) in `ms`; 0 = never. */
 void conn_deadline(struct http_conn *conn, uint32_t ms);
 void conn_more(struct http_conn *conn);  /* pump it in this turn's FREE phase */
@@ -205,7 +206,7 @@ conn_alive(const struct http_conn *conn)
     return conn->state < CONN_DYING;
 }
 /* conn_reset_on_close - the close will be a reset: for answers that only a close ends. */
-void conn_reset_on_close(struct http_conn *conn);
+COLD void conn_reset_on_close(struct http_conn *conn);
 /* ---- server_io.c ---- */
 void conn_ready(struct loop_io *io, uint32_t events);
 void conn_pump(struct http_conn *conn);
@@ -233,7 +234,7 @@ int stream_body(struct http_stream *stream, struct str bytes) MUST_USE;
 /* stream_complete - the request body is through. */
 void stream_complete(struct http_stream *stream);
 /* stream_refusal - the JSON body of our own error answers. Static. */
-struct str stream_refusal(unsigned status);
+COLD struct str stream_refusal(unsigned status);
 /* server_date - "Sun, 06 Nov 1994 08:49:37 GMT", valid until the next call. */
 struct str server_date(struct http_server *server);
 

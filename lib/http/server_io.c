@@ -84,7 +84,7 @@ conn_direct_block(const struct http_conn *conn)
     return stream->body;
 }
 
-static void
+static COLD void
 conn_read_end(struct http_conn *conn, int code)
 {
     conn->peer_end = true;
@@ -183,7 +183,7 @@ conn_pump(struct http_conn *conn)
         conn->proto->input_end(conn); /* what they sent before their end is used up now */
 }
 
-static void
+static COLD void
 conn_handshake(struct http_conn *conn)
 {
     int r = channel_handshake(&conn->channel, NULL);
@@ -255,7 +255,7 @@ static void
 conn_write_queue(struct http_conn *conn)
 {
     while (conn->out.bytes > 0 && !conn->out_blocked && conn->state != CONN_DEAD) {
-        struct iovec iov[SERVER_IOV_MAX];
+        UNINIT struct iovec iov[SERVER_IOV_MAX];
         int count = out_iov(&conn->out, iov, SERVER_IOV_MAX);
         size_t written = conn_write_iov(conn, iov, count);
         /* A failed write has emptied the queue. */
@@ -265,7 +265,7 @@ conn_write_queue(struct http_conn *conn)
 }
 
 /* Everything is written: close, or read away what the peer still sends first. */
-static void
+static COLD void
 conn_closing_done(struct http_conn *conn)
 {
     channel_shutdown(&conn->channel);

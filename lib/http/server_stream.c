@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "lib/base/clock.h"
+#include "lib/http/message_int.h"
 #include "lib/http/server_int.h"
 
 struct http_stream *
@@ -31,10 +32,9 @@ stream_new(struct http_conn *conn)
 static char *
 text_append(char *at, struct str *text)
 {
-    if (text->len > 0)
-        memcpy(at, text->ptr, text->len);
+    char *end = http_put(at, *text);
     text->ptr = at;
-    return at + text->len;
+    return end;
 }
 
 int
@@ -384,6 +384,15 @@ http_stream_end(struct http_stream *stream)
     }
     stream->ended = true;
     stream->conn->proto->end(stream);
+}
+
+void
+http_stream_cut(struct http_stream *stream)
+{
+    if (stream_mute(stream) || stream->ended)
+        return;
+    stream->cut = true;
+    http_stream_end(stream);
 }
 
 void

@@ -17,12 +17,14 @@
 #include "lib/base/clock.h"
 
 #define LOOP_BATCH 256
+#define NS_PER_MS 1000000u
 /* An end to every sleep, so that the wheel's lower bounds and int milliseconds always agree. */
 #define LOOP_SLEEP_MS_MAX 60000u
 
 struct loop {
     int epoll_fd;
     int wake_fd;
+    uint64_t now_ns; /* both of one reading */
     uint64_t now_ms;
     struct list hooks[LOOP_PHASE_COUNT];
     /* A stack linked by node.next, pushed by any thread and taken whole by ours. */
@@ -43,6 +45,13 @@ loop_woken(struct loop_io *io, uint32_t events)
     (void)events;
 }
 
+static void
+loop_read_clock(struct loop *loop)
+{
+    loop->now_ns = clock_mono_ns();
+    loop->now_ms = loop->now_ns / NS_PER_MS;
+}
+
 int
 loop_new(struct loop **ret_loop, struct err *err)
 {
@@ -56,7 +65,7 @@ loop_new(struct loop **ret_loop, struct err *err)
     loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (loop->wake_fd < 0)
         return err_set_errno(err, errno, "cannot create an eventfd");
-    loop->now_ms = clock_mono_ms();
+    loop_read_clock(loop);
     timers_init(&loop->timers, loop->now_ms);
     for (size_t phase = 0; phase < LOOP_PHASE_COUNT; phase++)
         list_init(&loop->hooks[phase]);
@@ -119,6 +128,12 @@ uint64_t
 loop_now_ms(const struct loop *loop)
 {
     return loop->now_ms;
+}
+
+uint64_t
+loop_now_ns(const struct loop *loop)
+{
+    return loop->now_ns;
 }
 
 void
@@ -220,7 +235,7 @@ loop_step(struct loop *loop, int timeout_ms)
     ASSERT(count >= 0 || errno == EINTR);
     atomic_store_explicit(&loop->sleeping, false, memory_order_relaxed);
 
-    loop->now_ms = clock_mono_ms();
+    loop_read_clock(loop);
     for (int i = 0; i < count; i++) {
         struct loop_io *io = loop->events[i].data.ptr;
         if (LIKELY(io->added))

@@ -61,6 +61,8 @@ void loop_remove(struct loop *loop,
 struct timers *loop_timers(struct loop *loop);
 /* loop_now_ms - monotonic time of this turn, ms (read once a turn). */
 uint64_t loop_now_ms(const struct loop *loop);
+/* loop_now_ns - the same reading in ns: for times of events, where a turn is exact enough. */
+uint64_t loop_now_ns(const struct loop *loop);
 static inline void
 loop_hook_init(struct loop_hook *hook, loop_hook_fn run)
 {

@@ -153,6 +153,19 @@ sock_option(int fd, int level, int name, int value)
     return setsockopt(fd, level, name, &value, sizeof(value));
 }
 
+/* On loopback there is no path to probe: where the host's congestion control estimates bandwidth
+ * and paces (bbr), that is timers and samples a packet for nothing. Reno is always allowed; accepted
+ * sockets inherit it. */
+static void
+sock_tune_loopback(int fd, const struct sock_addr *addr)
+{
+    const struct sockaddr_in *in4 = &addr->u.in4;
+    if (addr->u.any.sa_family == AF_INET
+            ? ntohl(in4->sin_addr.s_addr) >> IN_CLASSA_NSHIFT == IN_LOOPBACKNET
+            : IN6_IS_ADDR_LOOPBACK(&addr->u.in6.sin6_addr))
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
+}
+
 /* Does anybody accept on this path? Only a refusal says no. */
 static bool
 unix_path_is_stale(const struct sock_addr *addr, int type)
@@ -201,6 +214,7 @@ sock_bind_inet(int fd, const struct sock_addr *addr, bool reuse_port, struct err
         return err_set_errno(err, errno, "cannot set the options of a listener on %s", text);
     if (addr->u.any.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&addr->u.in6.sin6_addr))
         (void)sock_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+    sock_tune_loopback(fd, addr);
     if (bind(fd, &addr->u.any, addr->len) == 0)
         return 0;
     if (errno != EADDRINUSE)
@@ -332,6 +346,8 @@ sock_connect_type(const struct sock_addr *addr, int type, int *ret_fd, struct er
         return sock_connect_error(errno, text, err);
     if (addr->u.any.sa_family != AF_UNIX && sock_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) < 0)
         return sock_connect_error(errno, text, err);
+    if (addr->u.any.sa_family != AF_UNIX)
+        sock_tune_loopback(fd, addr);
     /* After EINTR a non-blocking connect goes on by itself, as with EINPROGRESS. */
     if (connect(fd, &addr->u.any, addr->len) < 0 && errno != EINPROGRESS && errno != EINTR)
         return sock_connect_error(errno, text, err);

@@ -25,12 +25,6 @@ struct scan {
     const char *base;
     const char *end;
     struct json_doc *doc;
-    struct json_node *nodes; /* doc's */
-    uint32_t count;
-    uint32_t count_limit; /* what the array holds now, never above node_count_max */
-    uint32_t open;        /* innermost open container, or JSON_NONE */
-    uint32_t depth;       /* of the value that comes next */
-    char closer;          /* bracket that closes `open` */
     bool unique;
     uint32_t depth_max;
     uint32_t node_count_max;
@@ -39,8 +33,23 @@ struct scan {
     int rc; /* set where a step returns NULL */
 };
 
-/* The steps below take the place they start at and return the place behind what they took, or NULL:
- * so it stays in a register. */
+/* Where the scan stands: a local of scan_document, whose address goes to inline steps only, so that
+ * all of it stays in registers. */
+struct spot {
+    const char *base;
+    const char *end;
+    const char *blocks_end;  /* below it 16 bytes and one more can be read */
+    struct json_node *nodes; /* doc's */
+    uint32_t count;
+    uint32_t count_limit; /* what the array holds now, never above node_count_max */
+    uint32_t open;        /* innermost open container, or JSON_NONE */
+    uint32_t depth;       /* of the value that comes next */
+    char closer;          /* bracket that closes `open` */
+};
+#define STEP static inline __attribute__((always_inline))
+
+/* The steps below take the place they start at and return the place behind what they took, or
+ * NULL. */
 
 void
 json_init(struct json_doc *doc)
@@ -59,7 +68,7 @@ json_fini(struct json_doc *doc)
 }
 
 /* Cold: set the message with byte offset, line and column. */
-static __attribute__((noinline, cold)) const char *
+static __attribute__((noinline)) const char *
 scan_fail(struct scan *s, enum err_code code, const char *at, const char *what)
 {
     uint32_t line = 1;
@@ -74,19 +83,11 @@ scan_fail(struct scan *s, enum err_code code, const char *at, const char *what)
     return NULL;
 }
 
-/* The array may be larger than the limit: an earlier scan had another one. */
-static void
-count_limit_set(struct scan *s)
-{
-    s->nodes = s->doc->nodes;
-    s->count_limit = MIN(s->doc->node_cap, s->node_count_max);
-}
-
-static __attribute__((noinline, cold)) bool
-nodes_grow(struct scan *s, const char *at)
+static __attribute__((noinline)) bool
+nodes_grow(struct scan *s, uint32_t count, const char *at)
 {
     struct json_doc *doc = s->doc;
-    if (s->count >= s->node_count_max) {
+    if (count >= s->node_count_max) {
         (void)scan_fail(s, ERR_TOO_LARGE, at, "too many JSON values");
         return false;
     }
@@ -101,32 +102,43 @@ nodes_grow(struct scan *s, const char *at)
     }
     doc->nodes = nodes;
     doc->node_cap = cap;
-    count_limit_set(s);
     return true;
 }
 
-/* Place for the node of what stands at `at`; NULL when there is none. */
-static inline struct json_node *
-node_new(struct scan *s, const char *at)
+/* The array may be larger than the limit: an earlier scan had another one. */
+STEP void
+spot_nodes(struct spot *spot, const struct scan *s)
 {
-    if (UNLIKELY(s->count >= s->count_limit) && !nodes_grow(s, at)) {
-        return NULL;
-    }
-    return &s->nodes[s->count++];
+    spot->nodes = s->doc->nodes;
+    spot->count_limit = MIN(s->doc->node_cap, s->node_count_max);
 }
 
-/* The newest node, which has no children. */
-static inline void
-node_set(const struct scan *s, struct json_node *node, const char *at, const char *end,
-         enum json_kind kind, bool escaped)
+/* Is there a place for the node of what stands at `at`? */
+STEP bool
+node_room(struct spot *spot, struct scan *s, const char *at)
 {
-    *node = (struct json_node){
-        .start = (uint32_t)(at - s->base),
-        .end = (uint32_t)(end - s->base),
-        .next = s->count,
+    if (LIKELY(spot->count < spot->count_limit)) {
+        return true;
+    }
+    if (!nodes_grow(s, spot->count, at)) {
+        return false;
+    }
+    spot_nodes(spot, s);
+    return true;
+}
+
+/* The next node, which has no children (yet); there is room. */
+STEP void
+node_put(struct spot *spot, const char *at, const char *end, uint32_t next, enum json_kind kind,
+         bool escaped)
+{
+    spot->nodes[spot->count++] = (struct json_node){
+        .start = (uint32_t)(at - spot->base),
+        .end = (uint32_t)(end - spot->base),
+        .next = next,
         .kind = (uint8_t)kind,
         .escaped = escaped,
-        .depth = (uint16_t)s->depth,
+        .depth = (uint16_t)spot->depth,
     };
 }
 
@@ -148,7 +160,7 @@ skip_space_rest(const char *at, const char *end)
     return at;
 }
 
-static inline const char *
+STEP const char *
 skip_space(const char *at, const char *end)
 {
     return LIKELY(at < end && (unsigned char)*at > 0x20) ? at : skip_space_rest(at, end);
@@ -187,7 +199,7 @@ scan_unicode_escape(struct scan *s, const char *at)
     return paired ? at + 12 : scan_fail(s, ERR_ENCODING, at, "lone surrogate escape");
 }
 
-static __attribute__((noinline, cold)) const char *
+static __attribute__((noinline)) const char *
 fail_string(struct scan *s, const char *quote, const char *at)
 {
     if (at == s->end) {
@@ -220,27 +232,27 @@ string_rest(struct scan *s, const char *quote, const char *at, bool *ret_escaped
 }
 
 /* at: the opening quote. */
-static inline const char *
-scan_string(struct scan *s, const char *at)
+STEP const char *
+scan_string(struct spot *spot, struct scan *s, const char *at)
 {
-    struct json_node *node = node_new(s, at);
-    if (UNLIKELY(node == NULL)) {
+    if (UNLIKELY(!node_room(spot, s, at))) {
         return NULL;
     }
     const char *close = at + 1;
-    unsigned stops = 0;
-    bool escaped = false;
-    if (LIKELY(s->end - close >= 16)) {
-        stops = skip_block_stops(close);
-        close += skip_block_run(stops);
-    }
-    if (stops == 0 || UNLIKELY(*close != '"')) {
-        close = string_rest(s, at, close, &escaped);
-        if (UNLIKELY(close == NULL)) {
-            return NULL;
+    if (LIKELY(close < spot->blocks_end)) {
+        unsigned stops = skip_block_stops(close);
+        close += stops != 0 ? (size_t)(unsigned)__builtin_ctz(stops) : 16;
+        if (LIKELY(stops != 0 && *close == '"')) {
+            node_put(spot, at, close + 1, spot->count + 1, JSON_STRING, false);
+            return close + 1;
         }
     }
-    node_set(s, node, at, close + 1, JSON_STRING, escaped);
+    bool escaped = false;
+    close = string_rest(s, at, close, &escaped);
+    if (UNLIKELY(close == NULL)) {
+        return NULL;
+    }
+    node_put(spot, at, close + 1, spot->count + 1, JSON_STRING, escaped);
     return close + 1;
 }
 
@@ -285,15 +297,14 @@ any_number(struct scan *s, const char *start)
     return at;
 }
 
-static inline const char *
-scan_number(struct scan *s, const char *at)
+STEP const char *
+scan_number(struct spot *spot, struct scan *s, const char *at)
 {
-    struct json_node *node = node_new(s, at);
-    if (UNLIKELY(node == NULL)) {
+    if (UNLIKELY(!node_room(spot, s, at))) {
         return NULL;
     }
     /* a count: up to 16 digits and nothing of a fraction behind them */
-    size_t digits = s->end - at > 16 ? skip_block_run(skip_block_not_digits(at)) : 0;
+    size_t digits = at < spot->blocks_end ? skip_block_run(skip_block_not_digits(at)) : 0;
     const char *behind = at + digits;
     bool count = digits == 1 || (digits > 1 && digits < 16 && *at != '0');
     if (!count || *behind == '.' || (*behind | 0x20) == 'e') {
@@ -302,170 +313,174 @@ scan_number(struct scan *s, const char *at)
             return NULL;
         }
     }
-    node_set(s, node, at, behind, JSON_NUMBER, false);
+    node_put(spot, at, behind, spot->count + 1, JSON_NUMBER, false);
     return behind;
 }
 
-static const char *
-scan_literal(struct scan *s, const char *at, struct str word, enum json_kind kind)
+/* Behind the word that a literal is, or NULL. */
+static __attribute__((noinline)) const char *
+literal_end(struct scan *s, const char *at, enum json_kind *ret_kind)
 {
-    if (!str_starts(str_make(at, (size_t)(s->end - at)), word)) {
-        return scan_fail(s, ERR_PARSE, at, "expected a value");
+    struct str rest = str_make(at, (size_t)(s->end - at));
+    if (str_starts(rest, STR("true"))) {
+        *ret_kind = JSON_TRUE;
+        return at + 4;
     }
-    struct json_node *node = node_new(s, at);
-    if (UNLIKELY(node == NULL)) {
-        return NULL;
+    if (str_starts(rest, STR("false"))) {
+        *ret_kind = JSON_FALSE;
+        return at + 5;
     }
-    node_set(s, node, at, at + word.len, kind, false);
-    return at + word.len;
+    if (str_starts(rest, STR("null"))) {
+        *ret_kind = JSON_NULL;
+        return at + 4;
+    }
+    return scan_fail(s, ERR_PARSE, at, "expected a value");
 }
 
 /* Key and colon of the next member. */
-static inline const char *
-scan_key(struct scan *s, const char *at)
+STEP const char *
+scan_key(struct spot *spot, struct scan *s, const char *at)
 {
-    at = skip_space(at, s->end);
-    if (UNLIKELY(at == s->end || *at != '"')) {
+    at = skip_space(at, spot->end);
+    if (UNLIKELY(at == spot->end || *at != '"')) {
         return scan_fail(s, ERR_PARSE, at, "expected a quoted key");
     }
-    at = scan_string(s, at);
+    at = scan_string(spot, s, at);
     if (UNLIKELY(at == NULL)) {
         return NULL;
     }
-    if (UNLIKELY(at == s->end || *at != ':')) {
-        at = skip_space(at, s->end);
-        if (at == s->end || *at != ':') {
+    if (UNLIKELY(at == spot->end || *at != ':')) {
+        at = skip_space(at, spot->end);
+        if (at == spot->end || *at != ':') {
             return scan_fail(s, ERR_PARSE, at, "expected ':'");
         }
     }
     return at + 1;
 }
 
-static inline const char *
-container_open(struct scan *s, const char *at, enum json_kind kind)
+STEP const char *
+container_open(struct spot *spot, struct scan *s, const char *at, enum json_kind kind)
 {
-    if (UNLIKELY(s->depth >= s->depth_max)) {
+    if (UNLIKELY(spot->depth >= s->depth_max)) {
         return scan_fail(s, ERR_DEPTH, at, "nested too deeply");
     }
-    struct json_node *node = node_new(s, at);
-    if (UNLIKELY(node == NULL)) {
+    if (UNLIKELY(!node_room(spot, s, at))) {
         return NULL;
     }
-    node_set(s, node, at, at, kind, false);
-    node->next = s->open;
-    s->open = s->count - 1;
-    s->closer = kind == JSON_OBJECT ? '}' : ']';
-    s->depth++;
+    uint32_t index = spot->count;
+    node_put(spot, at, at, spot->open, kind, false);
+    spot->open = index;
+    spot->closer = kind == JSON_OBJECT ? '}' : ']';
+    spot->depth++;
     return at + 1;
 }
 
-static __attribute__((noinline, cold)) void
-fail_duplicate(struct scan *s, uint32_t parent, uint32_t key)
+static __attribute__((noinline)) void
+fail_duplicate(struct scan *s, uint32_t parent, uint32_t object, uint32_t key)
 {
     struct buf path;
+    uint32_t start = s->doc->nodes[key].start;
     buf_init(&path, 4096);
-    json_key_path(s->doc, parent, s->open, key, &path);
-    (void)scan_fail(s, ERR_DUPLICATE, s->base + s->nodes[key].start, "duplicate key");
+    json_key_path(s->doc, parent, object, key, &path);
+    (void)scan_fail(s, ERR_DUPLICATE, s->base + start, "duplicate key");
     if (s->err != NULL && !path.failed) {
         uint32_t line = s->err->line;
         uint32_t column = s->err->column;
         s->rc = err_set_at(s->err, ERR_DUPLICATE, line, column, "duplicate key `%.*s` at byte %u",
-                           STR_ARG(buf_str(&path)), s->nodes[key].start);
+                           STR_ARG(buf_str(&path)), start);
     }
     buf_fini(&path);
 }
 
-/* The keys of object s->open, whose children are complete. false: s->rc is set. */
+/* The keys of `object`, whose children are complete. false: s->rc is set. */
 static __attribute__((noinline)) bool
-check_keys(struct scan *s, uint32_t parent)
+check_keys(struct scan *s, uint32_t parent, uint32_t object)
 {
     uint32_t key = JSON_NONE;
-    int rc = json_unique_check(s->doc, s->open, &key);
+    int rc = json_unique_check(s->doc, object, &key);
     if (rc == -ERR_DUPLICATE) {
-        fail_duplicate(s, parent, key);
+        fail_duplicate(s, parent, object, key);
     } else if (rc != 0) {
         s->rc = err_set(s->err, ERR_NOMEM, "no memory to compare the keys of a JSON object");
     }
     return rc == 0;
 }
 
-/* at: behind the closing bracket of s->open. */
-static inline const char *
-container_close(struct scan *s, const char *at)
+/* at: behind the closing bracket of spot->open. */
+STEP const char *
+container_close(struct spot *spot, struct scan *s, const char *at)
 {
-    struct json_node *node = &s->nodes[s->open];
+    struct json_node *node = &spot->nodes[spot->open];
     uint32_t parent = node->next;
-    node->end = (uint32_t)(at - s->base);
-    node->next = s->count;
-    if (s->closer == '}' && s->unique && !json_keys_differ(s->base, s->nodes, s->open) &&
-        !check_keys(s, parent)) {
+    node->end = (uint32_t)(at - spot->base);
+    node->next = spot->count;
+    if (spot->closer == '}' && s->unique &&
+        !json_keys_differ(spot->base, spot->nodes, spot->open) &&
+        !check_keys(s, parent, spot->open)) {
         return NULL;
     }
-    s->open = parent;
-    s->closer = parent != JSON_NONE && s->nodes[parent].kind == JSON_OBJECT ? '}' : ']';
-    s->depth--;
+    spot->open = parent;
+    spot->closer = parent != JSON_NONE && spot->nodes[parent].kind == JSON_OBJECT ? '}' : ']';
+    spot->depth--;
     return at;
 }
 
 /* One value. *ret_inside: an array or object has begun and is not empty; an empty one is left to
  * scan_behind, which closes it. */
-static inline const char *
-scan_value(struct scan *s, const char *at, bool *ret_inside)
+STEP const char *
+scan_value(struct spot *spot, struct scan *s, const char *at, bool *ret_inside)
 {
     *ret_inside = false;
-    at = skip_space(at, s->end);
-    if (UNLIKELY(at == s->end)) {
+    at = skip_space(at, spot->end);
+    if (UNLIKELY(at == spot->end)) {
         return scan_fail(s, ERR_PARSE, at, "expected a value, found the end");
     }
     char c = *at;
     if (c == '"') {
-        return scan_string(s, at);
+        return scan_string(spot, s, at);
     }
     if (c == '{' || c == '[') {
-        at = container_open(s, at, c == '{' ? JSON_OBJECT : JSON_ARRAY);
+        at = container_open(spot, s, at, c == '{' ? JSON_OBJECT : JSON_ARRAY);
         if (UNLIKELY(at == NULL)) {
             return NULL;
         }
-        at = skip_space(at, s->end);
-        *ret_inside = at == s->end || *at != s->closer;
+        at = skip_space(at, spot->end);
+        *ret_inside = at == spot->end || *at != spot->closer;
         return at;
     }
     if ((unsigned)(c - '0') <= 9 || c == '-') {
-        return scan_number(s, at);
+        return scan_number(spot, s, at);
     }
-    switch (c) {
-    case 't':
-        return scan_literal(s, at, STR("true"), JSON_TRUE);
-    case 'f':
-        return scan_literal(s, at, STR("false"), JSON_FALSE);
-    case 'n':
-        return scan_literal(s, at, STR("null"), JSON_NULL);
-    default:
-        return scan_fail(s, ERR_PARSE, at, "expected a value");
+    enum json_kind kind = JSON_NULL;
+    const char *behind = literal_end(s, at, &kind);
+    if (UNLIKELY(behind == NULL || !node_room(spot, s, at))) {
+        return NULL;
     }
+    node_put(spot, at, behind, spot->count + 1, kind, false);
+    return behind;
 }
 
 /* Behind a complete value: close what closes here. *ret_more: a comma was taken and another value
  * follows; otherwise the root is complete. */
-static inline const char *
-scan_behind(struct scan *s, const char *at, bool *ret_more)
+STEP const char *
+scan_behind(struct spot *spot, struct scan *s, const char *at, bool *ret_more)
 {
     *ret_more = false;
-    while (s->open != JSON_NONE) {
-        at = skip_space(at, s->end);
+    while (spot->open != JSON_NONE) {
+        at = skip_space(at, spot->end);
         char c = '\0';
-        if (LIKELY(at < s->end)) {
+        if (LIKELY(at < spot->end)) {
             c = *at;
         }
         if (c == ',') {
             *ret_more = true;
             return at + 1;
         }
-        if (UNLIKELY(c != s->closer)) {
+        if (UNLIKELY(c != spot->closer)) {
             return scan_fail(s, ERR_PARSE, at,
-                             s->closer == '}' ? "expected ',' or '}'" : "expected ',' or ']'");
+                             spot->closer == '}' ? "expected ',' or '}'" : "expected ',' or ']'");
         }
-        at = container_close(s, at + 1);
+        at = container_close(spot, s, at + 1);
         if (UNLIKELY(at == NULL)) {
             return NULL;
         }
@@ -473,37 +488,47 @@ scan_behind(struct scan *s, const char *at, bool *ret_more)
     return at;
 }
 
-static int
-scan_document(struct scan *s)
+static __attribute__((noinline)) int
+scan_document(struct scan *s, uint32_t *ret_count)
 {
     size_t valid = utf8_valid_bytes(s->doc->text);
+    struct spot spot = {.base = s->base, .end = s->end, .open = JSON_NONE};
+    spot.blocks_end = s->end - MIN((size_t)(s->end - s->base), (size_t)16);
     const char *at = s->base;
     if (valid != s->doc->text.len) {
         (void)scan_fail(s, ERR_ENCODING, at + valid, "not valid UTF-8");
         return s->rc;
     }
+    spot_nodes(&spot, s);
     for (;;) {
         bool more = true;
         bool inside;
-        at = scan_value(s, at, &inside);
-        if (at != NULL && !inside) {
-            at = scan_behind(s, at, &more);
-        }
-        if (at != NULL && !more) {
-            break;
-        }
-        if (at != NULL && s->closer == '}') {
-            at = scan_key(s, at);
-        }
+        at = scan_value(&spot, s, at, &inside);
         if (UNLIKELY(at == NULL)) {
             return s->rc;
         }
+        if (!inside) {
+            at = scan_behind(&spot, s, at, &more);
+            if (UNLIKELY(at == NULL)) {
+                return s->rc;
+            }
+        }
+        if (!more) {
+            break;
+        }
+        if (spot.closer == '}') {
+            at = scan_key(&spot, s, at);
+            if (UNLIKELY(at == NULL)) {
+                return s->rc;
+            }
+        }
     }
-    at = skip_space(at, s->end);
-    if (at != s->end) {
+    at = skip_space(at, spot.end);
+    if (at != spot.end) {
         (void)scan_fail(s, ERR_PARSE, at, "text behind the JSON value");
         return s->rc;
     }
+    *ret_count = spot.count;
     return 0;
 }
 
@@ -531,17 +556,13 @@ json_scan(struct json_doc *doc, struct str text, const struct json_limits *limit
         .end = text.ptr + text.len,
         .doc = doc,
         .skip_string = skip_string_best(),
-        .open = JSON_NONE,
         .depth_max = limits->depth_max != 0 ? MIN(limits->depth_max, 65535u) : DEPTH_DEFAULT,
         .node_count_max = limits->node_count_max != 0 ? limits->node_count_max : NODES_DEFAULT,
         .unique = !limits->allow_duplicates,
         .err = err,
     };
-    count_limit_set(&s);
-    int rc = scan_document(&s);
-    doc->node_count = s.count;
+    int rc = scan_document(&s, &doc->node_count);
     if (rc != 0) {
-        doc->node_count = 0;
         doc->text = STR_EMPTY;
         return rc;
     }

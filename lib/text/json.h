@@ -64,12 +64,7 @@ int json_scan(struct json_doc *doc, struct str text, const struct json_limits *l
 /* json_get - value node of member `key` (exact, case-sensitive, compared unescaped) of object node
  * `object`; JSON_NONE when absent or when `object` is JSON_NONE or not an object. */
 uint32_t json_get(const struct json_doc *doc, uint32_t object, struct str key);
-/* json_pick - json_get for names[count] in one walk: ret_values[i] for names[i], none of them
- * empty.
- */
-void json_pick(const struct json_doc *doc, uint32_t object, const struct str *names, size_t count,
-               uint32_t *ret_values);
-/* A row of such a table of names. */
+/* A row of a table of names for json_pick. */
 #define JSON_NAME(literal)                   \
     {                                        \
         ("" literal), sizeof("" literal) - 1 \
@@ -92,6 +87,44 @@ static inline bool
 json_is(const struct json_doc *doc, uint32_t node, enum json_kind kind)
 {
     return node < doc->node_count && doc->nodes[node].kind == kind;
+}
+/* json_pick_escaped - which of names[count] a key with escapes is; count when none. */
+size_t json_pick_escaped(const struct json_doc *doc, uint32_t key, const struct str *names,
+                         size_t count);
+/* json_pick - json_get for names[count] in one walk: ret_values[i] for names[i]. Inline, so that
+ * names in a static const table of at most 16 are compared as constants. */
+static INLINE void
+json_pick(const struct json_doc *doc, uint32_t object, const struct str *names, size_t count,
+          uint32_t *ret_values)
+{
+#pragma GCC unroll 16
+    for (size_t i = 0; i < count; i++) {
+        ret_values[i] = JSON_NONE;
+    }
+    if (!json_is(doc, object, JSON_OBJECT)) {
+        return;
+    }
+    const struct json_node *nodes = doc->nodes;
+    uint32_t end = nodes[object].next;
+    for (uint32_t at = object + 1; at < end; at = nodes[at + 1].next) {
+        const char *key = doc->text.ptr + nodes[at].start + 1;
+        size_t size = nodes[at].end - nodes[at].start - 2;
+        size_t found = count;
+        if (UNLIKELY(nodes[at].escaped)) {
+            found = json_pick_escaped(doc, at, names, count);
+        } else {
+#pragma GCC unroll 16
+            for (size_t i = 0; i < count; i++) {
+                if (size == names[i].len && memcmp(key, names[i].ptr, names[i].len) == 0) {
+                    found = i;
+                    break;
+                }
+            }
+        }
+        if (found < count && ret_values[found] == JSON_NONE) {
+            ret_values[found] = at + 1;
+        }
+    }
 }
 /* json_raw - raw text of a node, as it stands in the document. Empty for JSON_NONE. */
 struct str json_raw(const struct json_doc *doc, uint32_t node);

@@ -107,8 +107,8 @@ static bool
 content_eq(const struct json_doc *doc, uint32_t node, struct str s)
 {
     struct str content = json_content(doc->text.ptr, &doc->nodes[node]);
-    if (!doc->nodes[node].escaped) {
-        return str_eq(content, s);
+    if (LIKELY(!doc->nodes[node].escaped)) {
+        return content.len == s.len && json_name_eq(content.ptr, s.ptr, s.len);
     }
     while (content.len > 0) {
         if (!take_equal(&s, take_run(&content))) {
@@ -150,50 +150,14 @@ json_get(const struct json_doc *doc, uint32_t object, struct str key)
     return JSON_NONE;
 }
 
-/* Cold: the place in names[count] of a key with escapes, or count. */
-static __attribute__((noinline, cold)) size_t
-find_escaped(const struct json_doc *doc, uint32_t key, const struct str *names, size_t count)
+size_t
+json_pick_escaped(const struct json_doc *doc, uint32_t key, const struct str *names, size_t count)
 {
     size_t i = 0;
     while (i < count && !content_eq(doc, key, names[i])) {
         i++;
     }
     return i;
-}
-
-void
-json_pick(const struct json_doc *doc, uint32_t object, const struct str *names, size_t count,
-          uint32_t *ret_values)
-{
-    uint64_t lengths = 0; /* of the names, as a set: most other keys have none of them */
-    for (size_t i = 0; i < count; i++) {
-        ret_values[i] = JSON_NONE;
-        lengths |= (uint64_t)1 << (names[i].len & 63);
-    }
-    if (!json_is(doc, object, JSON_OBJECT)) {
-        return;
-    }
-    const struct json_node *nodes = doc->nodes;
-    uint32_t end = nodes[object].next;
-    for (uint32_t at = object + 1; at < end; at = nodes[at + 1].next) {
-        const struct json_node *node = &nodes[at];
-        size_t size = node->end - node->start - 2;
-        size_t i = 0;
-        if (UNLIKELY(node->escaped)) {
-            i = find_escaped(doc, at, names, count);
-        } else if ((lengths >> (size & 63) & 1) == 0) {
-            continue;
-        } else {
-            const char *content = doc->text.ptr + node->start + 1;
-            while (i < count &&
-                   (names[i].len != size || !json_name_eq(content, names[i].ptr, size))) {
-                i++;
-            }
-        }
-        if (i < count && ret_values[i] == JSON_NONE) {
-            ret_values[i] = at + 1;
-        }
-    }
 }
 
 uint32_t

@@ -20,8 +20,20 @@ json_name_eq(const char *a, const char *b, size_t size)
 {
     uint64_t head[2];
     uint64_t tail[2];
-    if (size - 8 > 8) {
-        return (size == 0 || a[0] == b[0]) && memcmp(a, b, size) == 0;
+    uint32_t few[4];
+    if (size > 16) {
+        return a[0] == b[0] && memcmp(a, b, size) == 0;
+    }
+    if (size < 4) {
+        return size == 0 ||
+               (a[0] == b[0] && a[size / 2] == b[size / 2] && a[size - 1] == b[size - 1]);
+    }
+    if (size < 8) {
+        memcpy(&few[0], a, 4);
+        memcpy(&few[1], b, 4);
+        memcpy(&few[2], a + size - 4, 4);
+        memcpy(&few[3], b + size - 4, 4);
+        return few[0] == few[1] && few[2] == few[3];
     }
     memcpy(&head[0], a, 8);
     memcpy(&head[1], b, 8);

@@ -228,13 +228,47 @@ valid_wide(struct str s)
     return _mm256_testz_si256(error, error) != 0;
 }
 
+static inline __m128i
+load_16(const char *at)
+{
+    return _mm_loadu_si128((const __m128i *)(const void *)at);
+}
+
+/* s.len when s is ASCII; else some place before the first byte that is not. */
+static size_t
+ascii_bytes(struct str s)
+{
+    size_t at = 0;
+    for (; s.len - at >= 64; at += 64) {
+        const char *block = s.ptr + at;
+        __m128i low = _mm_or_si128(load_16(block), load_16(block + 16));
+        __m128i high = _mm_or_si128(load_16(block + 32), load_16(block + 48));
+        if (_mm_movemask_epi8(_mm_or_si128(low, high)) != 0) {
+            return at;
+        }
+    }
+    for (; s.len - at >= 16; at += 16) {
+        if (_mm_movemask_epi8(load_16(s.ptr + at)) != 0) {
+            return at;
+        }
+    }
+    if (at > 0 && at < s.len) {
+        /* the last 16 bytes, some of them seen already */
+        return _mm_movemask_epi8(load_16(s.ptr + s.len - 16)) == 0 ? s.len : at;
+    }
+    return at;
+}
+
 size_t
 utf8_valid_bytes(struct str s)
 {
-    if (s.len >= 64 && __builtin_cpu_supports("avx2") && valid_wide(s)) {
+    /* Most text is ASCII, or begins with much of it. */
+    size_t ascii = ascii_bytes(s);
+    struct str rest = str_skip(s, ascii);
+    if (rest.len >= 64 && __builtin_cpu_supports("avx2") && valid_wide(rest)) {
         return s.len;
     }
-    return utf8_valid_bytes_portable(s);
+    return ascii + utf8_valid_bytes_portable(rest);
 }
 
 #else

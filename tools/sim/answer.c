@@ -46,7 +46,8 @@ answer_make(const struct sim_request *request, const struct directives *directiv
         .lie = (enum directive_lie)directive_value(directives, DIRECTIVE_LIE_USAGE, LIE_NONE),
     };
     answer.cached = MIN(directive_value(directives, DIRECTIVE_CACHED, 0), answer.prompt);
-    if (request->endpoint == SIM_EMBEDDINGS || request->endpoint == SIM_COUNT_TOKENS) {
+    if (request->endpoint == SIM_EMBEDDINGS || request->endpoint == SIM_COUNT_TOKENS ||
+        request->endpoint == SIM_GEMINI_COUNT) {
         *ret_answer = answer;
         return;
     }
@@ -72,6 +73,8 @@ answer_make(const struct sim_request *request, const struct directives *directiv
     answer.completion += answer.reasoning;
     answer.chunk_count = directive_value(directives, DIRECTIVE_CHUNKS, answer.chunk_count);
     answer.chunk_count = MAX(answer.chunk_count, UINT64_C(1));
+    if (answer.tool_call && (request->endpoint == SIM_GEMINI || request->endpoint == SIM_OLLAMA))
+        answer.chunk_count = 1; /* calls come whole there */
     *ret_answer = answer;
 }
 

@@ -52,6 +52,8 @@ struct sim_usage answer_usage(const struct sim_answer *answer);
 
 /* How a dialect writes; all append to out. */
 struct sim_dialect {
+    const char *name;        /* in the bill */
+    const char *stream_type; /* content type of a stream; NULL = text/event-stream */
     void (*whole)(const struct sim_answer *answer, struct buf *out);
     void (*begin)(const struct sim_answer *answer, struct buf *out);
     void (*chunk)(const struct sim_answer *answer, uint64_t index, struct buf *out);
@@ -62,6 +64,10 @@ struct sim_dialect {
 };
 extern const struct sim_dialect sim_openai;
 extern const struct sim_dialect sim_anthropic;
+extern const struct sim_dialect sim_gemini;
+extern const struct sim_dialect sim_responses;
+extern const struct sim_dialect sim_ollama;
+extern const struct sim_dialect sim_cohere;
 
 /* embeddings_write - the OpenAI answer: words of each input hashed into `dimensions` buckets,
  * length 1, so that texts with common words are near each other. */

@@ -257,6 +257,7 @@ anthropic_models(const struct str *models, size_t count, struct buf *out)
 }
 
 const struct sim_dialect sim_anthropic = {
+    .name = "anthropic",
     .whole = anthropic_whole,
     .begin = anthropic_begin,
     .chunk = anthropic_chunk,

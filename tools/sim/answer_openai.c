@@ -286,6 +286,7 @@ openai_models(const struct str *models, size_t count, struct buf *out)
 }
 
 const struct sim_dialect sim_openai = {
+    .name = "openai",
     .whole = openai_whole,
     .begin = openai_begin,
     .chunk = openai_chunk,

@@ -183,7 +183,8 @@ render_entry(struct json_writer *json, const struct bill_entry *entry)
     json_open_object(json);
     json_member_str(json, "request_id", str_from(entry->request_id));
     json_member_str(json, "model", str_from(entry->model));
-    json_member_str(json, "dialect", entry->anthropic ? STR("anthropic") : STR("openai"));
+    json_member_str(json, "dialect",
+                    entry->dialect != NULL ? str_from(entry->dialect) : STR("openai"));
     json_member_u64(json, "status", entry->status);
     json_member_str(json, "delivered", str_from(delivered[entry->delivered]));
     json_member_u64(json, "prompt_tokens", entry->prompt);

@@ -26,7 +26,7 @@ struct bill_price {
 struct bill_entry {
     char request_id[64]; /* x-request-id or x-client-request-id of the request, or "" */
     char model[64];
-    bool anthropic;
+    const char *dialect; /* static; NULL = openai */
     uint16_t status;
     enum bill_delivered delivered;
     uint64_t prompt;

@@ -8,14 +8,6 @@
 #include "lib/text/uri.h"
 #include "tools/sim/sim.h"
 
-static void
-put_served(struct exchange *exchange)
-{
-    struct sim *sim = exchange->thread->sim;
-    buf_printf(&exchange->body, "{\"served\":%llu}",
-               (unsigned long long)atomic_load_explicit(&sim->served, memory_order_relaxed));
-}
-
 void
 control_handle(struct exchange *exchange)
 {
@@ -39,7 +31,6 @@ control_handle(struct exchange *exchange)
     } else if (post && str_eq(path, STR("/sim/reset"))) {
         bill_reset(sim->bill);
         script_reset(sim->script);
-        atomic_store_explicit(&sim->served, 0, memory_order_relaxed);
         buf_put_str(&exchange->body, STR("{}"));
     } else if (post && str_eq(path, STR("/sim/script"))) {
         if (script_load(sim->script, http_stream_body(exchange->stream), &err) != 0) {
@@ -49,12 +40,8 @@ control_handle(struct exchange *exchange)
             return;
         }
         buf_put_str(&exchange->body, STR("{}"));
-    } else if (get && str_eq(path, STR("/sim/served"))) {
-        put_served(exchange);
     } else {
-        exchange_error(exchange, 404,
-                       STR("GET /sim/bill, GET /sim/served, POST /sim/reset, "
-                           "POST /sim/script"));
+        exchange_error(exchange, 404, STR("GET /sim/bill, POST /sim/reset, POST /sim/script"));
         return;
     }
     exchange_answer_now(exchange, 200, "application/json");

@@ -12,28 +12,50 @@
 
 /* ---- a request comes ------------------------------------------------------------------------- */
 
+/* path: the whole of it, or its end behind a model's or a deployment's name. */
 struct route {
     struct str method;
     struct str path;
     enum sim_endpoint endpoint;
-    bool anthropic;
+    const struct sim_dialect *dialect;
+    bool tail;
+    bool stream;
 };
 
 static const struct route routes[] = {
-    {STR("POST"), STR("/v1/chat/completions"), SIM_CHAT, false},
-    {STR("POST"), STR("/v1/embeddings"), SIM_EMBEDDINGS, false},
-    {STR("POST"), STR("/v1/messages"), SIM_MESSAGES, true},
-    {STR("POST"), STR("/v1/messages/count_tokens"), SIM_COUNT_TOKENS, true},
+    {STR("POST"), STR("/v1/chat/completions"), SIM_CHAT, &sim_openai, false, false},
+    {STR("POST"), STR("/v1/embeddings"), SIM_EMBEDDINGS, &sim_openai, false, false},
+    {STR("POST"), STR("/v1/messages"), SIM_MESSAGES, &sim_anthropic, false, false},
+    {STR("POST"), STR("/v1/messages/count_tokens"), SIM_COUNT_TOKENS, &sim_anthropic, false, false},
+    {STR("POST"), STR("/v1/responses"), SIM_RESPONSES, &sim_responses, false, false},
+    {STR("POST"), STR("/api/chat"), SIM_OLLAMA, &sim_ollama, false, false},
+    {STR("POST"), STR("/v2/chat"), SIM_COHERE, &sim_cohere, false, false},
+    {STR("POST"), STR(":generateContent"), SIM_GEMINI, &sim_gemini, true, false},
+    {STR("POST"), STR(":streamGenerateContent"), SIM_GEMINI, &sim_gemini, true, true},
+    {STR("POST"), STR(":countTokens"), SIM_GEMINI_COUNT, &sim_gemini, true, false},
+    {STR("POST"), STR("/chat/completions"), SIM_CHAT, &sim_openai, true, false}, /* Azure */
+    {STR("POST"), STR("/embeddings"), SIM_EMBEDDINGS, &sim_openai, true, false},
 };
 
 static const struct route *
 route_find(struct str method, struct str path)
 {
     for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
-        if (str_eq(routes[i].path, path) && str_eq(routes[i].method, method))
+        bool same = routes[i].tail ? str_ends(path, routes[i].path) : str_eq(routes[i].path, path);
+        if (same && str_eq(routes[i].method, method))
             return &routes[i];
     }
     return NULL;
+}
+
+/* What stands before the route's tail, behind the last '/'. */
+static struct str
+route_model(const struct route *route, struct str path)
+{
+    size_t from = path.len - route->path.len;
+    while (from > 0 && path.ptr[from - 1] != '/')
+        from--;
+    return str_make(path.ptr + from, path.len - route->path.len - from);
 }
 
 static bool
@@ -45,6 +67,10 @@ credential_ok(const struct sim *sim, const struct http_head *head)
     struct str key = http_field_get(head, STR("x-api-key"));
     if (str_starts(bearer, STR("Bearer ")))
         key = str_skip(bearer, 7);
+    if (key.len == 0)
+        key = http_field_get(head, STR("x-goog-api-key"));
+    if (key.len == 0)
+        key = http_field_get(head, STR("api-key"));
     return secret_eq(key, str_from(sim->key));
 }
 
@@ -67,10 +93,13 @@ read_head(struct exchange *exchange, const struct http_head *head, struct str pa
         id = http_field_get(head, STR("x-client-request-id"));
     id.len = MIN(id.len, sizeof(exchange->entry.request_id) - 1);
     (void)!str_copy(exchange->entry.request_id, sizeof(exchange->entry.request_id), id);
+    const struct route *route = route_find(STR("POST"), path);
     bool anthropic = str_starts(path, STR("/v1/messages")) ||
                      http_field_get(head, STR("anthropic-version")).len > 0;
     exchange->dialect = anthropic ? &sim_anthropic : &sim_openai;
-    exchange->entry.anthropic = anthropic;
+    if (route != NULL)
+        exchange->dialect = route->dialect;
+    exchange->entry.dialect = exchange->dialect->name;
     exchange->denied = !credential_ok(sim, head);
     struct err err = {0};
     exchange->bad_header =
@@ -120,7 +149,9 @@ answer_models(struct exchange *exchange)
             models[count++] = bill_model(bill, i);
     }
     exchange->control = true; /* free of charge */
-    exchange->dialect->models(models, count, &exchange->body);
+    const struct sim_dialect *dialect =
+        exchange->dialect->models != NULL ? exchange->dialect : &sim_openai;
+    dialect->models(models, count, &exchange->body);
     exchange_answer_now(exchange, 200, "application/json");
 }
 
@@ -174,7 +205,8 @@ answer_request(struct exchange *exchange, const struct sim_request *request)
     const struct sim_answer *answer = &exchange->answer;
     exchange->status = 200;
     exchange->streamed = request->stream && request->endpoint != SIM_EMBEDDINGS &&
-                         request->endpoint != SIM_COUNT_TOKENS;
+                         request->endpoint != SIM_COUNT_TOKENS &&
+                         request->endpoint != SIM_GEMINI_COUNT;
     fill_entry(exchange);
     if (answer_fault(exchange))
         return;
@@ -182,24 +214,31 @@ answer_request(struct exchange *exchange, const struct sim_request *request)
         answer_replay(exchange, str_skip(request->model, 7));
         return;
     }
-    exchange->content_type = exchange->streamed ? "text/event-stream" : "application/json";
+    exchange->content_type = !exchange->streamed ? "application/json"
+                             : exchange->dialect->stream_type != NULL
+                                 ? exchange->dialect->stream_type
+                                 : "text/event-stream";
     if (request->endpoint == SIM_EMBEDDINGS)
         embeddings_write(request, answer, &exchange->body);
     else if (request->endpoint == SIM_COUNT_TOKENS)
         buf_printf(&exchange->body, "{\"input_tokens\":%llu}", (unsigned long long)answer->prompt);
+    else if (request->endpoint == SIM_GEMINI_COUNT)
+        buf_printf(&exchange->body, "{\"totalTokens\":%llu}", (unsigned long long)answer->prompt);
     else if (!exchange->streamed)
         exchange->dialect->whole(answer, &exchange->body);
     exchange_start(exchange);
 }
 
 static void
-take_request(struct exchange *exchange, const struct route *route)
+take_request(struct exchange *exchange, const struct route *route, struct str path)
 {
     struct sim_thread *thread = exchange->thread;
-    struct sim_request request;
+    struct sim_request request = {.stream = route->stream};
     struct directives in_text = {0};
     struct err err = {0};
     exchange->endpoint = route->endpoint;
+    if (route->tail)
+        request.model = route_model(route, path);
     if (exchange->bad_header) {
         exchange_error(exchange, 400, STR("x-sim: unknown directive or bad value"));
         return;
@@ -243,7 +282,7 @@ sim_on_complete(struct http_stream *stream)
                        exchange->dialect == &sim_anthropic ? STR("invalid x-api-key")
                                                            : STR("Incorrect API key provided."));
     } else if (route != NULL) {
-        take_request(exchange, route);
+        take_request(exchange, route, path);
     } else if (str_eq(path, STR("/v1/models")) && str_eq(method, STR("GET"))) {
         answer_models(exchange);
     } else {
@@ -268,7 +307,8 @@ exchange_bill(struct exchange *exchange, enum http_close_reason reason)
 {
     const struct sim_answer *answer = &exchange->answer;
     struct bill_entry *entry = &exchange->entry;
-    bool charged = exchange->endpoint != SIM_COUNT_TOKENS && answer->model.len > 0;
+    bool charged = exchange->endpoint != SIM_COUNT_TOKENS &&
+                   exchange->endpoint != SIM_GEMINI_COUNT && answer->model.len > 0;
     if (exchange->ended_well && reason == HTTP_DONE) {
         entry->delivered = BILL_COMPLETE;
         entry->completion = answer->completion;

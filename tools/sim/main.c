@@ -96,16 +96,22 @@ open_listeners(struct program *program, struct err *err)
 static int
 open_thread(struct program *program, struct sim_thread *thread, struct err *err)
 {
-    bool bench = program->options.bench_bytes > 0;
+    size_t bench_bytes = (size_t)program->options.bench_bytes;
     thread->sim = &program->sim;
     json_init(&thread->doc);
     int rc = loop_new(&thread->loop, err);
     if (rc != 0)
         return rc;
+    if (bench_bytes > 0) {
+        rc = canned_new(thread->loop, bench_bytes, &thread->canned, err);
+        for (size_t i = 0; rc == 0 && i < program->options.listen_count; i++)
+            rc = canned_listen(thread->canned, program->listen_fds[i]);
+        return rc == 0 ? 0 : err_set(err, (enum err_code) - rc, "cannot start a server thread");
+    }
     const struct http_server_conf conf = {
         .loop = thread->loop,
         .tls = program->tls,
-        .handler = bench ? &sim_bench_handler : &sim_handler,
+        .handler = &sim_handler,
         .user = thread,
         .body_bytes_max = SIM_BODY_BYTES_MAX,
         .conn_count_max = 200000,
@@ -139,8 +145,6 @@ open_program(struct program *program, struct err *err)
         rc = script_new(&sim->script, err);
     if (rc == 0)
         rc = load_files(program, err);
-    if (rc == 0 && options->bench_bytes > 0)
-        rc = bench_bodies(sim, (size_t)options->bench_bytes);
     sim->key = options->key;
     sim->replay_dir = options->replay;
     if (rc == 0 && options->tls_cert != NULL) {
@@ -163,6 +167,7 @@ close_program(struct program *program)
         if (thread->loop == NULL)
             continue;
         http_server_free(&thread->server);
+        canned_free(&thread->canned);
         json_fini(&thread->doc);
         loop_free(&thread->loop);
     }

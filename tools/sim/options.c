@@ -6,6 +6,7 @@
 #include "tools/sim/options.h"
 
 #include "lib/base/num.h"
+#include "tools/sim/canned.h"
 #include "tools/sim/directive.h"
 
 static const char usage[] =
@@ -27,15 +28,14 @@ static const char usage[] =
     "{\"input_nano\":150,\"output_nano\":600,\"cached_nano\":75}}\n"
     "                     in nano-dollars a token; \"*\" prices all other models\n"
     "  --replay DIR       model replay/NAME answers DIR/NAME.response.json or .sse\n"
-    "  --bench BYTES      answer every request with one canned body of this size, unread and "
-    "unbilled\n"
+    "  --bench BYTES      answer every request with one canned body of this size (at most 65535),\n"
+    "                     unread and unbilled; HTTP/1.1 and HTTP/2 without TLS on one port\n"
     "  --threads N        [1]\n"
     "  -o json            the start line as JSON\n"
     "  --help\n"
     "\n"
     "Endpoints: POST /v1/chat/completions /v1/embeddings /v1/messages /v1/messages/count_tokens,\n"
-    "GET /v1/models; GET /sim/bill[?summary=1], POST /sim/reset, POST /sim/script, GET "
-    "/sim/served.\n"
+    "GET /v1/models; GET /sim/bill[?summary=1], POST /sim/reset, POST /sim/script.\n"
     "\n"
     "Counting: prompt tokens = (bytes of all texts + 3) / 4 + 3 a message; completion tokens = "
     "words of\n"
@@ -153,7 +153,8 @@ take_option(struct args *args, struct str name, struct options *options)
         return options->tls_cert != NULL && options->tls_key != NULL;
     }
     if (str_eq(name, STR("--bench")))
-        return take_number(args, 64u << 20, &options->bench_bytes) == 0 && options->bench_bytes > 0;
+        return take_number(args, CANNED_BODY_BYTES_MAX, &options->bench_bytes) == 0 &&
+               options->bench_bytes > 0;
     if (str_eq(name, STR("--threads")))
         return take_number(args, 64, &options->threads) == 0 && options->threads > 0;
     if (str_eq(name, STR("-o"))) {

@@ -37,6 +37,7 @@ test_refused(void **state)
         {"no threads", {"--threads", "0"}, -ERR_INVALID},
         {"too many threads", {"--threads", "65"}, -ERR_INVALID},
         {"bench of nothing", {"--bench=0"}, -ERR_INVALID},
+        {"bench of too much", {"--bench=65536"}, -ERR_INVALID},
         {"flag with value", {"--h2=1"}, -ERR_INVALID},
         {"other output", {"-o", "yaml"}, -ERR_INVALID},
         {"bare word", {"serve"}, -ERR_INVALID},

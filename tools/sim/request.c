@@ -3,16 +3,9 @@
  * Floor: tools/sim; one thread at a time.
  * Owns: nothing.
  * Invariant: see request.h. Unknown fields are ignored, as providers do. */
-#include "tools/sim/request.h"
+#include "tools/sim/request_int.h"
 
 #define INPUTS_MAX 2048u
-
-struct reader {
-    const struct json_doc *doc;
-    struct arena *arena;
-    struct sim_request *request;
-    struct buf *user; /* texts of the message that is being read */
-};
 
 uint64_t
 request_prompt_tokens(const struct sim_request *request)
@@ -20,8 +13,8 @@ request_prompt_tokens(const struct sim_request *request)
     return (request->text_bytes + 3) / 4 + 3 * request->message_count;
 }
 
-static void
-read_text(struct reader *reader, uint32_t node)
+void
+request_text(struct reader *reader, uint32_t node)
 {
     struct str text = STR_EMPTY;
     if (!json_is(reader->doc, node, JSON_STRING) ||
@@ -42,27 +35,27 @@ read_content(struct reader *reader, uint32_t content, bool *ret_result)
 {
     const struct json_doc *doc = reader->doc;
     if (json_is(doc, content, JSON_STRING)) {
-        read_text(reader, content);
+        request_text(reader, content);
         return;
     }
     if (!json_is(doc, content, JSON_ARRAY))
         return;
     for (uint32_t part = json_first(doc, content); part != JSON_NONE;
          part = json_sibling(doc, content, part)) {
-        read_text(reader, json_get(doc, part, STR("text")));
+        request_text(reader, json_get(doc, part, STR("text")));
         if (!json_string_eq(doc, json_get(doc, part, STR("type")), STR("tool_result")))
             continue;
         *ret_result = true;
         uint32_t inner = json_get(doc, part, STR("content"));
         if (json_is(doc, inner, JSON_STRING)) {
-            read_text(reader, inner);
+            request_text(reader, inner);
             continue;
         }
         if (!json_is(doc, inner, JSON_ARRAY))
             continue;
         for (uint32_t block = json_first(doc, inner); block != JSON_NONE;
              block = json_sibling(doc, inner, block))
-            read_text(reader, json_get(doc, block, STR("text")));
+            request_text(reader, json_get(doc, block, STR("text")));
     }
 }
 
@@ -74,7 +67,7 @@ read_tool_calls(struct reader *reader, uint32_t message)
         return;
     for (uint32_t call = json_first(reader->doc, calls); call != JSON_NONE;
          call = json_sibling(reader->doc, calls, call))
-        read_text(reader, json_path(reader->doc, call, "function.arguments"));
+        request_text(reader, json_path(reader->doc, call, "function.arguments"));
 }
 
 static int
@@ -116,7 +109,8 @@ value_of_schema(const struct json_doc *doc, uint32_t schema)
     uint32_t choices = json_get(doc, schema, STR("enum"));
     if (json_is(doc, choices, JSON_ARRAY) && json_first(doc, choices) != JSON_NONE)
         return json_raw(doc, json_first(doc, choices));
-    if (json_string_eq(doc, type, STR("integer")) || json_string_eq(doc, type, STR("number")))
+    if (json_string_eq(doc, type, STR("integer")) || json_string_eq(doc, type, STR("number")) ||
+        json_string_eq(doc, type, STR("INTEGER")) || json_string_eq(doc, type, STR("NUMBER")))
         return STR("1");
     if (json_string_eq(doc, type, STR("boolean")))
         return STR("true");
@@ -164,11 +158,10 @@ read_wanted_call(struct reader *reader, uint32_t tools)
     return true;
 }
 
-static int
-read_tool(struct reader *reader, uint32_t root)
+int
+request_tool(struct reader *reader, uint32_t tools)
 {
     const struct json_doc *doc = reader->doc;
-    uint32_t tools = json_get(doc, root, STR("tools"));
     uint32_t tool = json_is(doc, tools, JSON_ARRAY) ? json_first(doc, tools) : JSON_NONE;
     if (tool == JSON_NONE || read_wanted_call(reader, tools))
         return 0;
@@ -176,6 +169,8 @@ read_tool(struct reader *reader, uint32_t root)
     uint32_t schema = json_get(doc, function, STR("parameters"));
     if (schema == JSON_NONE)
         schema = json_get(doc, function, STR("input_schema"));
+    if (schema == JSON_NONE)
+        schema = json_get(doc, function, STR("parametersJsonSchema"));
     if (json_string(doc, json_get(doc, function, STR("name")), reader->arena,
                     &reader->request->tool_name) != 0)
         return 0;
@@ -238,7 +233,10 @@ read_options(struct reader *reader, uint32_t root, struct err *err)
     static const char *const limits[] = {"max_completion_tokens", "max_tokens"};
     const struct json_doc *doc = reader->doc;
     struct sim_request *request = reader->request;
+    request->stream = request->endpoint == SIM_OLLAMA; /* unless it says no */
     (void)!json_bool(doc, json_get(doc, root, STR("stream")), &request->stream);
+    (void)!json_u64(doc, json_path(doc, root, "options.num_predict"), UINT32_MAX,
+                    &request->max_tokens);
     (void)!json_bool(doc, json_path(doc, root, "stream_options.include_usage"),
                      &request->include_usage);
     for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
@@ -254,6 +252,17 @@ read_options(struct reader *reader, uint32_t root, struct err *err)
     return 0;
 }
 
+/* gpt-5.4 and later take function tools at the other endpoint only, unless they do not reason. */
+static bool
+wants_responses(const struct reader *reader)
+{
+    const struct sim_request *request = reader->request;
+    uint32_t effort = json_get(reader->doc, 0, STR("reasoning_effort"));
+    return request->endpoint == SIM_CHAT && request->tool_name.len > 0 &&
+           str_starts(request->model, STR("gpt-5.4")) &&
+           !json_string_eq(reader->doc, effort, STR("none"));
+}
+
 int
 request_parse(struct str body, enum sim_endpoint endpoint, struct json_doc *doc,
               struct arena *arena, struct sim_request *ret_request, struct err *err)
@@ -263,6 +272,14 @@ request_parse(struct str body, enum sim_endpoint endpoint, struct json_doc *doc,
         return rc;
     struct sim_request request = {.endpoint = endpoint, .max_tokens = UINT64_MAX};
     struct reader reader = {.doc = doc, .arena = arena, .request = &request};
+    if (endpoint == SIM_GEMINI || endpoint == SIM_GEMINI_COUNT || endpoint == SIM_RESPONSES) {
+        request.model = ret_request->model;
+        request.stream = ret_request->stream;
+        rc = request_other(&reader, err);
+        if (rc == 0)
+            *ret_request = request;
+        return rc;
+    }
     uint32_t model = json_get(doc, 0, STR("model"));
     if (!json_is(doc, model, JSON_STRING) || json_string(doc, model, arena, &request.model) != 0 ||
         request.model.len == 0)
@@ -280,7 +297,11 @@ request_parse(struct str body, enum sim_endpoint endpoint, struct json_doc *doc,
         if (rc == 0)
             rc = read_messages(&reader, json_get(doc, 0, STR("messages")), err);
         if (rc == 0)
-            rc = read_tool(&reader, 0);
+            rc = request_tool(&reader, json_get(doc, 0, STR("tools")));
+        if (rc == 0 && wants_responses(&reader))
+            rc = err_set(err, ERR_INVALID,
+                         "Function tools with reasoning_effort are not supported for this model "
+                         "in /v1/chat/completions. Please use /v1/responses instead.");
     }
     if (rc == 0)
         *ret_request = request;

@@ -15,6 +15,11 @@ enum sim_endpoint {
     SIM_EMBEDDINGS,   /* POST /v1/embeddings */
     SIM_MESSAGES,     /* POST /v1/messages */
     SIM_COUNT_TOKENS, /* POST /v1/messages/count_tokens */
+    SIM_GEMINI,       /* POST /v1beta/models/MODEL:generateContent, :streamGenerateContent */
+    SIM_GEMINI_COUNT, /* POST /v1beta/models/MODEL:countTokens */
+    SIM_RESPONSES,    /* POST /v1/responses */
+    SIM_OLLAMA,       /* POST /api/chat */
+    SIM_COHERE,       /* POST /v2/chat */
 };
 
 struct sim_request {
@@ -36,8 +41,8 @@ struct sim_request {
     bool base64;
 };
 
-/* request_parse - doc is scratch. 0; -ERR_PARSE and friends of the scanner, -ERR_INVALID: the text
- * is fit for the caller. */
+/* request_parse - doc is scratch. In: model and stream, where the path says them. 0; -ERR_PARSE and
+ * friends of the scanner, -ERR_INVALID: the text is fit for the caller. */
 int request_parse(struct str body, enum sim_endpoint endpoint, struct json_doc *doc,
                   struct arena *arena, struct sim_request *ret_request, struct err *err) MUST_USE;
 uint64_t request_prompt_tokens(const struct sim_request *request);

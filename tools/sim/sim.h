@@ -13,6 +13,7 @@
 #include "lib/http/server.h"
 #include "tools/sim/answer.h"
 #include "tools/sim/bill.h"
+#include "tools/sim/canned.h"
 #include "tools/sim/script.h"
 
 #define SIM_BODY_BYTES_MAX (64u << 20)
@@ -20,10 +21,8 @@
 struct sim {
     struct bill *bill;
     struct script *script;
-    const char *key;             /* or NULL: any credential will do */
-    const char *replay_dir;      /* or NULL */
-    struct str bench_body[2];    /* by dialect; empty when not benchmarking */
-    atomic_uint_fast64_t served; /* in bench mode */
+    const char *key;        /* or NULL: any credential will do */
+    const char *replay_dir; /* or NULL */
     atomic_uint_fast64_t next_id;
 };
 
@@ -31,8 +30,8 @@ struct sim_thread {
     struct sim *sim;
     struct loop *loop;
     struct http_server *server;
-    struct json_doc doc; /* scratch of request_parse */
-    uint64_t served;     /* bench mode: not yet added to sim->served */
+    struct canned *canned; /* instead of server, with --bench */
+    struct json_doc doc;   /* scratch of request_parse */
 };
 
 enum exchange_phase {
@@ -72,7 +71,6 @@ struct exchange {
 };
 
 extern const struct http_handler sim_handler;
-extern const struct http_handler sim_bench_handler;
 
 /* ---- exchange.c: the answer goes out, with its pacing and faults ----------------------------- */
 /* exchange_start - directives and answer are known: begin after delay_ms. */
@@ -91,9 +89,5 @@ void control_handle(struct exchange *exchange);
  * -ERR_INVALID (name), -ERR_NOT_FOUND, -ERR_TOO_LARGE. */
 int replay_load(const char *dir, struct str name, struct buf *out, const char **ret_type,
                 struct err *err) MUST_USE;
-
-/* ---- bench.c --------------------------------------------------------------------------------- */
-/* bench_bodies - canned answers of about `bytes` bytes, with usage. 0 or -ERR_NOMEM. */
-int bench_bodies(struct sim *sim, size_t bytes) MUST_USE;
 
 #endif

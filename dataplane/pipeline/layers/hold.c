@@ -6,57 +6,36 @@
  *            provider. DESIGN section 7. */
 #include "dataplane/pipeline/exchange.h"
 #include "lib/base/check.h"
+#include "lib/base/clock.h"
 
-#define LEASE_WAIT_MS 1500u
-#define OUTPUT_TOKENS_DEFAULT 4096u
-/* A token is at least one byte; text averages four. Half the bytes is above any real tokenizer. */
-#define BYTES_PER_TOKEN_MIN 2u
-#define TOKENS_OVERHEAD 16u
-
-static int64_t
-highest(const struct price *price, const enum usage_class *classes, size_t count)
-{
-    int64_t pico = 0;
-    for (size_t i = 0; i < count; i++)
-        pico = MAX(pico, price->pico[classes[i]]);
-    return pico;
-}
+#define LEASE_WAIT_MS 1500u      /* for an answer */
+#define LEASE_WAIT_MS_MAX 10000u /* while there are answers, and others are quicker */
 
 /* 0 and the amount; -ERR_NOT_FOUND: no price known; -ERR_RANGE. The dearest target counts. */
 static int
 worst_case(const struct exchange *x, int64_t *ret_nano)
 {
-    static const enum usage_class in[] = {USAGE_input, USAGE_cached, USAGE_cache_write,
-                                          USAGE_cache_write_1h, USAGE_audio_in};
-    static const enum usage_class out[] = {USAGE_output, USAGE_reasoning, USAGE_audio_out};
     int64_t most = 0;
     for (uint32_t i = 0; i < x->targets.count; i++) {
-        const struct config_model *model = x->targets.model[i];
-        if (!model->price.known)
-            return -ERR_NOT_FOUND;
-        struct price price = {.known = true};
-        price.pico[USAGE_input] = highest(&model->price, in, ARRAY_LEN(in));
-        price.pico[USAGE_output] = highest(&model->price, out, ARRAY_LEN(out));
-        price.pico[USAGE_request] = model->price.pico[USAGE_request];
-        uint64_t output = x->facts.max_output;
-        if (output == 0)
-            output =
-                model->max_output_tokens != 0 ? model->max_output_tokens : OUTPUT_TOKENS_DEFAULT;
-        if (x->endpoint->kind == CHAT_ENDPOINT_EMBEDDINGS)
-            output = 0;
-        struct usage usage = {.evidence = EVIDENCE_ESTIMATE};
-        usage.count[USAGE_input] =
-            MIN(x->facts.prompt_bytes / BYTES_PER_TOKEN_MIN + TOKENS_OVERHEAD, USAGE_COUNT_MAX);
-        output *= MAX(x->facts.choices, 1u);
-        usage.count[USAGE_output] = MIN(output, USAGE_COUNT_MAX);
-        usage.count[USAGE_request] = 1;
-        struct charge charge;
-        if (price_charge(&price, &usage, x->config->settings.markup_bps, &charge) != 0)
-            return -ERR_RANGE;
-        most = MAX(most, charge.total.nano);
+        int64_t nano = 0;
+        const struct price_call call = exchange_price_call(x, x->targets.model[i]);
+        int rc = price_hold(&call, &nano);
+        if (rc != 0)
+            return rc;
+        most = MAX(most, nano);
     }
     *ret_nano = most;
     return 0;
+}
+
+static bool
+all_free(const struct exchange *x)
+{
+    for (uint32_t i = 0; i < x->targets.count; i++) {
+        if (!x->targets.model[i]->free)
+            return false;
+    }
+    return true;
 }
 
 static enum layer_verdict
@@ -64,6 +43,7 @@ hold_refuse(struct exchange *x, int64_t need, bool silence)
 {
     char want[32];
     char left[32];
+    char balance[32];
     if (silence) {
         x->retry_after_s = 2;
         return exchange_fail(x, HTTP_ERROR_overloaded,
@@ -71,26 +51,44 @@ hold_refuse(struct exchange *x, int64_t need, bool silence)
                                  "lent it enough in time; try again shortly."));
     }
     money_format((struct money){need}, want);
-    money_format((struct money){atomic_load(&x->fund->available)}, left);
+    /* What is held for other requests may come back, so that the balance may be more. */
+    int64_t here = MAX(atomic_load(&x->fund->available), (int64_t)0);
+    int64_t elsewhere = atomic_load(&x->fund->free);
+    money_format((struct money){here > INT64_MAX - elsewhere ? INT64_MAX : here + elsewhere}, left);
+    money_format((struct money){atomic_load(&x->fund->balance)}, balance);
     bool frozen = atomic_load(&x->fund->status) == FUND_FROZEN;
     struct str text = arena_printf(
         &x->arena,
         frozen ? "Wallet '%s' is frozen by its owner."
                : "Wallet '%s' does not cover this request: it may cost up to $%s and $%s is "
-                 "available. Add AI funds, or set a smaller max_tokens.",
-        x->fund->wallet, want, left);
+                 "available (AI balance $%s). Add AI funds, or set a smaller max_tokens.",
+        x->fund->wallet, want, left, balance);
     return exchange_fail(x, HTTP_ERROR_no_funds, text.ptr != NULL ? text : STR_EMPTY);
+}
+
+static void
+wait_end(struct exchange *x)
+{
+    list_remove(&x->wait_node);
+    if (x->waits > 0)
+        fund_wait_end(x->fund, x->waits);
+    x->waits = 0;
 }
 
 static enum layer_verdict
 hold_request(struct exchange *x)
 {
     int64_t need = 0;
+    if (x->made_s == 0)
+        x->made_s = clock_wall_ns() / 1000000000;
     int rc = worst_case(x, &need);
     if (rc == -ERR_NOT_FOUND)
         return exchange_fail(x, HTTP_ERROR_unpriced, STR_EMPTY);
     if (rc != 0)
         return exchange_fail(x, HTTP_ERROR_amount_overflow, STR_EMPTY);
+    if (rc == 0 && need == 0 && all_free(x))
+        return LAYER_NEXT; /* whatever the wallet's state */
+    wait_end(x);
     uint32_t answers = atomic_load(&x->fund->answers);
     rc = fund_hold(x->fund, need);
     if (fund_should_ask(x->fund))
@@ -105,16 +103,19 @@ hold_request(struct exchange *x)
         return hold_refuse(x, need, false);
     if (x->wait_until_ms == 0) { /* first try: ask, and wait for the answer */
         x->wait_until_ms = now + LEASE_WAIT_MS;
-        x->funds_seen = answers;
-    } else if (answers != x->funds_seen && atomic_load(&x->fund->status) == FUND_EMPTY) {
-        /* Only an empty wallet is a reason to say that it does not cover the request. Answered, but
-         * the wallet has more: others took what came, or it was the answer to an older question. */
-        return hold_refuse(x, need, false);
-    } else if (now >= x->wait_until_ms) {
-        return hold_refuse(x, need, true);
+        x->wait_end_ms = now + LEASE_WAIT_MS_MAX;
+    } else if (answers != x->funds_seen) {
+        if (!fund_covers(x->fund, need))
+            return hold_refuse(x, need, false);
+        /* The wallet has enough: others took what came, or it was an older question's answer. */
+        x->wait_until_ms = MIN(now + LEASE_WAIT_MS, x->wait_end_ms);
     }
+    if (now >= x->wait_until_ms)
+        return hold_refuse(x, need, true);
+    x->funds_seen = answers;
+    x->waits = need;
+    fund_wait(x->fund, need);
     timer_arm(loop_timers(x->worker->loop), &x->timer, x->wait_until_ms);
-    list_remove(&x->wait_node);
     list_push_back(&x->worker->waiting, &x->wait_node);
     return LAYER_WAIT;
 }
@@ -122,7 +123,7 @@ hold_request(struct exchange *x)
 static void
 hold_settle(struct exchange *x)
 {
-    list_remove(&x->wait_node);
+    wait_end(x);
     if (!x->holding)
         return;
     x->holding = false;

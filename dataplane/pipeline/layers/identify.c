@@ -36,10 +36,14 @@ identify_bound(struct exchange *x, struct caller *caller)
     struct live_binding *binding = caller->binding;
     if (atomic_load(&binding->revoked))
         return exchange_fail(x, HTTP_ERROR_unauthenticated, STR_EMPTY);
+    if (x->misdirected)
+        return exchange_fail(x, HTTP_ERROR_misdirected,
+                             STR("Berth answers inside a container as 127.0.0.1, localhost, [::1] "
+                                 "and berth; this request is for another host."));
     if (x->deputy)
         return exchange_fail(x, HTTP_ERROR_forbidden,
-                             STR("Berth refuses requests with proxy fields, a foreign Host or a "
-                                 "browser's Origin on a container's own listener."));
+                             STR("Berth refuses requests with proxy fields or a browser's Origin "
+                                 "on a container's own listener."));
     if (x->credential.len > 0 && !live_matches(binding, x->credential))
         return exchange_fail(x, HTTP_ERROR_unauthenticated, STR_EMPTY);
     if (!live_valid(x->worker->live, loop_now_ms(x->worker->loop)))

@@ -6,65 +6,106 @@
 #include "dataplane/pipeline/exchange.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
+#include "lib/base/num.h"
 
-static void
-put_money(struct buf *out, const char *name, struct money money)
+static char *
+put(char *at, struct str text)
 {
-    (void)buf_put_str(out, STR(",\""));
-    (void)buf_put_str(out, str_from(name));
-    (void)buf_put_str(out, STR("\":\""));
-    (void)buf_put_i64(out, money.nano);
-    (void)buf_put_byte(out, '"');
+    return mempcpy(at, text.ptr, text.len);
 }
 
-static void
-put_number(struct buf *out, const char *name, uint64_t value)
+static char *
+put_number(char *at, struct str name, uint64_t value)
 {
-    (void)buf_put_str(out, STR(",\""));
-    (void)buf_put_str(out, str_from(name));
-    (void)buf_put_str(out, STR("\":"));
-    (void)buf_put_u64(out, value);
+    at = put(at, name);
+    return at + num_write_u64(at, value);
 }
 
-/* What both rows say; the parts that do not change were written when the config or the binding was
- * made. */
-static void
-put_who(const struct exchange *x, struct buf *out)
+/* name: with the quote that opens the value */
+static char *
+put_money(char *at, struct str name, struct money money)
 {
-    out->len = 0;
-    (void)buf_put_str(out, STR("\"id\":\""));
-    (void)buf_put(out, x->id, REQUEST_ID_BYTES);
-    (void)buf_put_str(out, STR("\",\"at_ms\":"));
-    (void)buf_put_u64(out, (uint64_t)(clock_wall_ns() / 1000000));
-    (void)buf_put_str(out, x->record_json);
-    (void)buf_put_str(out, exchange_model(x)->record_json);
+    uint64_t size = money.nano < 0 ? 0u - (uint64_t)money.nano : (uint64_t)money.nano;
+    at = put(at, name);
+    if (money.nano < 0)
+        *at++ = '-';
+    at += num_write_u64(at, size);
+    *at++ = '"';
+    return at;
 }
 
-static void
-put_usage(const struct usage *usage, struct buf *out)
+/* What both rows begin with. The clock is read once a millisecond of the loop. */
+static char *
+put_id(const struct exchange *x, char *at)
 {
+    struct record_clock *clock = &x->worker->record_clock;
+    uint64_t tick = loop_now_ms(x->worker->loop);
+    if (clock->bytes == 0 || clock->tick_ms != tick) {
+        clock->tick_ms = tick;
+        clock->bytes = num_write_u64(clock->text, (uint64_t)(clock_wall_ns() / 1000000));
+    }
+    at = put(at, STR("\"id\":\""));
+    at = mempcpy(at, x->id, REQUEST_ID_BYTES);
+    at = put(at, STR("\",\"at_ms\":"));
+    return mempcpy(at, clock->text, clock->bytes);
+}
+
+static char *
+put_usage(const struct usage *usage, char *at)
+{
+    static const struct str names[] = {
+#define USAGE_ROW(name, ...) {",\"" #name "\":", sizeof(",\"" #name "\":") - 1},
+#include "api/usage.def"
+#undef USAGE_ROW
+    };
+    at = put(at, STR(",\"usage\":{"));
     bool first = true;
-    (void)buf_put_str(out, STR(",\"usage\":{"));
-    for (int i = 0; i < USAGE_CLASS_COUNT; i++) {
+    for (size_t i = 0; i < USAGE_CLASS_COUNT; i++) {
         if (usage->count[i] == 0)
             continue;
-        (void)buf_put_str(out, first ? STR("\"") : STR(",\""));
-        (void)buf_put_str(out, str_from(usage_class_name((enum usage_class)i)));
-        (void)buf_put_str(out, STR("\":"));
-        (void)buf_put_u64(out, usage->count[i]);
+        at = put_number(at, first ? str_skip(names[i], 1) : names[i], usage->count[i]);
         first = false;
     }
-    (void)buf_put_byte(out, '}');
+    *at++ = '}';
+    return at;
+}
+
+/* Nearly all requests end in one of a few ways, so the words for it are shared, too. */
+static struct str
+result_text(const struct exchange *x)
+{
+    uint32_t key = 1u | (uint32_t)x->facts.stream << 1 | (uint32_t)x->usage.clamped << 2 |
+                   (uint32_t)x->usage.evidence << 3 | (uint32_t)x->outcome << 8 |
+                   (uint32_t)x->status << 16;
+    struct record_result *result =
+        &x->worker->record_results[(key * 0x9e3779b1u) >> (32 - RECORD_RESULT_BITS)];
+    if (UNLIKELY(result->key != key)) {
+        char *at = put(result->text, STR(",\"outcome\":\""));
+        at = put(at, str_from(usage_outcome_name(x->outcome)));
+        at = put(at, STR("\",\"evidence\":\""));
+        at = put(at, str_from(usage_evidence_name(x->usage.evidence)));
+        at = put_number(at, STR("\",\"status\":"), x->status);
+        at = put(at, x->facts.stream ? STR(",\"stream\":true") : STR(",\"stream\":false"));
+        if (x->usage.clamped)
+            at = put(at, STR(",\"clamped\":true"));
+        result->key = key;
+        result->bytes = (uint32_t)(at - result->text);
+        ASSERT(result->bytes <= sizeof(result->text));
+    }
+    return str_make(result->text, result->bytes);
 }
 
 static enum layer_verdict
 record_request(struct exchange *x)
 {
     struct worker *worker = x->worker;
-    put_who(x, &worker->record);
-    if (worker->record.failed || worker->record.len > JOURNAL_INTENT_BYTES_MAX)
+    char *own = worker->record_own;
+    const struct journal_members members = {
+        .own = str_make(own, (size_t)(put_id(x, own) - own)),
+        .shared = {x->record_json, exchange_model(x)->record_json}};
+    if (members.own.len + members.shared[0].len + members.shared[1].len > JOURNAL_INTENT_BYTES_MAX)
         return exchange_fail(x, HTTP_ERROR_bad_request, STR("The model id is too long."));
-    journal_intent(worker->journal, &x->ticket, buf_str(&worker->record));
+    journal_intent(worker->journal, &x->ticket, &members);
     worker_touch_journal(worker);
     return LAYER_NEXT;
 }
@@ -75,32 +116,24 @@ micros(uint64_t from_ns, uint64_t to_ns)
     return to_ns > from_ns ? (to_ns - from_ns) / 1000u : 0;
 }
 
-static void
-cut_to(struct usage *usage, const enum usage_class *classes, size_t count, uint64_t max)
+/* By which of the model's prices, where it is not the plain one; the service as the provider named
+ * it, priced apart or not. */
+static char *
+put_row(const struct tariff_row *row, const struct usage *usage, char *at)
 {
-    for (size_t i = 0; i < count; i++) {
-        uint64_t *have = &usage->count[classes[i]];
-        if (*have > max) {
-            *have = max;
-            usage->clamped = true;
-        }
-        max -= *have;
+    if (LIKELY(row == NULL ||
+               (row->from_s == 0 && row->over_tokens == 0 && usage->service == SERVICE_standard)))
+        return at;
+    if (row->from_s != 0)
+        at = put_number(at, STR(",\"price_from\":"), (uint64_t)row->from_s);
+    if (row->over_tokens != 0)
+        at = put_number(at, STR(",\"price_over\":"), row->over_tokens);
+    if (usage->service != SERVICE_standard) {
+        at = put(at, STR(",\"service\":\""));
+        at = put(at, str_from(usage_service_name(usage->service)));
+        *at++ = '"';
     }
-}
-
-/* No model reads more than its window or writes more than its limit, whatever a provider claims: a
- * lie must not empty a wallet. */
-static void
-cut_impossible(struct exchange *x, const struct config_model *model)
-{
-    static const enum usage_class in[] = {USAGE_input, USAGE_cached, USAGE_cache_write,
-                                          USAGE_cache_write_1h, USAGE_audio_in};
-    static const enum usage_class out[] = {USAGE_output, USAGE_reasoning, USAGE_audio_out};
-    uint64_t most = MAX(model->max_output_tokens, x->facts.max_output);
-    if (model->context_tokens != 0 && x->endpoint->kind == CHAT_ENDPOINT_CHAT)
-        cut_to(&x->usage, in, ARRAY_LEN(in), model->context_tokens);
-    if (model->max_output_tokens != 0 && most <= USAGE_COUNT_MAX)
-        cut_to(&x->usage, out, ARRAY_LEN(out), most * MAX(x->facts.choices, 1u));
+    return at;
 }
 
 static void
@@ -110,33 +143,22 @@ record_settle(struct exchange *x)
         return;
     struct worker *worker = x->worker;
     const struct config_model *model = exchange_model(x);
-    if (x->usage.evidence != EVIDENCE_NONE)
-        x->usage.count[USAGE_request] = 1;
-    cut_impossible(x, model);
-    if (price_charge(&model->price, &x->usage, x->config->settings.markup_bps, &x->charge) != 0) {
-        x->charge = (struct charge){.total = {x->held}, .cost = {x->held}};
-        x->usage.clamped = true; /* beyond what money can hold: the hold is the ceiling */
-    }
-    struct buf *out = &worker->record;
-    put_who(x, out);
-    (void)buf_put_str(out, STR(",\"outcome\":\""));
-    (void)buf_put_str(out, str_from(usage_outcome_name(x->outcome)));
-    (void)buf_put_str(out, STR("\",\"evidence\":\""));
-    (void)buf_put_str(out, str_from(usage_evidence_name(x->usage.evidence)));
-    (void)buf_put_byte(out, '"');
-    put_number(out, "status", x->status);
-    (void)buf_put_str(out, x->facts.stream ? STR(",\"stream\":true") : STR(",\"stream\":false"));
-    if (x->usage.clamped)
-        (void)buf_put_str(out, STR(",\"clamped\":true"));
-    put_usage(&x->usage, out);
-    put_money(out, "charge", x->charge.total);
-    put_money(out, "cost", x->charge.cost);
-    uint64_t now = clock_mono_ns();
-    put_number(out, "ttft_us", x->first_token_ns ? micros(x->started_ns, x->first_token_ns) : 0);
-    put_number(out, "total_us", micros(x->started_ns, now));
-    put_number(out, "attempts", x->attempts);
-    ASSERT(!out->failed);
-    (void)journal_outcome(worker->journal, &x->ticket, buf_str(out));
+    const struct price_call call = exchange_price_call(x, model);
+    const struct tariff_row *row = NULL;
+    price_settle(&call, x->held, &x->usage, &x->charge, &row);
+    char *own = worker->record_own;
+    char *at = put_usage(&x->usage, put_id(x, own));
+    at = put_money(at, STR(",\"charge\":\""), x->charge.total);
+    at = put_money(at, STR(",\"cost\":\""), x->charge.cost);
+    at = put_number(at, STR(",\"ttft_us\":"), micros(x->started_ns, x->first_token_ns));
+    at = put_number(at, STR(",\"total_us\":"), micros(x->started_ns, x->ended_ns));
+    at = put_number(at, STR(",\"attempts\":"), x->attempts);
+    at = put_row(row, &x->usage, at);
+    ASSERT(at < own + sizeof(worker->record_own));
+    const struct journal_members members = {
+        .own = str_make(own, (size_t)(at - own)),
+        .shared = {x->record_json, model->record_json, result_text(x)}};
+    (void)journal_outcome(worker->journal, &x->ticket, &members);
     worker_touch_journal(worker);
 }
 

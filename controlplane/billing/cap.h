@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT
+ * cap.h - wallets that may spend so much an hour, day or month: spec.cap of a Wallet.
+ * Floor: controlplane/billing; engine thread.
+ * Owns: rows billing/cap/WALLET: the period at hand and what had been spent before it.
+ * Invariant: AI money left (lent included) + spent in the period <= amount, and equal as soon as
+ *            `from` has the money: so nodes, which lend from it, cannot spend more. cap_test.c. */
+#ifndef BERTH_CONTROLPLANE_BILLING_CAP_H
+#define BERTH_CONTROLPLANE_BILLING_CAP_H
+
+#include "controlplane/billing/billing.h"
+
+struct object;
+
+/* cap_settle - one Wallet object; without spec.cap nothing happens. Spending counts when it is
+ * posted. *ret_short: `from` could not give all of it (or what is lent cannot be taken back yet):
+ * try again soon. 0; -ERR_NOT_FOUND (no such `from`), -ERR_INVALID (`from` is capped itself),
+ * -ERR_CONFLICT, -ERR_STORE, -ERR_NOMEM. */
+int cap_settle(struct billing *billing, const struct object *wallet, int64_t now_ms,
+               struct arena *arena, bool *ret_short, struct err *err) MUST_USE;
+/* cap_period_ms - begin of the period that a time lies in, UTC; per: "hour", "day" or "month". */
+int64_t cap_period_ms(struct str per, int64_t at_ms);
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT
+ * payment_stripe.c - Stripe's events: paid Checkout sessions and PaymentIntents in US cents.
+ * Floor: controlplane/billing; engine thread.
+ * Owns: nothing.
+ * Invariant: a Checkout session and its PaymentIntent are one payment, named by the PaymentIntent;
+ *            a PaymentIntent that names no wallet is the second half of a session, or not for us.
+ *            Proved in payment_test.c. Spec: docs.stripe.com/api/events. */
+#include "controlplane/billing/billing_int.h"
+
+#define CENTS_MAX (PAYMENT_NANO_MAX / NANO_PER_CENT)
+#define NANO_PER_CENT (MONEY_NANO_PER_USD / 100)
+
+static bool
+is_type(const struct event *event, const char *type)
+{
+    return json_string_eq(event->doc, json_get(event->doc, 0, STR("type")), str_from(type));
+}
+
+static bool
+member_is(const struct event *event, uint32_t object, const char *name, const char *want)
+{
+    return json_string_eq(event->doc, json_get(event->doc, object, str_from(name)), str_from(want));
+}
+
+/* metadata.wallet, set by whoever made the session or the PaymentIntent. */
+static int
+metadata_wallet(const struct event *event, uint32_t object, struct str *ret_wallet)
+{
+    uint32_t metadata = json_get(event->doc, object, STR("metadata"));
+    return event_text(event, metadata, "wallet", LEDGER_NAME_BYTES_MAX, ret_wallet);
+}
+
+static int
+cents_read(const struct event *event, uint32_t object, const char *name, struct payment *payment)
+{
+    int64_t cents = 0;
+    if (!member_is(event, object, "currency", "usd")) {
+        payment->ignored = "the currency is not USD";
+        return 0;
+    }
+    uint32_t node = json_get(event->doc, object, str_from(name));
+    int code = json_i64(event->doc, node, 1, CENTS_MAX, &cents);
+    if (code < 0)
+        return err_set(event->err, (enum err_code) - code,
+                       "%s must be a whole number of cents from 1 to %lld", name, CENTS_MAX);
+    payment->amount.nano = cents * NANO_PER_CENT;
+    return 0;
+}
+
+static int
+session_read(const struct event *event, uint32_t object, struct payment *payment)
+{
+    if (!member_is(event, object, "mode", "payment")) {
+        payment->ignored = "the session's mode is not payment";
+        return 0;
+    }
+    if (!member_is(event, object, "payment_status", "paid")) {
+        payment->ignored = "the session is not paid";
+        return 0;
+    }
+    int code = event_text(event, object, "payment_intent", PAYMENT_ID_BYTES_MAX, &payment->payment);
+    if (code == -ERR_NOT_FOUND)
+        code = event_text(event, object, "id", PAYMENT_ID_BYTES_MAX, &payment->payment);
+    if (code == 0)
+        code = metadata_wallet(event, object, &payment->wallet);
+    if (code == -ERR_NOT_FOUND && payment->payment.len > 0)
+        code = event_text(event, object, "client_reference_id", LEDGER_NAME_BYTES_MAX,
+                          &payment->wallet);
+    if (code == -ERR_NOT_FOUND && payment->payment.len > 0) {
+        payment->wallet = STR("default");
+        code = 0;
+    }
+    return code < 0 ? code : cents_read(event, object, "amount_total", payment);
+}
+
+static int
+intent_read(const struct event *event, uint32_t object, struct payment *payment)
+{
+    if (!member_is(event, object, "status", "succeeded")) {
+        payment->ignored = "the PaymentIntent has not succeeded";
+        return 0;
+    }
+    int code = metadata_wallet(event, object, &payment->wallet);
+    if (code == -ERR_NOT_FOUND) {
+        payment->ignored = "the PaymentIntent has no metadata.wallet";
+        return 0;
+    }
+    if (code == 0)
+        code = event_text(event, object, "id", PAYMENT_ID_BYTES_MAX, &payment->payment);
+    return code < 0 ? code : cents_read(event, object, "amount_received", payment);
+}
+
+int
+payment_read_stripe(const struct event *event, struct payment *payment)
+{
+    uint32_t object = json_path(event->doc, 0, "data.object");
+    int code = event_text(event, 0, "id", PAYMENT_ID_BYTES_MAX, &payment->event);
+    if (code < 0)
+        return code;
+    if (is_type(event, "checkout.session.completed") ||
+        is_type(event, "checkout.session.async_payment_succeeded"))
+        return session_read(event, object, payment);
+    if (is_type(event, "payment_intent.succeeded"))
+        return intent_read(event, object, payment);
+    payment->ignored = "events of this type move nothing";
+    return 0;
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT
+ * upkeep_test.c - posted usage is added up, and old records go, without anybody asking.
+ * Floor: controlplane/ledger tests.
+ * Owns: nothing.
+ * Invariant: see upkeep.h. */
+#include "controlplane/ledger/upkeep.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "lib/base/clock.h"
+#include "lib/net/loop.h"
+
+#define DEADLINE_MS 20000u
+
+static struct loop *loop;
+static struct store *store;
+static struct ledger *ledger;
+static unsigned failures;
+
+static void
+on_failed(const char *what, const struct err *err, void *user)
+{
+    (void)user;
+    assert_non_null(what);
+    assert_true(err->text[0] != '\0');
+    failures++;
+}
+
+static bool
+stored(const char *key)
+{
+    struct arena arena;
+    struct store_row row;
+    arena_init(&arena, 1u << 20);
+    int r = store_get(store, str_from(key), &arena, &row);
+    arena_fini(&arena);
+    return r == 0;
+}
+
+static void
+step_until(const char *key, bool there)
+{
+    uint64_t deadline = clock_mono_ms() + DEADLINE_MS;
+    while (stored(key) != there) {
+        assert_true(clock_mono_ms() < deadline);
+        loop_step(loop, 20);
+    }
+}
+
+static void
+test_upkeep(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    const struct ledger_config config = {0};
+    const struct ledger_stream stream = {STR("n"), 1, STR("0")};
+    const struct str record = STR("{\"seq\":\"1\",\"at_ms\":1,\"wallet\":\"a\",\"provider\":\"p\","
+                                  "\"charge\":\"1\",\"cost\":\"1\"}");
+    struct ledger_applied applied;
+    struct upkeep *upkeep = NULL;
+    assert_int_equal(loop_new(&loop, &err), 0);
+    assert_int_equal(store_open("memory:", loop, &store, &err), 0);
+    assert_int_equal(ledger_new(store, &config, &ledger, &err), 0);
+    assert_int_equal(usage_apply(ledger, &stream, 1, &record, 1, &applied, &err), 0);
+    struct upkeep_conf conf = {
+        .loop = loop, .ledger = ledger, .retention_ms = -1, .failed = on_failed};
+    assert_int_equal(upkeep_new(&conf, &upkeep, &err), 0);
+    step_until("ledger/rolled/n/1/0", true);
+    upkeep_free(&upkeep);
+    assert_true(stored("usage/n/1/0/00000000000000000001"));
+    conf.retention_ms = 0;
+    assert_int_equal(upkeep_new(&conf, &upkeep, &err), 0);
+    store_fail_commit(store, 1, false);
+    uint64_t deadline = clock_mono_ms() + DEADLINE_MS;
+    while (failures == 0 && clock_mono_ms() < deadline)
+        loop_step(loop, 20);
+    assert_int_equal(failures, 1);
+    upkeep_free(&upkeep);
+    assert_int_equal(upkeep_new(&conf, &upkeep, &err), 0);
+    step_until("usage/n/1/0/00000000000000000001", false);
+    assert_int_equal(failures, 1);
+    upkeep_free(&upkeep);
+    upkeep_free(&upkeep);
+    ledger_free(&ledger);
+    store_close(&store);
+    loop_free(&loop);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_upkeep)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT
+ * push_bind_test.c - binds, renames and suspensions as agents and data planes see them.
+ * Floor: controlplane/push tests.
+ * Owns: nothing.
+ * Invariant: what api/plane.md promises. */
+#include "controlplane/push/push_test_rig.h"
+
+static void
+test_bind_waits_for_the_ack(void **state)
+{
+    struct fixture *f = *state;
+    connect_both(f);
+    send_bind(f, 5, "c1", "0a0a0a0a", "dev-env");
+    WAIT_FOR(f, &f->agent, "\"type\":\"bound\",\"id\":5,\"binding\":{");
+    /* the data plane had it before the agent heard */
+    assert_true(seen(&f->dp, "\"full\":false,\"rows\":[{\"server\":"));
+    assert_true(seen(&f->dp, "\"sum\":\"1\""));
+    assert_true(seen(&f->agent, "\"name\":\"dev-env\",\"number\":\"1\",\"wallet\":\"default\""));
+    forget(&f->dp);
+    say(&f->agent, "{\"type\":\"unbind\",\"incarnation\":\"0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a\","
+                   "\"reason\":\"died\"}");
+    WAIT_FOR(f, &f->agent,
+             "{\"type\":\"unbound\",\"incarnation\":\"0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a\"}");
+    WAIT_FOR(f, &f->dp, "\"sum\":\"0\"");
+    const char *revoke = strstr(buf_cstr(&f->dp.log), "\"type\":\"revoke\"");
+    assert_non_null(revoke);
+    assert_true(revoke < strstr(buf_cstr(&f->dp.log), "\"deleted\":true"));
+}
+
+static void
+test_no_ack_no_container(void **state)
+{
+    struct fixture *f = *state;
+    f->dp.mute = true;
+    connect_both(f);
+    uint64_t start = clock_mono_ms();
+    send_bind(f, 1, "c1", "0b0b0b0b", "dev");
+    WAIT_FOR(f, &f->agent, "\"type\":\"refused\",\"id\":1,\"code\":\"not_acknowledged\"");
+    assert_true(clock_mono_ms() - start >= PUSH_BIND_DEADLINE_MS);
+    assert_true(seen(&f->agent, "did not acknowledge"));
+    WAIT_FOR(f, &f->dp, "\"type\":\"revoke\"");
+    assert_int_equal(f->engine->bindings.by_hex.count, 0);
+}
+
+static void
+test_no_data_plane_at_all(void **state)
+{
+    struct fixture *f = *state;
+    connect_peer(f, &f->agent, "agent", "agent");
+    WAIT_FOR(f, &f->agent, "\"type\":\"tick\"");
+    send_bind(f, 1, "c1", "0c0c0c0c", "dev");
+    WAIT_FOR(f, &f->agent, "no data plane is connected");
+    assert_int_equal(f->engine->bindings.by_hex.count, 0);
+    /* one that comes while the bind waits will do */
+    send_bind(f, 2, "c1", "0d0d0d0d", "dev");
+    connect_peer(f, &f->dp, "dataplane", "dataplane");
+    WAIT_FOR(f, &f->agent, "\"type\":\"bound\",\"id\":2");
+}
+
+/* A container without AI starts, and no data plane hears of it before AI is switched on. */
+static void
+test_suspended(void **state)
+{
+    struct fixture *f = *state;
+    apply(f, HEAD "kind: Container\nmetadata: {name: quiet}\nspec: {ai: false}\n");
+    connect_both(f);
+    send_bind(f, 1, "c1", "01010101", "quiet");
+    WAIT_FOR(f, &f->agent, "\"type\":\"bound\",\"id\":1");
+    assert_false(seen(&f->dp, "\"name\":\"quiet\""));
+    apply(f, HEAD "kind: Container\nmetadata: {name: quiet}\nspec: {ai: true}\n");
+    WAIT_FOR(f, &f->dp, "\"name\":\"quiet\"");
+    apply(f, HEAD "kind: Container\nmetadata: {name: quiet}\nspec: {ai: false}\n");
+    WAIT_FOR(f, &f->dp, "\"suspend\":true");
+    WAIT_FOR(f, &f->dp, "\"suspended\":true}],\"sum\":\"0\"");
+    assert_false(seen(&f->agent, "\"type\":\"revoke\""));
+}
+
+static void
+test_rename(void **state)
+{
+    struct fixture *f = *state;
+    connect_both(f);
+    send_bind(f, 1, "c1", "01010101", "dev");
+    WAIT_FOR(f, &f->agent, "\"type\":\"bound\",\"id\":1");
+    say(&f->agent, "{\"type\":\"rename\",\"id\":2,\"incarnation\":"
+                   "\"01010101010101010101010101010101\",\"name\":\"prod\"}");
+    WAIT_FOR(f, &f->agent, "\"type\":\"bound\",\"id\":2");
+    WAIT_FOR(f, &f->dp, "\"name\":\"prod\"");
+    say(&f->agent, "{\"type\":\"rename\",\"id\":3,\"incarnation\":"
+                   "\"01010101010101010101010101010101\",\"name\":\"no.name\"}");
+    WAIT_FOR(f, &f->agent, "\"id\":3,\"code\":\"invalid_name\"");
+    say(&f->agent, "{\"type\":\"rename\",\"id\":4,\"incarnation\":"
+                   "\"02020202020202020202020202020202\",\"name\":\"x\"}");
+    WAIT_FOR(f, &f->agent, "\"id\":4,\"code\":\"revoked\"");
+}
+
+static void
+test_refusals_reach_the_agent(void **state)
+{
+    struct fixture *f = *state;
+    connect_both(f);
+    send_bind(f, 2, "c2", "02020202", "not.valid");
+    WAIT_FOR(f, &f->agent, "\"id\":2,\"code\":\"invalid_name\"");
+    send_bind(f, 3, "c3", "03030303", "dev");
+    WAIT_FOR(f, &f->agent, "\"type\":\"bound\",\"id\":3");
+    send_bind(f, 4, "c4", "04040404", "dev");
+    WAIT_FOR(f, &f->agent, "\"id\":4,\"code\":\"name_in_use\"");
+    /* the agent's truth ends what it does not host */
+    forget(&f->dp);
+    say(&f->agent, "{\"type\":\"hosting\",\"rows\":[]}");
+    WAIT_FOR(f, &f->dp, "\"type\":\"revoke\"");
+    assert_int_equal(f->engine->bindings.by_hex.count, 0);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_bind_waits_for_the_ack, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_ack_no_container, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_data_plane_at_all, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_suspended, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_rename, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_refusals_reach_the_agent, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: MIT
+ * carry_test.c - requests between the dialects that request_test.c has no rows for: exact bytes,
+ *                what is refused by name, what is noted; opaque state on its way through foreign
+ *                clients; frames of every framing.
+ * Floor: dataplane/dialect, tests only.
+ * Owns: nothing.
+ * Invariant: must hold: no field is lost in silence; what was sealed comes back byte for byte. */
+#include "dataplane/dialect/test_int.h"
+
+#include "dataplane/dialect/seal_int.h"
+
+#define OAI &dialect_openai
+#define ANT &dialect_anthropic
+#define GEM &dialect_gemini
+#define RSP &dialect_responses
+#define OLL &dialect_ollama
+#define COH &dialect_cohere
+
+struct carry {
+    const char *name;
+    const struct dialect *from;
+    const struct dialect *to;
+    const char *model; /* upstream */
+    const char *body;
+    int want_err;
+    const char *want; /* the request, or a word of the error */
+    const char *want_dropped;
+};
+
+#define LOOP                                                                                       \
+    "{\"model\":\"m\",\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\","   \
+    "\"content\":\"hi\"},{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"c1\"," \
+    "\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"a\\\":1}\"}}]},{"     \
+    "\"role\":\"tool\",\"tool_call_id\":\"c1\",\"content\":\"r\"}],\"tools\":[{\"type\":"          \
+    "\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"type\":\"object\"}}}]"
+#define GEM_HEAD                                                                            \
+    "{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"hi\"}]},{\"role\":\"model\"," \
+    "\"parts\":[{\"functionCall\":{\"id\":\"c1\",\"name\":\"f\",\"args\":{\"a\":1}}"
+#define GEM_TAIL                                                                                 \
+    "}]},{\"role\":\"user\",\"parts\":[{\"functionResponse\":{\"id\":\"c1\",\"name\":\"f\","     \
+    "\"response\":{\"result\":\"r\"}}}]}],\"systemInstruction\":{\"parts\":[{\"text\":\"s\"}]}," \
+    "\"tools\":[{\"functionDeclarations\":[{\"name\":\"f\",\"parametersJsonSchema\":{\"type\":"  \
+    "\"object\"}}]}]"
+#define HI "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]"
+#define GEM_HI "\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"hi\"}]}]"
+#define ASK "{\"model\":\"m\"," HI
+
+static const struct carry rows[] = {
+    {"a tool loop", OAI, GEM, "gemini-2.5-flash", LOOP "}", 0, GEM_HEAD GEM_TAIL "}", ""},
+    {"a tool loop without its signature", OAI, GEM, "gemini-3-pro-preview", LOOP "}", 0,
+     GEM_HEAD ",\"thoughtSignature\":\"skip_thought_signature_validator\"" GEM_TAIL "}", ""},
+    {"settings", OAI, GEM, "g",
+     ASK ",\"max_tokens\":9,\"temperature\":0.70,\"top_p\":1e-1,\"stop\":\"x\",\"n\":2,\"seed\":7,"
+         "\"presence_penalty\":0.5,\"reasoning_effort\":\"none\",\"response_format\":{\"type\":"
+         "\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{\"type\": \"object\"}}}}",
+     0,
+     "{" GEM_HI ",\"generationConfig\":{\"maxOutputTokens\":9,\"temperature\":0.70,\"topP\":1e-1,"
+     "\"candidateCount\":2,\"stopSequences\":[\"x\"],\"responseMimeType\":\"application/json\","
+     "\"responseJsonSchema\":{\"type\": \"object\"},\"thinkingConfig\":{\"thinkingBudget\":0},"
+     "\"seed\":7,\"presencePenalty\":0.5}}",
+     ""},
+    {"effort by level", OAI, GEM, "gemini-3-pro", ASK ",\"reasoning_effort\":\"high\"}", 0,
+     "{" GEM_HI ",\"generationConfig\":{\"thinkingConfig\":{\"includeThoughts\":true,"
+     "\"thinkingLevel\":\"HIGH\"}}}",
+     ""},
+    {"advice is noted", OAI, GEM, "g",
+     ASK ",\"user\":\"u\",\"store\":true,\"parallel_tool_calls\":false,\"tools\":[{\"type\":"
+         "\"function\",\"function\":{\"name\":\"f\",\"strict\":true}}]}",
+     0, "{" GEM_HI ",\"tools\":[{\"functionDeclarations\":[{\"name\":\"f\"}]}]}",
+     "strict,parallel_tool_calls,user,store"},
+    {"logit_bias is refused", OAI, GEM, "g", ASK ",\"logit_bias\":{\"1\":2}}", -ERR_UNSUPPORTED,
+     "field `logit_bias` cannot be carried to gemini", ""},
+    {"custom tools are refused", OAI, GEM, "g",
+     ASK ",\"tools\":[{\"type\":\"custom\",\"custom\":{\"name\":\"x\"}}]}", -ERR_UNSUPPORTED,
+     "`tools.custom`", ""},
+
+    {"OpenAPI schemas, snake_case, calls without ids", GEM, OAI, "up",
+     "{\"contents\":[{\"parts\":[{\"text\":\"hi\"},{\"inline_data\":{\"mime_type\":\"image/png\","
+     "\"data\":\"QQ==\"}}]},{\"role\":\"model\",\"parts\":[{\"functionCall\":{\"name\":\"f\"}}]},{"
+     "\"role\":\"function\",\"parts\":[{\"functionResponse\":{\"name\":\"f\",\"response\":{"
+     "\"result\":\"r\"}}}]}],\"system_instruction\":{\"parts\":[{\"text\":\"s\"}]},\"tools\":[{"
+     "\"function_declarations\":[{\"name\":\"f\",\"parameters\":{\"type\":\"OBJECT\","
+     "\"properties\":{\"a\":{\"type\":\"STRING\",\"nullable\":true,\"maxLength\":\"9\"}}}}]}],"
+     "\"toolConfig\":{\"functionCallingConfig\":{\"mode\":\"ANY\"}},\"generationConfig\":{\"seed\":"
+     "3,\"thinkingConfig\":{\"thinkingLevel\":\"LOW\"}},\"safetySettings\":[{}]}",
+     0,
+     "{\"model\":\"up\",\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\","
+     "\"content\":[{\"type\":\"text\",\"text\":\"hi\"},{\"type\":\"image_url\",\"image_url\":{"
+     "\"url\":\"data:image/png;base64,QQ==\"}}]},{\"role\":\"assistant\",\"content\":null,\"tool_"
+     "calls\":[{\"id\":\"call_1\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":"
+     "\"{}\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"call_1\",\"content\":\"r\"}],\"tools\":[{"
+     "\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"type\":\"object\","
+     "\"properties\":{\"a\":{\"type\":[\"string\",\"null\"],\"nullable\":true,\"maxLength\":9}}}}}]"
+     ",\"tool_choice\":\"required\",\"reasoning_effort\":\"low\",\"seed\":3}",
+     "safetySettings"},
+    {"thoughts in pieces are one signed block", GEM, ANT, "up",
+     "{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"a\"}]},{\"role\":\"model\","
+     "\"parts\":"
+     "[{\"text\":\"t1\",\"thought\":true}]},{\"role\":\"model\",\"parts\":[{\"text\":\"t2\","
+     "\"thought\":true},{\"thought\":true,\"thoughtSignature\":\"QUJD\"},{\"text\":\"x\"}]},{"
+     "\"role\":\"user\",\"parts\":[{\"text\":\"b\"}]}]}",
+     0,
+     "{\"model\":\"up\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":"
+     "\"a\"}]},{\"role\":\"assistant\",\"content\":[{\"type\":\"thinking\",\"thinking\":\"t1t2\","
+     "\"signature\":\"QUJD\"},{\"type\":\"text\",\"text\":\"x\"}]},{\"role\":\"user\",\"content\":["
+     "{\"type\":\"text\",\"text\":\"b\"}]}],\"max_tokens\":8000}",
+     ""},
+    {"server tools are refused", GEM, OAI, "up", "{" GEM_HI ",\"tools\":[{\"googleSearch\":{}}]}",
+     -ERR_UNSUPPORTED, "googleSearch", ""},
+    {"settings of nobody else's are refused", GEM, OAI, "up",
+     "{" GEM_HI ",\"generationConfig\":{\"speechConfig\":{\"a\":1}}}", -ERR_UNSUPPORTED,
+     "`speechConfig`", ""},
+    {"cached contents are refused", GEM, ANT, "up", "{" GEM_HI ",\"cachedContent\":\"c\"}",
+     -ERR_UNSUPPORTED, "`cachedContent`", ""},
+
+    {"a tool loop", OAI, RSP, "up", LOOP "}", 0,
+     "{\"model\":\"up\",\"input\":[{\"role\":\"system\",\"content\":[{\"type\":\"input_text\","
+     "\"text\":\"s\"}]},{\"role\":\"user\",\"content\":[{\"type\":\"input_text\",\"text\":\"hi\"}]}"
+     ",{\"type\":\"function_call\",\"call_id\":\"c1\",\"name\":\"f\",\"arguments\":\"{\\\"a\\\":1}"
+     "\"},{\"type\":\"function_call_output\",\"call_id\":\"c1\",\"output\":\"r\"}],\"tools\":[{"
+     "\"type\":\"function\",\"name\":\"f\",\"parameters\":{\"type\":\"object\"},\"strict\":false}],"
+     "\"store\":false}",
+     ""},
+    {"effort brings the encrypted reasoning", OAI, RSP, "up",
+     ASK ",\"reasoning_effort\":\"low\",\"verbosity\":\"low\",\"stream\":true}", 0,
+     "{\"model\":\"up\",\"input\":[{\"role\":\"user\",\"content\":[{\"type\":\"input_text\","
+     "\"text\":\"hi\"}]}],\"text\":{\"verbosity\":\"low\"},\"reasoning\":{\"effort\":\"low\"},"
+     "\"include\":[\"reasoning.encrypted_content\"],\"store\":false,\"stream\":true}",
+     ""},
+    {"stop is refused", OAI, RSP, "up", ASK ",\"stop\":\"x\"}", -ERR_UNSUPPORTED, "`stop`", ""},
+    {"seed is refused", OAI, RSP, "up", ASK ",\"seed\":1}", -ERR_UNSUPPORTED, "`seed`", ""},
+
+    {"a turn of items is one message; offers may go unused", RSP, OAI, "up",
+     "{\"model\":\"m\",\"instructions\":\"i\",\"input\":[{\"role\":\"user\",\"content\":\"a\"},{"
+     "\"type\":\"function_call\",\"call_id\":\"c1\",\"name\":\"f\",\"arguments\":\"{}\"},{\"type\":"
+     "\"custom_tool_call\",\"call_id\":\"c2\",\"name\":\"g\",\"input\":\"x\"},{\"type\":"
+     "\"function_call_output\",\"call_id\":\"c1\",\"output\":\"1\"},{\"type\":"
+     "\"custom_tool_call_output\",\"call_id\":\"c2\",\"output\":\"2\"}],\"tools\":[{\"type\":"
+     "\"web_search\"}],\"store\":false,\"max_output_tokens\":5,\"prompt_cache_key\":\"k\","
+     "\"include\":[\"reasoning.encrypted_content\"],\"reasoning\":{\"effort\":\"low\",\"summary\":"
+     "\"auto\"}}",
+     0,
+     "{\"model\":\"up\",\"messages\":[{\"role\":\"system\",\"content\":\"i\"},{\"role\":\"user\","
+     "\"content\":\"a\"},{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"c1\","
+     "\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}},{\"id\":\"c2\","
+     "\"type\":\"custom\",\"custom\":{\"name\":\"g\",\"input\":\"x\"}}]},{\"role\":\"tool\",\"tool_"
+     "call_id\":\"c1\",\"content\":\"1\"},{\"role\":\"tool\",\"tool_call_id\":\"c2\",\"content\":"
+     "\"2\"}],\"max_completion_tokens\":5,\"reasoning_effort\":\"low\",\"prompt_cache_key\":\"k\"}",
+     "tools.web_search,include,reasoning.summary"},
+    {"reasoning of OpenAI's is no thinking of Anthropic's", RSP, ANT, "up",
+     "{\"model\":\"m\",\"input\":[{\"role\":\"user\",\"content\":\"a\"},{\"type\":\"reasoning\","
+     "\"id\":\"rs_1\",\"summary\":[],\"encrypted_content\":\"gAAAAx\"},{\"role\":\"assistant\","
+     "\"content\":\"b\"},{\"role\":\"user\",\"content\":\"c\"}]}",
+     0,
+     "{\"model\":\"up\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":"
+     "\"a\"}]},{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"b\"}]},{\"role\":"
+     "\"user\",\"content\":[{\"type\":\"text\",\"text\":\"c\"}]}],\"max_tokens\":8000}",
+     "reasoning_content"},
+    {"stored answers are refused", RSP, OAI, "up",
+     "{\"model\":\"m\",\"input\":\"a\",\"previous_response_id\":\"resp_1\"}", -ERR_UNSUPPORTED,
+     "`previous_response_id` needs stored responses", ""},
+    {"references to items are refused", RSP, OAI, "up",
+     "{\"model\":\"m\",\"input\":[{\"type\":\"item_reference\",\"id\":\"x\"}]}", -ERR_UNSUPPORTED,
+     "`item_reference`", ""},
+
+    {"a tool loop", OAI, OLL, "up", LOOP "}", 0,
+     "{\"model\":\"up\",\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\","
+     "\"content\":\"hi\"},{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{\"id\":\"c1\","
+     "\"function\":{\"name\":\"f\",\"arguments\":{\"a\":1}}}]},{\"role\":\"tool\",\"content\":"
+     "\"r\",\"tool_name\":\"f\",\"tool_call_id\":\"c1\"}],\"tools\":[{\"type\":\"function\","
+     "\"function\":{\"name\":\"f\",\"description\":\"\",\"parameters\":{\"type\":\"object\"}}}],"
+     "\"stream\":false,\"options\":{}}",
+     ""},
+    {"a picture's address is refused", OAI, OLL, "up",
+     "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\","
+     "\"image_url\":{\"url\":\"https://x/y.png\"}}]}]}",
+     -ERR_UNSUPPORTED, "`image_url.url`", ""},
+    {"a tool loop", OAI, COH, "up", LOOP ",\"tool_choice\":\"required\",\"top_p\":0.5}", 0,
+     "{\"model\":\"up\",\"messages\":[{\"role\":\"system\",\"content\":[{\"type\":\"text\","
+     "\"text\":\"s\"}]},{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"hi\"}]},{"
+     "\"role\":\"assistant\",\"content\":[],\"tool_calls\":[{\"id\":\"c1\",\"type\":\"function\","
+     "\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"a\\\":1}\"}}]},{\"role\":\"tool\",\"tool_"
+     "call_id\":\"c1\",\"content\":[{\"type\":\"text\",\"text\":\"r\"}]}],\"tools\":[{\"type\":"
+     "\"function\",\"function\":{\"name\":\"f\",\"description\":\"\",\"parameters\":{\"type\":"
+     "\"object\"}}}],\"tool_choice\":\"REQUIRED\",\"p\":0.5}",
+     ""},
+    {"logit_bias is refused", OAI, COH, "up", ASK ",\"logit_bias\":{\"1\":2}}", -ERR_UNSUPPORTED,
+     "`logit_bias`", ""},
+};
+
+static void
+test_carry(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct carry *row = &rows[i];
+        struct json_doc doc;
+        struct arena arena;
+        struct chat_request request;
+        struct err err = {0};
+        struct buf out;
+        struct buf dropped;
+        arena_init(&arena, 1u << 20);
+        buf_init(&out, 1u << 20);
+        buf_init(&dropped, 4096);
+        const struct dialect_target target = {
+            .model = str_from(row->model), .max_output = 8000, .dropped = &dropped};
+        test_scan(&doc, str_from(row->body));
+        int rc = row->from->request_in(&doc, &arena, &request, &err);
+        if (rc == 0)
+            rc = row->to->request_out(&request, &target, &arena, &out, &err);
+        if (rc != row->want_err)
+            fail_msg("%s to %s: %d %s", row->name, row->to->name, rc, err.text);
+        if (rc < 0 && strstr(err.text, row->want) == NULL)
+            fail_msg("%s: %s", row->name, err.text);
+        if (rc == 0) {
+            assert_str(buf_str(&out), str_from(row->want));
+            assert_str(buf_str(&dropped), str_from(row->want_dropped));
+        }
+        json_fini(&doc);
+        arena_fini(&arena);
+        buf_fini(&out);
+        buf_fini(&dropped);
+    }
+}
+
+/* ---- opaque state ---------------------------------------------------------------------------- */
+
+/* Gemini's signature in a call's id, from its answer through every other dialect's client and back
+ * into its request. */
+static void
+test_signature_comes_back(void **state)
+{
+    (void)state;
+    static const char *const histories[][2] = {
+        {"{\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"",
+         "\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}]}"},
+        {"{\"messages\":[{\"role\":\"assistant\",\"content\":[{\"type\":\"tool_use\",\"id\":\"",
+         "\",\"name\":\"f\",\"input\":{}}]}]}"},
+        {"{\"input\":[{\"type\":\"function_call\",\"call_id\":\"",
+         "\",\"name\":\"f\",\"arguments\":\"{}\"}]}"},
+        {"{\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"",
+         "\",\"function\":{\"name\":\"f\",\"arguments\":{}}}]}]}"},
+        {"{\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"",
+         "\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]}]}"}};
+    const struct dialect *const clients[] = {OAI, ANT, RSP, OLL, COH};
+    struct json_doc doc;
+    struct arena arena;
+    struct chat_answer answer;
+    struct err err;
+    arena_init(&arena, 1u << 20);
+    test_scan(&doc, STR("{\"candidates\":[{\"content\":{\"parts\":[{\"functionCall\":{\"name\":"
+                        "\"f\",\"args\":{}},\"thoughtSignature\":\"a+/b+Q==\"}]},\"finishReason\":"
+                        "\"STOP\"}],\"responseId\":\"x\"}"));
+    assert_int_equal(dialect_gemini.answer_in(&doc, &arena, &answer, &err), 0);
+    struct str id = answer.choices->parts->id;
+    for (size_t i = 0; i < ARRAY_LEN(clients); i++) {
+        struct json_doc again;
+        struct chat_request request;
+        struct buf out;
+        const struct dialect_target target = {.model = STR("gemini-3-pro")};
+        struct str body =
+            arena_printf(&arena, "%s%.*s%s", histories[i][0], STR_ARG(id), histories[i][1]);
+        buf_init(&out, 1u << 20);
+        test_scan(&again, body);
+        assert_int_equal(clients[i]->request_in(&again, &arena, &request, &err), 0);
+        assert_int_equal(dialect_gemini.request_out(&request, &target, &arena, &out, &err), 0);
+        assert_str(buf_str(&out),
+                   STR("{\"contents\":[{\"role\":\"model\",\"parts\":[{\"functionCall\":{\"id\":"
+                       "\"call_x_0_0\",\"name\":\"f\",\"args\":{}},\"thoughtSignature\":"
+                       "\"a+/b+Q==\"}]}]}"));
+        buf_fini(&out);
+        json_fini(&again);
+    }
+    json_fini(&doc);
+    arena_fini(&arena);
+}
+
+static void
+test_seal(void **state)
+{
+    (void)state;
+    static const char *const signatures[] = {"QUJD", "QUI=", "QQ==", "+/+/", "skip_it", "a=b", ""};
+    struct arena arena;
+    arena_init(&arena, 65536);
+    for (size_t i = 0; i < ARRAY_LEN(signatures); i++) {
+        struct str sealed;
+        struct str id;
+        struct str signature;
+        bool fits = i < 4; /* the rest is no base64: the id stays as it is */
+        assert_int_equal(seal_id(&arena, STR("id_1"), str_from(signatures[i]), &sealed), 0);
+        assert_int_equal(seal_open_id(&arena, sealed, &id, &signature), 0);
+        assert_str(id, STR("id_1"));
+        assert_str(signature, fits ? str_from(signatures[i]) : STR_EMPTY);
+    }
+    struct str text;
+    struct str id;
+    struct str encrypted;
+    assert_int_equal(seal_reasoning(&arena, STR("rs_9"), STR("gAAAA="), &text), 0);
+    assert_true(seal_open_reasoning(text, &id, &encrypted));
+    assert_str(id, STR("rs_9"));
+    assert_str(encrypted, STR("gAAAA="));
+    assert_false(seal_open_reasoning(STR("berthrs"), &id, &encrypted));
+    assert_false(seal_open_reasoning(STR("berthrsff"), &id, &encrypted));
+    assert_false(seal_open_reasoning(STR("berthrszz0"), &id, &encrypted));
+    assert_false(seal_open_reasoning(STR("EqQB"), &id, &encrypted));
+    arena_fini(&arena);
+}
+
+/* ---- frames ---------------------------------------------------------------------------------- */
+
+static void
+test_lines(void **state)
+{
+    (void)state;
+    static const struct str input = JSON_NAME("{\"a\":1}\n\n  {\"b\":2}  \r\n{\"c\":3}\n{\"cut\":");
+    for (uint32_t seed = 0; seed < 50; seed++) {
+        struct frames frames;
+        struct sse_event event;
+        struct buf seen;
+        uint32_t cut = seed;
+        struct str bytes = input;
+        buf_init(&seen, 4096);
+        frames_init(&frames, STREAM_NDJSON, 0);
+        while (bytes.len > 0) {
+            size_t size = test_cut(&cut, bytes.len);
+            frames_feed(&frames, str_make(bytes.ptr, size));
+            bytes = str_skip(bytes, size);
+            while (frames_next(&frames, &event) == 0)
+                if (event.has_data)
+                    buf_printf(&seen, "%.*s;", STR_ARG(event.data));
+        }
+        assert_str(buf_str(&seen), STR("{\"a\":1};{\"b\":2};{\"c\":3};"));
+        frames_fini(&frames);
+        buf_fini(&seen);
+    }
+    struct frames frames;
+    struct sse_event event;
+    frames_init(&frames, STREAM_NDJSON, 8);
+    frames_feed(&frames, STR("123456789"));
+    assert_int_equal(frames_next(&frames, &event), -ERR_TOO_LARGE);
+    assert_int_equal(frames_next(&frames, &event), -ERR_TOO_LARGE);
+    frames_fini(&frames);
+}
+
+static void
+test_array(void **state)
+{
+    (void)state;
+    struct buf out;
+    bool open = false;
+    buf_init(&out, 4096);
+    assert_int_equal(frames_array(&out, STR(": wait\n\ndata: {\"a\":1}\n\n"), &open), 0);
+    assert_int_equal(frames_array(&out, STR("data:{\"b\":\r\ndata:  2}\r\n\r\ndata: 3\n\n"), &open),
+                     0);
+    assert_int_equal(frames_array_end(&out, &open), 0);
+    assert_str(buf_str(&out), STR("[{\"a\":1},\r\n{\"b\":\n 2},\r\n3]\n"));
+    buf_fini(&out);
+    buf_init(&out, 4096);
+    open = false;
+    assert_int_equal(frames_array_end(&out, &open), 0);
+    assert_str(buf_str(&out), STR("[]\n"));
+    buf_fini(&out);
+}
+
+static void
+test_paths(void **state)
+{
+    (void)state;
+    static const struct {
+        const struct dialect *dialect;
+        const char *base;
+        bool stream;
+        enum chat_endpoint endpoint;
+        const char *want;
+    } paths[] = {
+        {GEM, "", false, CHAT_ENDPOINT_CHAT, "/v1beta/models/a%2Fb:generateContent"},
+        {GEM, "/v1", true, CHAT_ENDPOINT_CHAT, "/v1/models/a%2Fb:streamGenerateContent?alt=sse"},
+        {GEM, "/v1/projects/p/locations/l", false, CHAT_ENDPOINT_TOKENS,
+         "/v1/projects/p/locations/l/publishers/google/models/a%2Fb:countTokens"},
+        {&dialect_azure, "", false, CHAT_ENDPOINT_CHAT,
+         "/openai/deployments/a_b/chat/completions?api-version=2024-10-21"},
+        {&dialect_azure, "/openai/v1", true, CHAT_ENDPOINT_EMBEDDINGS, "/openai/v1/embeddings"},
+        {RSP, "/v1", true, CHAT_ENDPOINT_CHAT, "/v1/responses"},
+        {OLL, "", true, CHAT_ENDPOINT_CHAT, "/api/chat"},
+        {COH, "", true, CHAT_ENDPOINT_CHAT, "/v2/chat"},
+        {ANT, "", false, CHAT_ENDPOINT_TOKENS, "/v1/messages/count_tokens"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        struct buf out;
+        buf_init(&out, 4096);
+        buf_put_str(&out, str_from(paths[i].base));
+        assert_int_equal(
+            paths[i].dialect->path(paths[i].endpoint, STR("a/b"), paths[i].stream, &out), 0);
+        assert_str(buf_str(&out), str_from(paths[i].want));
+        buf_fini(&out);
+    }
+    assert_true(dialect_same(&dialect_azure, OAI) && !dialect_same(RSP, OAI));
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_carry), cmocka_unit_test(test_signature_comes_back),
+        cmocka_unit_test(test_seal),  cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_array), cmocka_unit_test(test_paths),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

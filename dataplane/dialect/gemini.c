@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT
+ * gemini.c - Gemini generateContent (AI Studio, Vertex): addresses, facts, edits, errors.
+ * Floor: dataplane/dialect; any thread.
+ * Owns: nothing.
+ * Invariant: the model stands in the URL; forward_edits changes nothing but a `model` member.
+ *            Proved by gemini_test.c. Spec: WIRE-FORMATS 2, 4.4. */
+#include "dataplane/dialect/gemini_int.h"
+
+/* One segment of a path: what a model's name may not say there is written as %XX. */
+static void
+put_segment(struct buf *out, struct str text)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (word || c == '-' || c == '_' || c == '.' || c == '~' || c == '@') {
+            buf_put_byte(out, (char)c);
+        } else {
+            buf_put_byte(out, '%');
+            buf_put_byte(out, digits[c >> 4]);
+            buf_put_byte(out, digits[c & 15u]);
+        }
+    }
+}
+
+/* The base URL may end in a version, or be a Vertex location (.../projects/P/locations/L). */
+static void
+put_models(struct buf *out)
+{
+    struct str base = buf_str(out);
+    bool versioned = str_ends(base, STR("/v1beta")) || str_ends(base, STR("/v1")) ||
+                     str_ends(base, STR("/v1alpha")) || str_ends(base, STR("/v1beta1"));
+    if (str_find(base, STR("/projects/")) != SIZE_MAX)
+        buf_put_str(out, STR("/publishers/google/models/"));
+    else
+        buf_put_str(out, versioned ? STR("/models/") : STR("/v1beta/models/"));
+}
+
+static int
+gemini_path(enum chat_endpoint endpoint, struct str model, bool stream, struct buf *out)
+{
+    const char *method = stream ? ":streamGenerateContent?alt=sse" : ":generateContent";
+    if (endpoint == CHAT_ENDPOINT_TOKENS)
+        method = ":countTokens";
+    else if (endpoint != CHAT_ENDPOINT_CHAT)
+        return -ERR_UNSUPPORTED;
+    put_models(out);
+    put_segment(out, model);
+    buf_put_str(out, str_from(method));
+    return out->failed ? -ERR_TOO_LARGE : 0;
+}
+
+/* ---- facts ----------------------------------------------------------------------------------- */
+
+static void
+count_media(const struct json_doc *doc, uint32_t contents, uint64_t *bytes)
+{
+    if (!json_is(doc, contents, JSON_ARRAY))
+        return;
+    for (uint32_t at = json_first(doc, contents); at != JSON_NONE;
+         at = json_sibling(doc, contents, at)) {
+        uint32_t parts = json_get(doc, at, STR("parts"));
+        if (!json_is(doc, parts, JSON_ARRAY))
+            continue;
+        for (uint32_t part = json_first(doc, parts); part != JSON_NONE;
+             part = json_sibling(doc, parts, part)) {
+            uint32_t media = gemini_get(doc, part, "inlineData");
+            uint32_t data = json_get(doc, media, STR("data"));
+            struct str type = json_raw(doc, gemini_get(doc, media, "mimeType"));
+            if (json_is(doc, data, JSON_STRING))
+                facts_count_payload(doc, data, str_starts(type, STR("\"image/")), bytes);
+            if (gemini_get(doc, part, "fileData") != JSON_NONE)
+                *bytes += FACTS_REMOTE_TOKENS;
+        }
+    }
+}
+
+static bool
+has_tools(const struct json_doc *doc)
+{
+    uint32_t tools = json_get(doc, 0, STR("tools"));
+    return json_count(doc, tools) > 0;
+}
+
+/* The URL has told model and stream (in *ret_facts); a body of its own `model` may stand in. */
+static int
+gemini_facts(const struct json_doc *doc, enum chat_endpoint endpoint, struct arena *arena,
+             struct chat_facts *ret_facts, struct err *err)
+{
+    const struct intake in = {doc, arena, err};
+    struct chat_facts facts = {.model = ret_facts->model, .stream = ret_facts->stream};
+    uint64_t choices = 1;
+    if (endpoint != CHAT_ENDPOINT_CHAT && endpoint != CHAT_ENDPOINT_TOKENS)
+        return err_set(err, ERR_UNSUPPORTED, "the gemini dialect has no such endpoint");
+    if (!json_is(doc, 0, JSON_OBJECT))
+        return err_set(err, ERR_INVALID, "the body must be a JSON object");
+    uint32_t config = gemini_get(doc, 0, "generationConfig");
+    uint32_t limit = gemini_get(doc, config, "maxOutputTokens");
+    int rc = facts.model.len > 0 ? 0 : intake_member(&in, 0, "model", &facts.model);
+    if (rc == 0 && (facts.model.len == 0 || str_find_byte(facts.model, '\0') != SIZE_MAX))
+        rc = err_set(err, ERR_INVALID, "field `model` is missing");
+    if (rc == 0)
+        rc = intake_count(&in, limit, "maxOutputTokens", FACTS_OUTPUT_MAX, &facts.max_output);
+    if (rc == 0)
+        rc = intake_count(&in, gemini_get(doc, config, "candidateCount"), "candidateCount", 128,
+                          &choices);
+    if (rc < 0)
+        return rc;
+    facts.model_node = json_get(doc, 0, STR("model"));
+    facts.max_output_node = limit;
+    facts.choices = (uint32_t)choices;
+    facts.include_usage = true;
+    facts.has_tools = has_tools(doc);
+    facts.prompt_bytes = doc->text.len;
+    count_media(doc, json_get(doc, 0, STR("contents")), &facts.prompt_bytes);
+    *ret_facts = facts;
+    return 0;
+}
+
+static int
+gemini_forward_edits(const struct json_doc *doc, enum chat_endpoint endpoint,
+                     const struct chat_facts *facts, struct str upstream_model, bool want_usage,
+                     struct splice *splice)
+{
+    (void)endpoint;
+    (void)want_usage; /* always reported */
+    if (facts->model_node == JSON_NONE)
+        return 0;
+    return dialect_edit_model(doc, facts, upstream_model, splice);
+}
+
+/* ---- errors ---------------------------------------------------------------------------------- */
+
+/* A bad key is answered with 400, an overload with 503 and nothing but words. */
+static int
+gemini_error_in(uint16_t status, struct str body, struct arena *arena, struct chat_error *ret_error)
+{
+    int rc = error_read(status, body, arena, ret_error);
+    if (rc < 0)
+        return rc;
+    if (str_find(body, STR("\"API_KEY_INVALID\"")) != SIZE_MAX) {
+        ret_error->status = 401;
+        ret_error->class_ = CHAT_ERROR_AUTH;
+    } else if (str_eq(ret_error->code, STR("UNAVAILABLE"))) {
+        ret_error->class_ = CHAT_ERROR_OVERLOADED;
+    }
+    return 0;
+}
+
+static struct str
+status_name(uint16_t status)
+{
+    static const struct {
+        uint16_t status;
+        const char *name;
+    } rows[] = {
+        {400, "INVALID_ARGUMENT"},  {401, "UNAUTHENTICATED"},    {402, "FAILED_PRECONDITION"},
+        {403, "PERMISSION_DENIED"}, {404, "NOT_FOUND"},          {409, "ABORTED"},
+        {413, "INVALID_ARGUMENT"},  {429, "RESOURCE_EXHAUSTED"}, {499, "CANCELLED"},
+        {500, "INTERNAL"},          {501, "UNIMPLEMENTED"},      {503, "UNAVAILABLE"},
+        {504, "DEADLINE_EXCEEDED"}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (rows[i].status == status)
+            return str_from(rows[i].name);
+    return status >= 500 ? STR("UNAVAILABLE") : STR("INVALID_ARGUMENT");
+}
+
+static uint16_t
+error_status_out(const struct chat_error *error)
+{
+    return error->status == 529 ? 503 : error->status;
+}
+
+int
+gemini_put_error(const struct chat_error *error, struct buf *out)
+{
+    struct json_writer writer;
+    uint16_t status = error_status_out(error);
+    json_writer_init(&writer, out);
+    json_open_object(&writer);
+    json_key(&writer, "error");
+    json_open_object(&writer);
+    json_member_u64(&writer, "code", status);
+    json_member_str(&writer, "message", error->message);
+    json_member_str(&writer, "status", status_name(status));
+    if (error->code.len > 0) {
+        json_key(&writer, "details");
+        json_open_array(&writer);
+        json_open_object(&writer);
+        json_member_str(&writer, "@type", STR("type.googleapis.com/google.rpc.ErrorInfo"));
+        json_member_str(&writer, "reason", error->code);
+        json_close_object(&writer);
+        json_close_array(&writer);
+    }
+    json_close_object(&writer);
+    json_close_object(&writer);
+    return out->failed ? -ERR_NOMEM : 0;
+}
+
+static int
+gemini_error_out(const struct chat_error *error, struct buf *out, uint16_t *ret_status)
+{
+    int rc = gemini_put_error(error, out);
+    if (rc == 0)
+        *ret_status = error_status_out(error);
+    return rc;
+}
+
+static const struct dialect_field gemini_fixed_fields[] = {{NULL, NULL}};
+static const char *const gemini_forward_fields[] = {NULL};
+
+const struct dialect dialect_gemini = {
+    .name = "gemini",
+    .auth_field = "x-goog-api-key",
+    .auth_prefix = "",
+    .fixed_fields = gemini_fixed_fields,
+    .forward_fields = gemini_forward_fields,
+    .framing = STREAM_SSE,
+    .path = gemini_path,
+    .facts = gemini_facts,
+    .forward_edits = gemini_forward_edits,
+    .request_in = gemini_request_in,
+    .request_out = gemini_request_out,
+    .answer_in = gemini_answer_in,
+    .answer_out = gemini_answer_out,
+    .answer_look = gemini_answer_look,
+    .reader = &gemini_reader_class,
+    .writer = &gemini_writer_class,
+    .error_in = gemini_error_in,
+    .error_out = gemini_error_out,
+};

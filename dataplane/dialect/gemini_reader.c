@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT
+ * gemini_reader.c - streamGenerateContent: looked at in passing, and read into canonical events.
+ * Floor: dataplane/dialect; one thread a stream.
+ * Owns: nothing.
+ * Invariant: calls come whole; FINISH and END come with the end of the connection, and only when
+ *            every candidate that began has a finishReason. Spec: WIRE-FORMATS 4.3. Proved by
+ *            conform_test.c. */
+#include "dataplane/dialect/gemini_int.h"
+
+#define CHOICES_MAX 16u /* candidates; the API allows 8 */
+
+struct gemini_reader {
+    enum chat_finish finish[CHOICES_MAX];
+    uint32_t calls[CHOICES_MAX];
+    bool begun[CHOICES_MAX];
+    bool started;
+    bool ended;
+};
+
+static void
+reader_look(struct stream_look *look, const struct stream_frame *frame, struct json_doc *scratch)
+{
+    look->flags = 0;
+    look->delta_bytes = 0;
+    if (json_scan(scratch, frame->data, &dialect_reply_limits, NULL) < 0 ||
+        !json_is(scratch, 0, JSON_OBJECT))
+        look->flags = STREAM_MALFORMED;
+    else
+        gemini_look_at(scratch, look);
+    look->total_bytes += look->delta_bytes;
+    look->seen |= look->flags;
+}
+
+static void
+reader_init(void *state)
+{
+    struct gemini_reader *reader = state;
+    *reader = (struct gemini_reader){0};
+}
+
+static void
+reader_fini(void *state)
+{
+    (void)state;
+}
+
+/* An id for a call that came without one: from the answer's own id, and so the same each time. */
+static int
+read_call(struct feed *feed, struct gemini_reader *reader, struct str answer_id, uint32_t choice,
+          const struct chat_part *part)
+{
+    struct arena *arena = feed->in.arena;
+    struct str id = part->id;
+    uint32_t tool = reader->calls[choice];
+    if (tool == FEED_CALLS_MAX)
+        return -ERR_TOO_LARGE;
+    reader->calls[choice]++;
+    if (id.len == 0)
+        id = arena_printf(arena, "call_%.*s_%u_%u", (int)MIN(answer_id.len, (size_t)48),
+                          answer_id.ptr, choice, tool);
+    if (id.ptr == NULL || seal_id(arena, id, part->signature, &id) < 0)
+        return -ERR_NOMEM;
+    return feed_call(feed, choice, tool, id, part->name, part->text);
+}
+
+/* A picture in an answer has no event: it goes along as the Markdown that shows it. */
+static int
+read_media(struct feed *feed, uint32_t choice, const struct chat_part *part)
+{
+    struct str text = part->data.len > 0
+                          ? arena_printf(feed->in.arena, "![image](data:%.*s;base64,%.*s)",
+                                         STR_ARG(part->media_type), STR_ARG(part->data))
+                          : arena_printf(feed->in.arena, "![image](%.*s)", STR_ARG(part->url));
+    return text.ptr == NULL ? -ERR_NOMEM : feed_text(feed, CHAT_EVENT_TEXT, choice, text);
+}
+
+static int
+read_part(struct feed *feed, struct gemini_reader *reader, struct str answer_id, uint32_t choice,
+          const struct chat_part *part)
+{
+    int rc = 0;
+    switch (part->kind) {
+    case CHAT_PART_TEXT: /* a signature of text may be left out: nothing is refused without it */
+    case CHAT_PART_REFUSAL:
+        return feed_text(feed, CHAT_EVENT_TEXT, choice, part->text);
+    case CHAT_PART_REASONING:
+        rc = feed_text(feed, CHAT_EVENT_REASONING, choice, part->text);
+        return rc < 0 ? rc : feed_text(feed, CHAT_EVENT_SIGNATURE, choice, part->signature);
+    case CHAT_PART_REDACTED:
+        return feed_text(feed, CHAT_EVENT_REDACTED, choice, part->signature);
+    case CHAT_PART_TOOL_CALL:
+        return read_call(feed, reader, answer_id, choice, part);
+    case CHAT_PART_IMAGE:
+    case CHAT_PART_FILE:
+    case CHAT_PART_AUDIO:
+        return read_media(feed, choice, part);
+    case CHAT_PART_TOOL_RESULT:
+        break;
+    }
+    return 0;
+}
+
+static int
+read_candidate(struct feed *feed, struct gemini_reader *reader, struct str answer_id, uint32_t node)
+{
+    const struct json_doc *doc = feed->in.doc;
+    struct chat_part *parts = NULL;
+    struct str logprobs = STR_EMPTY;
+    uint64_t index = 0;
+    if (json_u64(doc, json_get(doc, node, STR("index")), UINT32_MAX, &index) < 0)
+        index = 0;
+    if (index >= CHOICES_MAX)
+        return -ERR_TOO_LARGE;
+    uint32_t choice = (uint32_t)index;
+    enum chat_finish finish = gemini_finish(doc, gemini_get(doc, node, "finishReason"));
+    reader->begun[choice] = true;
+    if (finish != CHAT_FINISH_NONE)
+        reader->finish[choice] = finish;
+    int rc = gemini_parts_in(&feed->in, json_get(doc, node, STR("content")), true, &parts);
+    for (const struct chat_part *part = parts; part != NULL && rc == 0; part = part->next)
+        rc = read_part(feed, reader, answer_id, choice, part);
+    if (rc == 0)
+        rc = gemini_logprobs(&feed->in, node, &logprobs);
+    return rc < 0 ? rc : feed_text(feed, CHAT_EVENT_LOGPROBS, choice, logprobs);
+}
+
+static int
+read_start(struct feed *feed, struct gemini_reader *reader, struct str *ret_id)
+{
+    const struct json_doc *doc = feed->in.doc;
+    struct str model = STR_EMPTY;
+    int rc = intake_text(&feed->in, gemini_get(doc, 0, "responseId"), "responseId", ret_id);
+    if (rc == 0)
+        rc = intake_text(&feed->in, gemini_get(doc, 0, "modelVersion"), "modelVersion", &model);
+    if (rc < 0 || reader->started)
+        return rc;
+    struct chat_event *event = feed_event(feed, CHAT_EVENT_START, 0);
+    if (event == NULL)
+        return -ERR_NOMEM;
+    reader->started = true;
+    event->id = *ret_id;
+    event->model = model;
+    return 0;
+}
+
+static int
+read_chunk(struct feed *feed, struct gemini_reader *reader)
+{
+    const struct json_doc *doc = feed->in.doc;
+    struct str id = STR_EMPTY;
+    struct str blocked = STR_EMPTY;
+    struct usage usage;
+    uint32_t list = json_get(doc, 0, STR("candidates"));
+    uint32_t error = json_get(doc, 0, STR("error"));
+    if (error_present(doc, error)) {
+        reader->ended = true;
+        return feed_error(feed, error);
+    }
+    if (!json_is(doc, list, JSON_ARRAY))
+        list = JSON_NONE;
+    int rc = read_start(feed, reader, &id);
+    for (uint32_t at = json_first(doc, list); at != JSON_NONE && rc == 0;
+         at = json_sibling(doc, list, at))
+        rc = read_candidate(feed, reader, id, at);
+    if (rc == 0)
+        rc = gemini_block(&feed->in, &blocked);
+    if (rc == 0 && blocked.len > 0) {
+        reader->begun[0] = true;
+        reader->finish[0] = CHAT_FINISH_FILTER;
+        rc = feed_text(feed, CHAT_EVENT_REFUSAL, 0, blocked);
+    }
+    if (rc == 0 && gemini_usage(doc, 0, &usage))
+        rc = feed_usage(feed, &usage);
+    return rc;
+}
+
+static int
+reader_read(void *state, const struct stream_frame *frame, struct json_doc *scratch,
+            struct arena *arena, struct chat_event **ret_events, struct err *err)
+{
+    struct gemini_reader *reader = state;
+    struct chat_event *list = NULL;
+    struct feed feed = {.in = {scratch, arena, err}, .end = &list};
+    if (reader->ended) {
+        *ret_events = NULL;
+        return 0;
+    }
+    if (json_scan(scratch, frame->data, &dialect_reply_limits, err) < 0)
+        return -ERR_PARSE;
+    if (!json_is(scratch, 0, JSON_OBJECT))
+        return err_set(err, ERR_PARSE, "a chunk of the stream is not an object");
+    int rc = read_chunk(&feed, reader);
+    if (rc == 0)
+        *ret_events = list;
+    return rc == -ERR_INVALID || rc == -ERR_UNSUPPORTED ? -ERR_PARSE : rc;
+}
+
+static int
+reader_close(void *state, struct arena *arena, struct chat_event **ret_events)
+{
+    struct gemini_reader *reader = state;
+    struct chat_event *list = NULL;
+    struct feed feed = {.in = {NULL, arena, NULL}, .end = &list};
+    bool any = false;
+    int rc = 0;
+    *ret_events = NULL;
+    for (uint32_t i = 0; i < CHOICES_MAX && !reader->ended; i++) {
+        any = any || reader->begun[i];
+        if (reader->begun[i] && reader->finish[i] == CHAT_FINISH_NONE)
+            return 0; /* cut */
+    }
+    if (!any || reader->ended)
+        return 0;
+    reader->ended = true;
+    for (uint32_t i = 0; i < CHOICES_MAX && rc == 0; i++) {
+        enum chat_finish finish = reader->finish[i];
+        if (finish == CHAT_FINISH_STOP && reader->calls[i] > 0)
+            finish = CHAT_FINISH_TOOL_CALLS;
+        rc = reader->begun[i] ? feed_finish(&feed, i, finish) : 0;
+    }
+    if (rc == 0)
+        rc = feed_end(&feed);
+    *ret_events = list;
+    return rc;
+}
+
+const struct stream_reader_class gemini_reader_class = {
+    .size = sizeof(struct gemini_reader),
+    .look = reader_look,
+    .init = reader_init,
+    .fini = reader_fini,
+    .read = reader_read,
+    .close = reader_close,
+};

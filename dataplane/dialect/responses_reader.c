@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: MIT
+ * responses_reader.c - streamed responses: looked at in passing, and read into canonical events.
+ * Floor: dataplane/dialect; one thread a stream.
+ * Owns: nothing.
+ * Invariant: every TOOL_START is followed by exactly one TOOL_END, unless the stream is cut. What
+ *            an item's end repeats is only read where its pieces did not come. Spec: WIRE-FORMATS
+ *            4.3. Proved by conform_test.c. */
+#include "dataplane/dialect/responses_int.h"
+
+struct call {
+    uint64_t output_index;
+    bool custom;
+    bool ended;
+    bool any;
+};
+struct responses_reader {
+    struct call calls[FEED_CALLS_MAX];
+    uint32_t call_count;
+    uint64_t text_index; /* output_index of the item whose text has come in pieces, plus one */
+    uint64_t thought_index;
+    bool ended;
+};
+struct event {
+    struct feed *feed;
+    struct responses_reader *reader;
+};
+
+/* ---- look ------------------------------------------------------------------------------------ */
+
+static void
+look_at(struct stream_look *look, const struct json_doc *doc)
+{
+    uint32_t type = json_get(doc, 0, STR("type"));
+    uint32_t response = json_get(doc, 0, STR("response"));
+    uint32_t item_type = json_path(doc, 0, "item.type");
+    struct str name = json_raw(doc, type);
+    name = name.len > 2 ? str_make(name.ptr + 1, name.len - 2) : STR_EMPTY;
+    if (str_ends(name, STR(".delta"))) {
+        look->delta_bytes = feed_bytes(doc, json_get(doc, 0, STR("delta")));
+        if (look->delta_bytes > 0)
+            look->flags |= STREAM_TOKEN;
+        if (str_eq(name, STR("response.function_call_arguments.delta")) ||
+            str_eq(name, STR("response.custom_tool_call_input.delta")))
+            look->flags |= STREAM_TOOLS;
+    } else if (str_eq(name, STR("response.output_item.added"))) {
+        if (json_string_eq(doc, item_type, STR("function_call")) ||
+            json_string_eq(doc, item_type, STR("custom_tool_call"))) {
+            look->flags |= STREAM_TOKEN | STREAM_TOOLS;
+            look->delta_bytes = feed_bytes(doc, json_path(doc, 0, "item.name"));
+        }
+    } else if (str_eq(name, STR("response.completed")) ||
+               str_eq(name, STR("response.incomplete"))) {
+        look->flags |= STREAM_END | STREAM_FINISH;
+        look->finish = responses_finish(doc, response, (look->seen & STREAM_TOOLS) != 0);
+        if (responses_usage(doc, response, &look->usage))
+            look->flags |= STREAM_USAGE;
+    } else if (str_eq(name, STR("error")) || str_eq(name, STR("response.failed"))) {
+        look->flags |= STREAM_ERROR;
+    }
+}
+
+static void
+reader_look(struct stream_look *look, const struct stream_frame *frame, struct json_doc *scratch)
+{
+    look->flags = 0;
+    look->delta_bytes = 0;
+    if (json_scan(scratch, frame->data, &dialect_reply_limits, NULL) < 0 ||
+        !json_is(scratch, 0, JSON_OBJECT)) {
+        /* compatible servers end with chat completions' word */
+        look->flags = str_starts(frame->data, STR("[DONE]")) ? 0u : (uint32_t)STREAM_MALFORMED;
+    } else {
+        look_at(look, scratch);
+    }
+    look->total_bytes += look->delta_bytes;
+    look->seen |= look->flags;
+}
+
+/* ---- read ------------------------------------------------------------------------------------ */
+
+static void
+reader_init(void *state)
+{
+    struct responses_reader *reader = state;
+    *reader = (struct responses_reader){0};
+}
+
+static void
+reader_fini(void *state)
+{
+    (void)state;
+}
+
+static uint64_t
+output_index(const struct event *event)
+{
+    uint64_t index = 0;
+    if (json_u64(event->feed->in.doc, json_get(event->feed->in.doc, 0, STR("output_index")),
+                 UINT32_MAX, &index) < 0)
+        index = 0;
+    return index;
+}
+
+static uint32_t
+call_find(const struct event *event)
+{
+    uint64_t index = output_index(event);
+    for (uint32_t i = event->reader->call_count; i-- > 0;)
+        if (event->reader->calls[i].output_index == index)
+            return i;
+    return UINT32_MAX;
+}
+
+static int
+read_created(struct event *event)
+{
+    const struct json_doc *doc = event->feed->in.doc;
+    uint32_t response = json_get(doc, 0, STR("response"));
+    struct chat_event *start = feed_event(event->feed, CHAT_EVENT_START, 0);
+    if (start == NULL)
+        return -ERR_NOMEM;
+    if (json_u64(doc, json_get(doc, response, STR("created_at")), INT64_MAX, &start->created) < 0)
+        start->created = 0;
+    int rc = intake_member(&event->feed->in, response, "id", &start->id);
+    return rc < 0 ? rc : intake_member(&event->feed->in, response, "model", &start->model);
+}
+
+static int
+call_text(struct event *event, uint32_t tool, struct str text)
+{
+    struct call *call = &event->reader->calls[tool];
+    if (call->ended || text.len == 0)
+        return 0;
+    struct chat_event *delta = feed_event(event->feed, CHAT_EVENT_TOOL_DELTA, 0);
+    if (delta == NULL)
+        return -ERR_NOMEM;
+    delta->tool = tool;
+    delta->custom = call->custom;
+    delta->text = text;
+    call->any = true;
+    return 0;
+}
+
+static int
+call_start(struct event *event, uint32_t item, bool custom)
+{
+    struct responses_reader *reader = event->reader;
+    if (reader->call_count == FEED_CALLS_MAX)
+        return -ERR_TOO_LARGE;
+    uint32_t tool = reader->call_count++;
+    struct str text = STR_EMPTY;
+    reader->calls[tool] = (struct call){.output_index = output_index(event), .custom = custom};
+    struct chat_event *start = feed_event(event->feed, CHAT_EVENT_TOOL_START, 0);
+    if (start == NULL)
+        return -ERR_NOMEM;
+    start->tool = tool;
+    start->custom = custom;
+    int rc = intake_member(&event->feed->in, item, "call_id", &start->id);
+    if (rc == 0)
+        rc = intake_member(&event->feed->in, item, "name", &start->name);
+    if (rc == 0)
+        rc = intake_member(&event->feed->in, item, custom ? "input" : "arguments", &text);
+    return rc < 0 ? rc : call_text(event, tool, text);
+}
+
+static int
+call_end(struct event *event, uint32_t tool, uint32_t item)
+{
+    struct call *call = &event->reader->calls[tool];
+    struct str text = STR_EMPTY;
+    int rc = 0;
+    if (call->ended)
+        return 0;
+    if (!call->any)
+        rc = intake_member(&event->feed->in, item, call->custom ? "input" : "arguments", &text);
+    if (rc == 0 && !call->any && text.len == 0 && !call->custom)
+        text = STR("{}");
+    if (rc == 0)
+        rc = call_text(event, tool, text);
+    call->ended = true;
+    return rc < 0 ? rc : feed_tool_end(event->feed, 0, tool);
+}
+
+static bool
+is_call(const struct json_doc *doc, uint32_t item, bool *ret_custom)
+{
+    uint32_t type = json_get(doc, item, STR("type"));
+    *ret_custom = json_string_eq(doc, type, STR("custom_tool_call"));
+    return *ret_custom || json_string_eq(doc, type, STR("function_call"));
+}
+
+static int
+read_item_added(struct event *event)
+{
+    bool custom = false;
+    uint32_t item = json_get(event->feed->in.doc, 0, STR("item"));
+    if (!is_call(event->feed->in.doc, item, &custom))
+        return 0;
+    return call_start(event, item, custom);
+}
+
+/* The whole item: what of it has not come yet. */
+static int
+read_item_done(struct event *event)
+{
+    const struct json_doc *doc = event->feed->in.doc;
+    uint32_t item = json_get(doc, 0, STR("item"));
+    uint32_t tool = call_find(event);
+    uint64_t index = output_index(event) + 1;
+    struct chat_part *parts = NULL;
+    enum chat_role role;
+    bool custom = false;
+    int rc = 0;
+    if (is_call(doc, item, &custom)) {
+        if (tool == UINT32_MAX) {
+            rc = call_start(event, item, custom);
+            tool = event->reader->call_count - 1;
+        }
+        return rc < 0 ? rc : call_end(event, tool, item);
+    }
+    rc = responses_item_in(&event->feed->in, item, true, &role, &parts);
+    for (const struct chat_part *part = parts; part != NULL && rc == 0; part = part->next) {
+        bool told = event->reader->text_index == index;
+        if (part->kind == CHAT_PART_TEXT && !told) {
+            rc = feed_text(event->feed, CHAT_EVENT_TEXT, 0, part->text);
+        } else if (part->kind == CHAT_PART_REFUSAL && !told) {
+            rc = feed_text(event->feed, CHAT_EVENT_REFUSAL, 0, part->text);
+        } else if (part->kind == CHAT_PART_REDACTED) {
+            rc = feed_text(event->feed, CHAT_EVENT_REDACTED, 0, part->signature);
+        } else if (part->kind == CHAT_PART_REASONING) {
+            if (event->reader->thought_index != index)
+                rc = feed_text(event->feed, CHAT_EVENT_REASONING, 0, part->text);
+            if (rc == 0)
+                rc = feed_text(event->feed, CHAT_EVENT_SIGNATURE, 0, part->signature);
+        }
+    }
+    return rc;
+}
+
+static int
+read_delta(struct event *event, enum chat_event_kind kind, uint64_t *ret_index)
+{
+    struct str text = STR_EMPTY;
+    int rc = intake_member(&event->feed->in, 0, "delta", &text);
+    if (text.len > 0)
+        *ret_index = output_index(event) + 1;
+    return rc < 0 ? rc : feed_text(event->feed, kind, 0, text);
+}
+
+static int
+read_text_delta(struct event *event)
+{
+    return read_delta(event, CHAT_EVENT_TEXT, &event->reader->text_index);
+}
+
+static int
+read_refusal_delta(struct event *event)
+{
+    return read_delta(event, CHAT_EVENT_REFUSAL, &event->reader->text_index);
+}
+
+static int
+read_thought_delta(struct event *event)
+{
+    return read_delta(event, CHAT_EVENT_REASONING, &event->reader->thought_index);
+}
+
+/* Paragraphs of a summary, as join_texts puts them together in a whole answer. */
+static int
+read_summary_part(struct event *event)
+{
+    bool later = event->reader->thought_index == output_index(event) + 1;
+    return later ? feed_text(event->feed, CHAT_EVENT_REASONING, 0, STR("\n\n")) : 0;
+}
+
+static int
+read_call_delta(struct event *event)
+{
+    uint32_t tool = call_find(event);
+    struct str text = STR_EMPTY;
+    int rc = intake_member(&event->feed->in, 0, "delta", &text);
+    return rc < 0 || tool == UINT32_MAX ? rc : call_text(event, tool, text);
+}
+
+static int
+read_end(struct event *event)
+{
+    const struct json_doc *doc = event->feed->in.doc;
+    uint32_t response = json_get(doc, 0, STR("response"));
+    struct responses_reader *reader = event->reader;
+    struct usage usage;
+    int rc = 0;
+    reader->ended = true;
+    for (uint32_t i = 0; i < reader->call_count && rc == 0; i++)
+        rc = call_end(event, i, JSON_NONE);
+    if (rc == 0)
+        rc = feed_finish(event->feed, 0, responses_finish(doc, response, reader->call_count > 0));
+    if (rc == 0 && responses_usage(doc, response, &usage))
+        rc = feed_usage(event->feed, &usage);
+    return rc < 0 ? rc : feed_end(event->feed);
+}
+
+static int
+read_failure(struct event *event)
+{
+    const struct json_doc *doc = event->feed->in.doc;
+    uint32_t response = json_get(doc, 0, STR("response"));
+    uint32_t error = intake_get(doc, response, STR("error"));
+    if (error == JSON_NONE)
+        error = intake_get(doc, 0, STR("error"));
+    event->reader->ended = true;
+    int rc = feed_finish(event->feed, 0, CHAT_FINISH_ERROR);
+    return rc < 0 ? rc : feed_error(event->feed, error != JSON_NONE ? error : 0);
+}
+
+static const struct {
+    const char *type;
+    int (*read)(struct event *event);
+} rows[] = {
+    {"response.output_text.delta", read_text_delta},
+    {"response.function_call_arguments.delta", read_call_delta},
+    {"response.reasoning_summary_text.delta", read_thought_delta},
+    {"response.reasoning_text.delta", read_thought_delta},
+    {"response.output_item.added", read_item_added},
+    {"response.output_item.done", read_item_done},
+    {"response.custom_tool_call_input.delta", read_call_delta},
+    {"response.reasoning_summary_part.added", read_summary_part},
+    {"response.refusal.delta", read_refusal_delta},
+    {"response.created", read_created},
+    {"response.completed", read_end},
+    {"response.incomplete", read_end},
+    {"response.failed", read_failure},
+    {"error", read_failure},
+};
+
+static int
+reader_read(void *state, const struct stream_frame *frame, struct json_doc *scratch,
+            struct arena *arena, struct chat_event **ret_events, struct err *err)
+{
+    struct responses_reader *reader = state;
+    struct chat_event *list = NULL;
+    struct feed feed = {.in = {scratch, arena, err}, .end = &list};
+    struct event event = {&feed, reader};
+    int rc = 0;
+    *ret_events = NULL;
+    if (reader->ended || str_starts(frame->data, STR("[DONE]")))
+        return 0;
+    if (json_scan(scratch, frame->data, &dialect_reply_limits, err) < 0)
+        return -ERR_PARSE;
+    if (!json_is(scratch, 0, JSON_OBJECT))
+        return err_set(err, ERR_PARSE, "an event of the stream is not an object");
+    uint32_t type = json_get(scratch, 0, STR("type"));
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (!json_string_eq(scratch, type, str_from(rows[i].type)))
+            continue;
+        rc = rows[i].read(&event);
+        break;
+    }
+    if (rc == 0)
+        *ret_events = list;
+    return rc == -ERR_INVALID || rc == -ERR_UNSUPPORTED ? -ERR_PARSE : rc;
+}
+
+const struct stream_reader_class responses_reader_class = {
+    .size = sizeof(struct responses_reader),
+    .look = reader_look,
+    .init = reader_init,
+    .fini = reader_fini,
+    .read = reader_read,
+};

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Must hold, as figures: kill of a container's init to its last 200, p99 <= 10 ms and max <= 50 ms; to the
+# cut of an open stream, p99 <= 50 ms; many containers leave nothing behind; <= 8 KiB a live container.
+# BERTH_FIGURES=full measures as promised (500 rounds, 1,000 containers); else a tenth of it.
+# shellcheck source=e2e/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+figures=$bin/../room_agent_daemon_stack_figures_test
+if ((EUID != 0)) || [[ ! -x $figures ]]; then
+  skip figures "needs root and the test programs beside $bin"
+  exit 0
+fi
+if [[ ${BERTH_FIGURES:-} == full ]]; then
+  rounds=500 many=1000
+else
+  rounds=50 many=100
+fi
+stack_start
+export BERTH_FIGURES_RUN_DIR=$BERTH_DATA/run BERTH_FIGURES_PORT=$port BERTH_FIGURES_ROUNDS=$rounds BERTH_FIGURES_MANY=$many
+BERTH_FIGURES_AGENT=$(daemon_pid agent)
+BERTH_FIGURES_DATAPLANE=$(daemon_pid dataplane)
+BERTH_FIGURES_HOLDER=$(ss -xlpH | grep -F "$BERTH_DATA/run/holder.sock" | grep -o 'pid=[0-9]*' | tail -1 | cut -d= -f2)
+export BERTH_FIGURES_HOLDER BERTH_FIGURES_AGENT BERTH_FIGURES_DATAPLANE
+status=0
+"$figures" >"$e2e_dir/figures" 2>&1 || status=$?
+sed -n 's/^figure /# /p' "$e2e_dir/figures"
+case $status in
+  0) ok "figures of identity" ;;
+  77) skip "figures of identity" "$(cat "$e2e_dir/figures")" ;;
+  *) not_ok "figures of identity" "$(grep -E 'promised|LINE|ERROR|at the start' "$e2e_dir/figures" | head -5 | tr '\n' ' ')" ;;
+esac

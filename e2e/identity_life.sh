@@ -1,0 +1,149 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Must hold: from its first instruction to its last, through every way in which a container lives and
+# dies, its token works; and then it does not.
+export IDENTITY_STACK=daemons
+# shellcheck source=e2e/identity/rig.sh
+source "$(dirname "${BASH_SOURCE[0]}")/identity/rig.sh"
+# shellcheck disable=SC2034
+AGENT=1 SIM_FLAGS=() AGENT_FLAGS=()
+stack_start
+pods_start
+runc_setup
+start() { pod run -d --name "$1" --network none "${@:2}" berth-demo sleep 1000000 >/dev/null; }
+works() { [[ $(status_in "$1" "$1") == 200 ]]; }
+incarnation() { fact "$1" incarnation; }
+
+# ---- the first instruction ----
+runc_bundle "$(asker '$NAME')"
+good=0
+for i in $(seq 50); do
+  sed -i "s/\"env\":\[[^]]*\]/\"env\":[\"PATH=\/bin\",\"NAME=first-$i\"]/" "$e2e_dir/bundle/config.json"
+  have=$(runc_ run --bundle "$e2e_dir/bundle" "first-$i" 2>&1 </dev/null || true)
+  [[ $have == "first-$i 200" ]] && good=$((good + 1)) || echo "# $have"
+done
+same "50 of 50 use their token in their first instruction (runc)" 50 $good
+good=0
+for i in $(seq 5); do
+  have=$(pod run --rm --name "at-once-$i" --network none berth-demo sh -c "$(asker "at-once-$i")" 2>&1 || true)
+  [[ $have == "at-once-$i 200" ]] && good=$((good + 1)) || echo "# $have"
+done
+same "5 of 5 with podman" 5 $good
+
+# ---- ways to die ----
+start witness
+start victim
+number=$(fact victim number)
+kill -9 "$(init_of victim)"
+if within 2 state_is victim gone; then ok "kill -9 of init ends it"; else not_ok "kill -9 of init ends it" "$(fact victim state)"; fi
+pod rm -f -t 0 victim >/dev/null
+start victim
+same "the same name has the same number" "$number" "$(fact victim number)"
+pod stop -t 0 victim >/dev/null
+same "stopped: gone when podman returns" gone "$(fact victim state)"
+before=$(incarnation victim)
+pod start victim >/dev/null
+same "started again: its token works" 200 "$(status_in victim victim)"
+if [[ $(incarnation victim) != "$before" ]]; then ok "as another incarnation"; else not_ok "as another incarnation" "$before"; fi
+pod restart -t 0 victim >/dev/null
+same "restart: its token works" 200 "$(status_in victim victim)"
+pod pause victim >/dev/null
+same "paused: still its own" active "$(fact victim state)"
+pod unpause victim >/dev/null
+same "unpaused: its token works" 200 "$(status_in victim victim)"
+pod rm -f -t 0 victim >/dev/null
+same "removed: gone when podman returns" gone "$(fact victim state)"
+same "and nobody else has it" 401 "$(status_in witness victim)"
+start always --restart=always
+kill -9 "$(init_of always)"
+if within 10 works always; then ok "--restart=always: the next life has its token"; else not_ok "--restart=always" "$(status_in always always)"; fi
+pod rm -f -t 0 always >/dev/null
+
+# ---- the same name forty times ----
+runc_bundle "sleep 1000000"
+good=0
+: >"$e2e_dir/lives"
+for i in $(seq 40); do
+  runc_ run -d --bundle "$e2e_dir/bundle" phoenix </dev/null >/dev/null 2>&1 || true
+  have=$(runc_ exec phoenix sh -c "$(asker phoenix)" 2>&1 </dev/null || true)
+  [[ $have == "phoenix 200" ]] && good=$((good + 1)) || echo "# life $i: $have"
+  incarnation phoenix >>"$e2e_dir/lives"
+  runc_ delete --force phoenix >/dev/null 2>&1 || true
+done
+same "recreated 40 times: 40 lives with a token" 40 $good
+same "40 incarnations" 40 "$(sort -u "$e2e_dir/lives" | wc -l)"
+same "gone when runc delete returns" gone "$(fact phoenix state)"
+
+# ---- a shared namespace outlives its owner ----
+start owner
+start tenant --network container:owner 2>/dev/null || pod run -d --name tenant --network container:owner berth-demo sleep 1000000 >/dev/null
+same "tenant of a shared namespace" 200 "$(status_in tenant tenant)"
+kill -9 "$(init_of owner)"
+if within 2 state_is owner gone; then ok "its owner dies"; else not_ok "its owner dies" "$(fact owner state)"; fi
+same "the tenant goes on" 200 "$(status_in tenant tenant)"
+same "not with the dead owner's token" 401 "$(status_in tenant owner)"
+pod rm -f -t 0 tenant >/dev/null 2>&1 || true
+pod rm -f -t 0 owner >/dev/null 2>&1 || true
+
+# ---- without the control plane ----
+daemon_stop controlplane
+control_is_lost() { tail -n 5 "$e2e_dir/agent.log" | grep -q 'not reachable'; }
+within 10 control_is_lost || true
+have=$(pod run --rm --name orphan --network none berth-demo true 2>&1 || true)
+has "no control plane: the start is vetoed with a reason" "control plane" "$have"
+same "and the witness goes on" 200 "$(status_in witness witness)"
+began=$SECONDS
+pod run -d --name short --network none berth-demo true >/dev/null 2>&1 || true
+pod rm -f -t 0 short >/dev/null 2>&1 || true
+below "deleting does not hang without it, s" 5 $((SECONDS - began))
+AGENT_FLAGS=(--policy allow-untokened)
+daemon_kill agent
+daemon_start agent
+within 10 control_is_lost || true
+have=$(pod run --rm --name untokened --network none berth-demo sh -c "$(asker untokened)" 2>&1 || true)
+if [[ $have == *"untokened"* && $have != *"untokened 200"* ]]; then
+  ok "policy allow-untokened: it starts, without a token"
+else
+  not_ok "policy allow-untokened: it starts, without a token" "$have"
+fi
+# shellcheck disable=SC2034
+AGENT_FLAGS=()
+daemon_kill agent
+daemon_start controlplane
+daemon_start agent
+if within 10 works witness; then ok "both are back: the witness goes on"; else not_ok "both are back" "$(status_in witness witness)"; fi
+# shellcheck disable=SC2317
+starts() { pod rm -f -t 0 after >/dev/null 2>&1; start after 2>"$e2e_dir/after.err"; }
+within 15 starts || not_ok "containers start again" "$(cat "$e2e_dir/after.err")"
+same "and containers start again" 200 "$(status_in after after)"
+
+# ---- the agent is killed, and somebody in the container wants its port ----
+daemon_kill agent
+squat() { pod exec witness sh -c "nc -l $* </dev/null >/dev/null 2>&1 & sleep 0.3; kill \$! 2>/dev/null && echo taken" 2>&1 || true; }
+same "a port that nobody has can be taken" taken "$(squat -p $((port + 7)))"
+same "Berth's cannot while the agent is dead" "" "$(squat -p "$port" -s 127.0.0.1)"
+same "nor on any address" "" "$(squat -p "$port")"
+daemon_start agent
+if within 10 works witness; then ok "the next agent serves it"; else not_ok "the next agent serves it" "$(status_in witness witness)"; fi
+same "with the same incarnation" active "$(fact witness state)"
+
+# ---- a process that no runtime reports ----
+unshare --net sleep 1000000 &
+lonely=$!
+helpers+=("$lonely")
+lo_up() { in_net "$lonely" ip link set lo up 2>/dev/null; }
+within 5 lo_up || true
+has "register" "lonely" "$(berth container register lonely --pid "$lonely" 2>&1 || true)"
+have=$(in_net "$lonely" curl -s -o /dev/null -m 5 -w '%{http_code}' -H 'Authorization: Bearer container-lonely' "http://127.0.0.1:$port/v1/models" || true)
+same "a registered process's network has its token" 200 "$have"
+has "release" "lonely" "$(berth container release lonely 2>&1 || true)"
+same "released: gone" gone "$(fact lonely state)"
+has "only what is there is released" "berth: " "$(berth container release nobody 2>&1 || true)"
+
+# ---- the host was restarted ----
+daemon_kill agent
+export BERTH_AGENT_BOOT_ID=00000000-0000-4000-8000-000000000001
+daemon_start agent
+if within 10 state_is witness gone; then ok "another boot id: nothing of the old boot is left"; else not_ok "another boot id" "$(fact witness state)"; fi
+same "its reason" rebooted "$(berth get container witness -o json | json 'd.status.reason')"
+same "nobody has its token" 401 "$(curl_status -H 'Authorization: Bearer container-witness' "$host_url/v1/models")"

@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Must hold: 10,000 requests at once on a wallet of 1.00 USD, over four data planes, spend no more than
+# that; whoever is refused hears 402, wallet, balance and need; no money stays lent: what a node does not use, what
+# a killed node had, and what a stopped node has left go back. BERTH_E2E_FULL=1: 10,000 requests, else 2,000.
+CONTROLPLANE_FLAGS=(--validity-lease 2s --orphan-lease 5s)
+# shellcheck source=e2e/daemons.sh
+source "$(dirname "${BASH_SOURCE[0]}")/daemons.sh"
+for tool in node openssl; do command -v $tool >/dev/null || { skip overspend "needs $tool"; exit 0; }; done
+requests=${1:-$([[ ${BERTH_E2E_FULL:-0} == 1 ]] && echo 10000 || echo 2000)}
+ulimit -n "$(ulimit -Hn)"
+stack_start
+pki=$BERTH_DATA/controlplane/pki
+
+# node_start N: a data plane dpN with a certificate and ports of its own
+node_start() {
+  local name=dp$1 dir=$BERTH_DATA/dp$1
+  mkdir -p -m 0700 "$dir/pki"
+  cp "$pki/ca.crt" "$dir/pki/"
+  openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$name" \
+    -keyout "$dir/pki/dataplane.key" -out "$dir/pki/dataplane.csr" 2>/dev/null
+  openssl x509 -req -in "$dir/pki/dataplane.csr" -CA "$pki/ca.crt" -CAkey "$pki/ca.key" -CAcreateserial -days 1 \
+    -out "$dir/pki/dataplane.crt" -extfile <(printf 'subjectAltName=URI:spiffe://berth/dataplane/%s\nextendedKeyUsage=clientAuth' "$name") 2>/dev/null
+  berth-dataplane --data "$dir" --control "127.0.0.1:$((port + 3))" --pki "$dir/pki" --listen "127.0.0.1:$((port + 10 + $1 * 2))" \
+    --admin "127.0.0.1:$((port + 11 + $1 * 2))" --journal-mib 64 </dev/null >"$e2e_dir/$name.out" 2>"$e2e_dir/$name.log" &
+  pid_of[$name]=$!
+  disown "${pid_of[$name]}"
+  started=("$name" "${started[@]}")
+  # shellcheck disable=SC2317
+  node_serves() { curl -fs -o /dev/null "http://127.0.0.1:$((port + 11 + $1 * 2))/readyz"; }
+  within 15 node_serves "$1" || stop_suite "start of $name" "$(tail -n 3 "$e2e_dir/$name.log")"
+}
+apply >/dev/null <<'YAML'
+apiVersion: berth.dev/v1alpha1
+kind: Model
+metadata: {name: openai/race}
+spec: {provider: openai, upstream: gpt-4o-mini, maxOutput: 4096, price: {input: "10.00", output: "40.00"}}
+YAML
+for n in 2 3 4; do node_start $n; done
+wallet_fund 1.00
+key_create race
+
+balance() { admin GET /api/v1/wallet/balances | json "d.$1"; }
+urls=$host_url,$(for n in 2 3 4; do echo -n "http://127.0.0.1:$((port + 10 + n * 2)),"; done)
+node "$e2e_root/e2e/ledger/race.mjs" "${urls%,}" "$key" "$requests" openai/race >"$e2e_dir/race.json" 2>"$e2e_dir/race.err" ||
+  stop_suite race "$(tail -n 3 "$e2e_dir/race.err")"
+seen=$(cat "$e2e_dir/race.json")
+echo "# $seen"
+same "every request was answered: 200 or 402" "$requests" "$(json 'd.ok + d.refused' <<<"$seen")"
+same "some were refused, some not" true "$(json 'd.ok > 0 && d.refused > 0' <<<"$seen")"
+same "every refusal names wallet, balance and need" "" "$(json 'd.nameless' <<<"$seen")"
+
+# What was served is what is charged, and no more than there was.
+usage_is() { [[ $(admin GET '/api/v1/usage?group=wallet' | json 'd.items.reduce((n, i) => n + i.requests, 0)') == "$1" ]]; }
+within 20 usage_is "$(json 'd.ok' <<<"$seen")" && ok "all that was served is in the ledger" || not_ok "all that was served is in the ledger" "$(admin GET '/api/v1/usage?group=wallet')"
+same "overspend is 0" true "$(balance ai_remaining | awk '{ print ($1 >= 0) ? "true" : $1 }')"
+same "the wallet paid what clients were told" "$(json 'd.cost' <<<"$seen")" "$(balance ai_usage)"
+
+# What the others have left unused is there again for one who needs it, while one of them is dead.
+daemon_kill dp2
+held_is_0() { [[ $(balance held) == 0.00 ]]; }
+if within 90 held_is_0; then ok "no money is held after expiry"; else not_ok "no money is held after expiry" "$(balance held)"; fi
+wallet_fund 5.00
+# shellcheck disable=SC2016
+one='{"model":"openai/race","max_tokens":100,"messages":[{"role":"user","content":"hello"}]}'
+ask() { curl -s -o /dev/null -w '%{http_code}' -H "authorization: Bearer $key" -H 'content-type: application/json' -d "$one" "$1/v1/chat/completions"; }
+refunded() { [[ $(ask "$host_url") == 200 ]]; }
+within 5 refunded && ok "a top-up reaches the nodes" || not_ok "a top-up reaches the nodes" "$(ask "$host_url")"
+same "a lease is held" true "$([[ $(balance held) != 0.00 ]] && echo true)"
+for name in dataplane dp3 dp4; do daemon_stop $name; done
+same "stopped nodes hold nothing" 0.00 "$(balance held)"
+audit=$(admin GET /api/v1/wallet/audit)
+same "the audit is clean" true "$(json 'd.ok' <<<"$audit")"
+echo "# audit: $audit"
+((e2e_bad == 0))
