@@ -8,8 +8,7 @@ COPY tools/deps /src/tools/deps
 RUN /src/tools/deps install build && rm -rf /var/lib/apt/lists/*
 COPY . /src
 WORKDIR /src
-RUN cmake --preset release -DBUILD_TESTING=OFF -DBERTH_WERROR=OFF \
- && ninja -C build/release \
+RUN tools/pgo build/release \
  && DESTDIR=/out cmake --install build/release --prefix /usr --strip
 
 FROM debian:12-slim

@@ -4,7 +4,7 @@ FUZZ_SECONDS ?= 60
 DEV := build/dev
 
 .DEFAULT_GOAL := help
-.PHONY: build test lint fmt bench fuzz cov h2spec clean help
+.PHONY: build release test lint fmt bench fuzz cov h2spec clean help
 
 help: ## these words
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  make \1\t/' | expand -t 16
@@ -14,6 +14,10 @@ build: ## the release build, into build/release
 	@tools/deps install build
 	cmake --preset release -DBUILD_TESTING=OFF >/dev/null
 	ninja -C build/release
+
+release: ## what is shipped: profile-guided, into build/release
+	@tools/deps install build
+	tools/pgo build/release
 
 test: ## everything: ./test
 	@./test

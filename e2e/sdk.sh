@@ -22,7 +22,7 @@ apply >"$e2e_dir/apply.json" <<YAML
 apiVersion: berth.dev/v1alpha1
 kind: Provider
 metadata: {name: house}
-spec: {dialect: openai-responses, baseUrl: "$sim_url/v1", key: {value: sim}}
+spec: {dialect: openai-responses, baseUrl: "$sim_url/v1", allowPrivate: true, key: {value: sim}}
 ---
 apiVersion: berth.dev/v1alpha1
 kind: Model
@@ -32,17 +32,27 @@ spec: {provider: house, upstream: gpt-4o-mini, price: {input: "0.15", output: "0
 apiVersion: berth.dev/v1alpha1
 kind: Provider
 metadata: {name: house-azure}
-spec: {dialect: azure-openai, baseUrl: "$sim_url", key: {value: sim}}
+spec: {dialect: azure-openai, baseUrl: "$sim_url", allowPrivate: true, key: {value: sim}}
 ---
 apiVersion: berth.dev/v1alpha1
 kind: Model
 metadata: {name: house-azure/deployed}
 spec: {provider: house-azure, upstream: gpt-4o-mini, price: {input: "0.15", output: "0.60"}}
+---
+apiVersion: berth.dev/v1alpha1
+kind: Provider
+metadata: {name: house-aws}
+spec: {dialect: bedrock-converse, baseUrl: "$sim_url", allowPrivate: true, key: {value: "AKIDEXAMPLE:not-a-secret-at-all"}}
+---
+apiVersion: berth.dev/v1alpha1
+kind: Model
+metadata: {name: house-aws/claude}
+spec: {provider: house-aws, upstream: "eu.anthropic.claude-sonnet-4-5-v1:0", price: {input: "3", output: "15"}}
 YAML
 key_create sdk-host
 lists() { curl -s -H "authorization: Bearer $key" "$host_url/v1/models" | grep -q "\"$1\""; }
-within 10 lists house-azure/deployed || stop_suite sdk "own models do not arrive: $(cat "$e2e_dir/apply.json")"
-extra=(RESPONSES_MODEL=house/responses AZURE_MODEL=house-azure/deployed)
+within 10 lists house-aws/claude || stop_suite sdk "own models do not arrive: $(cat "$e2e_dir/apply.json")"
+extra=(RESPONSES_MODEL=house/responses AZURE_MODEL=house-azure/deployed BEDROCK_MODEL=house-aws/claude)
 suites=(main gemini dialects)
 run_tests() { # COMMAND...: its lines are ours, its failures count
   "$@" 2>"$e2e_dir/sdk.err" || {

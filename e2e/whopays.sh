@@ -22,7 +22,7 @@ stack_start
 # A model a provider, one that always fails before it, and a route for each way to leave.
 {
   printf -- '---\napiVersion: berth.dev/v1alpha1\nkind: Provider\nmetadata: {name: gemini}\n'
-  printf 'spec: {dialect: gemini, baseUrl: "%s/v1beta", key: {value: sim}}\n' "$sim_url"
+  printf 'spec: {dialect: gemini, baseUrl: "%s/v1beta", allowPrivate: true, key: {value: sim}}\n' "$sim_url"
   for provider in openai anthropic gemini; do
     for name in pay broken; do
       printf -- '---\napiVersion: berth.dev/v1alpha1\nkind: Model\nmetadata: {name: %s/%s}\n' $provider $name

@@ -357,11 +357,16 @@ rss_kb(size_t pid)
     return proc_number(path, "VmRSS:");
 }
 
-/* Network namespaces of this machine; 0: the kernel does not say. Freed ones that a core still has
- * at hand do not count. */
+/* Network namespaces of this machine; 0: the kernel does not say. The last step of their end waits
+ * for the end of the next one (Linux 6.13 and younger), so there is one; and what a core still has
+ * at hand does not count. */
 static size_t
 namespaces(void)
 {
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(unshare(CLONE_NEWNET) != 0);
+    (void)waitpid(pid, NULL, 0);
     int fd = open("/sys/kernel/slab/net_namespace/shrink", O_WRONLY | O_CLOEXEC);
     if (fd >= 0) {
         (void)!write(fd, "1", 1);

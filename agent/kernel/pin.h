@@ -12,7 +12,7 @@
 
 #include "agent/kernel/netns.h"
 
-/* pin_open - an empty table. 0; -ERR_UNSUPPORTED (no nft, or the kernel does not take the rules). */
+/* pin_open - an empty table. 0; -ERR_UNSUPPORTED: no nft, or the kernel does not take the rules. */
 int pin_open(struct err *err) MUST_USE;
 void pin_close(void);
 /* pin_set - port: of netns_port; its other end must be here. */

@@ -82,9 +82,9 @@ key_variable(const struct catalog_provider *provider)
 static bool
 is_servable(const struct catalog_provider *provider)
 {
-    static const char *const dialects[] = {"openai",      "anthropic",     "openai-responses",
-                                           "gemini",      "ollama-native", "cohere-v2",
-                                           "azure-openai"};
+    static const char *const dialects[] = {"openai",       "anthropic",       "openai-responses",
+                                           "gemini",       "ollama-native",   "cohere-v2",
+                                           "azure-openai", "bedrock-converse"};
     bool spoken = false;
     for (size_t i = 0; i < ARRAY_LEN(dialects); i++)
         spoken = spoken || str_eq(provider->dialect, str_from(dialects[i]));
@@ -139,7 +139,8 @@ provider_from_sim(struct store *store, const char *name, const char *dialect, co
     return apply(store,
                  arena_printf(arena,
                               "apiVersion: " API_VERSION "\nkind: Provider\nmetadata: {name: %s}\n"
-                              "spec: {dialect: %s, baseUrl: %.*s, key: {value: sim}}\n",
+                              "spec: {dialect: %s, baseUrl: %.*s, key: {value: sim}, "
+                              "allowPrivate: true}\n",
                               name, dialect, STR_ARG(url)),
                  BY_SIM, arena, err);
 }

@@ -298,7 +298,7 @@ ledger_audit(struct ledger *ledger, struct ledger_audit *ret_audit, struct err *
     memset(audit.hash, '0', LEDGER_HASH_CHARS);
     int r = 0;
     for (bool more = true; r == 0 && more;)
-        r = usage_roll(ledger, &more, err);
+        r = usage_rollup_step(ledger, &more, err);
     if (r == 0)
         r = rows_each(&audit, STR(KEY_TX), transaction_audit);
     if (r == 0)

@@ -169,7 +169,8 @@ int lease_list(struct ledger *ledger, struct str node, uint64_t epoch, struct ar
 int lease_return(struct ledger *ledger, struct str node, uint64_t epoch, struct str wallet,
                  struct money returned, struct err *err) MUST_USE;
 /* lease_orphan - the node is lost: what is left goes back to the wallet. When its journal turns up
- * after all, its charges are posted from the AI purse, and marked. 0, also when nothing was left. */
+ * after all, its charges are posted from the AI purse, and marked. 0, also when nothing was
+ * left. */
 int lease_orphan(struct ledger *ledger, struct str node, uint64_t epoch, struct str wallet,
                  struct err *err) MUST_USE;
 /* lease_close - all journals of the epoch are posted: what is left of its leases goes back, and no

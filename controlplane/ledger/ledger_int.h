@@ -29,7 +29,7 @@
 struct rollup {
     struct map streams;
     bool listed; /* what was so when the ledger was opened is among them */
-    char prune_after[STORE_KEY_BYTES_MAX + 1]; /* where usage_prune goes on */
+    char prune_after[STORE_KEY_BYTES_MAX + 1]; /* where usage_rollup_prune goes on */
 };
 void rollup_fini(struct rollup *rollup);
 /* rollup_note - records of this stream are being posted. */

@@ -344,9 +344,9 @@ test_orphan(void **state)
     struct ledger_audit audit;
     size_t count;
     const struct ledger_stream stream = {STR("n1"), 1, STR("0")};
-    const struct str records[] = {
-        STR("{\"seq\":\"1\",\"wallet\":\"a\",\"provider\":\"p\",\"charge\":\"20\",\"cost\":\"9\"}"),
-        STR("{\"seq\":\"2\",\"wallet\":\"a\",\"provider\":\"p\",\"charge\":\"30\",\"cost\":\"9\"}")};
+#define PAID "\"wallet\":\"a\",\"provider\":\"p\",\"cost\":\"9\",\"charge\":"
+    const struct str records[] = {STR("{\"seq\":\"1\"," PAID "\"20\"}"),
+                                  STR("{\"seq\":\"2\"," PAID "\"30\"}")};
     assert_int_equal(
         ledger_deposit(ledger, STR("a"), LEDGER_AI, (struct money){100}, STR("d"), &receipt, &err),
         0);

@@ -44,7 +44,7 @@ roll(struct timer *timer)
     struct upkeep *upkeep = CONTAINER_OF(timer, struct upkeep, roll);
     struct err err = {0};
     bool more = false;
-    if (usage_roll(upkeep->conf.ledger, &more, &err) < 0)
+    if (usage_rollup_step(upkeep->conf.ledger, &more, &err) < 0)
         failed(upkeep, timer, "usage could not be added up", &err);
     else
         arm(upkeep, timer, more ? MORE_MS : ROLL_MS);
@@ -57,7 +57,7 @@ prune(struct timer *timer)
     struct err err = {0};
     bool more = false;
     int64_t cutoff_ms = clock_wall_ns() / 1000000 - upkeep->conf.retention_ms;
-    if (usage_prune(upkeep->conf.ledger, cutoff_ms, &more, &err) < 0)
+    if (usage_rollup_prune(upkeep->conf.ledger, cutoff_ms, &more, &err) < 0)
         failed(upkeep, timer, "old usage records could not be deleted", &err);
     else
         arm(upkeep, timer, more ? MORE_MS : PRUNE_MS);

@@ -102,7 +102,7 @@ streams_prune(struct prune *prune, char after[STORE_KEY_BYTES_MAX + 1])
 }
 
 int
-usage_prune(struct ledger *ledger, int64_t cutoff_ms, bool *ret_more, struct err *err)
+usage_rollup_prune(struct ledger *ledger, int64_t cutoff_ms, bool *ret_more, struct err *err)
 {
     struct prune prune = {.ledger = ledger, .cutoff_ms = (uint64_t)MAX(cutoff_ms, 0)};
     char after[STORE_KEY_BYTES_MAX + 1];

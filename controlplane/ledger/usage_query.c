@@ -155,7 +155,7 @@ catch_up(struct ledger *ledger)
 {
     bool more = true;
     for (unsigned i = 0; i < CATCH_UP_STEPS_MAX && more; i++) {
-        if (usage_roll(ledger, &more, NULL) < 0)
+        if (usage_rollup_step(ledger, &more, NULL) < 0)
             return false;
     }
     return !more;

@@ -154,6 +154,18 @@ record_roll(const struct usage_form *record, void *user)
     return 0;
 }
 
+/* A row lies under the sequence of its last record: one that does not end there is damaged, and
+ * would be read for ever. */
+static int
+row_read(struct roll *roll, const struct store_row *row, size_t prefix_len)
+{
+    uint64_t last;
+    if (num_padded(str_skip(row->key, prefix_len), &last) < 0)
+        return -ERR_STORE;
+    int r = usage_walk(roll->draft.ledger, row, record_roll, roll);
+    return r == 0 && roll->seq != last ? -ERR_STORE : r;
+}
+
 /* The rows behind roll->seq, until there are no more or the step is full. */
 static int
 stream_read(struct roll *roll, struct str stream)
@@ -170,7 +182,7 @@ stream_read(struct roll *roll, struct str stream)
                                                      &scratch, &rows, &count, NULL)
                                         : -ERR_NOMEM;
         for (size_t i = 0; i < count && r == 0; i++)
-            r = usage_walk(ledger, &rows[i], record_roll, roll);
+            r = row_read(roll, &rows[i], prefix.len);
         if (r < 0)
             return ledger_fail(roll->draft.err, r);
     }
@@ -283,7 +295,7 @@ step_take(struct roll *roll, struct rollup *rollup, struct str done[STEP_STREAMS
 }
 
 int
-usage_roll(struct ledger *ledger, bool *ret_more, struct err *err)
+usage_rollup_step(struct ledger *ledger, bool *ret_more, struct err *err)
 {
     struct rollup *rollup = &ledger->rollup;
     struct str done[STEP_STREAMS_MAX];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * usage_rollup.h - posted usage, added up by the hour: what is asked for is never searched for among
- *                  the records.
+ * usage_rollup.h - posted usage, added up by the hour: what is asked for is never searched for
+ *                  among the records.
  * Floor: controlplane/ledger; the engine thread.
  * Owns: rows under ledger/rollup/ and ledger/rolled/.
  * Invariant: the sums of a record are in the same commit as its stream's mark, so that every posted
@@ -12,7 +12,7 @@
 #include "api/usage.h"
 #include "controlplane/ledger/ledger.h"
 
-/* What rows are kept apart by. Without CONTAINER and KEY (or SUBJECT) callers are added together. */
+/* What rows are kept apart by. Without CONTAINER, KEY or SUBJECT callers are added together. */
 enum usage_by {
     USAGE_HOUR = 1u << 0, /* of UTC; with DAY: DAY */
     USAGE_DAY = 1u << 1,
@@ -46,19 +46,20 @@ struct usage_row {
     struct money charge;
     struct money cost;
 };
-/* usage_query - rows[count] by time, then descending charge, then names. Everything posted so far is
- * in them, unless *ret_behind: records of an upgrade or a long outage that are still being added up.
+/* usage_query - rows[count] by time, then descending charge, then names. Everything posted so far
+ * is in them, unless *ret_behind: what an upgrade or a long outage left is still being added up.
  * Returns 0; -ERR_INVALID (until before since), -ERR_RANGE (sums beyond money), -ERR_STORE,
  * -ERR_NOMEM. */
 int usage_query(struct ledger *ledger, const struct usage_query *query, struct arena *arena,
                 struct usage_row **ret_rows, size_t *ret_count, bool *ret_behind,
                 struct err *err) MUST_USE;
 
-/* usage_roll - add records up that were posted since, at most one commit; *ret_more: there are
- * others. Nothing to do is no commit. */
-int usage_roll(struct ledger *ledger, bool *ret_more, struct err *err) MUST_USE;
-/* usage_prune - delete records of before cutoff_ms that are in the sums, at most one commit;
+/* usage_rollup_step - add records up that were posted since, at most one commit; *ret_more: there
+ * are others. Nothing to do is no commit. */
+int usage_rollup_step(struct ledger *ledger, bool *ret_more, struct err *err) MUST_USE;
+/* usage_rollup_prune - delete records of before cutoff_ms that are in the sums, at most one commit;
  * *ret_more: there are others. Sums stay. What an invoice must still list must be younger. */
-int usage_prune(struct ledger *ledger, int64_t cutoff_ms, bool *ret_more, struct err *err) MUST_USE;
+int usage_rollup_prune(struct ledger *ledger, int64_t cutoff_ms, bool *ret_more,
+                       struct err *err) MUST_USE;
 
 #endif

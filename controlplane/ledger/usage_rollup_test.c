@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * usage_rollup_test.c - what is asked for by hour, wallet, container, key, model and provider is what
- *            was posted; records go when they are old, their sums stay.
+ * usage_rollup_test.c - what is asked for by hour, wallet, container, key, model and provider is
+ *            what was posted; records go when they are old, their sums stay.
  * Floor: controlplane/ledger tests.
  * Owns: nothing.
  * Invariant: see usage_rollup.h. */
@@ -173,7 +173,7 @@ test_fault(void **state)
             store_fail_commit(store, nth, done);
             for (unsigned i = 0; i < 2; i++) {
                 (void)!usage_apply(ledger, &stream, 1, records, i + 1, &applied, &err);
-                (void)!usage_roll(ledger, &more, &err);
+                (void)!usage_rollup_step(ledger, &more, &err);
             }
             store_fail_commit(store, 0, false);
             if (nth == 2)
@@ -246,7 +246,7 @@ test_prune(void **state)
         apply_to(&stream, 2 * i + 1, records, 2);
     }
     /* not yet in the sums: nothing may go */
-    assert_int_equal(usage_prune(ledger, INT64_MAX, &more, &err), 0);
+    assert_int_equal(usage_rollup_prune(ledger, INT64_MAX, &more, &err), 0);
     assert_false(more);
     assert_int_equal(record_count(), 40);
     const char *before = query(&(struct usage_query){.by = USAGE_HOUR});
@@ -263,7 +263,7 @@ test_prune(void **state)
         {91 * HOUR_MS, 0},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        assert_int_equal(usage_prune(ledger, (int64_t)rows[i].cutoff_ms, &more, &err), 0);
+        assert_int_equal(usage_rollup_prune(ledger, (int64_t)rows[i].cutoff_ms, &more, &err), 0);
         assert_false(more);
         assert_int_equal(record_count(), rows[i].left);
         assert_string_equal(query(&(struct usage_query){.by = USAGE_HOUR}), before);
@@ -290,17 +290,17 @@ test_prune_many(void **state)
         }
     }
     while (more)
-        assert_int_equal(usage_roll(ledger, &more, &err), 0);
+        assert_int_equal(usage_rollup_step(ledger, &more, &err), 0);
     unsigned steps = 0;
     for (more = true; more; steps++)
-        assert_int_equal(usage_prune(ledger, 3, &more, &err), 0);
+        assert_int_equal(usage_rollup_prune(ledger, 3, &more, &err), 0);
     assert_true(steps >= 2 && steps < 10);
     assert_int_equal(record_count(), 100);
     store_fail_commit(store, 1, false);
-    assert_int_equal(usage_prune(ledger, 4, &more, &err), -ERR_STORE);
+    assert_int_equal(usage_rollup_prune(ledger, 4, &more, &err), -ERR_STORE);
     store_fail_commit(store, 0, false);
     for (more = true; more;)
-        assert_int_equal(usage_prune(ledger, 4, &more, &err), 0);
+        assert_int_equal(usage_rollup_prune(ledger, 4, &more, &err), 0);
     assert_int_equal(record_count(), 0);
 }
 

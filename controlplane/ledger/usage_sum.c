@@ -137,7 +137,7 @@ sum_of_form(const struct usage_form *form, struct sum *ret_sum)
         .cost = (int64_t)MIN(form_number(form, FORM_cost), (uint64_t)INT64_MAX),
     };
     for (enum usage_class i = 0; i < USAGE_CLASS_COUNT; i++)
-        ret_sum->count[i] = form_number(form, form_class(i));
+        ret_sum->count[i] = form_number(form, usage_walk_class(i));
 }
 
 void
@@ -194,7 +194,7 @@ form_of_sum(const struct sum *sum, struct usage_form *ret_form)
     put_number(ret_form, FORM_cost, (uint64_t)sum->cost);
     for (enum usage_class i = 0; i < USAGE_CLASS_COUNT; i++) {
         if (sum->count[i] > 0)
-            put_number(ret_form, form_class(i), sum->count[i]);
+            put_number(ret_form, usage_walk_class(i), sum->count[i]);
     }
 }
 

@@ -9,7 +9,7 @@
 #include "controlplane/ledger/usage_pack.h"
 
 enum form_member
-form_class(enum usage_class class_)
+usage_walk_class(enum usage_class class_)
 {
     static const enum form_member members[USAGE_CLASS_COUNT] = {
 #define USAGE_ROW(name, field, as, text) [USAGE_##name] = FORM_##name,
@@ -99,7 +99,7 @@ form_of_json(const struct json_doc *doc, uint32_t object, struct arena *arena,
         (void)!json_u64(doc, json_get(doc, usage, str_from(usage_class_name(i))), UINT64_MAX,
                         &count);
         if (count > 0)
-            number_take(&form, form_class(i), count);
+            number_take(&form, usage_walk_class(i), count);
     }
     *ret_form = form;
     return 0;

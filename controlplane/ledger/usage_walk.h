@@ -13,12 +13,12 @@
 /* 0: go on; 1: enough; an error ends the walk. Of a record that was stored as text only the members
  * that are added up are shown. */
 typedef int (*usage_walk_fn)(const struct usage_form *record, void *user);
-/* usage_walk - row: one under usage/. 0; 1: fn had enough; -ERR_STORE (damaged), -ERR_NOMEM, or what
- * fn said. */
+/* usage_walk - row: one under usage/. 0; 1: fn had enough; -ERR_STORE (damaged), -ERR_NOMEM, or
+ * what fn said. */
 int usage_walk(struct ledger *ledger, const struct store_row *row, usage_walk_fn fn,
                void *user) MUST_USE;
-/* form_class - the member that counts a class. */
-enum form_member form_class(enum usage_class class_);
+/* usage_walk_class - the member that counts a class. */
+enum form_member usage_walk_class(enum usage_class class_);
 static inline uint64_t
 form_number(const struct usage_form *form, enum form_member member)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * orphan.c - leases of data planes that are lost: after a time their money goes back to its wallets.
+ * orphan.c - leases of data planes that are lost: after a time the money goes back to its wallet.
  * Floor: controlplane/push; engine thread.
  * Owns: push->lost.
  * Invariant: the lease of a connected epoch is never taken back. A control plane that starts counts

@@ -120,7 +120,7 @@ void presence_free(struct push *push);
  * push_put_nodes. */
 void presence_put_lost(const struct push *push, struct json_writer *writer);
 
-/* ---- orphan.c: leases of data planes that are lost -------------------------------------------- */
+/* ---- orphan.c: leases of data planes that are lost ------------------------------------------- */
 /* orphan_look - cheap while it is not due. */
 void orphan_look(struct push *push);
 void orphan_free(struct push *push);

@@ -132,7 +132,7 @@ test_config_changes_and_nack(void **state)
     connect_both(f);
     forget(&f->dp);
     apply(f, HEAD "kind: Provider\nmetadata: {name: p}\nspec: {dialect: openai, baseUrl: "
-                  "'http://h/'}\n");
+                  "'https://h/'}\n");
     WAIT_FOR(f, &f->dp, "\"name\":\"p\"");
     assert_false(seen(&f->agent, "\"type\":\"config\""));
     char nack[256];

@@ -233,6 +233,8 @@ put_providers(struct builder *builder)
         member_or_null(writer, "key", input->keys[i]);
         json_member_str(writer, "protocol", schema_text(spec, "protocol", STR("auto")));
         member_or_null(writer, "ca_file", schema_text(spec, "caFile", STR_EMPTY));
+        if (schema_true(spec, "allowPrivate"))
+            json_member_bool(writer, "allow_private", true);
         json_close_object(writer);
     }
     json_close_array(writer);

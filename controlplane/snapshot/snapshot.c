@@ -63,7 +63,14 @@ static int
 provider_key(struct store *store, const struct object *provider, struct arena *arena,
              struct str *ret_key, const char **ret_problem)
 {
+    struct str url = schema_text(provider->spec, "baseUrl", STR_EMPTY);
     int code = find_key(store, provider, arena, ret_key, ret_problem);
+    if (code == 0 && ret_key->ptr && !str_starts(url, STR("https://")) &&
+        !schema_true(provider->spec, "allowPrivate")) {
+        *ret_key = (struct str){NULL, 0};
+        *ret_problem = "its baseUrl is not https, so keys and prompts would travel in clear; "
+                       "spec.allowPrivate: true allows that for a host of your own";
+    }
     if (code == 0 && ret_key->ptr && !http_valid_value(*ret_key)) {
         *ret_key = (struct str){NULL, 0};
         *ret_problem = "the key holds line ends, blanks at an edge or control characters";

@@ -76,7 +76,7 @@ test_empty(void **state)
 
 static const char *const house =
     HEAD "kind: Provider\nmetadata: {name: house}\n"
-         "spec: {dialect: openai, baseUrl: 'http://h:1/v1', key: {value: k}, protocol: "
+         "spec: {dialect: openai, baseUrl: 'https://h:1/v1', key: {value: k}, protocol: "
          "http1}\n---\n" HEAD "kind: Model\nmetadata: {name: house/m}\n"
          "spec: {provider: house, upstream: M, context: 10, maxOutput: 5, "
          "price: {input: '0.15', output: 0.6, cached: 0}}\n---\n" HEAD
@@ -97,7 +97,7 @@ test_content(void **state)
     assert_true(rebuild(&snapshot, store));
     const char *text = buf_cstr(&snapshot.text);
     assert_non_null(strstr(text, "\"providers\":[{\"name\":\"house\",\"dialect\":\"openai\","
-                                 "\"base_url\":\"http://h:1/v1\",\"key\":\"k\","
+                                 "\"base_url\":\"https://h:1/v1\",\"key\":\"k\","
                                  "\"protocol\":\"http1\",\"ca_file\":null}]"));
     assert_non_null(strstr(text, "\"models\":[{\"id\":\"house/m\",\"provider\":\"house\","
                                  "\"upstream\":\"M\",\"kind\":\"chat\",\"context\":10,"
@@ -110,7 +110,7 @@ test_content(void **state)
     assert_false(rebuild(&snapshot, store));
     assert_true(snapshot.revision == revision);
     apply(store, HEAD "kind: Provider\nmetadata: {name: house}\n"
-                      "spec: {dialect: openai, baseUrl: 'http://h:1/v1', disabled: true}\n");
+                      "spec: {dialect: openai, baseUrl: 'https://h:1/v1', disabled: true}\n");
     assert_true(rebuild(&snapshot, store));
     assert_true(snapshot.revision > revision);
     assert_non_null(strstr(buf_cstr(&snapshot.text), "\"providers\":[],\"models\":[]"));
@@ -265,9 +265,9 @@ test_stable_bytes(void **state)
     (void)state;
     char hashes[2][2 * SHA256_BYTES + 1];
     static const char *const parts[] = {
-        HEAD "kind: Provider\nmetadata: {name: a}\nspec: {dialect: openai, baseUrl: 'http://a/'}\n",
+        HEAD "kind: Provider\nmetadata: {name: a}\nspec: {dialect: openai, baseUrl: 'https://a/'}\n",
         HEAD
-        "kind: Provider\nmetadata: {name: b}\nspec: {dialect: anthropic, baseUrl: 'http://b/'}\n",
+        "kind: Provider\nmetadata: {name: b}\nspec: {dialect: anthropic, baseUrl: 'https://b/'}\n",
         HEAD "kind: Model\nmetadata: {name: b/x}\nspec: {provider: b, upstream: x}\n",
         HEAD "kind: Model\nmetadata: {name: a/y}\nspec: {provider: a, upstream: y}\n"};
     for (unsigned round = 0; round < 2; round++) {

@@ -16,6 +16,7 @@
 enum chat_endpoint {
     CHAT_ENDPOINT_CHAT,
     CHAT_ENDPOINT_EMBEDDINGS,
+    CHAT_ENDPOINT_COMPLETIONS, /* OpenAI's of before 2023: passed on, never translated */
     CHAT_ENDPOINT_TOKENS, /* how many tokens a chat request has: nothing is generated, or paid */
     CHAT_ENDPOINT_COUNT
 };

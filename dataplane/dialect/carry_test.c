@@ -15,6 +15,7 @@
 #define RSP &dialect_responses
 #define OLL &dialect_ollama
 #define COH &dialect_cohere
+#define BED &dialect_bedrock
 
 struct carry {
     const char *name;
@@ -184,6 +185,32 @@ static const struct carry rows[] = {
      "\"function\",\"function\":{\"name\":\"f\",\"description\":\"\",\"parameters\":{\"type\":"
      "\"object\"}}}],\"tool_choice\":\"REQUIRED\",\"p\":0.5}",
      ""},
+    {"a tool loop", OAI, BED, "up", LOOP ",\"max_tokens\":9}", 0,
+     "{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"hi\"}]},{\"role\":\"assistant\","
+     "\"content\":[{\"toolUse\":{\"toolUseId\":\"c1\",\"name\":\"f\",\"input\":{\"a\":1}}}]},{"
+     "\"role\":\"user\",\"content\":[{\"toolResult\":{\"toolUseId\":\"c1\",\"content\":[{\"text\":"
+     "\"r\"}]}}]}],\"system\":[{\"text\":\"s\"}],\"toolConfig\":{\"tools\":[{\"toolSpec\":{"
+     "\"name\":\"f\",\"inputSchema\":{\"json\":{\"type\":\"object\"}}}}]},\"inferenceConfig\":{"
+     "\"maxTokens\":9}}",
+     ""},
+    {"signed thinking and cache marks", ANT, BED, "anthropic.claude",
+     "{\"model\":\"m\",\"max_tokens\":5,\"top_k\":3,\"messages\":[{\"role\":\"user\",\"content\":[{"
+     "\"type\":\"text\",\"text\":\"a\",\"cache_control\":{\"type\":\"ephemeral\"}}]},{\"role\":"
+     "\"assistant\",\"content\":[{\"type\":\"thinking\",\"thinking\":\"t\",\"signature\":\"s\"},{"
+     "\"type\":\"text\",\"text\":\"x\"}]},{\"role\":\"user\",\"content\":\"b\"}]}",
+     0,
+     "{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"a\"},{\"cachePoint\":{\"type\":"
+     "\"default\"}}]},{\"role\":\"assistant\",\"content\":[{\"reasoningContent\":{"
+     "\"reasoningText\":{\"text\":\"t\",\"signature\":\"s\"}}},{\"text\":\"x\"}]},{\"role\":"
+     "\"user\",\"content\":[{\"text\":\"b\"}]}],\"inferenceConfig\":{\"maxTokens\":5},"
+     "\"additionalModelRequestFields\":{\"top_k\":3}}",
+     ""},
+    {"a picture's address is refused", OAI, BED, "up",
+     "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\","
+     "\"image_url\":{\"url\":\"https://x/y.png\"}}]}]}",
+     -ERR_UNSUPPORTED, "`image_url.url`", ""},
+    {"schemas are refused", OAI, BED, "up", ASK ",\"response_format\":{\"type\":\"json_object\"}}",
+     -ERR_UNSUPPORTED, "`response_format`", ""},
     {"logit_bias is refused", OAI, COH, "up", ASK ",\"logit_bias\":{\"1\":2}}", -ERR_UNSUPPORTED,
      "`logit_bias`", ""},
 };
@@ -343,6 +370,40 @@ test_lines(void **state)
     frames_fini(&frames);
 }
 
+/* One byte wrong in any place of a message is an error, and no event. */
+static void
+test_messages(void **state)
+{
+    (void)state;
+    static const unsigned char message[] = {
+        0,   0,   0,   0x20, 0,   0,   0,   0x0f, 0, 0, 0, 0,   0x0b, ':', 'e', 'v',
+        'e', 'n', 't', '-',  't', 'y', 'p', 'e',  7, 0, 0, '{', '}',  0,   0,   0};
+    struct frames frames;
+    struct sse_event event;
+    frames_init(&frames, STREAM_AWS, 0);
+    frames_feed(&frames, str_make((const char *)message, sizeof(message)));
+    assert_int_equal(frames_next(&frames, &event), -ERR_PARSE); /* no checksums */
+    assert_int_equal(frames_next(&frames, &event), -ERR_PARSE);
+    frames_fini(&frames);
+    FILE *file = fopen("api/golden/chat_tools.bedrock-converse.bin", "rbe");
+    assert_non_null(file);
+    static char bytes[8192];
+    size_t size = fread(bytes, 1, sizeof(bytes), file);
+    (void)fclose(file);
+    for (size_t i = 0; i < size; i++) {
+        size_t count = 0;
+        int rc;
+        bytes[i] ^= 0x10;
+        frames_init(&frames, STREAM_AWS, 0);
+        frames_feed(&frames, str_make(bytes, size));
+        while ((rc = frames_next(&frames, &event)) == 0)
+            count++;
+        assert_true(rc == -ERR_PARSE || rc == -ERR_TOO_LARGE || (rc == -ERR_AGAIN && count < 18));
+        bytes[i] ^= 0x10;
+        frames_fini(&frames);
+    }
+}
+
 static void
 test_array(void **state)
 {
@@ -384,6 +445,7 @@ test_paths(void **state)
         {RSP, "/v1", true, CHAT_ENDPOINT_CHAT, "/v1/responses"},
         {OLL, "", true, CHAT_ENDPOINT_CHAT, "/api/chat"},
         {COH, "", true, CHAT_ENDPOINT_CHAT, "/v2/chat"},
+        {BED, "", true, CHAT_ENDPOINT_CHAT, "/model/a%2Fb/converse-stream"},
         {ANT, "", false, CHAT_ENDPOINT_TOKENS, "/v1/messages/count_tokens"},
     };
     for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
@@ -402,9 +464,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_carry), cmocka_unit_test(test_signature_comes_back),
-        cmocka_unit_test(test_seal),  cmocka_unit_test(test_lines),
-        cmocka_unit_test(test_array), cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_carry),    cmocka_unit_test(test_signature_comes_back),
+        cmocka_unit_test(test_seal),     cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_array),    cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_messages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,12 +28,14 @@ struct dialect_target {
     struct buf *dropped;
 };
 
-/* Every function: 0 or -ERR_x with err text for a person. doc is borrowed for as long as the
+/* One that is spoken to providers only has no writer, *_out of answers and errors, forward_edits.
+ * Every function: 0 or -ERR_x with err text for a person. doc is borrowed for as long as the
  * results are used. -ERR_INVALID, -ERR_RANGE, -ERR_UNSUPPORTED: the document is at fault
  * (chat_error_row() has the refusal). */
 struct dialect {
     const char *name;
     const struct dialect *wire; /* the dialect whose bodies it speaks, or NULL: its own */
+    const char *aws_service;    /* keys that are pairs sign the call (sigv4.h), or NULL */
     /* ---- addresses and credentials: data */
     const char *auth_field;  /* "authorization", unless the provider's row differs */
     const char *auth_prefix; /* "Bearer " or "" */

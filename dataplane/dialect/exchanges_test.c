@@ -31,7 +31,8 @@ read_all(const char *name, const char *suffix, size_t *ret_size)
 static const struct dialect *
 dialect_of(struct str name)
 {
-    static const char *const later[] = {"bedrock-"};
+    if (str_starts(name, STR("bedrock-")))
+        return &dialect_bedrock;
     if (str_starts(name, STR("ollama-")))
         return &dialect_ollama;
     if (str_starts(name, STR("cohere-")))
@@ -40,9 +41,6 @@ dialect_of(struct str name)
         return &dialect_responses;
     if (str_starts(name, STR("gemini-")) || str_starts(name, STR("google-")))
         return &dialect_gemini;
-    for (size_t i = 0; i < ARRAY_LEN(later); i++)
-        if (str_starts(name, str_from(later[i])))
-            return NULL;
     return str_starts(name, STR("anthropic-")) ? &dialect_anthropic : &dialect_openai;
 }
 
@@ -260,6 +258,8 @@ check_case(const struct json_doc *doc, uint32_t key)
     char *bytes = read_all(name, ".response.sse", &size);
     if (bytes == NULL)
         bytes = read_all(name, ".response.ndjson", &size);
+    if (bytes == NULL)
+        bytes = read_all(name, ".response.eventstream.bin", &size);
     if (bytes != NULL) {
         check_stream(dialect, str_make(bytes, size), doc, key + 1, name);
     } else if ((bytes = read_all(name, ".response.jsonl", &size)) != NULL) {

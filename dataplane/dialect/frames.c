@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * frames.c - server-sent events, lines of JSON; events as one JSON array.
+ * frames.c - server-sent events, lines of JSON, AWS event streams; events as one JSON array.
  * Floor: dataplane/dialect; one thread a stream.
  * Owns: see frames.h.
  * Invariant: see frames.h. */
@@ -72,12 +72,109 @@ line_next(struct frames *frames, struct sse_event *ret_event)
     return 0;
 }
 
+/* ---- application/vnd.amazon.eventstream ------------------------------------------------------ */
+
+#define PRELUDE_BYTES 12u
+#define HEADER_STRING 7u
+
+static uint32_t
+crc32_of(const unsigned char *bytes, size_t count)
+{
+    static const uint32_t nibbles[16] = {0x00000000u, 0x1db71064u, 0x3b6e20c8u, 0x26d930acu,
+                                         0x76dc4190u, 0x6b6b51f4u, 0x4db26158u, 0x5005713cu,
+                                         0xedb88320u, 0xf00f9344u, 0xd6d6a3e8u, 0xcb61b38cu,
+                                         0x9b64c2b0u, 0x86d3d2d4u, 0xa00ae278u, 0xbdbdf21cu};
+    uint32_t crc = UINT32_MAX;
+    for (size_t i = 0; i < count; i++) {
+        crc = nibbles[(crc ^ bytes[i]) & 15u] ^ crc >> 4;
+        crc = nibbles[(crc ^ (uint32_t)(bytes[i] >> 4)) & 15u] ^ crc >> 4;
+    }
+    return ~crc;
+}
+
+static uint32_t
+be32(const unsigned char *bytes)
+{
+    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+}
+
+/* The event's name: of an exception, its type. Only texts are looked at; any other kind of header
+ * ends the search, since the service sends none. */
+static struct str
+header_name(struct str headers)
+{
+    struct str name = STR_EMPTY;
+    while (headers.len > 4) {
+        size_t key = (unsigned char)headers.ptr[0];
+        if (key + 4 > headers.len || (unsigned char)headers.ptr[key + 1] != HEADER_STRING)
+            break;
+        size_t size =
+            (size_t)(unsigned char)headers.ptr[key + 2] << 8 | (unsigned char)headers.ptr[key + 3];
+        if (key + 4 + size > headers.len)
+            break;
+        struct str header = str_make(headers.ptr + 1, key);
+        struct str value = str_make(headers.ptr + key + 4, size);
+        if (str_eq(header, STR(":event-type")) || str_eq(header, STR(":exception-type")))
+            name = value;
+        else if (str_eq(header, STR(":message-type")) && str_eq(value, STR("error")))
+            name = value;
+        headers = str_skip(headers, key + 4 + size);
+    }
+    return name;
+}
+
+/* Held bytes up to `size`; -ERR_AGAIN when the input does not have them yet. */
+static int
+gather(struct frames *frames, size_t size)
+{
+    size_t more = size > frames->held.len ? size - frames->held.len : 0;
+    more = MIN(more, frames->input.len);
+    int rc = buf_put(&frames->held, frames->input.ptr, more);
+    if (rc < 0)
+        return frames->failure = rc;
+    frames->input = str_skip(frames->input, more);
+    return frames->held.len < size ? -ERR_AGAIN : 0;
+}
+
+static int
+message_next(struct frames *frames, struct sse_event *ret_event)
+{
+    drop_spent(frames);
+    int rc = gather(frames, PRELUDE_BYTES);
+    if (rc < 0)
+        return rc;
+    const unsigned char *at = (const unsigned char *)frames->held.ptr;
+    size_t size = be32(at);
+    size_t headers = be32(at + 4);
+    if (be32(at + 8) != crc32_of(at, 8) || size < PRELUDE_BYTES + 4u ||
+        headers > size - PRELUDE_BYTES - 4u)
+        return frames->failure = -ERR_PARSE;
+    if (size > frames->bytes_max)
+        return frames->failure = -ERR_TOO_LARGE;
+    rc = gather(frames, size);
+    if (rc < 0)
+        return rc;
+    at = (const unsigned char *)frames->held.ptr;
+    if (be32(at + size - 4) != crc32_of(at, size - 4))
+        return frames->failure = -ERR_PARSE;
+    frames->spent = true;
+    ret_event->raw = buf_str(&frames->held);
+    ret_event->name = header_name(str_make(frames->held.ptr + PRELUDE_BYTES, headers));
+    ret_event->data =
+        str_make(frames->held.ptr + PRELUDE_BYTES + headers, size - PRELUDE_BYTES - headers - 4u);
+    ret_event->has_data = true;
+    return 0;
+}
+
 int
 frames_next(struct frames *frames, struct sse_event *ret_event)
 {
     if (LIKELY(frames->framing == STREAM_SSE))
         return sse_next(&frames->sse, ret_event);
-    return frames->failure < 0 ? frames->failure : line_next(frames, ret_event);
+    if (frames->failure < 0)
+        return frames->failure;
+    return frames->framing == STREAM_AWS ? message_next(frames, ret_event)
+                                         : line_next(frames, ret_event);
 }
 
 struct str
@@ -86,6 +183,7 @@ frames_type(enum stream_framing framing)
     static const struct str types[] = {
         [STREAM_SSE] = {"text/event-stream", 17},
         [STREAM_NDJSON] = {"application/x-ndjson", 20},
+        [STREAM_AWS] = {"application/vnd.amazon.eventstream", 34},
     };
     return types[framing];
 }

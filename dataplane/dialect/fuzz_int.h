@@ -74,7 +74,10 @@ fuzz_answer(const struct dialect *from, const struct dialect *to, const struct j
     buf_init(&out, FUZZ_BYTES_MAX);
     from->answer_look(doc, &look);
     if (from->answer_in(doc, arena, &answer, &err) == 0) {
-        (void)from->answer_out(&answer, arena, &out);
+        if (from->answer_out != NULL)
+            (void)from->answer_out(&answer, arena, &out);
+        else
+            buf_put_str(&out, STR("{}"));
         fuzz_is_json(&out);
         buf_consume(&out, out.len);
         (void)to->answer_out(&answer, arena, &out);

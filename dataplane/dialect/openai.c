@@ -18,6 +18,8 @@ openai_path(enum chat_endpoint endpoint, struct str model, bool stream, struct b
         return buf_put_str(out, STR("/chat/completions"));
     case CHAT_ENDPOINT_EMBEDDINGS:
         return buf_put_str(out, STR("/embeddings"));
+    case CHAT_ENDPOINT_COMPLETIONS:
+        return buf_put_str(out, STR("/completions"));
     case CHAT_ENDPOINT_TOKENS:
     case CHAT_ENDPOINT_COUNT:
         break;
@@ -35,6 +37,21 @@ read_max_output(const struct intake *in, uint32_t node, const char *name, struct
         facts->max_output = count;
         facts->max_output_node = node;
     }
+    return rc;
+}
+
+/* Of completions: answers for each prompt, and as many as the best is chosen from. */
+static int
+count_choices(const struct intake *in, uint64_t *choices)
+{
+    const struct json_doc *doc = in->doc;
+    uint32_t prompt = json_get(doc, 0, STR("prompt"));
+    uint32_t first = json_is(doc, prompt, JSON_ARRAY) ? json_first(doc, prompt) : JSON_NONE;
+    bool several = first != JSON_NONE && !json_is(doc, first, JSON_NUMBER); /* not one's tokens */
+    uint64_t best = 1;
+    int rc = intake_count(in, json_get(doc, 0, STR("best_of")), "best_of", CHOICES_MAX, &best);
+    *choices = MAX(*choices, best) * (several ? json_count(doc, prompt) : 1u);
+    *choices = MIN(*choices, (uint64_t)UINT32_MAX);
     return rc;
 }
 
@@ -70,6 +87,8 @@ openai_facts(const struct json_doc *doc, enum chat_endpoint endpoint, struct are
         rc = read_max_output(&in, at[TOKENS], names[TOKENS].ptr, &facts);
     if (rc == 0)
         rc = intake_count(&in, at[N], "n", CHOICES_MAX, &choices);
+    if (rc == 0 && endpoint == CHAT_ENDPOINT_COMPLETIONS)
+        rc = count_choices(&in, &choices);
     if (rc == 0 && facts.stream)
         rc = intake_switch(&in, json_get(doc, at[OPTIONS], STR("include_usage")),
                            "stream_options.include_usage", &usage);
@@ -147,7 +166,7 @@ openai_forward_edits(const struct json_doc *doc, enum chat_endpoint endpoint,
 {
     uint32_t top[ARRAY_LEN(edited)];
     int rc = dialect_edit_model(doc, facts, upstream_model, splice);
-    if (rc < 0 || endpoint != CHAT_ENDPOINT_CHAT)
+    if (rc < 0 || endpoint == CHAT_ENDPOINT_EMBEDDINGS)
         return rc;
     json_pick(doc, 0, edited, ARRAY_LEN(edited), top);
     rc = edit_stream_options(doc, facts, top[OPTIONS], want_usage, splice);

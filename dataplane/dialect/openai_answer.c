@@ -98,7 +98,9 @@ openai_answer_look(const struct json_doc *doc, struct stream_look *ret_look)
         uint32_t in[ARRAY_LEN(members)];
         json_pick(doc, at, members, ARRAY_LEN(members), in);
         uint32_t message = in[MESSAGE];
-        if (!json_is(doc, message, JSON_OBJECT))
+        if (!json_is(doc, message, JSON_OBJECT)) /* completions say it plainly */
+            message = json_get(doc, at, STR("text"));
+        if (message == JSON_NONE)
             continue;
         look.flags |= STREAM_TOKEN;
         if (json_count(doc, json_get(doc, message, STR("tool_calls"))) > 0)

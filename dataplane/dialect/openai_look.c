@@ -102,6 +102,9 @@ look_at_choice(struct stream_look *look, const struct json_doc *doc, uint32_t ch
         uint32_t value = key + 1;
         if (KEY_IS(doc, key, "delta") && json_is(doc, value, JSON_OBJECT)) {
             look_at_delta(look, doc, value);
+        } else if (KEY_IS(doc, key, "text") && text_bytes(doc, value) > 0) { /* completions */
+            look->delta_bytes += text_bytes(doc, value);
+            look->flags |= STREAM_TOKEN;
         } else if (KEY_IS(doc, key, "finish_reason") && json_is(doc, value, JSON_STRING)) {
             look->finish = openai_finish(doc, value);
             look->flags |= STREAM_FINISH;

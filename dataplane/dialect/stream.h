@@ -12,7 +12,7 @@
 #include "dataplane/chat/chat.h"
 
 /* How a streamed answer is cut into frames; see frames.h. */
-enum stream_framing { STREAM_SSE, STREAM_NDJSON };
+enum stream_framing { STREAM_SSE, STREAM_NDJSON, STREAM_AWS };
 
 /* One frame: name is empty where the framing has none. A frame of comments only is not fed. */
 struct stream_frame {

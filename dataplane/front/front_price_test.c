@@ -28,9 +28,9 @@ price_open(void **state)
         text, sizeof(text),
         "{\"version\":1,\"settings\":{\"markup_bps\":0},\"providers\":["
         "{\"name\":\"openai\",\"dialect\":\"openai\",\"base_url\":\"http://127.0.0.1:%d/v1\","
-        "\"key\":\"sk-provider-secret\"},"
+        "\"allow_private\":true,\"key\":\"sk-provider-secret\"},"
         "{\"name\":\"anthropic\",\"dialect\":\"anthropic\",\"base_url\":\"http://127.0.0.1:%d\","
-        "\"key\":\"sk-ant-secret\"}],\"models\":["
+        "\"allow_private\":true,\"key\":\"sk-ant-secret\"}],\"models\":["
         "{\"id\":\"openai/a\",\"provider\":\"openai\",\"upstream\":\"up-a\",\"max_output\":1000,"
         "\"context\":5000,\"price\":{\"version\":3,\"input\":\"1000\",\"output\":\"2000\",\"rows\":"
         "["

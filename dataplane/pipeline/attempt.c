@@ -4,13 +4,15 @@
  * call runs an exchange; another target is tried only before anything was committed to the client.
  */
 #include "dataplane/pipeline/reply.h"
+
+#include "dataplane/dialect/sigv4.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/num.h"
 
 #define DROPPED_BYTES_MAX 1024u
 #define WHOLE_BYTES_MAX ((size_t)64u * 1024u * 1024u)
-#define CALL_FIELDS_MAX 48u
+#define CALL_FIELDS_MAX 51u /* three are kept for a signature */
 #define RETRY_AFTER_S_MAX 300u
 #define SPARE_BYTES_MAX ((size_t)16u * 1024u)
 
@@ -141,6 +143,43 @@ was_forwarded(const struct exchange *x, const char *name)
     return false;
 }
 
+/* The credential is a pair that signs each call. */
+static bool
+is_signed(const struct exchange *x)
+{
+    return x->attempt.dialect->aws_service != NULL &&
+           sigv4_is_key(exchange_model(x)->provider->key);
+}
+
+static int
+put_signature(struct exchange *x, struct str target, struct str body, struct http_field *fields,
+              size_t *count)
+{
+    const struct config_provider *provider = exchange_model(x)->provider;
+    const struct uri *base = &provider->base;
+    bool usual = base->port == (base->https ? 443 : 80);
+    struct sigv4_fields made = {0};
+    struct str host =
+        usual ? base->host : arena_printf(&x->arena, "%.*s:%u", STR_ARG(base->host), base->port);
+    if (host.ptr == NULL)
+        return -ERR_NOMEM;
+    const struct sigv4_call call = {.key = provider->key,
+                                    .service = str_from(x->attempt.dialect->aws_service),
+                                    .region = sigv4_region(base->host),
+                                    .host = host,
+                                    .path = target,
+                                    .body = body,
+                                    .now_s = (uint64_t)(clock_wall_ns() / 1000000000)};
+    int rc = sigv4_sign(&call, &x->arena, &made);
+    if (rc < 0)
+        return rc;
+    fields[(*count)++] = (struct http_field){STR("x-amz-date"), made.date};
+    if (made.token.len > 0)
+        fields[(*count)++] = (struct http_field){STR("x-amz-security-token"), made.token};
+    fields[(*count)++] = (struct http_field){STR("authorization"), made.authorization};
+    return 0;
+}
+
 static size_t
 put_fields(struct exchange *x, struct http_field *fields)
 {
@@ -150,14 +189,14 @@ put_fields(struct exchange *x, struct http_field *fields)
     fields[count++] = (struct http_field){STR("content-type"), STR("application/json")};
     fields[count++] =
         (struct http_field){STR("x-client-request-id"), str_make(x->id, REQUEST_ID_BYTES)};
-    if (provider->key.len > 0) {
+    if (provider->key.len > 0 && !is_signed(x)) {
         fields[count++] = (struct http_field){str_from(dialect->auth_field), provider->auth_value};
     }
     bool same = dialect_same(dialect, x->endpoint->dialect);
-    for (uint32_t i = 0; same && i < x->forwarded_count && count < CALL_FIELDS_MAX - 4; i++)
+    for (uint32_t i = 0; same && i < x->forwarded_count && count < CALL_FIELDS_MAX - 7; i++)
         fields[count++] = x->forwarded[i];
     for (size_t i = 0; dialect->fixed_fields != NULL && dialect->fixed_fields[i].name != NULL &&
-                       count < CALL_FIELDS_MAX;
+                       count < CALL_FIELDS_MAX - 3;
          i++) {
         if (same && was_forwarded(x, dialect->fixed_fields[i].name))
             continue;
@@ -192,12 +231,15 @@ attempt_call(struct exchange *x, struct err *err)
     if (rc != 0)
         return rc;
     struct http_field fields[CALL_FIELDS_MAX] UNINIT;
+    size_t field_count = put_fields(x, fields);
+    if (is_signed(x) && put_signature(x, target, *segments, fields, &field_count) != 0)
+        return err_set(err, ERR_NOMEM, "Berth has no memory for this request.");
     struct http_call_conf conf = {.ops = &call_ops,
                                   .user = x,
                                   .method = STR("POST"),
                                   .target = target,
                                   .fields = fields,
-                                  .field_count = put_fields(x, fields),
+                                  .field_count = field_count,
                                   .segments = segments,
                                   .segment_count = segment_count,
                                   .retry_stale = true};

@@ -52,7 +52,8 @@ exchange_price_call(const struct exchange *x, const struct config_model *model)
 {
     return (struct price_call){.tariff = &model->tariff,
                                .free = model->free || x->endpoint->kind == CHAT_ENDPOINT_TOKENS,
-                               .chat = x->endpoint->kind == CHAT_ENDPOINT_CHAT,
+                               .chat = x->endpoint->kind == CHAT_ENDPOINT_CHAT ||
+                                       x->endpoint->kind == CHAT_ENDPOINT_COMPLETIONS,
                                .tools = x->facts.has_tools,
                                .choices = x->facts.choices,
                                .markup_bps = x->config->settings.markup_bps,

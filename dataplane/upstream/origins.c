@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "lib/base/check.h"
+#include "lib/net/guard.h"
 
 #define KEY_BYTES_MAX 1024u
 
@@ -70,7 +71,8 @@ origins_free(struct origins **origins)
 static struct str
 pool_key(const struct config_provider *provider, char out[KEY_BYTES_MAX])
 {
-    int bytes = snprintf(out, KEY_BYTES_MAX, "%d|%.*s|%u|%d|%.*s|%.*s", provider->base.https,
+    int bytes = snprintf(out, KEY_BYTES_MAX, "%d%d|%.*s|%u|%d|%.*s|%.*s", provider->base.https,
+                         provider->allow_private,
                          STR_ARG(provider->base.host), provider->base.port, (int)provider->protocol,
                          STR_ARG(provider->ca_file), STR_ARG(provider->name));
     ASSERT(bytes > 0);
@@ -86,6 +88,7 @@ pool_new(struct origins *origins, const struct config_provider *provider, struct
         free(pool);
         return err_set(err, ERR_NOMEM, "no memory for provider %.*s", STR_ARG(provider->name));
     }
+    static bool yes = true; /* an origin may outlive its pool, and the config */
     struct tls_context *tls = NULL;
     int rc = 0;
     if (provider->base.https)
@@ -96,7 +99,9 @@ pool_new(struct origins *origins, const struct config_provider *provider, struct
                                     .tls = tls,
                                     .protocol = provider->protocol,
                                     .conn_count_max = provider->protocol == HTTP_2 ? 4u : 16384u,
-                                    .queue_max = 8192u};
+                                    .queue_max = 8192u,
+                                    .allow = guard_allow,
+                                    .allow_user = provider->allow_private ? &yes : NULL};
     if (rc == 0)
         rc = http_origin_acquire(origins->client, &conf, &pool->origin, err);
     if (rc != 0) {

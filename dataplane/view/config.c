@@ -113,6 +113,8 @@ parse_provider(struct parser *p, uint32_t node)
     if (rc != 0)
         return rc;
     provider->index = p->index;
+    provider->allow_private =
+        json_is(p->doc, json_get(p->doc, node, STR("allow_private")), JSON_TRUE);
     provider->dialect = dialect_find(dialect);
     if (provider->dialect == NULL)
         return config_bad(p, ERR_UNSUPPORTED, "dialect", "is not one of this data plane's");

@@ -25,7 +25,8 @@ struct config_provider {
     struct str auth_value; /* prefix of the dialect and key, as it stands in the header */
     struct str ca_file;
     enum http_protocol protocol;
-    uint32_t index; /* position in config.providers */
+    bool allow_private; /* the owner says that it stands at a private address */
+    uint32_t index;     /* position in config.providers */
 };
 
 enum config_kind { CONFIG_CHAT, CONFIG_EMBEDDING };

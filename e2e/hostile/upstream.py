@@ -217,7 +217,7 @@ case("SS-x chunk that is no JSON", stream(event("a"), b"data: {canary\n\n"), wan
 # SS-24: our key
 KEY = "sk-proj-canaryB3rthKeyThatNobodyMaySee0123456789"
 stack.apply("apiVersion: berth.dev/v1alpha1\nkind: Provider\nmetadata: {name: openai}\n"
-            "spec: {dialect: openai, baseUrl: \"http://127.0.0.1:%d\", key: {value: %s}}\n" % (provider.port, KEY))
+            "spec: {dialect: openai, baseUrl: \"http://127.0.0.1:%d\", allowPrivate: true, key: {value: %s}}\n" % (provider.port, KEY))
 secret = KEY.encode()
 if say(until(5, lambda: stack.chat()[0] == 200 and provider.key() == secret), "SS-24 a key of one's own", provider.seen[-1][:300]):
     for where, script, how in (

@@ -22,13 +22,14 @@ const COMMAND = "cohere/command-a-03-2025";
 const LLAMA = "ollama/llama3.1";
 const RESPONSES = process.env.RESPONSES_MODEL; // a provider that speaks Responses, where there is one
 const AZURE = process.env.AZURE_MODEL;
+const BEDROCK = process.env.BEDROCK_MODEL;
 const flat = { type: "function", name: "weather", description: "The weather", parameters, strict: false };
 const nested = { type: "function", function: { name: "weather", description: "The weather", parameters } };
 const messagesTool = { name: "weather", description: "The weather", input_schema: parameters };
 
 // ---- the Responses API before everybody's models -------------------------------------------------------
 
-for (const model of [GPT, CLAUDE, GEMINI, GEMINI3, COMMAND, LLAMA, RESPONSES].filter(Boolean)) {
+for (const model of [GPT, CLAUDE, GEMINI, GEMINI3, COMMAND, LLAMA, RESPONSES, BEDROCK].filter(Boolean)) {
   test(`responses before ${model}: whole`, async () => {
     const answer = await openai.responses.create({ model, input: "hi [[sim: words=7]]", instructions: "Be short.", store: false });
     assert.equal(answer.status, "completed");
@@ -99,7 +100,7 @@ test("responses: an unknown tool is refused, and named", async () => {
 
 // ---- chat completions and messages before the rest ------------------------------------------------------
 
-for (const model of [COMMAND, LLAMA, RESPONSES, AZURE].filter(Boolean)) {
+for (const model of [COMMAND, LLAMA, RESPONSES, AZURE, BEDROCK].filter(Boolean)) {
   test(`openai before ${model}: chat and stream`, async () => {
     const answer = await openai.chat.completions.create({ model, messages: ask("hi [[sim: words=7]]"), temperature: 0.5 });
     assert.equal(words(answer.choices[0].message.content), 7);
@@ -145,6 +146,17 @@ for (const model of [COMMAND, LLAMA, RESPONSES, AZURE].filter(Boolean)) {
     await throws(429, () => openai.chat.completions.create({ model, messages: ask("x [[sim: status=429]]") }));
   });
 }
+
+test("openai: completions, whole and streamed; nobody else's", async () => {
+  const answer = await openai.completions.create({ model: GPT, prompt: "hi [[sim: words=7]]", max_tokens: 50 });
+  assert.equal(words(answer.choices[0].text), 7);
+  assert.equal(answer.usage.completion_tokens, 7);
+  let text = "";
+  for await (const chunk of await openai.completions.create({ model: GPT, prompt: "hi [[sim: words=20]]", stream: true }))
+    text += chunk.choices[0]?.text ?? "";
+  assert.equal(words(text), 20);
+  await throws(400, () => openai.completions.create({ model: CLAUDE, prompt: "hi" }));
+});
 
 // ---- models that take tools at the other endpoint only ---------------------------------------------------
 

@@ -170,6 +170,10 @@ num_write_u64(char out[20], uint64_t value)
                                 "25262728293031323334353637383940414243444546474849"
                                 "50515253545556575859606162636465666768697071727374"
                                 "75767778798081828384858687888990919293949596979899";
+    if (value < 10u) {
+        out[0] = (char)('0' + value);
+        return 1;
+    }
     size_t count = count_digits(value);
     char *at = out + count;
     for (; value >= 100u; value /= 100u)

@@ -148,7 +148,9 @@ field_is_forwarded(struct str name)
         STR("host"), STR("connection"), STR("transfer-encoding"), STR("keep-alive"), STR("upgrade"),
         STR("te"),   STR("expect"),     STR("trailer"),
     };
-    for (size_t i = 0; i < ARRAY_LEN(never); i++) {
+    static const uint32_t lengths = 1u << 2 | 1u << 4 | 1u << 6 | 1u << 7 | 1u << 10 | 1u << 17;
+    bool maybe = name.len < 32 && (lengths >> name.len & 1u) != 0;
+    for (size_t i = 0; maybe && i < ARRAY_LEN(never); i++) {
         if (str_eq(name, never[i]))
             return false;
     }
@@ -255,12 +257,12 @@ on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *user)
         origin_pump(h2->conn->origin); /* they may allow more streams now */
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
         return 0;
-    struct http_call *call = h2_stream_call(session, frame->hd.stream_id);
-    if (call != NULL && frame->hd.type == NGHTTP2_HEADERS) {
-        h2_head(h2, call);
-        call = h2_stream_call(session, frame->hd.stream_id); /* the callback may have canceled */
-    }
-    if (call == NULL || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0)
+    bool end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    if (frame->hd.type == NGHTTP2_HEADERS && h2->head_call != NULL)
+        h2_head(h2, h2->head_call);
+    /* Looked up behind h2_head: its callback may have canceled. */
+    struct http_call *call = end ? h2_stream_call(session, frame->hd.stream_id) : NULL;
+    if (call == NULL)
         return 0;
     if (call->phase != HTTP_HEAD_SEEN)
         h2_call_refused(h2, call, -ERR_PROTOCOL, "the upstream ended the stream without a reply");

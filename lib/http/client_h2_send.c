@@ -180,6 +180,8 @@ h2_submit(struct client_h2 *h2, struct http_call *call)
     if (body && !call->streaming)
         fields[count++] = h2_fields_nv(STR("content-length"),
                                        str_make(length, num_write_u64(length, call->body_bytes)));
+    if (h2->head_count++ % H2_SEED_EVERY == 0)
+        h2_fields_seed(fields, count);
     call->body_left = call->body_bytes;
     nghttp2_data_provider provider = {.read_callback = on_body_wanted};
     int32_t id =

@@ -235,6 +235,7 @@ struct client_h2 {
     struct list calls;  /* with a stream */
     struct list closed; /* whose stream closed while a batch was gathered */
     uint32_t call_count;
+    uint32_t head_count; /* sent: h2_fields_seed */
     bool draining;       /* GOAWAY, or out of stream ids */
     bool receiving;      /* inside nghttp2_session_mem_recv: do not free */
     bool orphan;         /* conn is gone: free when receiving ends */

@@ -215,10 +215,38 @@ static const uint8_t word_bytes[256] = {
     ['|'] = NOT(IN_AUTHORITY),
 };
 
+/* Letters, digits, '-' and '.', and of ':' and '/' what the field may have: nearly all there is. Up
+ * to 32 bytes; false says nothing. */
+static bool
+fields_word_plain(struct str s, unsigned field)
+{
+#ifdef __SSE2__
+    if (s.len == 0 || s.len > 32)
+        return false;
+    __m128i ends[2] = {http_load(s.ptr, MIN(s.len, (size_t)16)),
+                       http_load(s.ptr + s.len - MIN(s.len, (size_t)16), MIN(s.len, (size_t)16))};
+    __m128i good = _mm_set1_epi8((char)0xff);
+    for (size_t i = 0; i < 2; i++) {
+        __m128i plain = http_plain(ends[i]);
+        if (field != IN_PATH)
+            plain = _mm_andnot_si128(_mm_cmpeq_epi8(ends[i], _mm_set1_epi8('/')), plain);
+        if (field == IN_AUTHORITY)
+            plain = _mm_or_si128(plain, _mm_cmpeq_epi8(ends[i], _mm_set1_epi8(':')));
+        good = _mm_and_si128(good, plain);
+    }
+    return _mm_movemask_epi8(good) == 0xffff;
+#else
+    (void)s, (void)field;
+    return false;
+#endif
+}
+
 static bool
 fields_word(struct str s, unsigned field)
 {
     unsigned in = field;
+    if (LIKELY(fields_word_plain(s, field)))
+        return true;
     for (size_t i = 0; i < s.len; i++)
         in &= word_bytes[(uint8_t)s.ptr[i]];
     return in != 0 && s.len > 0;
@@ -354,4 +382,18 @@ h2_fields_nv(struct str name, struct str value)
         .valuelen = value.len,
         .flags = (uint8_t)flags,
     };
+}
+
+void
+h2_fields_seed(nghttp2_nv *fields, size_t count)
+{
+    static const struct str passing[] = {STR("x-request-id"), STR("request-id"),
+                                         STR("x-client-request-id"), STR("x-berth-cost")};
+    for (size_t i = 0; i < count; i++) {
+        struct str name = str_make((const char *)fields[i].name, fields[i].namelen);
+        for (size_t p = 0; p < ARRAY_LEN(passing); p++) {
+            if (str_eq(name, passing[p]))
+                fields[i].flags &= (uint8_t)~NGHTTP2_NV_FLAG_NO_INDEX;
+        }
+    }
 }

@@ -51,5 +51,10 @@ unsigned h2_fields_request(struct h2_fields *fields, struct http_head *ret_head)
 /* h2_fields_nv - for nghttp2_submit_*: borrows. Never put into compression tables: credentials, and
  * what differs each time, such as ids: it would only push out what comes again. */
 nghttp2_nv h2_fields_nv(struct str name, struct str value);
+/* h2_fields_seed - let ids and amounts of this block into the table once, so that the blocks behind
+ * it can name them by their index: a new name costs more than the rest of its field. Credentials
+ * stay out. H2_SEED_EVERY: blocks of a connection after which the entries may be pushed out. */
+#define H2_SEED_EVERY 256u
+COLD void h2_fields_seed(nghttp2_nv *fields, size_t count);
 
 #endif

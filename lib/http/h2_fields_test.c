@@ -83,6 +83,39 @@ test_rows(void **state)
     h2_fields_free_all(&spare);
 }
 
+/* Long values are judged byte by byte, short ones in blocks: the verdict is the same. */
+static void
+test_every_byte_in_every_length(void **state)
+{
+    (void)state;
+    struct list spare;
+    list_init(&spare);
+    static const char *const names[] = {":method", ":scheme", ":authority", ":path"};
+    static const char *const usual[] = {"GET", "http", "a", "/"};
+    for (size_t n = 0; n < ARRAY_LEN(names); n++) {
+        for (unsigned c = 0; c < 256; c++) {
+            unsigned want = 0;
+            for (size_t len = 40; len >= 2; len--) {
+                struct h2_fields *fields = h2_fields_get(&spare);
+                struct http_head head = {0};
+                char value[40];
+                memset(value, 'a', sizeof value);
+                value[0] = n == 3 ? '/' : 'a';
+                value[1 + (len * 7 + c) % (len - 1)] = (char)c;
+                for (size_t i = 0; i < ARRAY_LEN(names); i++)
+                    h2_fields_add(fields, str_from(names[i]),
+                                  i == n ? str_make(value, len) : str_from(usual[i]));
+                unsigned got = h2_fields_request(fields, &head);
+                want = len == 40 ? got : want;
+                if (got != want)
+                    fail_msg("%s, byte %u, length %zu: %u, not %u", names[n], c, len, got, want);
+                h2_fields_put(&spare, fields);
+            }
+        }
+    }
+    h2_fields_free_all(&spare);
+}
+
 static void
 test_limits(void **state)
 {
@@ -149,12 +182,59 @@ test_names_that_are_kept_are_static(void **state)
     }
 }
 
+/* What a peer sees: the name of an id crosses the wire once, a credential enters no table. */
+static void
+test_seeded_names_are_sent_once(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        bool shorter;
+    } names[] = {
+        {"x-request-id", true},
+        {"request-id", true},
+        {"x-client-request-id", true},
+        {"x-berth-cost", true},
+        {"authorization", false},
+        {"x-api-key", false},
+        {"api-key", false},
+        {"cookie", false},
+        {"set-cookie", false},
+        {"x-goog-api-key", false},
+        {"traceparent", false},
+        {"idempotency-key", false},
+        {"proxy-authorization", false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        nghttp2_hd_deflater *deflater = NULL;
+        ssize_t bytes[3];
+        uint8_t out[256];
+        assert_int_equal(nghttp2_hd_deflate_new(&deflater, 4096), 0);
+        for (size_t block = 0; block < ARRAY_LEN(bytes); block++) {
+            nghttp2_nv nv = h2_fields_nv(str_from(names[i].name), STR("req_0123456789abcdefghij"));
+            if (block == 1)
+                h2_fields_seed(&nv, 1);
+            bytes[block] = nghttp2_hd_deflate_hd(deflater, out, sizeof out, &nv, 1);
+            assert_true(bytes[block] > 0);
+        }
+        assert_int_equal(nghttp2_hd_deflate_get_num_table_entries(deflater),
+                         names[i].shorter ? 62 : 61);
+        if (names[i].shorter)
+            assert_true(bytes[2] < bytes[0]);
+        else
+            assert_int_equal(bytes[2], bytes[0]);
+        nghttp2_hd_deflate_del(deflater);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_seeded_names_are_sent_once),
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_every_byte_in_every_length),
         cmocka_unit_test(test_secrets_are_not_indexed),
         cmocka_unit_test(test_names_that_are_kept_are_static),
     };

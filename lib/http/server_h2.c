@@ -311,6 +311,8 @@ h2_respond(struct http_stream *stream, unsigned status, const struct http_field 
         if (length != HTTP_LENGTH_UNKNOWN && status != 204 && status != 304)
             nv[count++] = h2_fields_nv(STR("content-length"),
                                        str_make(length_text, num_write_u64(length_text, length)));
+        if (h2->answer_count++ % H2_SEED_EVERY == 0)
+            h2_fields_seed(nv, count);
         nghttp2_data_provider provider = {.read_callback = h2_read_data};
         r = nghttp2_submit_response(h2->session, stream->id, nv, count, &provider);
     }

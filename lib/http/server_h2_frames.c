@@ -187,8 +187,8 @@ on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *user)
     if (frame->hd.type == NGHTTP2_DATA && !end && frame->hd.length > 0 &&
         frame->hd.length <= frame->data.padlen)
         return h2_spend(h2, H2_EMPTY_DATA); /* nothing but padding */
-    struct http_stream *stream = h2_stream(session, frame->hd.stream_id);
-    if (stream == NULL || !end)
+    struct http_stream *stream = end ? h2_stream(session, frame->hd.stream_id) : NULL;
+    if (stream == NULL)
         return 0;
     stream->complete = true;
     if (!stream->paused && stream->held.bytes == 0)
@@ -314,7 +314,7 @@ static int
 on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
     struct h2_conn *h2 = user;
-    struct http_stream *stream = h2_stream(session, frame->hd.stream_id);
+    struct http_stream *stream;
     bool end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     switch (frame->hd.type) {
     case NGHTTP2_DATA:
@@ -323,6 +323,7 @@ on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *user)
     case NGHTTP2_HEADERS:
         break;
     case NGHTTP2_RST_STREAM:
+        stream = h2_stream(session, frame->hd.stream_id);
         /* What we chose ourselves is not the peer's fault. */
         if (frame->rst_stream.error_code == NGHTTP2_NO_ERROR ||
             frame->rst_stream.error_code == NGHTTP2_INTERNAL_ERROR)
@@ -336,7 +337,8 @@ on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *user)
     default:
         return 0;
     }
-    if (stream == NULL || !end)
+    stream = end ? h2_stream(session, frame->hd.stream_id) : NULL;
+    if (stream == NULL)
         return 0;
     stream->sent_end = true;
     if (!stream->complete) {

@@ -35,6 +35,7 @@ struct h2_conn {
     uint64_t idle_ms;      /* when the last stream ended */
     uint64_t stall_mark;
     int32_t last_id;
+    uint32_t answer_count; /* h2_fields_seed */
     uint32_t
         reset_ids[H2_RESET_IDS]; /* ring: streams that we reset; their frames may be under way */
     uint32_t reset_at;

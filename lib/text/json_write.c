@@ -7,7 +7,10 @@
 
 #include "lib/base/check.h"
 #include "lib/text/skip.h"
+#include "lib/text/skip_block.h"
 #include "lib/text/utf8.h"
+
+#define SHORT_BYTES_MAX 64u
 
 static int
 put_escape(struct buf *out, char c)
@@ -53,9 +56,41 @@ put_valid(struct buf *out, struct str s)
     return rc;
 }
 
+/* ASCII that stands for itself, and not much of it: what names and ids are. */
+static bool
+is_short_plain(struct str s)
+{
+    char padded[16] = "aaaaaaaaaaaaaaa";
+    if (s.len == 0 || s.len > SHORT_BYTES_MAX) {
+        return false;
+    }
+    const char *last = s.ptr + s.len - MIN(s.len, sizeof(padded));
+    if (s.len < sizeof(padded)) {
+        memcpy(padded, s.ptr, s.len);
+        last = padded;
+    }
+    unsigned stops = skip_block_stops(last) | skip_block_high(last);
+    for (size_t at = 0; at + sizeof(padded) < s.len; at += sizeof(padded)) {
+        stops |= skip_block_stops(s.ptr + at) | skip_block_high(s.ptr + at);
+    }
+    return stops == 0;
+}
+
 int
 json_put_string(struct buf *out, struct str s)
 {
+    if (LIKELY(is_short_plain(s))) {
+        int full = buf_reserve(out, s.len + 2);
+        if (full != 0) {
+            return full;
+        }
+        char *at = out->ptr + out->len;
+        at[0] = '"';
+        memcpy(at + 1, s.ptr, s.len);
+        at[s.len + 1] = '"';
+        out->len += s.len + 2;
+        return 0;
+    }
     int rc = buf_put_byte(out, '"');
     size_t valid = utf8_valid_bytes(s);
     while (rc == 0 && s.len > 0) {

@@ -33,6 +33,43 @@ strings(void **state)
     }
 }
 
+/* One odd byte at each place of each length: short strings are looked at in blocks. */
+static void
+odd_bytes(void **state)
+{
+    (void)state;
+    static const struct {
+        char byte;
+        const char *want;
+    } rows[] = {
+        {'b', "b"},          {'"', "\\\""},    {'\\', "\\\\"}, {'\n', "\\n"},
+        {'\x1f', "\\u001f"}, {'\x7f', "\x7f"}, {' ', " "},     {'\xff', "\xef\xbf\xbd"},
+    };
+    for (size_t row = 0; row < ARRAY_LEN(rows); row++) {
+        for (size_t len = 1; len <= 70; len++) {
+            for (size_t at = 0; at < len; at++) {
+                struct buf in;
+                struct buf want;
+                struct buf out;
+                buf_init(&in, len);
+                buf_init(&want, 256);
+                buf_init(&out, 256);
+                (void)buf_put_byte(&want, '"');
+                for (size_t i = 0; i < len; i++) {
+                    (void)buf_put_byte(&in, i == at ? rows[row].byte : 'a');
+                    (void)buf_put_str(&want, i == at ? str_from(rows[row].want) : STR("a"));
+                }
+                (void)buf_put_byte(&want, '"');
+                assert_int_equal(json_put_string(&out, buf_str(&in)), 0);
+                TEST_STR_EQ(buf_str(&out), buf_str(&want));
+                buf_fini(&in);
+                buf_fini(&want);
+                buf_fini(&out);
+            }
+        }
+    }
+}
+
 static void
 documents(void **state)
 {
@@ -85,6 +122,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(strings),
+        cmocka_unit_test(odd_bytes),
         cmocka_unit_test(documents),
         cmocka_unit_test(failure_is_sticky),
     };

@@ -26,6 +26,13 @@ skip_block_stops(const char *at)
     return (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quote, slash), control));
 }
 
+/* A bit for each byte that is not ASCII. */
+static inline unsigned
+skip_block_high(const char *at)
+{
+    return (unsigned)_mm_movemask_epi8(_mm_loadu_si128((const __m128i *)(const void *)at));
+}
+
 /* A bit for each byte that is no decimal digit. */
 static inline unsigned
 skip_block_not_digits(const char *at)
@@ -46,6 +53,16 @@ skip_block_stops(const char *at)
         stops |= (unsigned)(at[i] == '"' || at[i] == '\\' || (unsigned char)at[i] < 0x20) << i;
     }
     return stops;
+}
+
+static inline unsigned
+skip_block_high(const char *at)
+{
+    unsigned high = 0;
+    for (unsigned i = 0; i < 16; i++) {
+        high |= (unsigned)((unsigned char)at[i] >= 0x80) << i;
+    }
+    return high;
 }
 
 static inline unsigned

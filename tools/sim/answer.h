@@ -68,6 +68,8 @@ extern const struct sim_dialect sim_gemini;
 extern const struct sim_dialect sim_responses;
 extern const struct sim_dialect sim_ollama;
 extern const struct sim_dialect sim_cohere;
+extern const struct sim_dialect sim_completions;
+extern const struct sim_dialect sim_converse;
 
 /* embeddings_write - the OpenAI answer: words of each input hashed into `dimensions` buckets,
  * length 1, so that texts with common words are near each other. */

@@ -2,7 +2,8 @@
  * answer_cohere.c - answers in Cohere's v2 chat.
  * Floor: tools/sim; one thread at a time.
  * Owns: nothing.
- * Invariant: a stream is message-start, one content or tool call (start, deltas, end), message-end, [DONE]. */
+ * Invariant: a stream is message-start, one content or tool call (start, deltas, end), message-end,
+ *            [DONE]. */
 #include <stdio.h>
 
 #include "tools/sim/answer.h"

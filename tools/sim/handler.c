@@ -28,10 +28,13 @@ static const struct route routes[] = {
     {STR("POST"), STR("/v1/messages"), SIM_MESSAGES, &sim_anthropic, false, false},
     {STR("POST"), STR("/v1/messages/count_tokens"), SIM_COUNT_TOKENS, &sim_anthropic, false, false},
     {STR("POST"), STR("/v1/responses"), SIM_RESPONSES, &sim_responses, false, false},
+    {STR("POST"), STR("/v1/completions"), SIM_COMPLETIONS, &sim_completions, false, false},
     {STR("POST"), STR("/api/chat"), SIM_OLLAMA, &sim_ollama, false, false},
     {STR("POST"), STR("/v2/chat"), SIM_COHERE, &sim_cohere, false, false},
     {STR("POST"), STR(":generateContent"), SIM_GEMINI, &sim_gemini, true, false},
     {STR("POST"), STR(":streamGenerateContent"), SIM_GEMINI, &sim_gemini, true, true},
+    {STR("POST"), STR("/converse"), SIM_CONVERSE, &sim_converse, true, false},
+    {STR("POST"), STR("/converse-stream"), SIM_CONVERSE, &sim_converse, true, true},
     {STR("POST"), STR(":countTokens"), SIM_GEMINI_COUNT, &sim_gemini, true, false},
     {STR("POST"), STR("/chat/completions"), SIM_CHAT, &sim_openai, true, false}, /* Azure */
     {STR("POST"), STR("/embeddings"), SIM_EMBEDDINGS, &sim_openai, true, false},

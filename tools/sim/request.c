@@ -128,6 +128,8 @@ static uint32_t
 tool_function(const struct json_doc *doc, uint32_t tool)
 {
     uint32_t function = json_get(doc, tool, STR("function"));
+    if (function == JSON_NONE)
+        function = json_get(doc, tool, STR("toolSpec")); /* Bedrock's too */
     return function == JSON_NONE ? tool : function;
 }
 
@@ -171,6 +173,8 @@ request_tool(struct reader *reader, uint32_t tools)
         schema = json_get(doc, function, STR("input_schema"));
     if (schema == JSON_NONE)
         schema = json_get(doc, function, STR("parametersJsonSchema"));
+    if (schema == JSON_NONE)
+        schema = json_path(doc, function, "inputSchema.json");
     if (json_string(doc, json_get(doc, function, STR("name")), reader->arena,
                     &reader->request->tool_name) != 0)
         return 0;
@@ -272,7 +276,8 @@ request_parse(struct str body, enum sim_endpoint endpoint, struct json_doc *doc,
         return rc;
     struct sim_request request = {.endpoint = endpoint, .max_tokens = UINT64_MAX};
     struct reader reader = {.doc = doc, .arena = arena, .request = &request};
-    if (endpoint == SIM_GEMINI || endpoint == SIM_GEMINI_COUNT || endpoint == SIM_RESPONSES) {
+    if (endpoint == SIM_GEMINI || endpoint == SIM_GEMINI_COUNT || endpoint == SIM_RESPONSES ||
+        endpoint == SIM_COMPLETIONS || endpoint == SIM_CONVERSE) {
         request.model = ret_request->model;
         request.stream = ret_request->stream;
         rc = request_other(&reader, err);

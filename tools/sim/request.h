@@ -20,6 +20,9 @@ enum sim_endpoint {
     SIM_RESPONSES,    /* POST /v1/responses */
     SIM_OLLAMA,       /* POST /api/chat */
     SIM_COHERE,       /* POST /v2/chat */
+    SIM_COMPLETIONS,  /* POST /v1/completions */
+    SIM_CONVERSE,     /* POST /model/MODEL/converse, /converse-stream */
+    SIM_ENDPOINT_COUNT
 };
 
 struct sim_request {

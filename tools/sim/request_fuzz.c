@@ -14,10 +14,10 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct str body = str_make((const char *)data, size);
-    for (unsigned endpoint = SIM_CHAT; endpoint <= SIM_COUNT_TOKENS; endpoint++) {
+    for (unsigned endpoint = SIM_CHAT; endpoint < SIM_ENDPOINT_COUNT; endpoint++) {
         struct json_doc doc;
         struct arena arena;
-        struct sim_request request;
+        struct sim_request request = {.model = STR_EMPTY};
         struct sim_answer answer;
         struct directives directives = {0};
         struct err err;

@@ -155,13 +155,86 @@ read_responses(struct reader *reader, struct buf *user, struct err *err)
     return rc < 0 ? rc : request_tool(reader, json_get(doc, 0, STR("tools")));
 }
 
+/* One prompt; of several, each is a message and the last one is what is answered. */
+static int
+read_completions(struct reader *reader, struct buf *user, struct err *err)
+{
+    const struct json_doc *doc = reader->doc;
+    struct sim_request *request = reader->request;
+    uint32_t prompt = json_get(doc, 0, STR("prompt"));
+    uint32_t model = json_get(doc, 0, STR("model"));
+    if (!json_is(doc, model, JSON_STRING) ||
+        json_string(doc, model, reader->arena, &request->model) != 0)
+        return err_set(err, ERR_INVALID, "you must provide a model parameter");
+    (void)!json_bool(doc, json_get(doc, 0, STR("stream")), &request->stream);
+    (void)!json_bool(doc, json_path(doc, 0, "stream_options.include_usage"),
+                     &request->include_usage);
+    (void)!json_u64(doc, json_get(doc, 0, STR("max_tokens")), UINT32_MAX, &request->max_tokens);
+    reader->user = user;
+    request->last_is_user = true;
+    request->message_count++;
+    request_text(reader, prompt);
+    return arena_dup(reader->arena, buf_str(user), &request->last_user);
+}
+
+/* ---- Bedrock Converse ------------------------------------------------------------------------ */
+
+static void
+read_blocks(struct reader *reader, uint32_t list, bool *ret_result)
+{
+    const struct json_doc *doc = reader->doc;
+    if (!json_is(doc, list, JSON_ARRAY))
+        return;
+    for (uint32_t at = json_first(doc, list); at != JSON_NONE; at = json_sibling(doc, list, at)) {
+        uint32_t result = json_get(doc, at, STR("toolResult"));
+        request_text(reader, json_get(doc, at, STR("text")));
+        count_raw(reader, json_path(doc, at, "toolUse.input"));
+        count_raw(reader, json_get(doc, result, STR("content")));
+        *ret_result = *ret_result || result != JSON_NONE;
+    }
+}
+
+static int
+read_converse(struct reader *reader, struct buf *user, struct err *err)
+{
+    const struct json_doc *doc = reader->doc;
+    struct sim_request *request = reader->request;
+    uint32_t messages = json_get(doc, 0, STR("messages"));
+    uint32_t system = json_get(doc, 0, STR("system"));
+    bool ignored = false;
+    if (!json_is(doc, messages, JSON_ARRAY) || json_count(doc, messages) == 0)
+        return err_set(err, ERR_INVALID, "A conversation must start with a user message.");
+    if (system != JSON_NONE) {
+        request->message_count++;
+        read_blocks(reader, system, &ignored);
+    }
+    (void)!json_u64(doc, json_path(doc, 0, "inferenceConfig.maxTokens"), UINT32_MAX,
+                    &request->max_tokens);
+    for (uint32_t at = json_first(doc, messages); at != JSON_NONE;
+         at = json_sibling(doc, messages, at)) {
+        bool result = false;
+        bool is_user = json_string_eq(doc, json_get(doc, at, STR("role")), STR("user"));
+        if (is_user)
+            user->len = 0;
+        reader->user = is_user ? user : NULL;
+        request->message_count++;
+        read_blocks(reader, json_get(doc, at, STR("content")), &result);
+        request->last_is_user = is_user && !result;
+    }
+    int rc = arena_dup(reader->arena, buf_str(user), &request->last_user);
+    return rc < 0 ? rc : request_tool(reader, json_path(doc, 0, "toolConfig.tools"));
+}
+
 int
 request_other(struct reader *reader, struct err *err)
 {
     struct buf user;
     buf_init(&user, USER_BYTES_MAX);
-    int rc = reader->request->endpoint == SIM_RESPONSES ? read_responses(reader, &user, err)
-                                                        : read_gemini(reader, &user, err);
+    enum sim_endpoint endpoint = reader->request->endpoint;
+    int rc = endpoint == SIM_RESPONSES     ? read_responses(reader, &user, err)
+             : endpoint == SIM_COMPLETIONS ? read_completions(reader, &user, err)
+             : endpoint == SIM_CONVERSE    ? read_converse(reader, &user, err)
+                                           : read_gemini(reader, &user, err);
     buf_fini(&user);
     return rc;
 }

@@ -52,7 +52,7 @@ OBJECTS = """
 apiVersion: berth.dev/v1alpha1
 kind: Provider
 metadata: {{name: bench-{name}}}
-spec: {{dialect: openai, baseUrl: "http://127.0.0.1:{port}/v1", key: {{value: bench}}, protocol: {protocol}}}
+spec: {{dialect: openai, baseUrl: "http://127.0.0.1:{port}/v1", allowPrivate: true, key: {{value: bench}}, protocol: {protocol}}}
 ---
 apiVersion: berth.dev/v1alpha1
 kind: Model
