@@ -2,27 +2,38 @@
  * run.c - berth run: a coding agent, or any program, with its environment pointed at Berth.
  * Floor: cli; main thread.
  * Owns: nothing; the program replaces this process.
- * Invariant: nothing but environment variables is changed (agents.def), and no key is printed
- *            unless --print asks for it. e2e/agents.sh. */
+ * Invariant: nothing but what agents.def says is changed, and no key is printed unless --print asks
+ *            for it. e2e/agents.sh. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/client.h"
 #include "cli/command.h"
 #include "lib/base/secret.h"
 
-struct agent_env {
+enum row_kind { ROW_ENV, ROW_ARG, ROW_FILE };
+
+struct agent_row {
+    enum row_kind kind;
     const char *agent;
-    const char *variable;
+    const char *name; /* variable or argument */
     const char *pattern;
+    const char *file;
 };
 
-static const struct agent_env rows[] = {
-#define AGENT_ENV(agent_, variable_, pattern_) {agent_, variable_, pattern_},
+static const struct agent_row rows[] = {
+#define AGENT_ENV(agent_, variable_, pattern_) {ROW_ENV, agent_, variable_, pattern_, NULL},
+#define AGENT_ARG(agent_, argument_, pattern_) {ROW_ARG, agent_, argument_, pattern_, NULL},
+#define AGENT_FILE(agent_, variable_, file_, pattern_) \
+    {ROW_FILE, agent_, variable_, pattern_, file_},
 #include "cli/agents.def"
 #undef AGENT_ENV
+#undef AGENT_ARG
+#undef AGENT_FILE
 };
 
 struct place {
@@ -112,6 +123,64 @@ own_words(const struct cli *cli)
     return MIN(i + 1, cli->argc);
 }
 
+/* The file below ~/.config/berth (XDG_CONFIG_HOME), written anew; NULL: said why not. */
+static const char *
+write_file(struct cli *cli, const char *name, const char *text)
+{
+    const char *config = getenv("XDG_CONFIG_HOME");
+    const char *home = getenv("HOME");
+    struct str base = config != NULL && config[0] == '/'
+                          ? arena_printf(&cli->arena, "%s", config)
+                          : arena_printf(&cli->arena, "%s/.config", home != NULL ? home : "");
+    struct str folder = arena_printf(&cli->arena, "%.*s/berth", STR_ARG(base));
+    struct str path = arena_printf(&cli->arena, "%.*s/%s", STR_ARG(folder), name);
+    if (path.ptr == NULL) {
+        (void)cli_fail("out of memory");
+        return NULL;
+    }
+    (void)mkdir(base.ptr, 0700);
+    (void)mkdir(folder.ptr, 0700);
+    int fd = open(path.ptr, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    size_t bytes = strlen(text);
+    bool written = fd >= 0 && write(fd, text, bytes) == (ssize_t)bytes;
+    if (fd >= 0)
+        (void)close(fd);
+    if (!written)
+        (void)cli_fail("cannot write %s: %s", path.ptr, strerror(errno));
+    return written ? path.ptr : NULL;
+}
+
+/* Variables into the environment (or printed), arguments behind words[0]. Returns an exit code. */
+static int
+apply_rows(struct cli *cli, const char *agent, const struct place *place, bool print,
+           const char **words, size_t *word_count)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct agent_row *row = &rows[i];
+        if (strcmp(row->agent, agent) != 0)
+            continue;
+        const char *value = fill(cli, row->pattern, place);
+        if (value == NULL && strstr(row->pattern, "%u") != NULL)
+            return cli_usage(cli, "%s needs --model", agent);
+        if (value == NULL)
+            continue;
+        if (row->kind == ROW_ARG) {
+            words[(*word_count)++] = row->name;
+            words[(*word_count)++] = value;
+            continue;
+        }
+        if (row->kind == ROW_FILE)
+            value = write_file(cli, row->file, value);
+        if (value == NULL)
+            return CLI_FAILED;
+        if (print)
+            (void)printf("%s='%s'\n", row->name, value);
+        else if (setenv(row->name, value, 1) != 0)
+            return cli_fail("out of memory");
+    }
+    return CLI_DONE;
+}
+
 int
 command_run(struct cli *cli)
 {
@@ -136,21 +205,24 @@ command_run(struct cli *cli)
         return CLI_FAILED;
     const char *agent = base_name(program[0]);
     agent = has_rows(agent) ? agent : "*";
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        const char *value =
-            strcmp(rows[i].agent, agent) == 0 ? fill(cli, rows[i].pattern, &place) : NULL;
-        if (value == NULL && strcmp(rows[i].agent, agent) == 0 && strstr(rows[i].pattern, "%u"))
-            return cli_usage(cli, "%s needs --model", agent);
-        if (value == NULL)
-            continue;
-        if (print)
-            (void)printf("%s='%s'\n", rows[i].variable, value);
-        else if (setenv(rows[i].variable, value, 1) != 0)
-            return cli_fail("out of memory");
+    size_t word_count = 0;
+    size_t rest = 0;
+    while (program[rest] != NULL)
+        rest++;
+    const char **words = calloc(rest + 2 * ARRAY_LEN(rows) + 1, sizeof(*words));
+    if (words == NULL)
+        return cli_fail("out of memory");
+    words[word_count++] = program[0];
+    int code = apply_rows(cli, agent, &place, print, words, &word_count);
+    for (size_t i = 1; i < rest; i++)
+        words[word_count++] = program[i];
+    if (code == CLI_DONE && !print) {
+        char **argv = NULL; /* execvp does not write to them, whatever its type says */
+        memcpy(&argv, &words, sizeof(argv));
+        (void)execvp(argv[0], argv);
+        code = cli_fail("cannot run %s: %s%s", words[0], strerror(errno),
+                        errno == ENOENT ? "; is it installed and on the PATH?" : "");
     }
-    if (print)
-        return CLI_DONE;
-    (void)execvp(program[0], program);
-    return cli_fail("cannot run %s: %s%s", program[0], strerror(errno),
-                    errno == ENOENT ? "; is it installed and on the PATH?" : "");
+    free(words);
+    return code;
 }

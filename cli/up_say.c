@@ -88,9 +88,10 @@ say_next(const struct up *up)
                  stack_port(stack, STACK_PORT_KEYS), up->cli->data);
     if (stack->wanted[STACK_AGENT]) {
         (void)printf(
-            "  berth-agent install-hooks --run-dir %s/run\n"
-            "                              (then containers of podman get their identity)\n",
-            up->cli->data);
+            "  berth install-hooks%s\n"
+            "                              (then containers of podman get their identity;\n"
+            "                              --docker: those of Docker)\n",
+            data);
     }
     (void)printf("  berth models%s\n  berth usage%s\n", data, data);
 }

@@ -20,6 +20,7 @@ find_package(CURL REQUIRED)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(NGHTTP2 REQUIRED IMPORTED_TARGET libnghttp2)
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+find_library(ARGON2_LIBRARY argon2 REQUIRED)
 find_library(HPDF_LIBRARY hpdf REQUIRED) # it brings no file for pkg-config
 
 add_compile_options(

@@ -3,13 +3,14 @@
 # Must hold: the ledger is exact to the nano-dollar over every kind of request, and stays so when any
 # daemon is killed with -9 under load, again and again: what a client saw complete is charged once with
 # the provider's amount, what it did not see is recorded truthfully, leases of the dead come back.
-#   crash.sh [ROUNDS]        kill rounds (default 6); SEED=N repeats a run's requests
+#   crash.sh [ROUNDS]   kill rounds (6; BERTH_KILLS=full: 500); SEED=N repeats a run's requests
 AGENT=1
 ((EUID == 0)) && command -v podman >/dev/null || AGENT=0
 # shellcheck source=e2e/daemons.sh
 source "$(dirname "${BASH_SOURCE[0]}")/daemons.sh"
 command -v node >/dev/null || { skip crash "needs node"; exit 0; }
 rounds=${1:-6}
+[[ ${BERTH_KILLS:-} != full || -n ${1:-} ]] || rounds=500
 : "${SEED:=$((RANDOM * 32768 + RANDOM))}"
 echo "# seed $SEED"
 ledger=$e2e_root/e2e/ledger

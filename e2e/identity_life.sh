@@ -7,12 +7,23 @@ export IDENTITY_STACK=daemons
 source "$(dirname "${BASH_SOURCE[0]}")/identity/rig.sh"
 # shellcheck disable=SC2034
 AGENT=1 SIM_FLAGS=() AGENT_FLAGS=()
+# podman's API, whose events bring renames and pauses; below, the process itself and no shell around it
+export BERTH_AGENT_PODMAN_SOCKET=$e2e_dir/podman.sock
 stack_start
 pods_start
+"$e2e_dir/podman/pod" system service --time 0 "unix://$BERTH_AGENT_PODMAN_SOCKET" >"$e2e_dir/podman.log" 2>&1 &
+podman_api=$!
+helpers+=("$podman_api")
+within 10 test -S "$BERTH_AGENT_PODMAN_SOCKET" || not_ok "podman's API" "$(cat "$e2e_dir/podman.log")"
 runc_setup
 start() { pod run -d --name "$1" --network none "${@:2}" berth-demo sleep 1000000 >/dev/null; }
 works() { [[ $(status_in "$1" "$1") == 200 ]]; }
 incarnation() { fact "$1" incarnation; }
+# runc_named NAME: what runc says when it runs a container of that name
+runc_named() {
+  runc_bundle true
+  runc_ run --bundle "$e2e_dir/bundle" "$1" </dev/null
+}
 
 # ---- the first instruction ----
 runc_bundle "$(asker '$NAME')"
@@ -48,8 +59,12 @@ if [[ $(incarnation victim) != "$before" ]]; then ok "as another incarnation"; e
 pod restart -t 0 victim >/dev/null
 same "restart: its token works" 200 "$(status_in victim victim)"
 pod pause victim >/dev/null
-same "paused: still its own" active "$(fact victim state)"
+before=$(incarnation victim)
+if within 5 state_is victim paused; then ok "paused: its status says so"; else not_ok "paused: its status says so" "$(fact victim state)"; fi
+same "its condition: still its own" True "$(berth get container victim -o json | json 'd.status.conditions[0].status')"
 pod unpause victim >/dev/null
+if within 5 state_is victim active; then ok "unpaused: active again"; else not_ok "unpaused: active again" "$(fact victim state)"; fi
+same "the same life" "$before" "$(incarnation victim)"
 same "unpaused: its token works" 200 "$(status_in victim victim)"
 pod rm -f -t 0 victim >/dev/null
 same "removed: gone when podman returns" gone "$(fact victim state)"
@@ -58,6 +73,38 @@ start always --restart=always
 kill -9 "$(init_of always)"
 if within 10 works always; then ok "--restart=always: the next life has its token"; else not_ok "--restart=always" "$(status_in always always)"; fi
 pod rm -f -t 0 always >/dev/null
+
+# ---- another name ----
+start janus
+before=$(incarnation janus)
+kill -STOP "$podman_api" # the runtime has renamed it, and Berth does not know yet
+pod rename janus bifrons >/dev/null
+same "a rename that is not known yet: the old token holds" "200 401" "$(status_in bifrons janus) $(status_in bifrons bifrons)"
+have=$(start janus 2>&1 || true)
+has "nobody else can take the old name before" "a running container of this host has this name" "$have"
+pod rm -f -t 0 janus >/dev/null 2>&1 || true
+kill -CONT "$podman_api"
+if within 10 works bifrons; then ok "renamed: the new name works"; else not_ok "renamed: the new name works" "$(status_in bifrons bifrons)"; fi
+same "not the old one" 401 "$(status_in bifrons janus)"
+same "the same life under another name" "$before" "$(incarnation bifrons)"
+same "the old name is over" "gone renamed" "$(fact janus state) $(berth get container janus -o json | json d.status.reason)"
+number=$(fact bifrons number)
+same "its number works, too" 200 "$(status_in bifrons "$number")"
+same "nobody else has the new name" 401 "$(status_in witness bifrons)"
+pod rename bifrons witness >/dev/null 2>&1 || true # podman itself refuses: both have been made by it
+same "a name that is taken cannot be taken" 200 "$(status_in bifrons bifrons)"
+have=$(runc_named bifrons 2>&1 || true)
+has "nor by a container of another runtime" "a running container of this host has this name" "$have"
+start janus
+same "the old name is free for another" 200 "$(status_in janus janus)"
+if [[ $(incarnation janus) != "$before" && $(fact janus number) != "$number" ]]; then
+  ok "as another life, with the number of that name"
+else
+  not_ok "as another life, with the number of that name" "$(fact janus number)"
+fi
+same "neither has the other's" "401 401" "$(status_in janus bifrons) $(status_in bifrons janus)"
+pod rm -f -t 0 janus >/dev/null
+pod rm -f -t 0 bifrons >/dev/null
 
 # ---- the same name forty times ----
 runc_bundle "sleep 1000000"

@@ -13,6 +13,9 @@ export PATH=$bin:$PATH
 e2e_bad=0
 e2e_dir=$(mktemp -d /tmp/berth-e2e.XXXXXX)
 export BERTH_DATA=$e2e_dir/data
+# Nothing of a run outlives it, however it ends. The second name reaches what berth starts, too.
+export BERTH_AGENT_RUN_OF=$e2e_dir
+(setsid bash "$e2e_root/e2e/sweep.sh" "$$" "$e2e_dir" </dev/null >/dev/null 2>&1 &)
 stack_pid=
 port=
 # shellcheck source=e2e/container.sh
@@ -94,7 +97,7 @@ rss_kb() { awk '/^VmRSS/ { print $2 }' "/proc/$1/status"; }
 
 # pod ...: podman with the hooks of this stack
 pods_start() {
-  berth-agent install-hooks --dir "$e2e_dir/hooks" --run-dir "$BERTH_DATA/run" >/dev/null
+  berth install-hooks --dir "$e2e_dir/hooks" >/dev/null
   container_setup "$e2e_dir/podman" "$e2e_dir/hooks"
 }
 pod() { "$e2e_dir/podman/pod" "$@"; }

@@ -45,7 +45,7 @@ curl -fs -o /dev/null "$sim_url/sim/script" -d '[{"match":{"model":"broken"},"do
   stop_suite whopays "the simulator takes no script"
 wallet_fund 1000.00
 key_create whopays
-models_are_there() { curl -s -H "authorization: Bearer $key" "$host_url/v1/models" | grep -q gemini/unpriced; }
+models_are_there() { curl -s -H "authorization: Bearer $key" "$host_url/v1/models" | grep -q gemini/free; }
 within 10 models_are_there || stop_suite whopays "own models do not arrive: $(cat "$e2e_dir/apply.json")"
 
 SOCKET=$BERTH_DATA/controlplane/admin.sock

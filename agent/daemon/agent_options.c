@@ -55,9 +55,9 @@ const char agent_options_help[] =
     "Examples:\n"
     "  berth-agent --control 127.0.0.1:4190 --pki /var/lib/berth/pki \\\n"
     "              --dataplane /run/berth/handoff.sock\n"
-    "  berth-agent install-hooks && podman run --rm --name dev-env busybox \\\n"
+    "  berth install-hooks && podman run --rm --name dev-env busybox \\\n"
     "      wget -qO- --header 'Authorization: Bearer container-dev-env' \\\n"
-    "      http://127.0.0.1:4180/api/v1/models\n";
+    "      http://127.0.0.1:4180/v1/models\n";
 
 enum value_kind {
     VALUE_TEXT,

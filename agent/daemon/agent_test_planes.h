@@ -88,6 +88,7 @@ struct rig {
     int welcomes;
     int hosting;
     char hosting_text[8192];
+    char paused_text[8192];
     int conns;
     uint64_t conn_ns;
 };
@@ -242,6 +243,8 @@ rig_record(struct str line)
     else if (json_string_eq(&doc, type, STR("hosting"))) {
         rig.hosting++;
         (void)snprintf(rig.hosting_text, sizeof(rig.hosting_text), "%.*s", STR_ARG(line));
+    } else if (json_string_eq(&doc, type, STR("paused"))) {
+        (void)snprintf(rig.paused_text, sizeof(rig.paused_text), "%.*s", STR_ARG(line));
     } else if (json_string_eq(&doc, type, STR("unbind")) &&
                json_string(&doc, json_get(&doc, 0, STR("incarnation")), &arena, &hex) == 0 &&
                hex_decode(hex, key, sizeof(key)) == 0 && rig_row_of(key) != NULL)

@@ -87,22 +87,30 @@ send_hello(struct control *control)
     send_record(control, &text);
 }
 
+/* All of them: a record that was lost, or came twice, changes nothing. */
 static void
-send_hosting(struct control *control)
+send_incarnations(struct control *control, const char *type, bool only_paused)
 {
     struct json_writer writer;
     struct buf text;
-    open_record(&writer, &text, "hosting");
+    open_record(&writer, &text, type);
     json_key(&writer, "rows");
     json_open_array(&writer);
     LIST_FOREACH (node, &control->agent->instances) {
         const struct instance *instance = LIST_ENTRY(node, struct instance, node);
-        if (instance_lives(instance))
+        if (only_paused ? instance->state == INSTANCE_FROZEN : instance_lives(instance))
             json_value_str(&writer, str_from(instance->hex));
     }
     json_close_array(&writer);
     json_close_object(&writer);
     send_record(control, &text);
+}
+
+void
+control_paused(struct control *control)
+{
+    if (control->welcomed)
+        send_incarnations(control, "paused", true);
 }
 
 static void
@@ -231,7 +239,8 @@ on_welcome(struct control *control, const struct json_doc *doc)
     control->welcomed = true;
     on_tick(control, doc);
     LOG_INFO("connected to the control plane");
-    send_hosting(control);
+    send_incarnations(control, "hosting", false);
+    control_paused(control);
     LIST_FOREACH (node, &control->agent->instances) {
         struct instance *instance = LIST_ENTRY(node, struct instance, node);
         if (instance->state == INSTANCE_BINDING)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * control.h - the control plane as the agent sees it: bind, unbind, hosting (api/plane.md).
+ * control.h - the control plane as the agent sees it: bind, unbind, hosting, paused (api/plane.md).
  * Floor: agent/daemon; loop thread.
  * Owns: the link.
  * Invariant: a `bound` is believed only if it is signed and says what was asked; after every
@@ -22,6 +22,9 @@ void control_bind(struct control *control, struct instance *instance);
 /* control_rename - a living instance shall be called instance->wanted: asked now, or when it is up
  * again. The old name holds until the new one is granted. */
 void control_rename(struct control *control, struct instance *instance);
+/* control_paused - say which containers are paused, all of them; nothing while it is down, as it is
+ * said after each reconnect, too. */
+void control_paused(struct control *control);
 /* control_lease_is_over - nothing was heard for so long that data planes refuse, too. */
 bool control_lease_is_over(const struct control *control);
 void control_unbind(struct control *control, const struct instance *instance, const char *reason);

@@ -306,6 +306,7 @@ lifecycle_freeze(struct instance *instance, const char *reason)
 {
     LOG_INFO("container is paused; it keeps its token", LOG_C("container", instance->container_id),
              LOG_C("name", instance->name), LOG_C("reason", reason));
+    control_paused(instance->agent->control);
 }
 
 void
@@ -313,6 +314,7 @@ lifecycle_thaw(struct instance *instance, const char *reason)
 {
     LOG_INFO("container goes on", LOG_C("container", instance->container_id),
              LOG_C("name", instance->name), LOG_C("reason", reason));
+    control_paused(instance->agent->control);
 }
 
 /* ---- the end -------------------------------------------------------------------------------- */

@@ -101,16 +101,36 @@ test_rename(void **state)
     RIG_WAIT(all_over());
 }
 
+/* Does the list of paused ones that the control plane has name this one, and none else? */
+static bool
+told_paused(const char *hex)
+{
+    char want[128];
+    (void)snprintf(want, sizeof(want), "\"rows\":[%s%s%s]", hex[0] ? "\"" : "", hex,
+                   hex[0] ? "\"" : "");
+    return strstr(rig.paused_text, want) != NULL;
+}
+
 static void
 test_pause(void **state)
 {
     (void)state;
+    char hex[2 * INCARNATION_BYTES + 1];
     RUN_OK(PODMAN, "run", "-d", "--name", "e-ice", "--network", "none", SLEEPER);
+    hex_encode(rig.rows[rig.row_count - 1].binding.incarnation, INCARNATION_BYTES, hex);
     RUN_OK(PODMAN, "pause", "e-ice");
+    RIG_WAIT(told_paused(hex));
     assert_false(rig.rows[rig.row_count - 1].revoked);
     RUN_OK(PODMAN, "unpause", "e-ice");
+    RIG_WAIT(told_paused(""));
     assert_int_equal(podman_ask("e-ice", "container-e-ice"), 200);
     RUN_OK(PODMAN, "pause", "e-ice");
+    RIG_WAIT(told_paused(hex));
+    /* the next agent says it again */
+    rig_agent_stop(SIGKILL);
+    rig.paused_text[0] = '\0';
+    rig_agent_start();
+    RIG_WAIT(told_paused(hex));
     RUN_OK(PODMAN, "rm", "-f", "-t", "0", "e-ice"); /* straight out of the ice */
     RIG_WAIT(all_over());
 }

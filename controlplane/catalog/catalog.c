@@ -89,6 +89,7 @@ read_line(struct str line, struct catalog_model *ret_model)
     int code = json_scan(&doc, line, &limits, NULL);
     if (code == 0) {
         uint32_t pricing = json_get(&doc, 0, STR("pricing"));
+        uint32_t modalities = json_get(&doc, 0, STR("modalities"));
         struct catalog_model model = {
             .id = text_of(&doc, json_get(&doc, 0, STR("id"))),
             .provider = text_of(&doc, json_get(&doc, 0, STR("provider"))),
@@ -98,6 +99,8 @@ read_line(struct str line, struct catalog_model *ret_model)
             .context = number_of(&doc, json_get(&doc, 0, STR("context_tokens"))),
             .max_output = number_of(&doc, json_get(&doc, 0, STR("max_output_tokens"))),
             .pricing = json_raw(&doc, pricing),
+            .input_modalities = json_raw(&doc, json_get(&doc, modalities, STR("input"))),
+            .output_modalities = json_raw(&doc, json_get(&doc, modalities, STR("output"))),
         };
         *ret_model = model;
     }

@@ -21,6 +21,8 @@ struct catalog_model {
     uint32_t context;
     uint32_t max_output;
     struct str pricing;
+    struct str input_modalities; /* as they stand: ["text","image"], or empty */
+    struct str output_modalities;
 };
 /* catalog_find - by exact id. 0 or -ERR_NOT_FOUND. O(log n), one line scanned. */
 int catalog_find(struct str id, struct catalog_model *ret_model) MUST_USE;

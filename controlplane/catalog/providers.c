@@ -14,6 +14,8 @@ static bool
 is_key_variable(struct str name)
 {
     static const char *const ends[] = {"_API_KEY", "_KEY", "_TOKEN", "_API_TOKEN"};
+    if (str_eq(name, STR("AWS_BEARER_TOKEN_BEDROCK")))
+        return true;
     for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
         if (str_ends(name, str_from(ends[i])))
             return !str_starts(name, STR("AWS_")) && !str_ends(name, STR("_AUTH_TOKEN"));
@@ -38,7 +40,7 @@ read_env(const struct json_doc *doc, uint32_t list, struct arena *arena,
             return -ERR_NOMEM;
         if (is_key_variable(copy) && provider->env_count < CATALOG_ENV_MAX)
             provider->env[provider->env_count++] = copy;
-        else if (str_ends(copy, STR("_BASE_URL")))
+        else if (str_ends(copy, STR("_BASE_URL")) || str_ends(copy, STR("_API_BASE")))
             provider->env_base = copy;
     }
     return 0;

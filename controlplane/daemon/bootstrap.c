@@ -5,10 +5,13 @@
  * Invariant: see bootstrap.h. */
 #include "controlplane/daemon/bootstrap.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "controlplane/catalog/catalog.h"
+#include "lib/base/log.h"
 #include "lib/text/json.h"
+#include "lib/text/uri.h"
 
 #define ARENA_BYTES_MAX (16u * 1024u * 1024u)
 #define BY_ENV "env"
@@ -80,15 +83,74 @@ key_variable(const struct catalog_provider *provider)
 }
 
 static bool
-is_servable(const struct catalog_provider *provider)
+is_spoken(struct str dialect)
 {
     static const char *const dialects[] = {"openai",       "anthropic",       "openai-responses",
                                            "gemini",       "ollama-native",   "cohere-v2",
                                            "azure-openai", "bedrock-converse"};
     bool spoken = false;
     for (size_t i = 0; i < ARRAY_LEN(dialects); i++)
-        spoken = spoken || str_eq(provider->dialect, str_from(dialects[i]));
-    return spoken && str_find_byte(provider->base_url, '{') == SIZE_MAX;
+        spoken = spoken || str_eq(dialect, str_from(dialects[i]));
+    return spoken;
+}
+
+/* What stands for {NAME} in an address of the catalogue; NULL: nobody said. */
+static const char *
+blank_value(struct str name)
+{
+    static const char *const rows[][3] = {
+        {"resource", "AZURE_RESOURCE_NAME", "AZURE_RESOURCE_NAME"},
+        {"region", "AWS_REGION", "AWS_DEFAULT_REGION"},
+        {"account_id", "CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_ACCOUNT_ID"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (!str_eq(name, str_from(rows[i][0])))
+            continue;
+        const char *value = variable(str_from(rows[i][1]));
+        return value ? value : variable(str_from(rows[i][2]));
+    }
+    return NULL;
+}
+
+/* Where the owner says it is, else where the catalogue does. ptr NULL: not known. A program on this
+ * host that nobody named is none of ours. */
+static struct str
+base_url(const struct catalog_provider *provider, struct arena *arena)
+{
+    struct str head;
+    struct str name;
+    struct str tail;
+    const char *base = variable(provider->env_base);
+    if (base)
+        return str_from(base);
+    if (!str_starts(provider->base_url, STR("https://")))
+        return (struct str){NULL, 0};
+    if (!str_cut(provider->base_url, '{', &head, &tail))
+        return provider->base_url;
+    const char *value = str_cut(tail, '}', &name, &tail) ? blank_value(name) : NULL;
+    if (!value || str_find_byte(tail, '{') != SIZE_MAX)
+        return (struct str){NULL, 0};
+    return arena_printf(arena, "%.*s%s%.*s", STR_ARG(head), value, STR_ARG(tail));
+}
+
+/* BERTH_ALLOW_HOSTS: hosts, or host:port, that may be private and in clear, with commas between. */
+static bool
+is_allowed_host(struct str url)
+{
+    const char *list = variable(STR("BERTH_ALLOW_HOSTS"));
+    struct uri uri;
+    char port[32];
+    if (!list || uri_parse(url, &uri, NULL) < 0)
+        return false;
+    (void)snprintf(port, sizeof port, ":%u", uri.port);
+    for (struct str rest = str_from(list), item; rest.len > 0;) {
+        (void)str_cut(rest, ',', &item, &rest);
+        item = str_trim(item);
+        if (str_starts(item, uri.host) &&
+            (item.len == uri.host.len || str_eq(str_skip(item, uri.host.len), str_from(port))))
+            return true;
+    }
+    return false;
 }
 
 static struct str
@@ -103,27 +165,56 @@ quoted(struct arena *arena, const char *text)
     return copy;
 }
 
+/* "{env: NAME}"; AWS has two or three halves of a key, which are stored, sealed. */
+static struct str
+key_text(const struct catalog_provider *provider, struct arena *arena)
+{
+    struct str env = key_variable(provider);
+    const char *id = variable(STR("AWS_ACCESS_KEY_ID"));
+    const char *secret = variable(STR("AWS_SECRET_ACCESS_KEY"));
+    const char *session = variable(STR("AWS_SESSION_TOKEN"));
+    if (env.len > 0)
+        return arena_printf(arena, ", key: {env: %.*s}", STR_ARG(env));
+    if (str_eq(provider->dialect, STR("bedrock-converse")) && id && secret) {
+        struct str pair = arena_printf(arena, "%s:%s%s%s", id, secret, session ? ":" : "",
+                                       session ? session : "");
+        struct str text = pair.ptr ? quoted(arena, pair.ptr) : pair;
+        return text.ptr ? arena_printf(arena, ", key: {value: %.*s}", STR_ARG(text)) : text;
+    }
+    return STR_EMPTY;
+}
+
 static int
 provider_from_env(struct store *store, const struct catalog_provider *provider, struct arena *arena,
                   size_t *count, struct err *err)
 {
-    struct str env = key_variable(provider);
-    if (env.len == 0 || !is_servable(provider))
+    struct str key = key_text(provider, arena);
+    struct str url = base_url(provider, arena);
+    bool local = !str_starts(provider->base_url, STR("https://"));
+    if (!key.ptr)
+        return err_set(err, ERR_NOMEM, "out of memory");
+    if (key.len > 0 && !is_spoken(provider->dialect)) {
+        LOG_WARN("a provider's key is there, but its dialect is not supported yet",
+                 LOG_S("provider", provider->id), LOG_S("dialect", provider->dialect));
         return 0;
-    if (!is_ours(store, provider->id, BY_ENV, arena))
+    }
+    if (!url.ptr || !is_spoken(provider->dialect) || (key.len == 0 && !local) ||
+        !is_ours(store, provider->id, BY_ENV, arena))
         return 0;
-    const char *base = variable(provider->env_base);
-    struct str url = quoted(arena, base ? base : provider->base_url.ptr);
+    bool allowed = is_allowed_host(url);
+    url = arena_printf(arena, "%.*s", STR_ARG(url));
+    url = url.ptr ? quoted(arena, url.ptr) : url;
     if (!url.ptr)
         return err_set(err, ERR_NOMEM, "out of memory");
     ++*count;
-    return apply(
-        store,
-        arena_printf(arena,
-                     "apiVersion: " API_VERSION "\nkind: Provider\nmetadata: {name: %.*s}\n"
-                     "spec: {dialect: %.*s, baseUrl: %.*s, key: {env: %.*s}}\n",
-                     STR_ARG(provider->id), STR_ARG(provider->dialect), STR_ARG(url), STR_ARG(env)),
-        BY_ENV, arena, err);
+    return apply(store,
+                 arena_printf(arena,
+                              "apiVersion: " API_VERSION
+                              "\nkind: Provider\nmetadata: {name: %.*s}\n"
+                              "spec: {dialect: %.*s, baseUrl: %.*s%.*s%s}\n",
+                              STR_ARG(provider->id), STR_ARG(provider->dialect), STR_ARG(url),
+                              STR_ARG(key), allowed ? ", allowPrivate: true" : ""),
+                 BY_ENV, arena, err);
 }
 
 static int

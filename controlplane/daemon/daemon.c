@@ -150,6 +150,17 @@ new_upkeep(struct daemon *daemon, struct err *err)
 }
 
 static int
+seal_secrets(struct daemon *daemon, struct err *err)
+{
+    size_t count = 0;
+    store_set_seal(daemon->store, daemon->datadir.seal);
+    int code = object_seal_all(daemon->store, &count, err);
+    if (code == 0 && count > 0)
+        LOG_INFO("secrets that were stored in plain are sealed now", LOG_U("count", count));
+    return code;
+}
+
+static int
 open_store(struct daemon *daemon, struct err *err)
 {
     int code = payments_open(daemon->options, &daemon->payments, err);
@@ -158,6 +169,8 @@ open_store(struct daemon *daemon, struct err *err)
         code = loop_new(&daemon->loop, err);
     if (code == 0)
         code = store_open(daemon->datadir.store, daemon->loop, &daemon->store, err);
+    if (code == 0)
+        code = seal_secrets(daemon, err);
     if (code == 0)
         code = ledger_new(daemon->store, &config, &daemon->ledger, err);
     if (code == 0)

@@ -98,6 +98,20 @@ load_token(struct datadir *datadir, struct err *err)
 }
 
 static int
+load_seal(const struct flags *options, struct datadir *datadir, struct err *err)
+{
+    char path[DATADIR_PATH_BYTES];
+    int code =
+        file_path(datadir, options->seal_passphrase_file ? "seal.salt" : "seal.key", path, err);
+    if (code < 0)
+        return code;
+    if (options->seal_passphrase_file)
+        return seal_from_passphrase(options->seal_passphrase_file, path, &datadir->seal, err);
+    return seal_from_file(options->seal_key_file ? options->seal_key_file : path, &datadir->seal,
+                          err);
+}
+
+static int
 make_pki(const struct flags *options, const struct datadir *datadir, struct err *err)
 {
     int code = tls_pki_init(datadir->pki, err);
@@ -131,6 +145,8 @@ datadir_open(const struct flags *options, struct datadir *datadir, struct err *e
     if (code == 0)
         code = load_token(datadir, err);
     if (code == 0)
+        code = load_seal(options, datadir, err);
+    if (code == 0)
         code = make_pki(options, datadir, err);
     if (code < 0)
         return code;
@@ -148,4 +164,5 @@ datadir_close(struct datadir *datadir)
 {
     keyring_close(&datadir->keyring);
     secret_free(&datadir->admin_token);
+    seal_free(&datadir->seal);
 }

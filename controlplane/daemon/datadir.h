@@ -8,6 +8,7 @@
 
 #include "controlplane/daemon/flags.h"
 #include "controlplane/reconcile/keyring.h"
+#include "controlplane/seal/seal.h"
 #include "lib/base/secret.h"
 
 #define DATADIR_PATH_BYTES 4096u
@@ -19,6 +20,7 @@ struct datadir {
     char admin_socket[DATADIR_PATH_BYTES];
     struct keyring keyring;
     struct secret *admin_token;
+    struct seal *seal; /* of the stored secrets */
 };
 /* datadir_open - make or check everything. -ERR_PERMISSION: unsafe modes, with the chmod to run. */
 int datadir_open(const struct flags *options, struct datadir *datadir, struct err *err) MUST_USE;

@@ -29,11 +29,17 @@ const char flags_help[] =
     "                        (default 1h, at least two validity leases)\n"
     "  --usage-retention TIME how long single usage records are kept; their sums by the hour stay\n"
     "                        (default 90d, at least 35d, or \"forever\")\n"
+    "  --seal-key-file FILE  master key that stored provider keys are sealed with (default\n"
+    "                        DIR/seal.key, made by the first start, mode 0600; keep a copy)\n"
+    "  --seal-passphrase-file FILE  a passphrase instead, mode 0600 (Argon2id)\n"
     "  --help                this text\n"
     "\n"
     "Every option is also read from the environment: --listen-admin = BERTH_LISTEN_ADMIN.\n"
     "Provider keys under their usual names (OPENAI_API_KEY, ANTHROPIC_API_KEY, ...) make "
     "Providers.\n"
+    "OPENAI_BASE_URL, OLLAMA_BASE_URL, VLLM_BASE_URL, ... say where; "
+    "BERTH_ALLOW_HOSTS=HOST[:PORT],... which\n"
+    "of them may be private and without TLS.\n"
     "BERTH_OFFLINE_SIM=http://127.0.0.1:9100 points openai and anthropic at berth-sim.\n"
     "BERTH_STRIPE_WEBHOOK_SECRET, BERTH_CRYPTO_WEBHOOK_SECRET (or ..._FILE) switch payment "
     "webhooks "
@@ -69,6 +75,8 @@ static const struct row rows[] = {
     ROW("--transfer-fee-bps", "BERTH_TRANSFER_FEE_BPS", "0", fee_bps),
     ROW("--orphan-lease", "BERTH_ORPHAN_LEASE", "1h", orphan_lease),
     ROW("--usage-retention", "BERTH_USAGE_RETENTION", "90d", usage_retention),
+    ROW("--seal-key-file", "BERTH_SEAL_KEY_FILE", NULL, seal_key_file),
+    ROW("--seal-passphrase-file", "BERTH_SEAL_PASSPHRASE_FILE", NULL, seal_passphrase_file),
     ROW("", "BERTH_OFFLINE_SIM", NULL, offline_sim),
 };
 

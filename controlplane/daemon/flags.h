@@ -18,9 +18,11 @@ struct flags {
     const char *validity_lease; /* a duration */
     const char *offline_sim;    /* BERTH_OFFLINE_SIM, or NULL */
     const char *markup_bps;
-    const char *fee_bps;         /* on transfers */
-    const char *orphan_lease;    /* a duration */
-    const char *usage_retention; /* a duration, or "forever" */
+    const char *fee_bps;              /* on transfers */
+    const char *orphan_lease;         /* a duration */
+    const char *usage_retention;      /* a duration, or "forever" */
+    const char *seal_key_file;        /* NULL: seal.key in the data directory */
+    const char *seal_passphrase_file; /* or NULL; wins */
     bool help;
 };
 extern const char flags_help[];

@@ -227,8 +227,7 @@ static const char *const damages[] = {
     "{\"id\":\"1\",\"kind\":\"charge\",\"wallet\":1,\"entries\":7}",
     "{\"id\":\"1\",\"kind\":\"charge\",\"entries\":[{}]}"};
 
-/* An answer is right, or it is none. A row that nobody checks against another may do harm to what it
- * says itself; never to memory. */
+/* All operations in turn, the row damaged again before each. */
 static void
 test_every_row(void **state)
 {

@@ -6,11 +6,14 @@
 #include "controlplane/object/object.h"
 
 #include "controlplane/object/object_int.h"
+#include "controlplane/seal/seal.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/digest.h"
 #include "lib/base/num.h"
 #include "lib/base/rand.h"
+
+#define SECRETS_BYTES_MAX (64u * 1024u * 1024u)
 
 struct str
 object_key(const struct kind *kind, struct str name, struct arena *arena)
@@ -303,7 +306,59 @@ object_secret(struct store *store, const struct object *object, struct arena *ar
     struct store_row row;
     struct str key = object_secret_key(object->kind, object->name, arena);
     int code = key.ptr ? store_get(store, key, arena, &row) : -ERR_NOMEM;
+    return code == 0 ? object_unseal(store, &row, arena, ret_secret) : code;
+}
+
+int
+object_unseal(struct store *store, const struct store_row *row, struct arena *arena,
+              struct str *ret_secret)
+{
+    const struct seal *seal = store_seal(store);
+    if (seal && seal_is_sealed(row->value))
+        return seal_open(seal, row->key, row->value, arena, ret_secret);
+    *ret_secret = row->value;
+    return 0;
+}
+
+/* Conditions on what was read: a secret that changed meanwhile was sealed by whoever changed it. */
+static int
+seal_row(struct store *store, const struct store_row *row, struct arena *arena, size_t *count)
+{
+    const struct store_cond cond = {.key = row->key, .mod_rev = row->mod_rev};
+    struct store_op op = {.key = row->key};
+    if (seal_is_sealed(row->value))
+        return object_unseal(store, row, arena, &op.value);
+    int code = seal_close(store_seal(store), row->key, row->value, arena, &op.value);
     if (code == 0)
-        *ret_secret = row.value;
+        code = store_commit(store, &cond, 1, &op, 1, NULL);
+    *count += code == 0 ? 1 : 0;
+    return code == -ERR_CONFLICT ? 0 : code;
+}
+
+int
+object_seal_all(struct store *store, size_t *ret_count, struct err *err)
+{
+    struct arena arena;
+    struct store_row *rows;
+    size_t row_count = 0;
+    size_t count = 0;
+    arena_init(&arena, SECRETS_BYTES_MAX);
+    int code = store_list(store, STR("secrets/"), STR_EMPTY, 0, &arena, &rows, &row_count, NULL);
+    if (code < 0)
+        err_set(err, (enum err_code) - code, "reading the stored secrets: %s", err_text(code));
+    for (size_t i = 0; i < row_count && code == 0; i++) {
+        code = seal_row(store, &rows[i], &arena, &count);
+        if (code == -ERR_SIGNATURE)
+            err_set(err, ERR_SIGNATURE,
+                    "%.*s in the store does not open with this master key: it was sealed with "
+                    "another one; give that one back, or delete the object and apply it anew",
+                    STR_ARG(rows[i].key));
+        else if (code < 0)
+            err_set(err, (enum err_code) - code, "sealing %.*s: %s", STR_ARG(rows[i].key),
+                    err_text(code));
+    }
+    arena_fini(&arena);
+    if (code == 0)
+        *ret_count = count;
     return code;
 }

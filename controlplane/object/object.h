@@ -58,9 +58,13 @@ int object_op(const struct object *object, struct arena *arena, struct store_con
               struct store_op *ret_op) MUST_USE;
 /* object_key - "objects/KIND/NAME" in the arena; ptr NULL on no memory. */
 struct str object_key(const struct kind *kind, struct str name, struct arena *arena);
-/* object_secret - text of the SECRET field of this object's spec. 0; -ERR_NOT_FOUND. */
+/* object_secret - text of the SECRET field of this object's spec, opened where the store has a
+ * seal. 0; -ERR_NOT_FOUND; -ERR_SIGNATURE: sealed with another master key, or changed. */
 int object_secret(struct store *store, const struct object *object, struct arena *arena,
                   struct str *ret_secret) MUST_USE;
+/* object_seal_all - with the store's seal: what is stored in plain is sealed (ret_count: how many),
+ * and what is sealed is tried. 0; -ERR_SIGNATURE naming the row; -ERR_STORE. */
+int object_seal_all(struct store *store, size_t *ret_count, struct err *err) MUST_USE;
 /* object_put_json - for people and clients: with metadata.revision. object_tree: the same as a
  * tree. */
 int object_put_json(const struct object *object, struct buf *out) MUST_USE;

@@ -6,6 +6,7 @@
 #include "controlplane/object/object.h"
 
 #include "controlplane/object/object_int.h"
+#include "controlplane/seal/seal.h"
 #include "lib/base/check.h"
 #include "lib/base/digest.h"
 #include "lib/base/secret.h"
@@ -47,6 +48,15 @@ check_identity(const struct apply *apply)
     return 0;
 }
 
+/* One that does not open can only be replaced. */
+static bool
+is_other_secret(struct apply *apply, const struct store_row *row)
+{
+    struct str stored;
+    return object_unseal(apply->store, row, apply->arena, &stored) < 0 ||
+           !secret_eq(stored, apply->manifest->secret);
+}
+
 static int
 load_secret(struct apply *apply)
 {
@@ -66,7 +76,7 @@ load_secret(struct apply *apply)
     if (shown)
         apply->secret_changed = false;
     else if (manifest->secret.len > 0)
-        apply->secret_changed = !apply->secret_exists || !secret_eq(row.value, manifest->secret);
+        apply->secret_changed = !apply->secret_exists || is_other_secret(apply, &row);
     else
         apply->secret_changed = apply->secret_exists;
     return 0;
@@ -110,9 +120,13 @@ commit(struct apply *apply)
     if (code < 0)
         return err_set(apply->err, ERR_TOO_LARGE, "the object is too large");
     if (apply->secret_changed) {
-        ops[count++] = (struct store_op){.delete_ = apply->manifest->secret.len == 0,
-                                         .key = apply->secret_key,
-                                         .value = apply->manifest->secret};
+        struct str secret = apply->manifest->secret;
+        const struct seal *seal = store_seal(apply->store);
+        if (seal && secret.len > 0 &&
+            seal_close(seal, apply->secret_key, secret, apply->arena, &secret) < 0)
+            return err_set(apply->err, ERR_NOMEM, "the secret cannot be sealed");
+        ops[count++] = (struct store_op){
+            .delete_ = secret.len == 0, .key = apply->secret_key, .value = secret};
     }
     uint64_t revision = 0;
     code = store_commit(apply->store, &cond, 1, ops, count, &revision);

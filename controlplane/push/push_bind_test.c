@@ -94,6 +94,35 @@ test_rename(void **state)
     WAIT_FOR(f, &f->agent, "\"id\":4,\"code\":\"revoked\"");
 }
 
+static bool
+becomes_paused(struct fixture *f, const struct binding_row *row, bool want)
+{
+    uint64_t end = clock_mono_ms() + DEADLINE_MS;
+    while (row->paused != want && clock_mono_ms() < end)
+        loop_step(f->loop, 10);
+    return row->paused == want;
+}
+
+/* Paused: the status says so, the data plane does not care. */
+static void
+test_paused(void **state)
+{
+    struct fixture *f = *state;
+    connect_both(f);
+    send_bind(f, 1, "c1", "01010101", "dev");
+    WAIT_FOR(f, &f->agent, "\"type\":\"bound\",\"id\":1");
+    forget(&f->dp);
+    say(&f->agent, "{\"type\":\"paused\",\"rows\":[\"01010101010101010101010101010101\"]}");
+    struct binding_row *row =
+        bindings_find(&f->engine->bindings, STR("01010101010101010101010101010101"));
+    assert_non_null(row);
+    assert_true(becomes_paused(f, row, true));
+    assert_int_equal(row->suspended, 0);
+    say(&f->agent, "{\"type\":\"paused\",\"rows\":[]}");
+    assert_true(becomes_paused(f, row, false));
+    assert_false(seen(&f->dp, "\"type\":\"bindings\""));
+}
+
 static void
 test_refusals_reach_the_agent(void **state)
 {
@@ -121,6 +150,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_no_data_plane_at_all, setup, teardown),
         cmocka_unit_test_setup_teardown(test_suspended, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rename, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_paused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refusals_reach_the_agent, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -177,6 +177,11 @@ test_forbidden_records(void **state)
         {true, "{\"type\":\"lease\"}"},
         {false, "{\"type\":\"bind\",\"id\":1}"},
         {false, "{\"type\":\"hosting\",\"rows\":[]}"},
+        {false, "{\"type\":\"paused\",\"rows\":[]}"},
+        {true, "{\"type\":\"paused\"}"},
+        {true, "{\"type\":\"paused\",\"rows\":\"all\"}"},
+        {true, "{\"type\":\"paused\",\"rows\":[1]}"},
+        {true, "{\"type\":\"thawed\",\"rows\":[]}"},
         {false, "{\"type\":\"hello\",\"protocol\":1,\"role\":\"dataplane\",\"boot\":\"b\","
                 "\"epoch\":\"1\"}"},
         {false, "{\"type\":\"ack\",\"part\":\"moon\",\"rev\":\"1\"}"},

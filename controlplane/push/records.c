@@ -423,22 +423,36 @@ on_unbind(struct incoming *in)
     return 0;
 }
 
+/* "rows": incarnations, in the record's arena. */
 static int
-on_hosting(struct incoming *in)
+get_incarnations(struct incoming *in, struct str **ret_rows, size_t *ret_count)
 {
-    struct node *node = in->node;
     uint32_t list = json_get(in->doc, 0, STR("rows"));
     uint32_t count = json_is(in->doc, list, JSON_ARRAY) ? json_count(in->doc, list) : 0;
-    struct str *alive = arena_array(in->arena, count + 1u, sizeof *alive);
-    if (!json_is(in->doc, list, JSON_ARRAY) || count > HOSTING_ROWS_MAX || !alive)
+    struct str *rows = arena_array(in->arena, count + 1u, sizeof *rows);
+    if (!json_is(in->doc, list, JSON_ARRAY) || count > HOSTING_ROWS_MAX || !rows)
         return err_set(in->err, ERR_INVALID, "\"rows\" is no list of incarnations");
     size_t at = 0;
     for (uint32_t row = json_first(in->doc, list); row != JSON_NONE;
          row = json_sibling(in->doc, list, row)) {
-        if (json_string(in->doc, row, in->arena, &alive[at++]) < 0)
+        if (json_string(in->doc, row, in->arena, &rows[at++]) < 0)
             return err_set(in->err, ERR_INVALID, "\"rows\" is no list of incarnations");
     }
+    *ret_rows = rows;
+    *ret_count = count;
+    return 0;
+}
+
+static int
+on_hosting(struct incoming *in)
+{
+    struct node *node = in->node;
+    struct str *alive;
     struct err err = {0};
+    size_t count;
+    int code = get_incarnations(in, &alive, &count);
+    if (code < 0)
+        return code;
     if (bind_hosting(node->push->engine, str_from(node->name), str_from(node->boot), alive, count,
                      &err) < 0) {
         LOG_ERROR("the agent's list could not be applied", LOG_E(&err));
@@ -446,6 +460,23 @@ on_hosting(struct incoming *in)
         return 0;
     }
     presence_hosting(node);
+    return 0;
+}
+
+static int
+on_paused(struct incoming *in)
+{
+    struct node *node = in->node;
+    struct str *paused;
+    struct err err = {0};
+    size_t count;
+    int code = get_incarnations(in, &paused, &count);
+    if (code < 0)
+        return code;
+    if (amend_paused(node->push->engine, str_from(node->name), paused, count, &err) < 0) {
+        LOG_ERROR("which containers are paused could not be stored", LOG_E(&err));
+        node_drop(node, "its paused containers could not be stored; it shall say them again");
+    }
     return 0;
 }
 
@@ -469,6 +500,7 @@ static const struct {
     {"rename", ROLE_AGENT, NODE_LIVE, on_rename},
     {"unbind", ROLE_AGENT, NODE_LIVE, on_unbind},
     {"hosting", ROLE_AGENT, NODE_LIVE, on_hosting},
+    {"paused", ROLE_AGENT, NODE_LIVE, on_paused},
 };
 
 static int

@@ -47,7 +47,7 @@ rewrite(struct bind *bind, struct binding_row *row, unsigned suspended)
     buf_init(&value, VALUE_BYTES_MAX);
     int code = bind_sign(bind, row->hex, row->revision, &value);
     if (code == 0)
-        code = bind_set_status(bind, row->hex, suspended);
+        code = bind_set_status(bind, row->hex, suspended, row->paused);
     if (code == 0)
         code = bind_add_object(bind, &bind->container);
     if (code == 0)
@@ -62,8 +62,8 @@ rewrite(struct bind *bind, struct binding_row *row, unsigned suspended)
 
 /* The row keeps its text, only the status says it. Its object may be gone: then nothing does. */
 static int
-note_suspended(struct bind *bind, struct binding_row *row, unsigned suspended,
-               uint64_t *ret_revision)
+note_status(struct bind *bind, const struct binding_row *row, unsigned suspended, bool paused,
+            uint64_t *ret_revision)
 {
     struct err missing = {0};
     *ret_revision = store_revision(bind->engine->conf.store);
@@ -72,7 +72,7 @@ note_suspended(struct bind *bind, struct binding_row *row, unsigned suspended,
     if (code == -ERR_NOT_FOUND)
         return 0;
     if (code == 0)
-        code = bind_set_status(bind, row->hex, suspended);
+        code = bind_set_status(bind, row->hex, suspended, paused);
     if (code == 0)
         code = bind_add_object(bind, &bind->container);
     return code < 0 ? code : bind_commit(bind, ret_revision);
@@ -91,7 +91,7 @@ amend_suspend(struct engine *engine, struct binding_row *row, enum suspension wh
     begin(&bind, engine, row, err);
     int code;
     if (after != 0) {
-        code = note_suspended(&bind, row, after, &revision);
+        code = note_status(&bind, row, after, row->paused, &revision);
         if (code == 0)
             row->suspended = after;
     } else {
@@ -117,6 +117,39 @@ amend_agent_away(struct engine *engine, struct str node, bool away, struct err *
         if (!str_eq(row->node, node))
             continue;
         int code = amend_suspend(engine, row, SUSPENDED_AGENT_AWAY, away, err);
+        if (code < 0)
+            return code;
+    }
+    return 0;
+}
+
+static int
+set_paused(struct engine *engine, struct binding_row *row, bool paused, struct err *err)
+{
+    struct bind bind;
+    uint64_t revision = 0;
+    begin(&bind, engine, row, err);
+    int code = note_status(&bind, row, row->suspended, paused, &revision);
+    if (code < 0)
+        code = bind_store_failed(&bind, code);
+    else
+        row->paused = paused;
+    bind_fini(&bind);
+    return code;
+}
+
+int
+amend_paused(struct engine *engine, struct str node, const struct str *paused, size_t count,
+             struct err *err)
+{
+    LIST_FOREACH (at, &engine->bindings.all) {
+        struct binding_row *row = LIST_ENTRY(at, struct binding_row, node_in_all);
+        bool wanted = false;
+        if (!str_eq(row->node, node))
+            continue;
+        for (size_t i = 0; i < count && !wanted; i++)
+            wanted = str_eq(str_from(row->hex), paused[i]);
+        int code = wanted != row->paused ? set_paused(engine, row, wanted, err) : 0;
         if (code < 0)
             return code;
     }
@@ -172,6 +205,8 @@ amend_load(struct engine *engine, struct err *err)
                               &arena, &object, &missing);
         if (code == 0 && !schema_true(object.spec, "ai"))
             row->suspended = SUSPENDED_AI_OFF;
+        row->paused =
+            code == 0 && str_eq(schema_text(object.status, "state", STR_EMPTY), STR("paused"));
         arena_fini(&arena);
         if (code < 0 && code != -ERR_NOT_FOUND)
             return err_set(err, (enum err_code) - code, "%s", missing.text);

@@ -16,10 +16,15 @@ int amend_suspend(struct engine *engine, struct binding_row *row, enum suspensio
                   struct err *err) MUST_USE;
 /* amend_agent_away - the same for all rows of an agent. */
 int amend_agent_away(struct engine *engine, struct str node, bool away, struct err *err) MUST_USE;
+/* amend_paused - these incarnations (hex) of an agent, and no others, are frozen by their runtime.
+ * Only the status changes. Errors as above. */
+int amend_paused(struct engine *engine, struct str node, const struct str *paused, size_t count,
+                 struct err *err) MUST_USE;
 /* amend_container - a Container's spec holds for its live rows: ai and wallet. */
 int amend_container(struct engine *engine, const struct object *container,
                     struct err *err) MUST_USE;
-/* amend_load - after the rows were loaded: suspend those whose Container says ai: false. */
+/* amend_load - after the rows were loaded: suspend those whose Container says ai: false, and know
+ * which are paused. */
 int amend_load(struct engine *engine, struct err *err) MUST_USE;
 /* amend_rename - *ret_code as for bind_container. The number becomes that of the new name. */
 int amend_rename(struct engine *engine, struct binding_row *row, struct str name,

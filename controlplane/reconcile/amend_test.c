@@ -112,6 +112,52 @@ rename_to(struct fixture *f, struct binding_row *row, const char *name)
     return amend_rename(f->engine, row, str_from(name), &f->code, &f->err);
 }
 
+/* A pause is told, and takes nothing away; a suspension says more. */
+static void
+test_paused(void **state)
+{
+    struct fixture *f = *state;
+    struct str all[] = {FIRST, STR("02020202020202020202020202020202"), STR("nobody's")};
+    static const struct {
+        size_t first;
+        size_t count;
+        const char *dev;
+        const char *other;
+    } lists[] = {
+        {0, 0, "active", "active"}, {0, 1, "paused", "active"}, {0, 3, "paused", "paused"},
+        {0, 3, "paused", "paused"}, {1, 2, "active", "paused"}, {2, 1, "active", "active"},
+    };
+    assert_int_equal(bind(f, "h", "b", "c2", 2, "other"), 0);
+    assert_int_equal(bind(f, "h", "b", "c1", 1, "dev"), 0);
+    settle(f);
+    uint64_t revision = f->row->revision;
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        const struct str *list = all + lists[i].first;
+        assert_int_equal(amend_paused(f->engine, STR("agent"), list, lists[i].count, &f->err), 0);
+        assert_true(str_eq(status_of(f, "dev", "state"), str_from(lists[i].dev)));
+        assert_true(str_eq(status_of(f, "other", "state"), str_from(lists[i].other)));
+        assert_true(str_eq(condition_of(f, "dev", "status"), STR("True")));
+    }
+    assert_int_equal(f->bound, 2); /* no data plane hears of it */
+    assert_int_equal(f->suspended + f->revoked, 0);
+    assert_true(f->row->revision == revision);
+    assert_int_equal(amend_paused(f->engine, STR("another"), all, 2, &f->err), 0);
+    assert_true(str_eq(status_of(f, "dev", "state"), STR("active"))); /* not that agent's */
+    assert_int_equal(amend_paused(f->engine, STR("agent"), all, 1, &f->err), 0);
+    assert_int_equal(amend_agent_away(f->engine, STR("agent"), true, &f->err), 0);
+    assert_true(str_eq(status_of(f, "dev", "state"), STR("suspended")));
+    assert_int_equal(amend_agent_away(f->engine, STR("agent"), false, &f->err), 0);
+    assert_true(str_eq(status_of(f, "dev", "state"), STR("paused")));
+    assert_int_equal(rename_to(f, f->row, "iced"), 0);
+    assert_true(str_eq(status_of(f, "iced", "state"), STR("paused")));
+    restart(f);
+    assert_true(bindings_find(&f->engine->bindings, FIRST)->paused);
+    store_fail_commit(f->store, 1, false);
+    assert_int_equal(amend_paused(f->engine, STR("agent"), NULL, 0, &f->err), -ERR_STORE);
+    assert_int_equal(amend_paused(f->engine, STR("agent"), NULL, 0, &f->err), 0);
+    assert_true(str_eq(status_of(f, "iced", "state"), STR("active")));
+}
+
 /* The new name is taken in the commit that gives up the old one; numbers belong to names. */
 static void
 test_rename(void **state)
@@ -230,6 +276,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_wallet, setup, teardown),
         cmocka_unit_test_setup_teardown(test_agent_away, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rename, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_paused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rename_into_ai_off, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rotate, setup, teardown),
     };

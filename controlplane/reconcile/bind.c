@@ -227,7 +227,7 @@ suspension_text(unsigned suspended)
 }
 
 int
-bind_set_status(struct bind *bind, const char *hex, unsigned suspended)
+bind_set_status(struct bind *bind, const char *hex, unsigned suspended, bool paused)
 {
     char since[32];
     const struct binding *binding = &bind->binding;
@@ -242,7 +242,9 @@ bind_set_status(struct bind *bind, const char *hex, unsigned suspended)
     code |= object_set(arena, status, "runtime", TREE_STRING, binding->runtime);
     code |= object_set(arena, status, "incarnation", TREE_STRING, str_from(hex));
     code |= object_set(arena, status, "state", TREE_STRING,
-                       suspended ? STR("suspended") : STR("active"));
+                       suspended ? STR("suspended")
+                       : paused  ? STR("paused")
+                                 : STR("active"));
     code |= object_set(arena, status, "since", TREE_STRING, str_from(since));
     code |= object_set(arena, status, "attestor", TREE_STRING, binding->attestors);
     code |= condition_set(&bind->container, arena, "Active", suspended == 0,
@@ -280,7 +282,7 @@ commit(struct bind *bind, struct binding_row **ret_row)
     buf_init(&value, 65536);
     int code = bind_sign(bind, hex, 0, &value);
     if (code == 0)
-        code = bind_set_status(bind, hex, suspended);
+        code = bind_set_status(bind, hex, suspended, false);
     if (code == 0)
         code = bind_add_object(bind, &bind->container);
     if (code == 0)

@@ -40,8 +40,9 @@ int bind_check_name(struct bind *bind) MUST_USE;
 int bind_take_number(struct bind *bind) MUST_USE;
 /* bind_load_container - the Container of that name, or a new one; the wallet of the binding. */
 int bind_load_container(struct bind *bind) MUST_USE;
-/* bind_set_status - all of status for a row with these suspensions. */
-int bind_set_status(struct bind *bind, const char *hex, unsigned suspended) MUST_USE;
+/* bind_set_status - all of status for a row with these suspensions. "suspended" says more than
+ * "paused": what is paused keeps its token. */
+int bind_set_status(struct bind *bind, const char *hex, unsigned suspended, bool paused) MUST_USE;
 /* bind_end_status - "gone", when the status of that name is still this row's. */
 int bind_end_status(struct bind *bind, const struct binding_row *row, const char *reason) MUST_USE;
 /* bind_sign - date, sign and put the row's value; *ret_value is the caller's buf, initialised. */

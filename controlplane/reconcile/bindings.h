@@ -18,7 +18,8 @@
 enum suspension { SUSPENDED_AI_OFF = 1, SUSPENDED_AGENT_AWAY = 2 };
 
 /* node: the agent that asked. json: the signed binding. revision: of the commit that wrote it.
- * suspended: 0 = in force. All strings live in the row's arena. */
+ * suspended: 0 = in force. paused: frozen by its runtime; data planes know the row as ever, so
+ * that its token works the moment it goes on. All strings live in the row's arena. */
 struct binding_row {
     struct list node_in_all;
     struct arena arena;
@@ -28,6 +29,7 @@ struct binding_row {
     struct binding binding;
     uint64_t revision;
     unsigned suspended;
+    bool paused;
 };
 /* ended: a ring of incarnations that were revoked lately: data planes keep them refused, so they
  * must not be bound again. */

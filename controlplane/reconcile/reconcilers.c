@@ -18,7 +18,10 @@ write_conditions(struct engine *engine, const struct snapshot_input *input, stru
     for (size_t i = 0; i < input->provider_count; i++) {
         bool disabled = schema_true(input->providers[i].spec, "disabled");
         bool ready = input->keys[i].ptr && !disabled;
-        const char *reason = ready ? "Offered" : disabled ? "Disabled" : "KeyMissing";
+        const char *problem = str_starts(str_from(input->problems[i]), STR("its baseUrl"))
+                                  ? "ClearText"
+                                  : "KeyMissing";
+        const char *reason = ready ? "Offered" : disabled ? "Disabled" : problem;
         int code = condition_write(engine->conf.store, &input->providers[i], "Ready", ready, reason,
                                    ready || disabled ? "" : input->problems[i]);
         if (code < 0 && code != -ERR_NOT_FOUND)

@@ -152,6 +152,8 @@ read_model_object(const struct object *object, struct catalog_model *ret_model)
         .kind = schema_text(spec, "kind", STR("chat")),
         .context = (uint32_t)context,
         .max_output = (uint32_t)max_output,
+        .input_modalities = in_catalogue ? known.input_modalities : STR_EMPTY,
+        .output_modalities = in_catalogue ? known.output_modalities : STR_EMPTY,
     };
 }
 
@@ -277,6 +279,10 @@ put_models(struct builder *builder)
         json_member_str(writer, "kind", model->kind);
         json_member_u64(writer, "context", model->context);
         json_member_u64(writer, "max_output", model->max_output);
+        if (model->input_modalities.len > 0)
+            json_member_raw(writer, "input_modalities", model->input_modalities);
+        if (model->output_modalities.len > 0)
+            json_member_raw(writer, "output_modalities", model->output_modalities);
         if (object && schema_true(object->spec, "free"))
             json_member_bool(writer, "free", true);
         code = put_price(writer, &builder->offers[i]);

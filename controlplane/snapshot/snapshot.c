@@ -69,7 +69,8 @@ provider_key(struct store *store, const struct object *provider, struct arena *a
         !schema_true(provider->spec, "allowPrivate")) {
         *ret_key = (struct str){NULL, 0};
         *ret_problem = "its baseUrl is not https, so keys and prompts would travel in clear; "
-                       "spec.allowPrivate: true allows that for a host of your own";
+                       "spec.allowPrivate: true (for one from the environment: BERTH_ALLOW_HOSTS) "
+                       "allows that for a host of your own";
     }
     if (code == 0 && ret_key->ptr && !http_valid_value(*ret_key)) {
         *ret_key = (struct str){NULL, 0};

@@ -265,7 +265,8 @@ test_stable_bytes(void **state)
     (void)state;
     char hashes[2][2 * SHA256_BYTES + 1];
     static const char *const parts[] = {
-        HEAD "kind: Provider\nmetadata: {name: a}\nspec: {dialect: openai, baseUrl: 'https://a/'}\n",
+        HEAD
+        "kind: Provider\nmetadata: {name: a}\nspec: {dialect: openai, baseUrl: 'https://a/'}\n",
         HEAD
         "kind: Provider\nmetadata: {name: b}\nspec: {dialect: anthropic, baseUrl: 'https://b/'}\n",
         HEAD "kind: Model\nmetadata: {name: b/x}\nspec: {provider: b, upstream: x}\n",

@@ -63,6 +63,18 @@ store_close(struct store **store)
     *store = NULL;
 }
 
+void
+store_set_seal(struct store *store, const struct seal *seal)
+{
+    store->seal = seal;
+}
+
+const struct seal *
+store_seal(const struct store *store)
+{
+    return store->seal;
+}
+
 uint64_t
 store_revision(const struct store *store)
 {

@@ -22,6 +22,7 @@
 struct loop;
 struct store;
 struct store_watch;
+struct seal;
 
 struct store_row {
     struct str key;
@@ -58,6 +59,11 @@ int store_open(const char *url, struct loop *loop, struct store **ret_store,
                struct err *err) MUST_USE;
 /* store_close - frees its watches too. Not from inside a watch callback. */
 void store_close(struct store **store);
+/* store_set_seal - what those above close secrets with before they store them (controlplane/seal);
+ * borrowed, outlives the store. store_seal - it, or NULL: secrets are stored as they are (tests).
+ */
+void store_set_seal(struct store *store, const struct seal *seal);
+const struct seal *store_seal(const struct store *store);
 
 /* store_get - ret_row's key and value live in the arena. 0, -ERR_NOT_FOUND, -ERR_STORE,
  * -ERR_NOMEM. */

@@ -10,6 +10,7 @@
 #include "lib/net/loop.h"
 
 struct store {
+    const struct seal *seal; /* see store_seal */
     const struct store_backend *backend;
     void *self;
     uint64_t revision;

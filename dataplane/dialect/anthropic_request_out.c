@@ -553,21 +553,11 @@ anthropic_request_out(const struct chat_request *request, const struct dialect_t
                       struct arena *arena, struct buf *out, struct err *err)
 {
     /* what does not change the answer, or only hints at its form */
-    static const char *const advisory[] = {"store",
-                                           "metadata",
-                                           "prompt_cache_key",
-                                           "prompt_cache_retention",
-                                           "service_tier",
-                                           "prediction",
-                                           "verbosity",
-                                           "prompt_cache_options",
-                                           "safetySettings",
-                                           "safety_settings",
-                                           "labels",
-                                           "reasoning.summary",
-                                           "include",
-                                           "truncation",
-                                           NULL};
+    static const char *const advisory[] = {
+        "client_metadata",        "store",          "metadata",        "prompt_cache_key",
+        "prompt_cache_retention", "service_tier",   "prediction",      "verbosity",
+        "prompt_cache_options",   "safetySettings", "safety_settings", "labels",
+        "reasoning.summary",      "include",        "truncation",      NULL};
     struct emit emit = {.target = target, .err = err};
     uint64_t limit = target->max_output > 0 ? target->max_output : OUTPUT_DEFAULT;
     uint64_t max_output = request->max_output > 0 ? request->max_output : limit;

@@ -416,7 +416,8 @@ int
 bedrock_request_out(const struct chat_request *request, const struct dialect_target *target,
                     struct arena *arena, struct buf *out, struct err *err)
 {
-    static const char *const advisory[] = {"store",
+    static const char *const advisory[] = {"client_metadata",
+                                           "store",
                                            "metadata",
                                            "prompt_cache_key",
                                            "prompt_cache_retention",

@@ -464,7 +464,8 @@ put_others(struct emit *emit, const struct chat_request *request)
     static const char *const native[] = {"seed",     "presence_penalty", "frequency_penalty",
                                          "logprobs", "safety_mode",      "citation_options",
                                          NULL};
-    static const char *const advisory[] = {"store",
+    static const char *const advisory[] = {"client_metadata",
+                                           "store",
                                            "metadata",
                                            "prompt_cache_key",
                                            "prompt_cache_retention",

@@ -422,7 +422,8 @@ static const struct {
 static int
 put_others(struct emit *emit, const struct chat_request *request)
 {
-    static const char *const advisory[] = {"store",
+    static const char *const advisory[] = {"client_metadata",
+                                           "store",
                                            "metadata",
                                            "prompt_cache_key",
                                            "prompt_cache_retention",

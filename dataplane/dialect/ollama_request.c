@@ -435,7 +435,8 @@ put_options(struct emit *emit, const struct chat_request *request)
                                       "num_ctx", "repeat_penalty",   "repeat_last_n",
                                       "min_p",   "num_gpu",          "num_thread",
                                       NULL};
-    static const char *const advisory[] = {"store",
+    static const char *const advisory[] = {"client_metadata",
+                                           "store",
                                            "metadata",
                                            "prompt_cache_key",
                                            "prompt_cache_retention",

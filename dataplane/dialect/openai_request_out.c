@@ -532,20 +532,12 @@ put_others(struct emit *emit, const struct chat_request *request)
                                          "service_tier",
                                          NULL};
     /* what another dialect's settings advise, and this one can do without */
-    static const char *const advisory[] = {"metadata",
-                                           "context_management",
-                                           "cache_control",
-                                           "speed",
-                                           "inference_geo",
-                                           "output_config",
-                                           "safetySettings",
-                                           "safety_settings",
-                                           "labels",
-                                           "store",
-                                           "reasoning.summary",
-                                           "include",
-                                           "truncation",
-                                           NULL};
+    static const char *const advisory[] = {
+        "client_metadata", "metadata",       "context_management",
+        "cache_control",   "speed",          "inference_geo",
+        "output_config",   "safetySettings", "safety_settings",
+        "labels",          "store",          "reasoning.summary",
+        "include",         "truncation",     NULL};
     struct chat_request rest = {0};
     for (const struct chat_field *field = request->others; field; field = field->next) {
         bool own = false;

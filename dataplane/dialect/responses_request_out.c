@@ -352,20 +352,10 @@ put_others(struct emit *emit, const struct chat_request *request)
     static const char *const native[] = {
         "metadata",     "prompt_cache_key", "prompt_cache_retention",
         "service_tier", "truncation",       NULL};
-    static const char *const advisory[] = {"store",
-                                           "verbosity",
-                                           "prediction",
-                                           "context_management",
-                                           "cache_control",
-                                           "speed",
-                                           "inference_geo",
-                                           "output_config",
-                                           "safetySettings",
-                                           "safety_settings",
-                                           "labels",
-                                           "include",
-                                           "reasoning.summary",
-                                           NULL};
+    static const char *const advisory[] = {
+        "client_metadata", "store",  "verbosity",     "prediction",        "context_management",
+        "cache_control",   "speed",  "inference_geo", "output_config",     "safetySettings",
+        "safety_settings", "labels", "include",       "reasoning.summary", NULL};
     struct chat_request rest = {0};
     for (const struct chat_field *field = request->others; field; field = field->next) {
         bool own = false;

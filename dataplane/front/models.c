@@ -31,6 +31,10 @@ put_openai(struct json_writer *w, const struct config_model *model, int64_t now_
         json_member_u64(w, "context_length", model->context_tokens);
     if (model->max_output_tokens != 0)
         json_member_u64(w, "max_output_tokens", model->max_output_tokens);
+    if (model->input_modalities.len > 0)
+        json_member_raw(w, "input_modalities", model->input_modalities);
+    if (model->output_modalities.len > 0)
+        json_member_raw(w, "output_modalities", model->output_modalities);
     if (model->tariff.count > 0) { /* of a short call, now, served as usual */
         const int64_t *pico =
             tariff_pick(&model->tariff, now_s, &(struct usage){.evidence = EVIDENCE_NONE})
@@ -73,6 +77,13 @@ put_gemini(struct json_writer *w, const struct config_model *model, struct arena
     json_close_object(w);
 }
 
+/* Without a price, and without the owner's word that there is none, a call is refused. */
+static bool
+is_callable(const struct config_model *model)
+{
+    return model->tariff.count > 0 || model->free;
+}
+
 void
 models_answer(struct exchange *x, const struct dialect *dialect)
 {
@@ -89,20 +100,27 @@ models_answer(struct exchange *x, const struct dialect *dialect)
         json_member_str(&w, "object", STR("list"));
     json_key(&w, gemini ? "models" : "data");
     json_open_array(&w);
+    const struct config_model *first = NULL;
+    const struct config_model *last = NULL;
     for (uint32_t i = 0; i < config->model_count; i++) {
+        const struct config_model *model = &config->models[i];
+        if (!is_callable(model))
+            continue;
+        first = first != NULL ? first : model;
+        last = model;
         if (gemini)
-            put_gemini(&w, &config->models[i], &x->arena);
+            put_gemini(&w, model, &x->arena);
         else if (anthropic)
-            put_anthropic(&w, &config->models[i]);
+            put_anthropic(&w, model);
         else
-            put_openai(&w, &config->models[i], now_s);
+            put_openai(&w, model, now_s);
     }
     json_close_array(&w);
     if (anthropic) {
         json_member_bool(&w, "has_more", false);
-        if (config->model_count > 0) {
-            json_member_str(&w, "first_id", config->models[0].id);
-            json_member_str(&w, "last_id", config->models[config->model_count - 1].id);
+        if (first != NULL) {
+            json_member_str(&w, "first_id", first->id);
+            json_member_str(&w, "last_id", last->id);
         }
     }
     json_close_object(&w);

@@ -8,8 +8,9 @@
 
 #include "dataplane/pipeline/exchange.h"
 
-/* models_answer - answer and settle. dialect: whose shape; OpenAI's has context length and prices
- * (decimal dollars a million tokens) as extra fields. */
+/* models_answer - answer and settle. dialect: whose shape; OpenAI's has context length, modalities
+ * and prices (decimal dollars a million tokens) as extra fields. Models that nobody may call
+ * because their price is not known are left out. */
 void models_answer(struct exchange *exchange, const struct dialect *dialect);
 
 #endif

@@ -116,6 +116,7 @@ struct journal {
     uint32_t read_number;
     uint32_t read_at;
     uint64_t read_seq;
+    uint64_t read_passed; /* seq of the outcome before the cursor; 0: none yet */
     struct segment_reader reader;
 };
 

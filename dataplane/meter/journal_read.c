@@ -44,6 +44,20 @@ outcome_put(struct buf *out, bool first, const struct text_table *texts,
     return rc;
 }
 
+/* Power went while a segment was new: it is on disk, the last records of the one before are not.
+ * The ledger takes no holes; these stand for what is lost, and it sets them aside, charged to
+ * nobody. */
+static void
+lost_put(struct journal *journal, uint64_t before, struct buf *out, size_t count_max,
+         size_t *io_count)
+{
+    while (journal->read_passed + 1 < before && *io_count < count_max) {
+        (void)buf_put_str(out, (*io_count)++ == 0 ? STR("{\"seq\":\"") : STR(",{\"seq\":\""));
+        (void)buf_put_u64(out, ++journal->read_passed);
+        (void)buf_put_str(out, STR("\",\"outcome\":\"interrupted\",\"evidence\":\"lost\"}"));
+    }
+}
+
 /* The cursor at the start of a segment; what it names is defined behind this. */
 static void
 read_from(struct journal *journal, uint32_t number)
@@ -60,6 +74,7 @@ journal_read(struct journal *journal, uint64_t after, size_t count_max, size_t b
     if (after < journal->read_seq || !journal->read_begun) {
         read_from(journal, 0); /* the oldest */
         journal->read_seq = 0;
+        journal->read_passed = 0;
         journal->read_begun = true;
     }
     size_t count = 0;
@@ -71,6 +86,7 @@ journal_read(struct journal *journal, uint64_t after, size_t count_max, size_t b
         if (segment->number != journal->read_number)
             read_from(journal, segment->number);
         struct record_head head;
+        uint32_t here = journal->read_at;
         uint32_t committed = atomic_load_explicit(&segment->committed, memory_order_acquire);
         struct str payload;
         int rc =
@@ -81,7 +97,19 @@ journal_read(struct journal *journal, uint64_t after, size_t count_max, size_t b
         }
         if (head.kind == RECORD_TEXT)
             bad = text_table_note(&journal->reader.texts, &head, payload);
-        if (head.kind != RECORD_OUTCOME || head.seq <= after)
+        if (head.kind != RECORD_OUTCOME)
+            continue;
+        if (journal->read_passed != 0 && head.seq > after + 1) {
+            journal->read_passed = MAX(journal->read_passed, after);
+            lost_put(journal, head.seq, out, count_max, &count);
+            last = MAX(last, journal->read_passed);
+            if (journal->read_passed + 1 < head.seq || count >= count_max) {
+                journal->read_at = here; /* the list is full: from here the next time */
+                break;
+            }
+        }
+        journal->read_passed = head.seq;
+        if (head.seq <= after)
             continue;
         bad = outcome_put(out, count == 0, &journal->reader.texts, &head, payload);
         last = head.seq;

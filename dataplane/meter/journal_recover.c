@@ -125,6 +125,12 @@ recovery_finish(struct recovery *recovery, struct err *err)
         struct str text = buf_str(&members);
         record_put(&journal->pending, last->salt, &head, &text, 1);
     }
+    /* Whole records may follow those that were torn: a second recovery must not go on with them. */
+    size_t end = journal->at + journal->pending.len + sizeof(struct record_head);
+    if (journal->pending.len > 0 && end <= JOURNAL_SEGMENT_BYTES) {
+        static const struct record_head nothing;
+        (void)buf_put(&journal->pending, &nothing, sizeof(nothing));
+    }
     journal->current = last;
     journal_commit(journal);
     journal->current = NULL;        /* from now on read-only */
@@ -217,6 +223,23 @@ found_list(const char *dir, uint64_t current_epoch, struct found **ret_found, si
     return rc;
 }
 
+/* A file that was on its way to be used again when the process died, or whose new name did not
+ * reach the disk. Its head says what is in it; the list is in the order of heads. */
+static void
+segment_place(struct journal *journal, struct segment *segment, uint32_t named)
+{
+    if (segment->number < named) { /* posted records, see segment_reuse */
+        segment_close(&segment, true);
+        return;
+    }
+    struct list *before = journal->segments.prev;
+    while (before != &journal->segments &&
+           LIST_ENTRY(before, struct segment, node)->number > segment->number)
+        before = before->prev;
+    list_push_front(before, &segment->node); /* right behind it */
+    journal->segment_count++;
+}
+
 static int
 recover_stream(const char *dir, const struct found *found, size_t count, uint64_t *io_bad,
                struct journal **ret_journal, struct err *err)
@@ -236,9 +259,14 @@ recover_stream(const char *dir, const struct found *found, size_t count, uint64_
             (void)unlink(path); /* never got its head: nothing can be in it */
             continue;
         }
-        list_push_back(&recovery.journal->segments, &segment->node);
-        recovery.journal->segment_count++;
-        rc = recovery_scan(&recovery, segment);
+        segment_place(recovery.journal, segment, found[i].number);
+    }
+    if (rc == 0) {
+        LIST_FOREACH (node, &recovery.journal->segments) {
+            rc = recovery_scan(&recovery, LIST_ENTRY(node, struct segment, node));
+            if (rc != 0)
+                break;
+        }
     }
     if (rc == 0 && !list_empty(&recovery.journal->segments))
         rc = recovery_finish(&recovery, err);

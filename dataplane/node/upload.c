@@ -227,8 +227,9 @@ node_upload_posted(struct node *node, const struct json_doc *doc)
         if (journal_stream(upload->journal) != stream || journal_epoch(upload->journal) != epoch)
             continue;
         /* seq may be below what we sent: the rest goes again. It never goes back. */
-        if (seq <= journal_last(upload->journal) && seq > upload->posted)
-            upload->posted = seq;
+        /* After a power loss the ledger may have more than this disk. */
+        seq = MIN(seq, journal_last(upload->journal));
+        upload->posted = MAX(seq, upload->posted);
         upload->sent = 0;
         journal_trim(upload->journal, upload->posted);
         /* Full batches do not wait for the timer: else a busy node falls behind for ever. */

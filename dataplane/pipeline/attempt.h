@@ -11,6 +11,7 @@
 #include "api/money.h"
 #include "dataplane/dialect/dialect.h"
 #include "dataplane/dialect/frames.h"
+#include "dataplane/view/mask.h"
 #include "lib/http/client.h"
 
 struct exchange;
@@ -41,6 +42,7 @@ struct attempt {
     bool frames_open;
     bool array_open; /* the first element of exchange->array is out */
     struct stream_look look;
+    struct mask_run mask_run; /* pieces of our key in the stream */
     struct translation translation;
 };
 

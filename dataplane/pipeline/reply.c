@@ -84,11 +84,7 @@ reply_delivered(struct exchange *x)
 static bool
 holds_key(const struct exchange *x, struct str body)
 {
-    struct str key = exchange_model(x)->provider->key;
-    struct str secret;
-    if (UNLIKELY(exchange_dialect(x)->aws_service != NULL) && str_cut(key, ':', &secret, &key))
-        (void)str_cut(key, ':', &key, &secret); /* of a pair, the half that is one */
-    return key.len >= 8 && str_find(body, key) != SIZE_MAX;
+    return mask_holds(&exchange_model(x)->provider->mask, body);
 }
 
 static void

@@ -140,7 +140,7 @@ stream_error_event(struct exchange *x, struct str raw, const struct stream_frame
         attempt_failed(x, row, STR("The provider failed before its first token."));
         return;
     }
-    if (a->translated || str_find(raw, exchange_model(x)->provider->key) != SIZE_MAX) {
+    if (a->translated || mask_holds(&exchange_model(x)->provider->mask, raw)) {
         reply_stream_cut(x, OUTCOME_upstream_error_event, HTTP_ERROR_upstream_failed,
                          STR("The provider reported an error in the middle of its answer."));
         return;
@@ -171,6 +171,13 @@ stream_end(struct exchange *x, struct str last_bytes)
     timer_cancel(loop_timers(x->worker->loop), &x->timer);
 }
 
+/* Bytes for the caller, without our key. */
+static struct str
+stream_masked(struct exchange *x, struct str bytes, bool token, struct buf *out)
+{
+    return mask_stream(&exchange_model(x)->provider->mask, &x->attempt.mask_run, bytes, token, out);
+}
+
 /* Returns false when the exchange needs no further frames. */
 static bool
 stream_frame(struct exchange *x, const struct sse_event *event, struct buf *out)
@@ -180,7 +187,7 @@ stream_frame(struct exchange *x, const struct sse_event *event, struct buf *out)
     struct stream_frame frame = {.name = event->name, .data = event->data};
     if (!event->has_data) { /* comments: pass, but they are not progress */
         if (!a->translated && !x->left)
-            stream_put(x, event->raw);
+            stream_put(x, stream_masked(x, event->raw, false, out));
         return true;
     }
     target->reader->look(&a->look, &frame, &x->worker->frame_doc);
@@ -210,6 +217,7 @@ stream_frame(struct exchange *x, const struct sse_event *event, struct buf *out)
     } else if ((flags & STREAM_USAGE_ONLY) != 0 && !x->facts.include_usage && !x->wants_cost) {
         return true;
     }
+    bytes = stream_masked(x, bytes, (flags & STREAM_TOKEN) != 0, out);
     if ((flags & STREAM_END) != 0) {
         stream_end(x, bytes);
         return false;

@@ -71,10 +71,10 @@ origins_free(struct origins **origins)
 static struct str
 pool_key(const struct config_provider *provider, char out[KEY_BYTES_MAX])
 {
-    int bytes = snprintf(out, KEY_BYTES_MAX, "%d%d|%.*s|%u|%d|%.*s|%.*s", provider->base.https,
-                         provider->allow_private,
-                         STR_ARG(provider->base.host), provider->base.port, (int)provider->protocol,
-                         STR_ARG(provider->ca_file), STR_ARG(provider->name));
+    int bytes =
+        snprintf(out, KEY_BYTES_MAX, "%d%d|%.*s|%u|%d|%.*s|%.*s", provider->base.https,
+                 provider->allow_private, STR_ARG(provider->base.host), provider->base.port,
+                 (int)provider->protocol, STR_ARG(provider->ca_file), STR_ARG(provider->name));
     ASSERT(bytes > 0);
     return str_make(out, MIN((size_t)bytes, (size_t)KEY_BYTES_MAX - 1));
 }

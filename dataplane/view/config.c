@@ -127,7 +127,8 @@ parse_provider(struct parser *p, uint32_t node)
         return config_bad(p, ERR_INVALID, "key", "cannot stand in a header");
     provider->auth_value = arena_printf(&p->config->arena, "%s%.*s", provider->dialect->auth_prefix,
                                         STR_ARG(provider->key));
-    if (provider->auth_value.ptr == NULL)
+    if (provider->auth_value.ptr == NULL ||
+        mask_init(&provider->mask, provider->key, &p->config->arena) != 0)
         return config_bad(p, ERR_NOMEM, "key", "no memory");
     if (protocol.len == 0 || str_eq(protocol, STR("auto")))
         provider->protocol = HTTP_AUTO;
@@ -138,6 +139,17 @@ parse_provider(struct parser *p, uint32_t node)
     else
         return config_bad(p, ERR_INVALID, "protocol", "must be auto, http1 or http2");
     return 0;
+}
+
+/* As it stands; what is no array is as if it were not there. */
+static int
+get_array(struct parser *p, uint32_t object, const char *field, struct str *ret_json)
+{
+    uint32_t node = json_get(p->doc, object, str_from(field));
+    *ret_json = STR_EMPTY;
+    if (!json_is(p->doc, node, JSON_ARRAY))
+        return 0;
+    return arena_dup(&p->config->arena, json_raw(p->doc, node), ret_json);
 }
 
 static const struct config_provider *
@@ -168,6 +180,10 @@ parse_model(struct parser *p, uint32_t node)
         rc = get_number(p, node, "context", UINT32_MAX, 0, &model->context_tokens);
     if (rc == 0)
         rc = get_number(p, node, "max_output", UINT32_MAX, 0, &model->max_output_tokens);
+    if (rc == 0)
+        rc = get_array(p, node, "input_modalities", &model->input_modalities);
+    if (rc == 0)
+        rc = get_array(p, node, "output_modalities", &model->output_modalities);
     if (rc == 0)
         rc = config_price(p, node, &model->tariff);
     if (rc != 0)

@@ -12,6 +12,7 @@
 #include "api/tariff.h"
 #include "dataplane/dialect/dialect.h"
 #include "dataplane/view/fund.h"
+#include "dataplane/view/mask.h"
 #include "lib/base/digest.h"
 #include "lib/base/map.h"
 #include "lib/http/client.h"
@@ -22,6 +23,7 @@ struct config_provider {
     const struct dialect *dialect;
     struct uri base;       /* spans in the config's arena; path without a trailing '/' */
     struct str key;        /* the provider's secret; never printed */
+    struct mask mask;      /* of the key */
     struct str auth_value; /* prefix of the dialect and key, as it stands in the header */
     struct str ca_file;
     enum http_protocol protocol;
@@ -40,8 +42,10 @@ struct config_model {
     struct tariff tariff; /* count 0: no price is known */
     bool free;            /* the owner wants no money for it */
     enum config_kind kind;
-    uint64_t context_tokens;    /* 0 = not known */
-    uint64_t max_output_tokens; /* 0 = not known */
+    uint64_t context_tokens;     /* 0 = not known */
+    uint64_t max_output_tokens;  /* 0 = not known */
+    struct str input_modalities; /* JSON arrays for lists of models; empty = not known */
+    struct str output_modalities;
 };
 
 #define CONFIG_TARGETS_MAX 8u

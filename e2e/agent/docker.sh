@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Must hold: under Docker with the runtime of `berth-agent install-hooks --docker`, a container's token
+# Must hold: under Docker with the runtime of `berth install-hooks --docker`, a container's token
 # works from its first instruction, under the name that Docker gives it, there alone, and dies with it;
 # Docker's event stream brings renames.
 # shellcheck source=e2e/lib.sh
@@ -65,7 +65,7 @@ TOML
 
 mkdir -p "$dir"
 echo '{ "log-level": "warn" }' >"$dir/daemon.json"
-berth-agent install-hooks --docker --docker-config "$dir/daemon.json" --run-dir "$BERTH_DATA/run" >/dev/null
+berth install-hooks --docker --docker-config "$dir/daemon.json" >/dev/null
 has "install-hooks --docker adds the runtime" '"runtimes":{"berth":{"path":"' "$(cat "$dir/daemon.json")"
 has "and leaves the rest" '"log-level": "warn"' "$(cat "$dir/daemon.json")"
 export BERTH_AGENT_DOCKER_SOCKET=$dir/docker.sock
@@ -126,8 +126,12 @@ else
   not_ok "a rename changes the token" "$(inside web-c web-c)"
 fi
 docker_ pause web-b >/dev/null
+# shellcheck disable=SC2317
+state_is() { [[ $(berth get container web-b -o json | sed -n 's/.*"state": "\([^"]*\)".*/\1/p') == "$1" ]]; }
+if within 5 state_is paused; then ok "paused: its status says so"; else not_ok "paused: its status says so" "$(berth get containers)"; fi
 docker_ unpause web-b >/dev/null
 has "paused and back" '"data"' "$(inside web-b web-b)"
+if within 5 state_is active; then ok "and its status"; else not_ok "and its status" "$(berth get containers)"; fi
 docker_ restart -t 0 web-c >/dev/null
 has "a restart is a new life with the same token" '"data"' "$(inside web-c web-c)"
 run -d --name always --restart=always --network none bb sleep 100000 >/dev/null
@@ -153,5 +157,5 @@ if command -v ctr >/dev/null; then
     --runc-binary "$bin/berth-runc" "$dir/rootfs" ctr-one sh -c "$(ask ctr-one)" 2>&1 </dev/null || true)
   has "ctr --runc-binary berth-runc" '"data"' "$out"
 fi
-berth-agent install-hooks --uninstall --docker --docker-config "$dir/daemon.json"
+berth install-hooks --uninstall --docker --docker-config "$dir/daemon.json"
 same "--uninstall takes it out again" '{ "log-level": "warn" }' "$(sed 's/"runtimes":{},\{0,1\}//' "$dir/daemon.json")"

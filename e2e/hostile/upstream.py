@@ -233,7 +233,25 @@ if say(until(5, lambda: stack.chat()[0] == 200 and provider.key() == secret), "S
         case("SS-24 provider's %s is not the caller's" % status[:3],
              whole(b'{"error":{"message":"bad key ' + secret + b'","type":"x"}}', status=status), want=(500, 502, 503), never=(secret,))
 
-    skip("SS-24 our key in streamed words, or encoded", "answers in flight are not searched yet")
+    import base64
+    shapes = {"plain": secret, "base64": base64.b64encode(secret), "base64, moved": base64.b64encode(b"x" + secret)[2:],
+              "hex": secret.hex().encode()}
+    for name, text in shapes.items():
+        case("SS-24 our key in a stream, " + name, stream(event("a"), event("is " + text.decode() + " it"), event(None, "stop"), USAGE, DONE),
+             want=(200,), streamed=True, must=(b"[DONE]", b"***"), never=(text,), close=False)
+        case("SS-24 our key in an answer, " + name, whole(GOOD.replace(b"good words", text)), want=(502, 200), never=(text,))
+    for size in (1, 3, 7, 20):
+        pieces = [KEY[i:i + size] for i in range(0, len(KEY), size)]
+        provider.script = stream(event("a"), *[event(piece) for piece in pieces], event("z"), event(None, "stop"), USAGE, DONE)
+        status, _, body = raw(streamed=True)
+        provider.script = None
+        words = "".join(json.loads(line[6:])["choices"][0]["delta"].get("content") or "" for line in body.decode().split("\n")
+                        if line.startswith("data: {") and json.loads(line[6:])["choices"])
+        say(status == 200 and words[0] == "a" and words[-1] == "z" and len(words) == len(KEY) + 2 and KEY[:16] not in words and KEY[16:] not in words,
+            "SS-24 our key in words of %d bytes" % size, words)
+    near = KEY[:15] + "!" + KEY[16:30]
+    case("SS-24 what only begins like our key passes", stream(event(near[:9]), event(near[9:]), event(None, "stop"), USAGE, DONE), want=(200,),
+         streamed=True, must=(near[:9].encode(), near[9:].encode()), close=False)
 
 # SS-32
 for value, low, high in ((b"0", 0, 300), (b"1000000000", 0, 300), (b"-5", 0, 300), (b"Fri, 31 Dec 2100 23:59:59 GMT", 0, 300), (b"soon", 0, 300)):

@@ -8,6 +8,7 @@
 
 #include <curl/curl.h>
 #include <pthread.h>
+#include <sys/socket.h>
 
 #include "lib/base/check.h"
 
@@ -23,6 +24,7 @@ struct run {
     bool stopped;
     bool too_large;
     bool no_memory;
+    bool not_allowed; /* an address; the name may have others */
 };
 
 static void
@@ -77,6 +79,23 @@ on_progress(void *user, curl_off_t down_total, curl_off_t down, curl_off_t up_to
     return run->stopped ? 1 : 0;
 }
 
+/* The address that is connected to, whatever the name said a moment ago. */
+static curl_socket_t
+on_socket(void *user, curlsocktype purpose, struct curl_sockaddr *to)
+{
+    struct run *run = user;
+    struct sock_addr addr = {.len = (socklen_t)to->addrlen};
+    (void)purpose;
+    if (to->addrlen > sizeof(addr.u))
+        return CURL_SOCKET_BAD;
+    memcpy(&addr.u, &to->addr, to->addrlen);
+    if (!run->fetch->allow(&addr, run->fetch->allow_user)) {
+        run->not_allowed = true;
+        return CURL_SOCKET_BAD;
+    }
+    return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+}
+
 static size_t
 on_request(char *out, size_t size, size_t count, void *user)
 {
@@ -99,6 +118,8 @@ fetch_error(const struct run *run, CURLcode code, const char *detail, struct err
                        run->bytes_max);
     if (run->no_memory || code == CURLE_OUT_OF_MEMORY)
         return err_set(err, ERR_NOMEM, "%s: no memory for the reply", run->fetch->url);
+    if (run->not_allowed && code == CURLE_COULDNT_CONNECT)
+        detail = "it leads to an address that may not be connected to";
     if (code == CURLE_COULDNT_CONNECT)
         number = ERR_REFUSED;
     else if (code == CURLE_OPERATION_TIMEDOUT)
@@ -186,6 +207,9 @@ fetch_run(const struct fetch *fetch, long *ret_status, struct buf *reply, struct
         !set_body(curl, &run) || curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail) != CURLE_OK ||
         curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_reply) != CURLE_OK ||
         curl_easy_setopt(curl, CURLOPT_WRITEDATA, &run) != CURLE_OK ||
+        (fetch->allow != NULL &&
+         (curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, on_socket) != CURLE_OK ||
+          curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, &run) != CURLE_OK)) ||
         (fetch->on_tick != NULL &&
          (curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L) != CURLE_OK ||
           curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress) != CURLE_OK ||

@@ -8,6 +8,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/net/guard.h"
 
 struct fetch {
     const char *method;
@@ -18,6 +19,9 @@ struct fetch {
     struct str body;
     uint32_t timeout_ms;    /* 0 = 30000 */
     size_t reply_bytes_max; /* 0 = 64 MiB */
+    /* address filter at connect time, guard_allow for a URL of a configuration; NULL = all */
+    bool (*allow)(const struct sock_addr *addr, void *user);
+    void *allow_user;
     /* called with body bytes as they come instead of collecting them; return false to stop */
     bool (*on_body)(struct str bytes, void *user);
     /* called behind every read, and about once a second while nothing comes; false to stop. It may

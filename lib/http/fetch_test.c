@@ -222,6 +222,40 @@ test_failures(void **state)
     buf_fini(&reply);
 }
 
+/* SF-03: the listener is there and answers; whoever may not go there gets nowhere. */
+static void
+test_guard(void **state)
+{
+    static const char *const refused[] = {
+        "127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "0x7f.1", "2130706433"};
+    struct server server;
+    struct buf reply;
+    struct err err = {0};
+    char url[160];
+    char other[200];
+    long status = 0;
+    bool yes = true;
+    (void)state;
+    server_start(&server, "127.0.0.1:0", ANSWER_HELLO, url);
+    const char *rest = strchr(url + 7, ':');
+    assert_non_null(rest);
+    buf_init(&reply, 100);
+    for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+        assert_true(snprintf(other, sizeof(other), "http://%s%s", refused[i], rest) > 0);
+        const struct fetch fetch = {
+            .method = "GET", .url = other, .body = STR_EMPTY, .allow = guard_allow};
+        assert_int_equal(fetch_run(&fetch, &status, &reply, &err), -ERR_REFUSED);
+        assert_non_null(strstr(err.text, "may not be connected to"));
+    }
+    const struct fetch fetch = {
+        .method = "GET", .url = url, .body = STR_EMPTY, .allow = guard_allow, .allow_user = &yes};
+    server_run(&server); /* its one accept is this one */
+    assert_int_equal(fetch_run(&fetch, &status, &reply, &err), 0);
+    assert_int_equal(status, 200);
+    buf_fini(&reply);
+    server_end(&server);
+}
+
 int
 main(void)
 {
@@ -229,6 +263,7 @@ main(void)
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_request),
         cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_guard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -215,40 +215,16 @@ static const uint8_t word_bytes[256] = {
     ['|'] = NOT(IN_AUTHORITY),
 };
 
-/* Letters, digits, '-' and '.', and of ':' and '/' what the field may have: nearly all there is. Up
- * to 32 bytes; false says nothing. */
-static bool
-fields_word_plain(struct str s, unsigned field)
-{
-#ifdef __SSE2__
-    if (s.len == 0 || s.len > 32)
-        return false;
-    __m128i ends[2] = {http_load(s.ptr, MIN(s.len, (size_t)16)),
-                       http_load(s.ptr + s.len - MIN(s.len, (size_t)16), MIN(s.len, (size_t)16))};
-    __m128i good = _mm_set1_epi8((char)0xff);
-    for (size_t i = 0; i < 2; i++) {
-        __m128i plain = http_plain(ends[i]);
-        if (field != IN_PATH)
-            plain = _mm_andnot_si128(_mm_cmpeq_epi8(ends[i], _mm_set1_epi8('/')), plain);
-        if (field == IN_AUTHORITY)
-            plain = _mm_or_si128(plain, _mm_cmpeq_epi8(ends[i], _mm_set1_epi8(':')));
-        good = _mm_and_si128(good, plain);
-    }
-    return _mm_movemask_epi8(good) == 0xffff;
-#else
-    (void)s, (void)field;
-    return false;
-#endif
-}
-
 static bool
 fields_word(struct str s, unsigned field)
 {
     unsigned in = field;
-    if (LIKELY(fields_word_plain(s, field)))
-        return true;
-    for (size_t i = 0; i < s.len; i++)
-        in &= word_bytes[(uint8_t)s.ptr[i]];
+    const char *at = s.ptr;
+    const char *end = s.ptr + s.len;
+    if (field == IN_PATH)
+        at = http_skip_plain(at, end);
+    for (; at < end; at++)
+        in &= word_bytes[(uint8_t)*at];
     return in != 0 && s.len > 0;
 }
 
@@ -258,8 +234,10 @@ fields_malformed(const struct h2_fields *fields)
     bool options = str_eq(fields->method, STR("OPTIONS"));
     bool path_ok = fields_word(fields->path, IN_PATH) &&
                    (fields->path.ptr[0] == '/' || (options && str_eq(fields->path, STR("*"))));
-    return fields->twice || !fields_word(fields->method, IN_METHOD) || !path_ok ||
-           !fields_word(fields->scheme, IN_SCHEME);
+    bool method_ok = str_eq(fields->method, STR("POST")) || fields_word(fields->method, IN_METHOD);
+    bool scheme_ok = str_eq(fields->scheme, STR("http")) || str_eq(fields->scheme, STR("https")) ||
+                     fields_word(fields->scheme, IN_SCHEME);
+    return fields->twice || !method_ok || !path_ok || !scheme_ok;
 }
 
 unsigned

@@ -23,22 +23,22 @@ struct range6 {
 
 /* First match holds. IANA's special-purpose registry, and metadata services. */
 static const struct range4 ranges4[] = {
-    {V4(0, 0, 0, 0), 8, GUARD_NEVER},           /* this network */
-    {V4(100, 100, 100, 200), 32, GUARD_NEVER},  /* metadata */
-    {V4(168, 63, 129, 16), 32, GUARD_NEVER},    /* metadata */
-    {V4(169, 254, 0, 0), 16, GUARD_NEVER},      /* link-local, metadata */
-    {V4(192, 0, 0, 0), 24, GUARD_NEVER},        /* protocol assignments, metadata */
-    {V4(192, 0, 2, 0), 24, GUARD_NEVER},        /* documentation */
-    {V4(192, 88, 99, 0), 24, GUARD_NEVER},      /* 6to4 relays */
-    {V4(198, 51, 100, 0), 24, GUARD_NEVER},     /* documentation */
-    {V4(203, 0, 113, 0), 24, GUARD_NEVER},      /* documentation */
-    {V4(224, 0, 0, 0), 3, GUARD_NEVER},         /* multicast, reserved, broadcast */
+    {V4(0, 0, 0, 0), 8, GUARD_NEVER},          /* this network */
+    {V4(100, 100, 100, 200), 32, GUARD_NEVER}, /* metadata */
+    {V4(168, 63, 129, 16), 32, GUARD_NEVER},   /* metadata */
+    {V4(169, 254, 0, 0), 16, GUARD_NEVER},     /* link-local, metadata */
+    {V4(192, 0, 0, 0), 24, GUARD_NEVER},       /* protocol assignments, metadata */
+    {V4(192, 0, 2, 0), 24, GUARD_NEVER},       /* documentation */
+    {V4(192, 88, 99, 0), 24, GUARD_NEVER},     /* 6to4 relays */
+    {V4(198, 51, 100, 0), 24, GUARD_NEVER},    /* documentation */
+    {V4(203, 0, 113, 0), 24, GUARD_NEVER},     /* documentation */
+    {V4(224, 0, 0, 0), 3, GUARD_NEVER},        /* multicast, reserved, broadcast */
     {V4(10, 0, 0, 0), 8, GUARD_PRIVATE},
-    {V4(100, 64, 0, 0), 10, GUARD_PRIVATE},     /* carrier-grade NAT */
-    {V4(127, 0, 0, 0), 8, GUARD_PRIVATE},       /* loopback */
+    {V4(100, 64, 0, 0), 10, GUARD_PRIVATE}, /* carrier-grade NAT */
+    {V4(127, 0, 0, 0), 8, GUARD_PRIVATE},   /* loopback */
     {V4(172, 16, 0, 0), 12, GUARD_PRIVATE},
     {V4(192, 168, 0, 0), 16, GUARD_PRIVATE},
-    {V4(198, 18, 0, 0), 15, GUARD_PRIVATE},     /* benchmarking */
+    {V4(198, 18, 0, 0), 15, GUARD_PRIVATE}, /* benchmarking */
 };
 static const struct range6 ranges6[] = {
     {{0xfd, 0x00, 0x0e, 0xc2}, 32, GUARD_NEVER},             /* metadata */

@@ -154,8 +154,8 @@ sock_option(int fd, int level, int name, int value)
 }
 
 /* On loopback there is no path to probe: where the host's congestion control estimates bandwidth
- * and paces (bbr), that is timers and samples a packet for nothing. Reno is always allowed; accepted
- * sockets inherit it. */
+ * and paces (bbr), that is timers and samples a packet for nothing. Reno is always allowed;
+ * accepted sockets inherit it. */
 static void
 sock_tune_loopback(int fd, const struct sock_addr *addr)
 {

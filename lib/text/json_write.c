@@ -60,12 +60,13 @@ put_valid(struct buf *out, struct str s)
 static bool
 is_short_plain(struct str s)
 {
-    char padded[16] = "aaaaaaaaaaaaaaa";
+    char padded[16];
     if (s.len == 0 || s.len > SHORT_BYTES_MAX) {
         return false;
     }
     const char *last = s.ptr + s.len - MIN(s.len, sizeof(padded));
     if (s.len < sizeof(padded)) {
+        memset(padded, 'a', sizeof(padded));
         memcpy(padded, s.ptr, s.len);
         last = padded;
     }

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT
+ * kill_test_rig.h - a child process whose every call that writes stops first, to be counted,
+ *            recorded or killed with -9: each point at which a process can die between two
+ *            changes of what it leaves behind.
+ * Floor: tests of any room; Linux only (seccomp and ptrace of an own child).
+ * Owns: the child. Its answers go through memory that it shares, which costs it no call.
+ * Invariant: none of its own. */
+#ifndef BERTH_LIB_BASE_KILL_TEST_RIG_H
+#define BERTH_LIB_BASE_KILL_TEST_RIG_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/base/cc.h"
+
+/* Everything that changes a file, a folder or what a peer has heard. openat: only with O_CREAT. */
+static const uint32_t kill_rig_calls[] = {
+    SYS_write,     SYS_pwrite64,  SYS_writev,    SYS_pwritev,   SYS_pwritev2,
+    SYS_fsync,     SYS_fdatasync, SYS_ftruncate, SYS_fallocate, SYS_renameat,
+    SYS_renameat2, SYS_unlinkat,  SYS_mkdirat,   SYS_sendto,    SYS_sendmsg,
+#ifdef SYS_rename
+    SYS_rename,    SYS_unlink,    SYS_mkdir,
+#endif
+};
+
+static inline void
+kill_rig_filter(void)
+{
+    enum { CALLS = sizeof kill_rig_calls / sizeof kill_rig_calls[0] };
+    struct sock_filter code[2 * CALLS + 8];
+    unsigned short at = 0;
+    code[at++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+                                              (uint32_t)offsetof(struct seccomp_data, nr));
+    for (size_t i = 0; i < CALLS; i++) {
+        code[at++] =
+            (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kill_rig_calls[i], 0, 1);
+        code[at++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE);
+    }
+    code[at++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 3);
+    code[at++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+                                              (uint32_t)offsetof(struct seccomp_data, args[2]));
+    code[at++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, O_CREAT, 0, 1);
+    code[at++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE);
+    code[at++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    const struct sock_fprog program = {.len = at, .filter = code};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) != 0)
+        _exit(77);
+}
+
+/* A call that is about to be made. */
+struct kill_rig_call {
+    pid_t pid;
+    uint64_t number; /* from 1 */
+    uint64_t nr;     /* SYS_... */
+    const uint64_t *args;
+};
+typedef void kill_rig_seen_fn(const struct kill_rig_call *call);
+
+/* kill_rig_run - work() in a child; at its nth call that writes, before it is made, the child dies.
+ * nth 0: it runs to its end. seen: told of each call that is made; or NULL. *ret_calls: how many.
+ * Returns 1: killed; 0: it ended first, well; -1: it failed; -77: this machine does not let us. */
+static inline int
+kill_rig_run(uint64_t nth, void (*work)(void), kill_rig_seen_fn *seen, uint64_t *ret_calls)
+{
+    int status = 0;
+    uint64_t calls = 0;
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (ptrace(PTRACE_TRACEME, 0, 0, 0) != 0 || raise(SIGSTOP) != 0)
+            _exit(77);
+        kill_rig_filter();
+        work();
+        _exit(0);
+    }
+    if (pid < 0 || waitpid(pid, &status, 0) != pid)
+        return -1;
+    if (WIFSTOPPED(status) &&
+        ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL) != 0)
+        (void)kill(pid, SIGKILL);
+    while (WIFSTOPPED(status)) {
+        int stop = status >> 8;
+        long pass = WSTOPSIG(status) == SIGSTOP ? 0 : WSTOPSIG(status);
+        if (stop == (SIGTRAP | (PTRACE_EVENT_SECCOMP << 8))) {
+            struct __ptrace_syscall_info info = {0};
+            pass = 0;
+            calls++;
+            if (calls == nth)
+                (void)kill(pid, SIGKILL);
+            else if (seen != NULL &&
+                     ptrace(PTRACE_GET_SYSCALL_INFO, pid, (void *)sizeof info, &info) > 0) {
+                uint64_t args[6];
+                for (size_t i = 0; i < 6; i++)
+                    args[i] = info.seccomp.args[i];
+                seen(&(struct kill_rig_call){
+                    .pid = pid, .number = calls, .nr = info.seccomp.nr, .args = args});
+            }
+        }
+        (void)ptrace(PTRACE_CONT, pid, 0, pass);
+        if (waitpid(pid, &status, 0) != pid)
+            return -1;
+    }
+    *ret_calls = calls;
+    if (WIFSIGNALED(status))
+        return WTERMSIG(status) == SIGKILL && calls == nth ? 1 : -1;
+    return WEXITSTATUS(status) == 0 ? 0 : WEXITSTATUS(status) == 77 ? -77 : -1;
+}
+
+/* kill_rig_shared - zeroed memory that child and parent both see. */
+static inline void *
+kill_rig_shared(size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+#endif
