@@ -78,6 +78,7 @@ test_first_start(void **state)
     assert_memory_equal(f->keyring.accepted[0], first, sizeof first);
     assert_int_equal(access(f->pub_path, F_OK), 0);
     assert_int_equal(chmod(f->key_path, 0644), 0);
+    keyring_close(&f->keyring);
     assert_int_equal(keyring_open(&f->keyring, f->dir, &f->err), -ERR_PERMISSION);
 }
 

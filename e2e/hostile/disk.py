@@ -26,7 +26,7 @@ spec: {provider: openai, upstream: gpt-4o-mini, maxOutput: 4096, price: {input: 
 apiVersion: berth.dev/v1alpha1
 kind: Model
 metadata: {name: anthropic/disk-haiku}
-spec: {provider: anthropic, upstream: claude-haiku-4-5, maxOutput: 4096, price: {input: "1.00", cached: "0.10", output: "5.00"}}
+spec: {provider: anthropic, upstream: claude-haiku-4-5, maxOutput: 4000000, price: {input: "1.00", cached: "0.10", output: "5.00"}}
 """
 
 
@@ -124,6 +124,8 @@ def journal_full():
     for t in flying:
         t.start()
     until(10, lambda: len(started) == 10)
+    # A lease that lasts until the journal is full: what is lent for this request's worst case stays on the node.
+    say(stack.chat(path=MODELS[1][0], model=MODELS[1][1], max_tokens=4000000)[0] == 200, "disk a lease of 20 dollars")
     stack.procs["controlplane"].send_signal(signal.SIGSTOP)  # nothing is acked, so no segment is given back
     fill(root + "/dp")
     load = Load()
