@@ -29,11 +29,13 @@ mounts=(-v "$e2e_dir/passwd:/etc/passwd:ro" -v /usr:/usr:ro -v /lib:/lib:ro -v "
 [[ ! -d /lib64 ]] || mounts+=(-v /lib64:/lib64:ro)
 [[ $node == /usr/* ]] || mounts+=(-v "$(dirname "$(dirname "$node")"):$(dirname "$(dirname "$node")"):ro")
 
+ran=()
 # task AGENT MODEL TOOL ARGUMENTS COMMAND...: the task is on standard input or replaces TASK
 task() {
   local agent=$1 model=$2 call="[[call: $3 $4]]" have
   shift 4
   [[ -z ${BERTH_AGENTS:-} || " $BERTH_AGENTS " == *" $agent "* ]] || return 0
+  ran+=("$agent")
   local text="Please write the file. $call" words=() word input=/dev/null
   for word in "$@"; do
     [[ $word != TASK ]] || word=$text
@@ -42,25 +44,29 @@ task() {
   [[ " $* " == *" TASK "* ]] || { input=$e2e_dir/$agent.task; echo "$text" >"$input"; }
   have=$(timeout 120 "$e2e_dir/podman/pod" run --rm -i --name "box-$agent" --network none --pull never \
     --http-proxy=false "${mounts[@]}" --unsetenv-all -e HOME=/root -e TERM=dumb \
-    -e PATH="/berth:/agents/node_modules/.bin:$(dirname "$node"):/usr/bin:/bin" -w /tmp berth-demo \
-    sh -c 'mkdir -p /root work && chmod 700 /root && cd work && "$@" >&2; echo "exit $?"; cat hello.txt' sh \
+    -e PATH="/berth:/agents/node_modules/.bin:$(dirname "$node"):/usr/bin:/bin" berth-demo \
+    sh -c 'mkdir -p /root && chmod 700 /root && cd /root && "$@" >&2; echo "exit $?"; cat hello.txt' sh \
     berth run --url "http://127.0.0.1:$port" --token "container-box-$agent" --model "$model" "${words[@]}" \
     <"$input" 2>"$e2e_dir/$agent.log") || true
   same "$agent edits a file through a tool call" $'exit 0\nhello from '"$agent" "$have"
   [[ $have == *"hello from $agent" ]] || tail -n 5 "$e2e_dir/$agent.log" | sed 's/^/# /'
 }
 
-hello() { printf '{"%s":"/tmp/work/hello.txt","content":"hello from %s"}' "$1" "$2"; }
+hello() { printf '{"%s":"/root/hello.txt","content":"hello from %s"}' "$1" "$2"; }
 task claude claude-haiku-4-5 Write "$(hello file_path claude)" claude -p TASK --permission-mode acceptEdits
 task qwen gpt-4o-mini write_file "$(hello file_path qwen)" qwen --yolo -p TASK
 task opencode gpt-4o-mini write "$(hello filePath opencode)" opencode run
-task gemini gemini-2.5-flash write_file "$(hello file_path gemini)" gemini --yolo --skip-trust -p TASK
+node_major=$(node -p 'process.versions.node.split(".")[0]')
+if ((node_major >= 20)); then
+  task gemini gemini-2.5-flash write_file "$(hello file_path gemini)" gemini --yolo --skip-trust -p TASK
+else
+  skip gemini "Gemini CLI needs Node.js 20, this is $node_major"
+fi
 task codex gpt-4o-mini exec_command '{"cmd":"printf \"hello from codex\" > hello.txt"}' \
   codex exec --skip-git-repo-check --dangerously-bypass-approvals-and-sandbox TASK
 
 charged() { berth usage --by subject | grep -q "container/box-$1 "; }
 # Every call was identified as its container's and charged.
-for name in claude qwen opencode gemini codex; do
-  [[ -z ${BERTH_AGENTS:-} || " $BERTH_AGENTS " == *" $name "* ]] || continue
+for name in "${ran[@]}"; do
   within 10 charged "$name" && ok "$name was charged to its container" || not_ok "$name was charged to its container" "no usage record"
 done
