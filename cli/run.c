@@ -112,7 +112,8 @@ find_token(struct cli *cli, const char *given)
 static int
 own_words(const struct cli *cli)
 {
-    static const char *const with_value[] = {"--url", "--token", "--model", "--data", "-o"};
+    static const char *const with_value[] = {"--url",    "--token", "--model",      "--data",
+                                             "--server", "-o",      "--token-file", "--output"};
     int i = 0;
     while (i < cli->argc && cli->argv[i][0] == '-') {
         bool value = false;
@@ -174,7 +175,7 @@ apply_rows(struct cli *cli, const char *agent, const struct place *place, bool p
         if (value == NULL)
             return CLI_FAILED;
         if (print)
-            (void)printf("%s='%s'\n", row->name, value);
+            (void)printf("export %s='%s'\n", row->name, value);
         else if (setenv(row->name, value, 1) != 0)
             return cli_fail("out of memory");
     }

@@ -20,7 +20,6 @@
 #define READ_BYTES ((size_t)256u << 10)
 #define OUT_BYTES_MAX ((size_t)64u << 20)
 #define HEAD_BYTES_MAX 65536u
-#define LISTENERS_MAX 8u
 
 static struct str
 body_make(struct buf *body, bool anthropic, size_t bytes)
@@ -250,7 +249,7 @@ listener_ready(struct loop_io *io, uint32_t events)
 int
 canned_listen(struct canned *canned, int listen_fd)
 {
-    if (canned->listener_count == LISTENERS_MAX)
+    if (canned->listener_count == CANNED_LISTENERS_MAX)
         return -ERR_RANGE;
     struct canned_listener *listener = &canned->listeners[canned->listener_count];
     listener->canned = canned;

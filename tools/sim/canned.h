@@ -23,7 +23,8 @@ struct canned;
 int canned_new(struct loop *loop, size_t bytes, struct canned **ret_canned,
                struct err *err) MUST_USE;
 void canned_free(struct canned **canned);
-/* canned_listen - accept on listen_fd (borrowed, non-blocking). */
+/* canned_listen - accept on listen_fd (borrowed until canned_free, non-blocking). 0; -ERR_RANGE (8
+ * listeners); a code of loop_add. Thread of the loop. */
 int canned_listen(struct canned *canned, int listen_fd) MUST_USE;
 
 #endif

@@ -10,6 +10,8 @@
 #include "lib/base/list.h"
 #include "tools/sim/canned.h"
 
+#define CANNED_LISTENERS_MAX 8u
+
 enum canned_kind { CANNED_SNIFF, CANNED_H1, CANNED_H2 };
 
 struct canned_listener {
@@ -20,7 +22,7 @@ struct canned_listener {
 struct canned {
     struct loop *loop;
     struct list conns;
-    struct canned_listener listeners[8];
+    struct canned_listener listeners[CANNED_LISTENERS_MAX];
     size_t listener_count;
     char *scratch;
     struct buf h1[2]; /* OpenAI's answer, Anthropic's */
