@@ -43,16 +43,16 @@ task() {
   done
   [[ " $* " == *" TASK "* ]] || { input=$e2e_dir/$agent.task; echo "$text" >"$input"; }
   have=$(timeout 120 "$e2e_dir/podman/pod" run --rm -i --name "box-$agent" --network none --pull never \
-    --http-proxy=false "${mounts[@]}" --unsetenv-all -e HOME=/root -e TERM=dumb \
+    --http-proxy=false "${mounts[@]}" --unsetenv-all -e HOME=/home/container -e TERM=dumb \
     -e PATH="/berth:/agents/node_modules/.bin:$(dirname "$node"):/usr/bin:/bin" berth-demo \
-    sh -c 'mkdir -p /root && chmod 700 /root && cd /root && "$@" >&2; echo "exit $?"; cat hello.txt' sh \
+    sh -c 'mkdir -p "$HOME" && chmod 700 "$HOME" && cd "$HOME" && "$@" >&2; echo "exit $?"; cat hello.txt' sh \
     berth run --url "http://127.0.0.1:$port" --token "container-box-$agent" --model "$model" "${words[@]}" \
     <"$input" 2>"$e2e_dir/$agent.log") || true
   same "$agent edits a file through a tool call" $'exit 0\nhello from '"$agent" "$have"
   [[ $have == *"hello from $agent" ]] || tail -n 5 "$e2e_dir/$agent.log" | sed 's/^/# /'
 }
 
-hello() { printf '{"%s":"/root/hello.txt","content":"hello from %s"}' "$1" "$2"; }
+hello() { printf '{"%s":"/home/container/hello.txt","content":"hello from %s"}' "$1" "$2"; }
 task claude claude-haiku-4-5 Write "$(hello file_path claude)" claude -p TASK --permission-mode acceptEdits
 task qwen gpt-4o-mini write_file "$(hello file_path qwen)" qwen --yolo -p TASK
 task opencode gpt-4o-mini write "$(hello filePath opencode)" opencode run
