@@ -36,14 +36,8 @@ bench: ## the load table, into build/bench.json
 	@if test -x tools/bench/bench; then exec tools/bench/bench; else echo "bench: tools/bench/bench is not there" >&2; exit 1; fi
 
 fuzz: ## each fuzz target for FUZZ_SECONDS (60)
-	cmake --preset fuzz -DBUILD_TESTING=ON >/dev/null
-	ninja -C build/fuzz
-	@for target in build/fuzz/room_*_fuzz; do \
-	  name=$${target##*/room_}; echo "==> $$name"; mkdir -p build/fuzz-corpus/$$name; \
-	  seeds=$$(find . -path ./build -prune -o -type d -path "*/corpus/*" -print | while read -r d; do \
-	    test "$$(echo "$${d#./}" | sed 's|/corpus/|/|; s|/|_|g')" = "$$name" && echo "$$d"; done); \
-	  $$target -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 -print_final_stats=0 build/fuzz-corpus/$$name $$seeds \
-	    2>build/fuzz-corpus/$$name.log || { tail -30 build/fuzz-corpus/$$name.log; exit 1; }; done
+	@tools/deps install build test
+	@tools/fuzz/run $(FUZZ_SECONDS)
 
 cov: ## coverage of the unit tests, as build/cov/index.html (needs gcovr)
 	@command -v gcovr >/dev/null || { echo "cov: install gcovr" >&2; exit 1; }

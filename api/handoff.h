@@ -21,7 +21,8 @@ enum handoff_kind {
 };
 
 /* Host byte order: both ends are on one machine. token: chosen by the sender, copied into the
- * answer. */
+ * answer; of CONN, which has none: ns that the connection before it took in the agent, from its
+ * accept to the end of its message (berth_agent_attest_seconds); 0 = there was none. */
 struct handoff {
     uint32_t magic;
     uint32_t kind;

@@ -86,15 +86,23 @@ link_drop(struct link *link, const char *reason)
     link->in_callback = false;
 }
 
+/* What of rest the call does not take now. */
+static struct str
+link_write(struct link *link, struct str rest)
+{
+    while (link->call != NULL && !link->full && rest.len > 0) {
+        struct str piece = str_make(rest.ptr, MIN(rest.len, (size_t)WRITE_BYTES));
+        link->full = !http_call_write(link->call, piece);
+        rest = str_skip(rest, piece.len);
+    }
+    return rest;
+}
+
 static void
 link_pump(struct link *link)
 {
-    while (link->call != NULL && !link->full && link->out_at < link->out.len) {
-        struct str rest = str_skip(buf_str(&link->out), link->out_at);
-        struct str piece = str_make(rest.ptr, MIN(rest.len, (size_t)WRITE_BYTES));
-        link->full = !http_call_write(link->call, piece);
-        link->out_at += piece.len;
-    }
+    struct str rest = link_write(link, str_skip(buf_str(&link->out), link->out_at));
+    link->out_at = link->out.len - rest.len;
     if (link->out_at == link->out.len || link->out_at > QUEUE_BYTES_FULL) {
         buf_consume(&link->out, link->out_at);
         link->out_at = 0;
@@ -342,6 +350,10 @@ link_send(struct link *link, struct str json)
     if (link->state != LINK_UP)
         return true;
     ASSERT(json.len > 0 && str_find_byte(json, '\n') == SIZE_MAX);
+    if (link->out.len == 0)
+        json = link_write(link, json);
+    if (link->state != LINK_UP)
+        return true;
     if (buf_reserve(&link->out, json.len + 1) < 0) {
         /* Nothing may be lost silently in the middle: start anew instead. From the loop, because
          * the caller does not expect `down` inside its own call. */

@@ -99,12 +99,10 @@ money_put(struct buf *out, struct money money)
 
 /* value / divisor rounded half up, for value >= 0; -ERR_RANGE when it leaves int64. */
 static int
-divide_half_up(uint128_t value, uint128_t divisor, int64_t *ret_result)
+divide_half_up(uint128_t value, uint64_t divisor, int64_t *ret_result)
 {
     value += divisor / 2;
-    uint128_t result = value <= UINT64_MAX && divisor <= UINT64_MAX
-                           ? (uint64_t)value / (uint64_t)divisor
-                           : value / divisor;
+    uint128_t result = value <= UINT64_MAX ? (uint64_t)value / divisor : value / divisor;
     if (result > INT64_MAX)
         return -ERR_RANGE;
     *ret_result = (int64_t)result;
@@ -135,13 +133,11 @@ price_charge(const struct price *price, const struct usage *usage, uint32_t mark
     if (signs < 0)
         return -ERR_RANGE;
     struct charge charge;
-    int r = divide_half_up(pico * (BPS_ONE + markup_bps), (uint128_t)BPS_ONE * PICO_PER_NANO,
+    int r = divide_half_up(pico * (BPS_ONE + markup_bps), (uint64_t)BPS_ONE * PICO_PER_NANO,
                            &charge.total.nano);
     if (r < 0)
         return r;
-    r = divide_half_up(pico, PICO_PER_NANO, &charge.cost.nano);
-    if (r < 0)
-        return r;
+    ASSERT(divide_half_up(pico, PICO_PER_NANO, &charge.cost.nano) == 0); /* less than the total */
     ASSERT(charge.cost.nano <= charge.total.nano);
     charge.markup.nano = charge.total.nano - charge.cost.nano;
     *ret_charge = charge;

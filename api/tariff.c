@@ -82,6 +82,43 @@ tariff_pick(const struct tariff *tariff, int64_t at_s, const struct usage *usage
     return found;
 }
 
+static bool
+is_open(struct str word)
+{
+    return word.len == 0 || str_eq(word, STR("auto"));
+}
+
+/* Where a vendor has a quality "standard", that is what he takes where none is said, and 1024x1024;
+ * elsewhere he chooses by the prompt. */
+static bool
+has_standard(const struct tariff *tariff)
+{
+    for (uint32_t i = 0; i < tariff->picture_count; i++) {
+        if (str_eq(tariff->pictures[i].quality, STR("standard")))
+            return true;
+    }
+    return false;
+}
+
+int64_t
+tariff_image(const struct tariff *tariff, struct str quality, struct str size)
+{
+    int64_t dearest = 0;
+    int64_t fits = 0;
+    if (has_standard(tariff)) {
+        quality = is_open(quality) ? STR("standard") : quality;
+        size = is_open(size) ? STR("1024x1024") : size;
+    }
+    for (uint32_t i = 0; i < tariff->picture_count; i++) {
+        const struct tariff_picture *picture = &tariff->pictures[i];
+        if ((is_open(quality) || str_eq(picture->quality, quality)) &&
+            (is_open(size) || str_eq(picture->size, size)))
+            fits = MAX(fits, picture->pico);
+        dearest = MAX(dearest, picture->pico);
+    }
+    return fits > 0 ? fits : dearest; /* words that no row has */
+}
+
 void
 tariff_worst(const struct tariff *tariff, int64_t at_s, uint64_t prompt_tokens_max,
              struct price *ret_price)
@@ -104,6 +141,25 @@ tariff_worst(const struct tariff *tariff, int64_t at_s, uint64_t prompt_tokens_m
         worst.pico[USAGE_request] = MAX(worst.pico[USAGE_request], row->price.pico[USAGE_request]);
     }
     *ret_price = worst;
+}
+
+void
+tariff_worst_pieces(const struct tariff *tariff, int64_t at_s, struct price *price)
+{
+    int64_t date = 0;
+    for (size_t i = 0; i < USAGE_CLASS_COUNT; i++) {
+        if (!usage_is_tokens((enum usage_class)i))
+            price->pico[i] = 0;
+    }
+    for (uint32_t i = 0; i < tariff->count && tariff->rows[i].from_s <= at_s; i++) {
+        const struct tariff_row *row = &tariff->rows[i];
+        bool replaces = row->from_s > date;
+        date = row->from_s;
+        for (size_t c = 0; c < USAGE_CLASS_COUNT; c++) {
+            if (!usage_is_tokens((enum usage_class)c))
+                price->pico[c] = MAX(replaces ? 0 : price->pico[c], row->price.pico[c]);
+        }
+    }
 }
 
 void

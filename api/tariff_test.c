@@ -30,6 +30,30 @@ row(int64_t from_s, enum usage_service service, uint64_t over, int64_t pico)
 }
 
 static void
+test_too_much(void **state)
+{
+    static struct tariff_row rows[TARIFF_ROWS_MAX + 1];
+    struct tariff tariff = {.rows = rows, .count = 0};
+    struct price price = {.known = true};
+    struct json_writer writer;
+    struct buf out;
+    (void)state;
+    assert_int_equal(tariff_seal(&tariff), -ERR_INVALID);
+    for (uint32_t i = 0; i < ARRAY_LEN(rows); i++)
+        rows[i] = row(0, SERVICE_standard, i, 1);
+    tariff.count = TARIFF_ROWS_MAX;
+    assert_int_equal(tariff_seal(&tariff), 0);
+    tariff.count = TARIFF_ROWS_MAX + 1;
+    assert_int_equal(tariff_seal(&tariff), -ERR_INVALID);
+    price.pico[USAGE_input] = 123456789;
+    buf_init(&out, 8);
+    json_writer_init(&writer, &out);
+    json_open_object(&writer);
+    assert_int_equal(tariff_put(&writer, &price), -ERR_TOO_LARGE);
+    buf_fini(&out);
+}
+
+static void
 test_pick(void **state)
 {
     (void)state;
@@ -39,7 +63,7 @@ test_pick(void **state)
         row(0, SERVICE_standard, 500, 25),    row(0, SERVICE_priority, 0, 17),
         row(2000, SERVICE_standard, 200, 60),
     };
-    struct tariff tariff = {rows, ARRAY_LEN(rows)};
+    struct tariff tariff = {.rows = rows, .count = ARRAY_LEN(rows)};
     assert_int_equal(tariff_seal(&tariff), 0);
     static const struct {
         int64_t at_s;
@@ -88,7 +112,11 @@ test_bad_tariffs(void **state)
     struct tariff_row twice[] = {row(0, SERVICE_standard, 0, 1), row(0, SERVICE_standard, 7, 1),
                                  row(0, SERVICE_standard, 7, 2)};
     struct tariff_row hole[] = {row(0, SERVICE_standard, 0, 1), row(9, SERVICE_standard, 7, 1)};
-    struct tariff tariffs[] = {{none, 0}, {late, 1}, {flex, 1}, {twice, 3}, {hole, 2}};
+    struct tariff tariffs[] = {{.rows = none, .count = 0},
+                               {.rows = late, .count = 1},
+                               {.rows = flex, .count = 1},
+                               {.rows = twice, .count = 3},
+                               {.rows = hole, .count = 2}};
     for (size_t i = 0; i < ARRAY_LEN(tariffs); i++)
         assert_int_equal(tariff_seal(&tariffs[i]), -ERR_INVALID);
 }
@@ -161,7 +189,7 @@ test_random(void **state)
     state_of_test = seed;
     for (unsigned round = 0; round < 20000; round++) {
         struct tariff_row rows[TARIFF_ROWS_MAX];
-        struct tariff tariff = {rows, random_rows(rows)};
+        struct tariff tariff = {.rows = rows, .count = random_rows(rows)};
         assert_int_equal(tariff_seal(&tariff), 0);
         struct usage usage = {.service = (enum usage_service)below(SERVICE_COUNT)};
         usage.count[USAGE_input] = below(400);
@@ -185,9 +213,9 @@ test_cost_of_a_choice(void **state)
     (void)state;
     struct tariff_row rows[TARIFF_ROWS_MAX];
     state_of_test = 7;
-    struct tariff many = {rows, random_rows(rows)};
+    struct tariff many = {.rows = rows, .count = random_rows(rows)};
     struct tariff_row one_row[] = {row(0, SERVICE_standard, 0, 150000)};
-    struct tariff one = {one_row, 1};
+    struct tariff one = {.rows = one_row, .count = 1};
     assert_int_equal(tariff_seal(&many), 0);
     assert_int_equal(tariff_seal(&one), 0);
     const struct tariff *tariffs[] = {&one, &many};
@@ -224,12 +252,52 @@ test_names(void **state)
     assert_string_equal(usage_price_field(USAGE_cache_write), "cache_write_5m");
 }
 
+/* The vendor's list as dall-e-3 and gpt-image-1 have it. */
+static void
+test_image(void **state)
+{
+    (void)state;
+    static const struct tariff_picture dall[] = {{STR("standard"), STR("1024x1024"), 40},
+                                                 {STR("standard"), STR("1792x1024"), 80},
+                                                 {STR("hd"), STR("1024x1024"), 81},
+                                                 {STR("hd"), STR("1792x1024"), 120}};
+    static const struct tariff_picture gpt[] = {{STR("low"), STR("1024x1024"), 11},
+                                                {STR("high"), STR("1024x1024"), 167},
+                                                {STR("high"), STR("1536x1024"), 250}};
+    static const struct {
+        bool dall;
+        const char *quality;
+        const char *size;
+        int64_t want;
+    } cases[] = {
+        {true, "hd", "1792x1024", 120},
+        {true, "", "", 40}, /* what the vendor takes then */
+        {true, "hd", "", 81},
+        {true, "", "1792x1024", 80},
+        {true, "hd", "7x7", 120}, /* the vendor will refuse it; whatever he asks is held */
+        {false, "low", "1024x1024", 11},
+        {false, "auto", "auto", 250},
+        {false, "", "1024x1024", 167},
+        {false, "low", "auto", 11},
+    };
+    const struct tariff tariffs[] = {{.pictures = gpt, .picture_count = ARRAY_LEN(gpt)},
+                                     {.pictures = dall, .picture_count = ARRAY_LEN(dall)}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        int64_t got = tariff_image(&tariffs[cases[i].dall ? 1 : 0], str_from(cases[i].quality),
+                                   str_from(cases[i].size));
+        if (got != cases[i].want)
+            fail_msg("%s %s: %lld", cases[i].quality, cases[i].size, (long long)got);
+    }
+    assert_int_equal(tariff_image(&(struct tariff){.count = 0}, STR_EMPTY, STR_EMPTY), 0);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pick),   cmocka_unit_test(test_bad_tariffs),
-        cmocka_unit_test(test_random), cmocka_unit_test(test_cost_of_a_choice),
+        cmocka_unit_test(test_too_much), cmocka_unit_test(test_pick),
+        cmocka_unit_test(test_image),    cmocka_unit_test(test_bad_tariffs),
+        cmocka_unit_test(test_random),   cmocka_unit_test(test_cost_of_a_choice),
         cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

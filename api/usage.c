@@ -101,6 +101,20 @@ usage_price_field(enum usage_class class_)
     return price_fields[class_];
 }
 
+bool
+usage_is_tokens(enum usage_class class_)
+{
+    for (size_t i = 0; i < USAGE_PROMPT_CLASS_COUNT; i++) {
+        if (usage_prompt_classes[i] == class_)
+            return true;
+    }
+    for (size_t i = 0; i < USAGE_ANSWER_CLASS_COUNT; i++) {
+        if (usage_answer_classes[i] == class_)
+            return true;
+    }
+    return false;
+}
+
 uint64_t
 usage_prompt_tokens(const struct usage *usage)
 {

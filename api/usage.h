@@ -50,6 +50,8 @@ const char *usage_price_field(enum usage_class class_);
 /* usage_prompt_tokens, usage_answer_tokens - sums over the classes of tokens on that side. */
 uint64_t usage_prompt_tokens(const struct usage *usage);
 uint64_t usage_answer_tokens(const struct usage *usage);
+/* usage_is_tokens - a class of either side; the others are counted by the piece. */
+bool usage_is_tokens(enum usage_class class_);
 /* The classes of each side. */
 extern const enum usage_class usage_prompt_classes[];
 extern const enum usage_class usage_answer_classes[];

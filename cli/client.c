@@ -110,25 +110,57 @@ client_bytes(struct cli *cli, const struct client_call *call, long *ret_status, 
     return rc;
 }
 
+/* What came as a document, NULL when it is none; frees it. */
+static int
+take_reply(struct cli *cli, struct buf *reply, const struct tree **ret_reply, struct err *err)
+{
+    struct tree *root = NULL;
+    struct str text = STR_EMPTY; /* the tree borrows from it: both live as long as this run */
+    int rc = 0;
+    if (reply->len > 0 && arena_dup(&cli->arena, buf_str(reply), &text) != 0)
+        rc = err_set(err, ERR_NOMEM, "no memory for the answer");
+    else if (text.len > 0 && tree_from_json(text, &cli->arena, &root, NULL) != 0)
+        root = NULL;
+    buf_wipe(reply);
+    if (rc == 0)
+        *ret_reply = root;
+    return rc;
+}
+
 int
 client_try(struct cli *cli, const struct client_call *call, long *ret_status,
            const struct tree **ret_reply, struct err *err)
 {
     struct buf reply;
-    struct tree *root = NULL;
     buf_init(&reply, CLI_REPLY_BYTES_MAX);
     int rc = client_bytes(cli, call, ret_status, &reply, err);
-    if (rc == 0 && reply.len > 0) {
-        /* the tree borrows from the text: both live as long as this run */
-        struct str text = STR_EMPTY;
-        if (arena_dup(&cli->arena, buf_str(&reply), &text) != 0)
-            rc = err_set(err, ERR_NOMEM, "no memory for the answer");
-        else if (tree_from_json(text, &cli->arena, &root, NULL) != 0)
-            root = NULL;
-    }
-    buf_wipe(&reply);
     if (rc == 0)
-        *ret_reply = root;
+        return take_reply(cli, &reply, ret_reply, err);
+    buf_wipe(&reply);
+    return rc;
+}
+
+int
+client_dataplane_get(struct cli *cli, const char *url, const char *path, struct str token,
+                     long *ret_status, const struct tree **ret_reply, struct err *err)
+{
+    char address[2048];
+    char authorization[512];
+    const char *fields[] = {authorization, NULL};
+    struct buf reply;
+    int count = snprintf(address, sizeof(address), "%s%s", url, path);
+    if (count < 0 || (size_t)count >= sizeof(address))
+        return err_set(err, ERR_TOO_LARGE, "the address of the request is too long");
+    (void)snprintf(authorization, sizeof(authorization), "Authorization: Bearer %.*s",
+                   STR_ARG(token));
+    const struct fetch fetch = {
+        .method = "GET", .url = address, .fields = fields, .body = STR_EMPTY};
+    buf_init(&reply, CLI_REPLY_BYTES_MAX);
+    int rc = fetch_run(&fetch, ret_status, &reply, err);
+    secret_wipe(authorization, sizeof(authorization));
+    if (rc == 0)
+        return take_reply(cli, &reply, ret_reply, err);
+    buf_wipe(&reply);
     return rc;
 }
 

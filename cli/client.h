@@ -36,5 +36,9 @@ void client_path_put(struct buf *out, struct str text, bool path);
 /* client_dataplane_url - base URL of the running stack's data plane, as `berth up` left it; without
  * a stack its default on this host. In the arena or static; never NULL. */
 const char *client_dataplane_url(struct cli *cli);
+/* client_dataplane_get - GET url + path of a data plane with this token as bearer; else as
+ * client_try. */
+int client_dataplane_get(struct cli *cli, const char *url, const char *path, struct str token,
+                         long *ret_status, const struct tree **ret_reply, struct err *err) MUST_USE;
 
 #endif

@@ -15,7 +15,7 @@
 #include "cli/command.h"
 #include "lib/base/secret.h"
 
-enum row_kind { ROW_ENV, ROW_ARG, ROW_FILE };
+enum row_kind { ROW_ENV, ROW_ARG, ROW_FILE, ROW_PACKAGE };
 
 struct agent_row {
     enum row_kind kind;
@@ -30,10 +30,12 @@ static const struct agent_row rows[] = {
 #define AGENT_ARG(agent_, argument_, pattern_) {ROW_ARG, agent_, argument_, pattern_, NULL},
 #define AGENT_FILE(agent_, variable_, file_, pattern_) \
     {ROW_FILE, agent_, variable_, pattern_, file_},
+#define AGENT_PACKAGE(agent_, package_) {ROW_PACKAGE, agent_, NULL, package_, NULL},
 #include "cli/agents.def"
 #undef AGENT_ENV
 #undef AGENT_ARG
 #undef AGENT_FILE
+#undef AGENT_PACKAGE
 };
 
 struct place {
@@ -124,6 +126,79 @@ own_words(const struct cli *cli)
     return MIN(i + 1, cli->argc);
 }
 
+/* What goes into JSON, TOML and the shell's single quotes as it is. */
+static bool
+is_plain(const char *text)
+{
+    for (; *text != '\0'; text++)
+        if ((unsigned char)*text <= ' ' || strchr("'\"\\\x7f", *text) != NULL)
+            return false;
+    return true;
+}
+
+/* --url, else BERTH_URL, else where a container's token works, else the running stack; without the
+ * "/v1" or "/" that people copy along. NULL: said why not. */
+static const char *
+find_url(struct cli *cli, const char *given, const char *token)
+{
+    const char *known = given != NULL ? given : getenv("BERTH_URL");
+    if (known == NULL || known[0] == '\0')
+        known = str_starts(str_from(token), STR("container-")) ? "http://127.0.0.1:4180"
+                                                               : client_dataplane_url(cli);
+    struct str url = str_from(known);
+    if (!is_plain(known) ||
+        (!str_starts(url, STR("http://")) && !str_starts(url, STR("https://")))) {
+        (void)cli_usage(cli, "'%s' is no URL; one is http://127.0.0.1:4180", known);
+        return NULL;
+    }
+    if (str_ends(url, STR("/")))
+        url.len--;
+    if (str_ends(url, STR("/v1")))
+        url.len -= 3;
+    return arena_printf(&cli->arena, "%.*s", STR_ARG(url)).ptr;
+}
+
+/* Better now, in one sentence, than by whatever the program makes of it. */
+static int
+check_place(struct cli *cli, const struct place *place)
+{
+    const struct tree *reply = NULL;
+    struct err err = {0};
+    struct buf path;
+    long status = 0;
+    buf_init(&path, 4096);
+    buf_put_str(&path, STR("/v1/models/"));
+    client_path_put(&path, place->model != NULL ? str_from(place->model) : STR("-"), false);
+    buf_put_byte(&path, '\0');
+    int rc = path.failed ? err_set(&err, ERR_TOO_LARGE, "the model's name is too long")
+                         : client_dataplane_get(cli, place->url, buf_str(&path).ptr,
+                                                str_from(place->token), &status, &reply, &err);
+    buf_fini(&path);
+    struct str said = cli_text(reply, "error.message");
+    if (rc != 0)
+        return cli_fail("no Berth answers: %s; give --url, or start one with: berth up", err.text);
+    if (status == 401)
+        return cli_fail("%s does not take this token: %.*s", place->url, STR_ARG(said));
+    if (status == 404 && place->model != NULL &&
+        str_eq(cli_text(reply, "error.code"), STR("model_not_found")))
+        return cli_fail("%.*s", STR_ARG(said));
+    return CLI_DONE;
+}
+
+static int
+not_started(const char *program, const char *agent, int why)
+{
+    const char *package = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (rows[i].kind == ROW_PACKAGE && strcmp(rows[i].agent, agent) == 0)
+            package = rows[i].pattern;
+    if (why == ENOENT && package != NULL)
+        return cli_fail("%s is not installed, or not on the PATH; npm install -g %s", program,
+                        package);
+    return cli_fail("cannot run %s: %s%s", program, strerror(why),
+                    why == ENOENT ? "; is it installed and on the PATH?" : "");
+}
+
 /* The file below ~/.config/berth (XDG_CONFIG_HOME), written anew; NULL: said why not. */
 static const char *
 write_file(struct cli *cli, const char *name, const char *text)
@@ -158,16 +233,19 @@ apply_rows(struct cli *cli, const char *agent, const struct place *place, bool p
 {
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const struct agent_row *row = &rows[i];
-        if (strcmp(row->agent, agent) != 0)
+        if (strcmp(row->agent, agent) != 0 || row->kind == ROW_PACKAGE)
             continue;
         const char *value = fill(cli, row->pattern, place);
         if (value == NULL && strstr(row->pattern, "%u") != NULL)
-            return cli_usage(cli, "%s needs --model", agent);
+            return cli_usage(cli, "%s needs --model, and berth models search TEXT shows some",
+                             agent);
         if (value == NULL)
             continue;
         if (row->kind == ROW_ARG) {
             words[(*word_count)++] = row->name;
             words[(*word_count)++] = value;
+            if (print)
+                (void)printf("# start it with: %s '%s'\n", row->name, value);
             continue;
         }
         if (row->kind == ROW_FILE)
@@ -187,8 +265,9 @@ command_run(struct cli *cli)
 {
     struct place place = {0};
     const char *token = NULL;
+    const char *url = NULL;
     bool print = false;
-    const struct cli_option options[] = {{"--url", &place.url, NULL},
+    const struct cli_option options[] = {{"--url", &url, NULL},
                                          {"--token", &token, NULL},
                                          {"--model", &place.model, NULL},
                                          {"--print", NULL, &print}};
@@ -197,12 +276,15 @@ command_run(struct cli *cli)
     cli->argc = own;
     if (!cli_begin(cli, options, ARRAY_LEN(options), 1, 1))
         return cli->exit;
-    if (place.url == NULL)
-        place.url = getenv("BERTH_URL");
-    if (place.url == NULL)
-        place.url = client_dataplane_url(cli);
     place.token = find_token(cli, token);
     if (place.token == NULL)
+        return CLI_FAILED;
+    if (!is_plain(place.token) || (place.model != NULL && !is_plain(place.model)))
+        return cli_usage(cli, "no token and no model has blanks, quotes or backslashes");
+    place.url = find_url(cli, url, place.token);
+    if (place.url == NULL)
+        return CLI_USAGE;
+    if (!print && check_place(cli, &place) != CLI_DONE)
         return CLI_FAILED;
     const char *agent = base_name(program[0]);
     agent = has_rows(agent) ? agent : "*";
@@ -221,8 +303,7 @@ command_run(struct cli *cli)
         char **argv = NULL; /* execvp does not write to them, whatever its type says */
         memcpy(&argv, &words, sizeof(argv));
         (void)execvp(argv[0], argv);
-        code = cli_fail("cannot run %s: %s%s", words[0], strerror(errno),
-                        errno == ENOENT ? "; is it installed and on the PATH?" : "");
+        code = not_started(words[0], agent, errno);
     }
     free(words);
     return code;

@@ -4,7 +4,8 @@
 #     *_test.c  -> a cmocka program each, registered with CTest (labels: unit, the room's name)
 #     *_fuzz.c  -> a libFuzzer program each with preset fuzz; in every other preset it is linked
 #                  with tools/fuzz/replay.c and replays DIR/corpus/<name>/ as an ordinary test
-# berth_main(NAME DIR [USES ...] [LINKS ...] [STATIC]): the same, plus a program with DIR/main.c.
+# berth_main(NAME DIR [USES ...] [LINKS ...] [STATIC] [TOOL]): the same, plus a program with
+#   DIR/main.c; TOOL: a part of the tests, built with them and never installed.
 # berth_checks(): the checks of the house as CTest tests (tools/check/*).
 function(berth_target_name dir out)
   string(REPLACE "/" "_" name "${dir}")
@@ -61,8 +62,8 @@ function(berth_room dir)
 endfunction()
 
 function(berth_main program dir)
-  cmake_parse_arguments(M "STATIC" "" "USES;LINKS" ${ARGN})
-  if(NOT EXISTS "${CMAKE_SOURCE_DIR}/${dir}/main.c")
+  cmake_parse_arguments(M "STATIC;TOOL" "" "USES;LINKS" ${ARGN})
+  if(NOT EXISTS "${CMAKE_SOURCE_DIR}/${dir}/main.c" OR (M_TOOL AND NOT BUILD_TESTING))
     return()
   endif()
   berth_room(${dir} USES ${M_USES} LINKS ${M_LINKS})
@@ -76,7 +77,9 @@ function(berth_main program dir)
   else()
     target_link_options(${program} PRIVATE -pie)
   endif()
-  install(TARGETS ${program} RUNTIME DESTINATION bin)
+  if(NOT M_TOOL)
+    install(TARGETS ${program} RUNTIME DESTINATION bin)
+  endif()
 endfunction()
 
 function(berth_checks)

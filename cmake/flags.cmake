@@ -19,6 +19,7 @@ find_package(SQLite3 REQUIRED)
 find_package(CURL REQUIRED)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(NGHTTP2 REQUIRED IMPORTED_TARGET libnghttp2)
+pkg_check_modules(CODINGS REQUIRED IMPORTED_TARGET zlib libbrotlidec libzstd)
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 find_library(ARGON2_LIBRARY argon2 REQUIRED)
 find_library(HPDF_LIBRARY hpdf REQUIRED) # it brings no file for pkg-config
@@ -77,7 +78,8 @@ if(BERTH_PROFILE AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
   add_link_options(${profile_options})
 endif()
 if(BERTH_COVERAGE)
-  add_compile_options(--coverage)
+  add_compile_options(--coverage -fprofile-update=prefer-atomic) # threads count, too
+  add_compile_definitions(BERTH_SEPARATE) # lib/base: each piece is malloc's, so that it can fail in a test
   add_link_options(--coverage)
 endif()
 add_link_options(-Wl,-z,relro,-z,now,-z,noexecstack)

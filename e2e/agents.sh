@@ -12,7 +12,8 @@ for program in node npm podman runc; do
   command -v "$program" >/dev/null || { skip agents "needs $program"; exit 0; }
 done
 agents=$e2e_root/e2e/agents
-[[ -f $agents/node_modules/.package-lock.json ]] ||
+installed=$agents/node_modules/.package-lock.json
+[[ -f $installed && ! $agents/package.json -nt $installed ]] ||
   npm install --prefix "$agents" --no-audit --no-fund --no-package-lock >"$e2e_dir/npm.log" 2>&1 ||
   { skip agents "npm install: $(tail -n 1 "$e2e_dir/npm.log")"; exit 0; }
 # What the packages' own install scripts do, whether this npm runs them or not.
@@ -30,13 +31,17 @@ mounts=(-v "$e2e_dir/passwd:/etc/passwd:ro" -v /usr:/usr:ro -v /lib:/lib:ro -v "
 [[ $node == /usr/* ]] || mounts+=(-v "$(dirname "$(dirname "$node")"):$(dirname "$(dirname "$node")"):ro")
 
 ran=()
-# task AGENT MODEL TOOL ARGUMENTS COMMAND...: the task is on standard input or replaces TASK
-task() {
-  local agent=$1 model=$2 call="[[call: $3 $4]]" have
+# claims AGENT WHAT COMMAND...: a cell of docs/clients.md
+claims() {
+  local agent=$1 what=$2 holds=no
+  shift 2
+  ! "$@" || holds=yes
+  printf '# claim\t%s\t%s\t%s\n' "\`berth run $agent\`" "$what" "$holds" >>"$e2e_dir/claims.agents"
+}
+# attempt AGENT MODEL CALL WHAT COMMAND...: the task is on standard input or replaces TASK
+attempt() {
+  local agent=$1 model=$2 text="Please write the file. $3" what=$4 want=$'exit 0\nhello from '$1 have words=() word input=/dev/null
   shift 4
-  [[ -z ${BERTH_AGENTS:-} || " $BERTH_AGENTS " == *" $agent "* ]] || return 0
-  ran+=("$agent")
-  local text="Please write the file. $call" words=() word input=/dev/null
   for word in "$@"; do
     [[ $word != TASK ]] || word=$text
     words+=("$word")
@@ -48,25 +53,63 @@ task() {
     sh -c 'mkdir -p "$HOME" && chmod 700 "$HOME" && cd "$HOME" && "$@" >&2; echo "exit $?"; cat hello.txt' sh \
     berth run --url "http://127.0.0.1:$port" --token "container-box-$agent" --model "$model" "${words[@]}" \
     <"$input" 2>"$e2e_dir/$agent.log") || true
-  same "$agent edits a file through a tool call" $'exit 0\nhello from '"$agent" "$have"
-  [[ $have == *"hello from $agent" ]] || tail -n 5 "$e2e_dir/$agent.log" | sed 's/^/# /'
+  same "$agent before $model: $what" "$want" "$have"
+  claims "$agent" "$what" [ "$have" == "$want" ]
+  [[ $have == "$want" ]] || tail -n 5 "$e2e_dir/$agent.log" | sed 's/^/# /'
+}
+# task AGENT MODEL OTHER TOOL ARGUMENTS COMMAND...: with a model of its own vendor and another's, which
+# other_call gives another tool
+task() {
+  local agent=$1 model=$2 other=$3 call="[[call: $4 $5]]"
+  shift 5
+  [[ -z ${BERTH_AGENTS:-} || " $BERTH_AGENTS " == *" $agent "* ]] || return 0
+  ran+=("$agent")
+  attempt "$agent" "$model" "$call" "edits a file by a tool call" "$@"
+  attempt "$agent" "$other" "${other_call:-$call}" "the same before another vendor's model" "$@"
 }
 
+# What a new user gets to read.
+key_create agents-host
+says() { # NAME NEEDLE OPTIONS-AND-PROGRAM...
+  local name=$1 needle=$2
+  shift 2
+  has "berth run: $name" "$needle" "$(berth run "$@" 2>&1 || true)"
+}
+says "no Berth there" "start one with: berth up" --url http://127.0.0.1:1 --token x true
+says "a token that is not taken" "does not take this token" --url "$host_url" --token nobody true
+says "an unknown model" "Did you mean openai/gpt-4o-mini" --url "$host_url" --token "$key" --model gpt-4o-mimi true
+says "an agent that is not there" "npm install -g cline" --url "$host_url" --token "$key" --model gpt-4o-mini no/such/folder/cline
+says "no model where one is needed" "opencode needs --model" --url "$host_url" --token "$key" opencode
+says "no URL" "'foo' is no URL" --url foo --token x true
+says "a URL with /v1" "OPENAI_BASE_URL='$host_url/v1'" --url "$host_url/v1" --token x --print true
+says "a container's token" "OPENAI_BASE_URL='http://127.0.0.1:4180/v1'" --token container-x --print true
+says "a quote in a model" "quotes" --url "$host_url" --token x --model "a'b" --print true
+
 hello() { printf '{"%s":"/home/container/hello.txt","content":"hello from %s"}' "$1" "$2"; }
-task claude claude-haiku-4-5 Write "$(hello file_path claude)" claude -p TASK --permission-mode acceptEdits
-task qwen gpt-4o-mini write_file "$(hello file_path qwen)" qwen --yolo -p TASK
-task opencode gpt-4o-mini write "$(hello filePath opencode)" opencode run
+task claude claude-haiku-4-5 openai/gpt-4o-mini Write "$(hello file_path claude)" claude -p TASK --permission-mode acceptEdits
+task qwen gpt-4o-mini anthropic/claude-haiku-4.5 write_file "$(hello file_path qwen)" qwen --yolo -p TASK
+task opencode gpt-4o-mini anthropic/claude-haiku-4.5 write "$(hello filePath opencode)" opencode run
 node_major=$(node -p 'process.versions.node.split(".")[0]')
 if ((node_major >= 20)); then
-  task gemini gemini-2.5-flash write_file "$(hello file_path gemini)" gemini --yolo --skip-trust -p TASK
+  task gemini gemini-2.5-flash openai/gpt-4o-mini write_file "$(hello file_path gemini)" gemini --yolo --skip-trust -p TASK
 else
   skip gemini "Gemini CLI needs Node.js 20, this is $node_major"
 fi
-task codex gpt-4o-mini exec_command '{"cmd":"printf \"hello from codex\" > hello.txt"}' \
+task codex gpt-4o-mini anthropic/claude-haiku-4.5 exec_command '{"cmd":"printf \"hello from codex\" > hello.txt"}' \
   codex exec --skip-git-repo-check --dangerously-bypass-approvals-and-sandbox TASK
+
+if [[ -x $agents/node_modules/.bin/cline ]]; then
+  other_call='[[call: editor {"path":"/home/container/hello.txt","new_text":"hello from cline"}]]' \
+    task cline gpt-4o-mini anthropic/claude-haiku-4.5 apply_patch \
+    '{"input":"*** Begin Patch\n*** Add File: hello.txt\n+hello from cline\n*** End Patch"}' cline TASK
+else
+  skip cline "Cline has no program for $(uname -m)"
+fi
 
 charged() { berth usage --by subject | grep -q "container/box-$1 "; }
 # Every call was identified as its container's and charged.
 for name in "${ran[@]}"; do
   within 10 charged "$name" && ok "$name was charged to its container" || not_ok "$name was charged to its container" "no usage record"
+  claims "$name" "charged to its container" charged "$name"
 done
+[[ -n ${BERTH_AGENTS:-} ]] || claims_agree agents

@@ -5,6 +5,7 @@
 #   stack_start          sim, control plane, data plane; with AGENT=1 the agent too
 #   daemon_start NAME    returns when it said that it is ready, the data plane when it serves
 #   daemon_kill NAME     kill -9          daemon_stop NAME   SIGTERM, and waits
+#   node_pki ROLE NAME DIR   certificate and key of another node
 #   admin METHOD PATH [curl arguments]    wallet_fund DOLLARS    key_create NAME (into $key)
 # SIM_FLAGS, CONTROLPLANE_FLAGS, DATAPLANE_FLAGS, AGENT_FLAGS: arrays of more arguments.
 # shellcheck source=e2e/lib.sh
@@ -66,6 +67,17 @@ daemon_end() {
 }
 daemon_kill() { daemon_end "$1" 9; }
 daemon_stop() { daemon_end "$1" TERM; }
+
+# node_pki ROLE NAME DIR: what another node NAME of that role (dataplane, agent) needs to be let in, into DIR
+node_pki() {
+  local role=$1 name=$2 dir=$3 pki=$BERTH_DATA/controlplane/pki
+  mkdir -p -m 0700 "$dir"
+  cp "$pki/ca.crt" "$dir/"
+  openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$name" \
+    -keyout "$dir/$role.key" -out "$dir/$role.csr" 2>/dev/null
+  openssl x509 -req -in "$dir/$role.csr" -CA "$pki/ca.crt" -CAkey "$pki/ca.key" -CAcreateserial -days 1 -out "$dir/$role.crt" \
+    -extfile <(printf 'subjectAltName=URI:spiffe://berth/%s/%s\nextendedKeyUsage=clientAuth' "$role" "$name") 2>/dev/null
+}
 
 stack_start() {
   [[ -n $port ]] || port=$(free_ports)

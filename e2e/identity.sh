@@ -51,6 +51,9 @@ first=$(pod run --rm --name at-once --network none berth-demo wget -q -O - \
 has "the first instruction of a container can use it" '"data"' "${first:0:300}"
 has "the control plane knows it" "dev-env" "$(berth get containers)"
 
+attested() { curl -s "http://127.0.0.1:$((port + 2))/metrics" | sed -n 's/^berth_agent_attest_seconds_count //p'; }
+if (($(attested) > 5)); then ok "each connection's attestation is timed"; else not_ok "each connection's attestation is timed" "$(attested)"; fi
+
 # ---- the same network namespace, another container ----
 pod run -d --name sidecar --network container:dev-env berth-demo sleep 1000000 >/dev/null
 same "a sidecar has its own token" 200 "$(status_in sidecar sidecar)"

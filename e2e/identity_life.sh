@@ -132,6 +132,42 @@ same "not with the dead owner's token" 401 "$(status_in tenant owner)"
 pod rm -f -t 0 tenant >/dev/null 2>&1 || true
 pod rm -f -t 0 owner >/dev/null 2>&1 || true
 
+# ---- init is gone, and others of its processes are not ----
+pod run -d --name leaver --network none --pid host berth-demo sh -c 'sleep 1000000 & exec sleep 1000001' >/dev/null
+same "a container in the host's process namespace" 200 "$(status_in leaver leaver)"
+init=$(init_of leaver)
+cgroup=$cgroups$(sed -n 's/^0:://p' "/proc/$init/cgroup")
+orphan=$(grep -vx "$init" "$cgroup/cgroup.procs" | head -1 || true)
+if [[ -z $cgroups || -z $orphan ]]; then
+  skip "processes that outlive init" "no cgroup v2 tree"
+else
+  kill -9 "$init"
+  if within 2 state_is leaver gone; then ok "its init dies: gone, though a process of it lives"; else not_ok "its init dies" "$(fact leaver state)"; fi
+  kill -0 "$orphan" || not_ok "the process lives" ""
+  have=$(in_net "$orphan" curl -s -o /dev/null -m 5 -w '%{http_code}' -H 'Authorization: Bearer container-leaver' "http://127.0.0.1:$port/v1/models" || true)
+  same "which reaches nobody any more" 000 "$have"
+  kill -9 "$orphan" || true
+fi
+pod rm -f -t 0 leaver >/dev/null 2>&1 || true
+
+# ---- a copy is another container ----
+start original --annotation team=x
+pod container clone --name copy original >/dev/null 2>&1 && pod start copy >/dev/null 2>&1 || not_ok "podman copies a container" "$(pod ps -a)"
+same "a copy has a token of its own" "200 401" "$(status_in copy copy) $(status_in copy original)"
+same "the original keeps its own" "200 401" "$(status_in original original) $(status_in original copy)"
+if [[ $(incarnation copy) != "$(incarnation original)" && $(fact copy number) != "$(fact original number)" ]]; then
+  ok "another life and another number"
+else
+  not_ok "another life and another number" "$(berth get containers)"
+fi
+# what a list of containers has of each
+berth get containers -o json >"$e2e_dir/list.json"
+same "id, name, number, ai and the rest are in the list" \
+  "$(pod inspect -f '{{.Id}}' copy) copy $(fact copy number) true active agent $(incarnation copy) netns+cgroup True" \
+  "$(json '(d.items ?? d).filter(c => c.metadata.name == "copy").map(c => [c.status.id, c.metadata.name, c.status.number, c.spec.ai, c.status.state, c.status.node, c.status.incarnation, c.status.attestor, c.status.conditions[0].status].join(" "))[0]' <"$e2e_dir/list.json")"
+pod rm -f -t 0 copy >/dev/null 2>&1 || true
+pod rm -f -t 0 original >/dev/null 2>&1 || true
+
 # ---- without the control plane ----
 daemon_stop controlplane
 control_is_lost() { tail -n 5 "$e2e_dir/agent.log" | grep -q 'not reachable'; }

@@ -35,6 +35,11 @@ same() {
 has() {
   if [[ $3 == *"$2"* ]]; then ok "$1"; else not_ok "$1" "no '$2' in '${3:0:400}'"; fi
 }
+# claims_agree TABLE: docs/clients.md says in its table TABLE what this run wrote into claims.TABLE
+claims_agree() {
+  node "$e2e_root/e2e/clients.mjs" "$1" "$e2e_dir/claims.$1" "$e2e_root/docs/clients.md" "$e2e_root/build/test/clients.md" ||
+    e2e_bad=$((e2e_bad + 1))
+}
 # below NAME LIMIT HAVE: whole numbers
 below() {
   if [[ $3 =~ ^[0-9]+$ ]] && (($3 <= $2)); then ok "$1 ($3 <= $2)"; else not_ok "$1" "$3 > $2"; fi
@@ -102,8 +107,8 @@ pods_start() {
 }
 pod() { "$e2e_dir/podman/pod" "$@"; }
 
-e2e_cleanup() {
-  local status=$?
+e2e_cleanup() { # [STATUS]
+  local status=${1:-$?}
   trap - EXIT INT TERM
   container_cleanup "$e2e_dir/podman" || true
   stack_stop || true

@@ -10,17 +10,12 @@ for tool in node openssl; do command -v $tool >/dev/null || { skip overspend "ne
 requests=${1:-$([[ ${BERTH_E2E_FULL:-0} == 1 ]] && echo 10000 || echo 2000)}
 ulimit -n "$(ulimit -Hn)"
 stack_start
-pki=$BERTH_DATA/controlplane/pki
 
 # node_start N: a data plane dpN with a certificate and ports of its own
 node_start() {
   local name=dp$1 dir=$BERTH_DATA/dp$1
-  mkdir -p -m 0700 "$dir/pki"
-  cp "$pki/ca.crt" "$dir/pki/"
-  openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$name" \
-    -keyout "$dir/pki/dataplane.key" -out "$dir/pki/dataplane.csr" 2>/dev/null
-  openssl x509 -req -in "$dir/pki/dataplane.csr" -CA "$pki/ca.crt" -CAkey "$pki/ca.key" -CAcreateserial -days 1 \
-    -out "$dir/pki/dataplane.crt" -extfile <(printf 'subjectAltName=URI:spiffe://berth/dataplane/%s\nextendedKeyUsage=clientAuth' "$name") 2>/dev/null
+  mkdir -p -m 0700 "$dir"
+  node_pki dataplane "$name" "$dir/pki"
   berth-dataplane --data "$dir" --control "127.0.0.1:$((port + 3))" --pki "$dir/pki" --listen "127.0.0.1:$((port + 10 + $1 * 2))" \
     --admin "127.0.0.1:$((port + 11 + $1 * 2))" --journal-mib 64 </dev/null >"$e2e_dir/$name.out" 2>"$e2e_dir/$name.log" &
   pid_of[$name]=$!

@@ -121,19 +121,20 @@ fi
 # ---- the environment -------------------------------------------------------------------------------
 # every provider of the table whose dialect is spoken; no request is made
 cp_dir=$e2e_dir/env
-names="AI21_API_KEY DASHSCOPE_API_KEY ANTHROPIC_API_KEY AZURE_OPENAI_API_KEY CEREBRAS_API_KEY CLOUDFLARE_API_TOKEN COHERE_API_KEY DEEPINFRA_TOKEN
+names="AI21_API_KEY AZURE_AI_API_KEY DASHSCOPE_API_KEY ANTHROPIC_API_KEY AZURE_OPENAI_API_KEY CEREBRAS_API_KEY CLOUDFLARE_API_TOKEN COHERE_API_KEY DEEPINFRA_TOKEN
 DEEPSEEK_API_KEY FIREWORKS_API_KEY GITHUB_TOKEN GEMINI_API_KEY GROQ_API_KEY HF_TOKEN HYPERBOLIC_API_KEY JINA_API_KEY LLAMA_API_KEY MINIMAX_API_KEY
 MISTRAL_API_KEY MOONSHOT_API_KEY NEBIUS_API_KEY NOVITA_API_KEY NVIDIA_API_KEY OLLAMA_API_KEY OPENAI_API_KEY OPENROUTER_API_KEY PERPLEXITY_API_KEY
 RECRAFT_API_KEY SAMBANOVA_API_KEY TOGETHER_API_KEY VOYAGE_API_KEY XAI_API_KEY ZAI_API_KEY BFL_API_KEY STABILITY_API_KEY"
 settings=(AWS_ACCESS_KEY_ID=AKIDEXAMPLE AWS_SECRET_ACCESS_KEY=$secret AWS_REGION=eu-west-1 AZURE_RESOURCE_NAME=house CLOUDFLARE_ACCOUNT_ID=acc
-  VLLM_BASE_URL=http://127.0.0.1:8000/v1 OLLAMA_BASE_URL=http://127.0.0.1:11434 BERTH_ALLOW_HOSTS=127.0.0.1:8000)
+  LM_STUDIO_API_BASE=http://127.0.0.1:1234/v1 RESPONSES_BASE_URL=http://127.0.0.1:8080/v1
+  BERTH_DISCOVERY_INTERVAL=off VLLM_BASE_URL=http://127.0.0.1:8000/v1 OLLAMA_BASE_URL=http://127.0.0.1:11434 BERTH_ALLOW_HOSTS=127.0.0.1:8000)
 for name in $names; do settings+=("$name=k-$name-0123456789"); done
 env "${settings[@]}" berth-controlplane --data "$cp_dir" --listen-admin none --listen-planes 127.0.0.1:0 >"$e2e_dir/cp.out" 2>"$e2e_dir/cp.err" &
 cp_pid=$!
 within 20 grep -q '"ready":true' "$e2e_dir/cp.out" || not_ok "the control plane starts" "$(cat "$e2e_dir/cp.err")"
 list=$(curl -s --unix-socket "$cp_dir/admin.sock" http://localhost/apis/berth.dev/v1alpha1/providers)
 made=$(grep -o '"baseUrl"' <<<"$list" | wc -l)
-same "providers made from the environment" 36 "$made"
+same "providers made from the environment" 40 "$made"
 has "an address with a blank" "https://house.openai.azure.com/openai/v1" "$list"
 has "and by region" "https://bedrock-runtime.eu-west-1.amazonaws.com" "$list"
 same "only the allowed host may be private" 1 "$(grep -o '"allowPrivate":true' <<<"$list" | wc -l)"

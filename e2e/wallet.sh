@@ -180,6 +180,8 @@ dear() { # of two cents each at most, a tenth of one in fact
 dear_is() { [[ $(dear) == "$1" ]]; }
 within 30 dear_is 402 && ok "and is refused when it is used up" || not_ok "and is refused when it is used up" "$(dear) $(cat "$e2e_dir/dear.json")"
 has "by name" "capped" "$(cat "$e2e_dir/dear.json")"
+has "and by its cap" "of its \$0.01 is spent" "$(cat "$e2e_dir/dear.json")"
+has "and when it begins anew" "T00:00:00Z" "$(cat "$e2e_dir/dear.json")"
 # What was used is posted a little later; it never exceeds the cap meanwhile.
 capped() { admin GET '/api/v1/wallet/balances?wallet=capped' >"$e2e_dir/capped.json"; json 'Number(d.ai_limit)<=0.01&&Number(d.ai_usage)<=0.01' <"$e2e_dir/capped.json"; }
 posted() { [[ $(capped) == false || $(json 'Number(d.ai_usage)>0' <"$e2e_dir/capped.json") == true ]]; }

@@ -46,6 +46,7 @@ agent_gate(struct agent *agent)
         sandbox_watch(LIST_ENTRY(node, struct sandbox, node), agent_is_accepting(agent));
     }
     bridge_watch(agent->bridge, agent_is_accepting(agent));
+    hook_server_watch(agent->hooks, !agent->fds_short);
 }
 
 static void

@@ -49,7 +49,8 @@ struct agent {
 int agent_run(const struct agent_options *options, int ready_fd, struct err *err) MUST_USE;
 /* agent_is_accepting - the data plane can take connections. */
 bool agent_is_accepting(const struct agent *agent);
-/* agent_gate - start or stop accepting on all listeners, as plane_ready and fds_short say. */
+/* agent_gate - start or stop accepting on all listeners, as plane_ready and fds_short say; hooks
+ * are heard without a data plane, too. */
 void agent_gate(struct agent *agent);
 /* agent_out_of_fds - stop accepting for a moment. */
 void agent_out_of_fds(struct agent *agent);

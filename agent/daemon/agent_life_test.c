@@ -6,6 +6,8 @@
  * Invariant: an identity changes only as its table says, and never without its evidence. */
 #include "agent/daemon/agent_test_box.h"
 
+#include <sys/syscall.h>
+
 static char text[512];
 
 static const struct rig_row *
@@ -14,28 +16,46 @@ last_row(void)
     return &rig.rows[rig.row_count - 1];
 }
 
-/* One order of `berth container`, as the socket takes it; the answer. */
-static const char *PRINTF(1, 2) order(const char *format, ...)
+/* Connect as this user. */
+static int
+dial_as(uid_t uid, const char *path)
+{
+    int fd = -1;
+    assert_int_equal(syscall(SYS_setresuid, -1, uid, -1), 0); /* of this thread alone */
+    int code = sock_seqpacket_connect(path, &fd, NULL);
+    assert_int_equal(syscall(SYS_setresuid, -1, 0, -1), 0);
+    assert_int_equal(code, 0);
+    return fd;
+}
+
+/* One message to the agent, its answer. */
+static const char *
+say_as(uid_t uid, const char *path, const char *message)
 {
     static char answer[512];
-    char json[512];
-    char path[128];
     size_t bytes = 0;
     size_t fds = 0;
-    int fd = -1;
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(json, sizeof(json), format, args);
-    va_end(args);
-    (void)snprintf(path, sizeof(path), "%s/hook.sock", rig.folder);
-    assert_int_equal(sock_seqpacket_connect(path, &fd, NULL), 0);
-    assert_int_equal(sock_send_fds(fd, json, strlen(json), NULL, 0), 0);
+    int fd = dial_as(uid, path);
+    assert_int_equal(sock_send_fds(fd, message, strlen(message), NULL, 0), 0);
     struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
     assert_int_equal(poll(&poll_fd, 1, 3000), 1);
     assert_int_equal(sock_recv_fds(fd, answer, sizeof(answer) - 1, &bytes, NULL, 0, &fds), 0);
     answer[bytes] = '\0';
     close(fd);
     return answer;
+}
+
+/* One order of `berth container`, as the socket takes it; the answer. */
+static const char *PRINTF(1, 2) order(const char *format, ...)
+{
+    char json[512];
+    char path[128];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(json, sizeof(json), format, args);
+    va_end(args);
+    (void)snprintf(path, sizeof(path), "%s/hook.sock", rig.folder);
+    return say_as(0, path, json);
 }
 
 static void
@@ -295,40 +315,100 @@ test_policy(void **state)
     RIG_WAIT(rig.plane.fd >= 0);
 }
 
-static int
-setup(void **state)
+/* poststop of a life that is over comes when the next one of the same container has begun. */
+static void
+test_late_poststop(void **state)
 {
     (void)state;
-    if (rig_open() != 0)
-        return -1;
-    rig_agent_start();
-    RIG_WAIT(rig.plane.fd >= 0);
-    return 0;
+    struct box first;
+    struct box second;
+    box_start(&first, "late-1", NULL, true);
+    box_start(&second, "late-2", NULL, true);
+    first.name = second.name = "late";
+    assert_int_equal(box_create(&first, "", text), 0);
+    const struct rig_row *old = last_row();
+    (void)kill(first.pid, SIGKILL);
+    assert_int_equal(box_create(&second, "", text), 0);
+    RIG_WAIT(old->revoked);
+    assert_int_equal(box_do(&second, BOX_GET, "container-late"), 200);
+    assert_int_equal(box_poststop(&second, text), 0);
+    assert_int_equal(box_poststop(&second, text), 0);
+    assert_int_equal(box_do(&second, BOX_GET, "container-late"), 200);
+    assert_false(last_row()->revoked);
+    box_end(&first);
+    box_end(&second);
+    RIG_WAIT(last_row()->revoked && last_row()->unbound);
 }
 
-static int
-teardown(void **state)
+/* Users at their socket: what each may say, and that nobody's noise keeps root's containers from
+ * starting. */
+static void
+test_rootless(void **state)
 {
     (void)state;
-    rig_close();
-    return 0;
+    enum { LISTED = 31001, STRANGER = 31002, NOISE = 100 };
+    static const struct {
+        uid_t uid;
+        const char *message;
+        const char *want;
+    } rows[] = {
+        {STRANGER, "createRuntime podman\n{\"id\":\"x\",\"pid\":1}",
+         "ok rootless containers of this user get no token; the container starts without a token"},
+        {STRANGER, "{\"op\":\"register\",\"name\":\"mine\",\"pid\":1}",
+         "ok rootless containers of this user get no token; the container starts without a token"},
+        {LISTED, "{\"op\":\"register\",\"name\":\"mine\",\"pid\":1}",
+         "no only root may do this by hand"},
+        {LISTED, "{\"op\":\"release\",\"name\":\"root-s\"}", "no only root may do this by hand"},
+        {LISTED, "createRuntime podman\n{\"id\":\"root-s\",\"pid\":1}",
+         "no a container with this id runs"},
+        {LISTED, "poststop podman\n{\"id\":\"root-s\"}", "ok"},
+        {LISTED, "nonsense", "no a hook's request has no first line"},
+    };
+    struct box first;
+    struct box second;
+    char path[128];
+    int noise[NOISE];
+    rig_agent_stop(SIGTERM);
+    assert_int_equal(chmod(rig.folder, 0711), 0);
+    (void)snprintf(path, sizeof(path), "%s/users/rootless.sock", rig.folder);
+    rig.agent_args[0] = "--rootless";
+    rig.agent_args[1] = "31001";
+    rig.agent_args[2] = "--rootless-socket";
+    rig.agent_args[3] = path;
+    rig_agent_start();
+    RIG_WAIT(rig.plane.fd >= 0);
+    box_start(&first, "root-s", NULL, true);
+    assert_int_equal(box_create(&first, "", text), 0);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        assert_string_equal(say_as(rows[i].uid, path, rows[i].message), rows[i].want);
+    (void)snprintf(text, sizeof(text), "createRuntime podman\n{\"id\":\"x\",\"pid\":%d}",
+                   (int)first.pid);
+    assert_non_null(strstr(say_as(LISTED, path, text), "is in no user namespace of user 31001"));
+    assert_int_equal(box_do(&first, BOX_GET, "container-root-s"), 200);
+    for (size_t i = 0; i < NOISE; i++)
+        noise[i] = dial_as(STRANGER, path);
+    box_start(&second, "root-t", NULL, true);
+    assert_int_equal(box_create(&second, "", text), 0);
+    for (size_t i = 0; i < NOISE; i++)
+        close(noise[i]);
+    box_end(&first);
+    box_end(&second);
+    RIG_WAIT(last_row()->revoked && last_row()->unbound);
+    rig_agent_stop(SIGTERM);
+    assert_int_equal(access(path, F_OK), -1); /* nobody finds a dead socket */
+    memset(rig.agent_args, 0, sizeof(rig.agent_args));
+    rig_agent_start();
 }
 
 int
 main(int argc, char **argv)
 {
-    int code = rig_main(argc, argv);
-    if (code >= 0)
-        return code;
-    if (geteuid() != 0 || box_hook_path() == NULL) {
-        (void)printf("skipped: needs root and bin/berth-hook beside the test\n");
-        return 77;
-    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_register_pid),    cmocka_unit_test(test_bad_orders),
         cmocka_unit_test(test_register_cgroup), cmocka_unit_test(test_silence),
         cmocka_unit_test(test_upgrade),         cmocka_unit_test(test_reboot),
         cmocka_unit_test(test_ways_in),         cmocka_unit_test(test_policy),
+        cmocka_unit_test(test_late_poststop),   cmocka_unit_test(test_rootless),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return box_main(argc, argv, NULL, tests, ARRAY_LEN(tests), box_setup, box_teardown);
 }

@@ -7,6 +7,7 @@
 #include "agent/daemon/agent_options.h"
 
 #include <arpa/inet.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -41,6 +42,9 @@ const char agent_options_help[] =
     "  --docker-socket PATH  follow Docker's events (default /run/docker.sock, when it is there)\n"
     "  --podman-socket PATH  follow Podman's (default /run/podman/podman.sock); \"none\": neither\n"
     "                        reads names, renames and pauses and finds what runs without a hook\n"
+    "  --rootless USER,...   whose rootless containers get tokens, too (default nobody's); names\n"
+    "                        and wallets are one for all users of a host\n"
+    "  --rootless-socket PATH  where they ask (default /run/berth/rootless.sock)\n"
     "  --boot-id ID          (default: /proc/sys/kernel/random/boot_id)\n"
     "  --host-id ID          name of this host in bindings (default: /etc/machine-id)\n"
     "  --no-holder           do not keep listeners across restarts of the agent\n"
@@ -67,7 +71,8 @@ enum value_kind {
     VALUE_FD,
     VALUE_NONE,
     VALUE_ATTESTORS,
-    VALUE_ADDRESS
+    VALUE_ADDRESS,
+    VALUE_USERS
 };
 struct row {
     const char *name;
@@ -96,6 +101,8 @@ static const struct row rows[] = {
     {"--holder-fd", NULL, VALUE_FD, AT(holder_fd)},
     {"--docker", NULL, VALUE_NONE, AT(docker)},
     {"--docker-config", "BERTH_AGENT_DOCKER_CONFIG", VALUE_TEXT, AT(docker_config)},
+    {"--rootless", "BERTH_AGENT_ROOTLESS", VALUE_USERS, AT(rootless)},
+    {"--rootless-socket", "BERTH_AGENT_ROOTLESS_SOCKET", VALUE_TEXT, AT(rootless_socket)},
     {"--unix", "BERTH_AGENT_UNIX", VALUE_NONE, AT(with_unix)},
     {"--no-holder", NULL, VALUE_NONE, AT(no_holder)},
     {"--release-on-exit", NULL, VALUE_NONE, AT(release_on_exit)},
@@ -111,6 +118,31 @@ set_address(const struct row *row, uint32_t *ret_address, const char *value, str
         return err_set(err, ERR_INVALID, "%s must be %s, not \"%s\"", row->name,
                        local ? "169.254.x.y" : "an IPv4 address", value);
     *ret_address = address.s_addr;
+    return 0;
+}
+
+static int
+set_users(struct agent_options *options, struct str list, struct err *err)
+{
+    options->rootless_count = 0;
+    while (list.len > 0) {
+        struct str item = STR_EMPTY;
+        char name[64];
+        uint64_t uid = 0;
+        (void)str_cut(list, ',', &item, &list);
+        item = str_trim(item);
+        if (num_u64(item, UINT32_MAX - 1u, &uid) < 0) {
+            const struct passwd *user = str_copy(name, sizeof(name), item) ? getpwnam(name) : NULL;
+            uid = user != NULL ? user->pw_uid : 0;
+        }
+        if (uid == 0)
+            return err_set(err, ERR_INVALID, "--rootless: \"%.*s\" is not a user, or is root",
+                           (int)MIN(item.len, (size_t)40), item.ptr);
+        if (options->rootless_count == OPTIONS_USERS_MAX)
+            return err_set(err, ERR_INVALID, "--rootless takes at most %u users",
+                           OPTIONS_USERS_MAX);
+        options->rootless[options->rootless_count++] = (uid_t)uid;
+    }
     return 0;
 }
 
@@ -158,6 +190,8 @@ set_value(struct agent_options *options, const struct row *row, const char *valu
         return attest_parse(text, &options->attestors, err);
     case VALUE_ADDRESS:
         return set_address(row, (uint32_t *)(void *)at, value, err);
+    case VALUE_USERS:
+        return set_users(options, text, err);
     }
     return 0;
 }

@@ -8,6 +8,7 @@
 #define BERTH_AGENT_DAEMON_AGENT_OPTIONS_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "lib/base/err.h"
 #include "lib/base/str.h"
@@ -20,6 +21,8 @@ enum agent_options_command {
     COMMAND_UNINSTALL_HOOKS,
     COMMAND_RUNC_HOOKS
 };
+
+#define OPTIONS_USERS_MAX 16u
 
 struct agent_options {
     enum agent_options_command command;
@@ -35,7 +38,10 @@ struct agent_options {
     const char *docker_socket; /* whose events to follow; "none" = do not */
     const char *podman_socket;
     uint32_t bridge_address; /* where attestor ip+nft listens, network order; 0 = nowhere */
-    bool with_unix;          /* also listen on @berth */
+    uid_t rootless[OPTIONS_USERS_MAX]; /* whose rootless containers get tokens */
+    size_t rootless_count;
+    const char *rootless_socket;
+    bool with_unix; /* also listen on @berth */
     bool allow_untokened;
     bool no_holder;
     bool release_on_exit;

@@ -44,6 +44,14 @@ test_rows(void **state)
         {{BASE, "--bridge-address", "here"},
          "--bridge-address must be an IPv4 address, not \"here\""},
         {{"install-hooks", "--docker", "--docker-config", "/d"}, ""},
+        {{BASE, "--rootless", "1000, nobody"}, ""},
+        {{BASE, "--rootless", ""}, ""},
+        {{BASE, "--rootless", "root"}, "--rootless: \"root\" is not a user, or is root"},
+        {{BASE, "--rootless", "0"}, "--rootless: \"0\" is not a user, or is root"},
+        {{BASE, "--rootless", "no-such-user"},
+         "--rootless: \"no-such-user\" is not a user, or is root"},
+        {{BASE, "--rootless", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17"},
+         "--rootless takes at most 16 users"},
         {{BASE, "--uninstall"}, "unknown option --uninstall; see --help"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -8,6 +8,8 @@
 
 #include "agent/daemon/agent_test_box.h"
 
+#include <sys/resource.h>
+
 static char text[512];
 
 static void
@@ -360,42 +362,72 @@ test_old_kernel(void **state)
     test_matrix(state);
 }
 
-static int
-setup(void **state)
+/* The limit that leaves the agent `count` more descriptors. */
+static rlim_t
+agent_fds_left(unsigned count)
 {
-    (void)state;
-    if (rig_open() != 0)
-        return -1;
-    rig_agent_start();
-    RIG_WAIT(rig.plane.fd >= 0);
-    return 0;
+    rlim_t limit = 0;
+    for (unsigned left = count; left > 0; limit++) {
+        char path[64];
+        struct stat seen;
+        (void)snprintf(path, sizeof(path), "/proc/%d/fd/%u", (int)rig.agent, (unsigned)limit);
+        left -= lstat(path, &seen) != 0;
+    }
+    return limit;
 }
 
-static int
-teardown(void **state)
+/* No descriptor is left: starts are vetoed with that reason, and who has a token waits. */
+static void
+test_out_of_descriptors(void **state)
 {
     (void)state;
-    rig_close();
-    return 0;
+    static struct box boxes[8];
+    static char names[ARRAY_LEN(boxes)][32];
+    struct rlimit usual;
+    size_t count = 0;
+    RIG_WAIT(rig.plane.fd >= 0);
+    assert_int_equal(prlimit(rig.agent, RLIMIT_NOFILE, NULL, &usual), 0);
+    const struct rlimit few = {.rlim_cur = agent_fds_left(6), .rlim_max = usual.rlim_max};
+    assert_int_equal(prlimit(rig.agent, RLIMIT_NOFILE, &few, NULL), 0);
+    for (int code = 0; code == 0; count++) {
+        assert_true(count < ARRAY_LEN(boxes));
+        (void)snprintf(names[count], sizeof(names[count]), "full-%zu", count);
+        box_start(&boxes[count], names[count], NULL, true);
+        code = box_create(&boxes[count], "", text);
+    }
+    assert_true(count > 1);
+    assert_non_null(strstr(text, "Too many open files"));
+    for (size_t i = 0; i + 1 < count; i++) {
+        char token[64];
+        (void)snprintf(token, sizeof(token), "container-%.31s", names[i]);
+        box_order(&boxes[i], BOX_GET, token); /* waits, and is not refused */
+    }
+    assert_int_equal(box_create(&boxes[count - 1], "", text), 1);
+    assert_int_equal(prlimit(rig.agent, RLIMIT_NOFILE, &usual, NULL), 0);
+    for (size_t i = 0; i + 1 < count; i++)
+        assert_int_equal(box_result(&boxes[i]), 200);
+    assert_created(&boxes[count - 1]);
+    for (size_t i = 0; i < count; i++)
+        box_end(&boxes[i]);
+    RIG_WAIT(all_gone("full-0", true));
 }
 
 int
 main(int argc, char **argv)
 {
-    int code = rig_main(argc, argv);
-    if (code >= 0)
-        return code;
-    if (geteuid() != 0 || box_hook_path() == NULL) {
-        (void)printf("skipped: needs root and bin/berth-hook beside the test\n");
-        return 77;
-    }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_matrix),          cmocka_unit_test(test_recreate),
-        cmocka_unit_test(test_vetoes),          cmocka_unit_test(test_squatter_vetoes),
-        cmocka_unit_test(test_planes_down),     cmocka_unit_test(test_admin_revoke),
-        cmocka_unit_test(test_restart),         cmocka_unit_test(test_holder_dies),
-        cmocka_unit_test(test_allow_untokened), cmocka_unit_test(test_release_on_exit),
+        cmocka_unit_test(test_matrix),
+        cmocka_unit_test(test_recreate),
+        cmocka_unit_test(test_vetoes),
+        cmocka_unit_test(test_squatter_vetoes),
+        cmocka_unit_test(test_planes_down),
+        cmocka_unit_test(test_admin_revoke),
+        cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_holder_dies),
+        cmocka_unit_test(test_allow_untokened),
+        cmocka_unit_test(test_release_on_exit),
+        cmocka_unit_test(test_out_of_descriptors),
         cmocka_unit_test(test_old_kernel),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return box_main(argc, argv, NULL, tests, ARRAY_LEN(tests), box_setup, box_teardown);
 }

@@ -284,4 +284,43 @@ box_poststop(const struct box *box, char *text)
     return box_hook("poststop", state, text);
 }
 
+/* ---- a program of tests --------------------------------------------------------------------- */
+
+/* box_setup, box_teardown - of a group: the planes, the agent, and both have met. */
+static UNUSED int
+box_setup(void **state)
+{
+    (void)state;
+    if (rig.loop == NULL && rig_open() != 0)
+        return -1;
+    rig_agent_start();
+    RIG_WAIT(rig.plane.fd >= 0);
+    return 0;
+}
+
+static UNUSED int
+box_teardown(void **state)
+{
+    (void)state;
+    rig_close();
+    return 0;
+}
+
+/* box_main - the rest of main(): what a test program is when it is started as the agent, or 77
+ * where it cannot run, or the tests. missing: what else it lacks here; NULL = nothing. */
+static UNUSED int
+box_main(int argc, char **argv, const char *missing, const struct CMUnitTest *tests, size_t count,
+         CMFixtureFunction setup, CMFixtureFunction teardown)
+{
+    int code = rig_main(argc, argv);
+    if (code >= 0)
+        return code;
+    if (geteuid() != 0 || box_hook_path() == NULL || missing != NULL) {
+        (void)printf("skipped: needs root and bin/berth-hook beside the test%s%s\n",
+                     missing != NULL ? ", " : "", missing != NULL ? missing : "");
+        return 77;
+    }
+    return _cmocka_run_group_tests("tests", tests, count, setup, teardown);
+}
+
 #endif

@@ -37,6 +37,7 @@
 
 #include "agent/daemon/agent.h"
 #include "agent/daemon/keeper.h"
+#include "agent/kernel/kernel_test_rig.h"
 
 #define RIG_PORT 4180
 #define RIG_ROWS 4096
@@ -91,6 +92,7 @@ struct rig {
     char paused_text[8192];
     int conns;
     uint64_t conn_ns;
+    uint64_t attest_ns; /* of the connection before the last one */
 };
 static struct rig rig;
 
@@ -373,6 +375,8 @@ rig_plane_ready(struct loop_io *io, uint32_t events)
             io->fd = -1;
             return;
         }
+        if (message.kind == HANDOFF_CONN)
+            rig.attest_ns = message.token;
         if (message.kind == HANDOFF_CONN && fds == 1)
             rig_serve(&message, fd);
         struct rig_row *row = rig_row_of(message.incarnation);

@@ -92,6 +92,21 @@ rig_agent_start(void)
     close(ready[0]);
 }
 
+/* rig_fds - open descriptors of a process, by count (and two more). */
+static UNUSED size_t
+rig_fds(size_t pid)
+{
+    char path[64];
+    size_t count = 0;
+    (void)snprintf(path, sizeof(path), "/proc/%zu/fd", pid);
+    DIR *folder = opendir(path);
+    assert_non_null(folder);
+    while (readdir(folder) != NULL)
+        count++;
+    closedir(folder);
+    return count;
+}
+
 static UNUSED void
 rig_copy_self(const char *path)
 {

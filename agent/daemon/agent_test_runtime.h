@@ -149,13 +149,8 @@ podman_ask(const char *who, const char *token)
 static UNUSED int
 runtime_setup(void **state)
 {
-    (void)state;
     /* Orphans of runtimes come to us, so that they can be reaped where nobody else does. */
-    if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0 || rig_open() != 0)
-        return -1;
-    rig_agent_start();
-    RIG_WAIT(rig.plane.fd >= 0);
-    return 0;
+    return prctl(PR_SET_CHILD_SUBREAPER, 1) != 0 ? -1 : box_setup(state);
 }
 
 static void

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/base/check.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/net/sock.h"
 
@@ -71,6 +72,7 @@ bridge_ready(struct loop_io *io, uint32_t events)
             return;
         if (code < 0)
             continue;
+        const uint64_t accepted_ns = clock_mono_ns();
         const struct instance *instance = attest(bridge, peer.u.in4.sin_addr.s_addr);
         struct handoff message = {.magic = HANDOFF_MAGIC, .kind = HANDOFF_CONN};
         if (instance != NULL) {
@@ -78,7 +80,7 @@ bridge_ready(struct loop_io *io, uint32_t events)
             message.netns_cookie = instance->sandbox->cookie;
             message.cgroup_id = instance->cgroup_id;
         }
-        plane_give(bridge->agent->plane, &message, fd);
+        plane_give(bridge->agent->plane, &message, fd, accepted_ns);
     }
 }
 

@@ -98,7 +98,6 @@ test_bridge(void **state)
 static int
 setup(void **state)
 {
-    (void)state;
     if (rig_open() != 0)
         return -1;
     SHELL_OK(0, "ip link add br9 type bridge && ip addr add 10.9.0.1/24 dev br9 && "
@@ -107,31 +106,16 @@ setup(void **state)
     rig.agent_args[1] = "netns+cgroup,netns,ip+nft";
     rig.agent_args[2] = "--bridge-address";
     rig.agent_args[3] = "10.9.0.1";
-    rig_agent_start();
-    RIG_WAIT(rig.plane.fd >= 0);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    rig_close();
-    return 0;
+    return box_setup(state);
 }
 
 int
 main(int argc, char **argv)
 {
-    int code = rig_main(argc, argv);
-    if (code >= 0)
-        return code;
-    if (geteuid() != 0 || box_hook_path() == NULL || access("/usr/sbin/nft", X_OK) != 0 ||
-        shell(0, "unshare -n sh -c 'ip link add br8 type bridge && nft add table bridge x'") != 0) {
-        (void)printf("skipped: needs root, ip, nft and bridges, and bin/berth-hook beside the "
-                     "test\n");
-        return 77;
-    }
+    static const char *const probe =
+        "test -x /usr/sbin/nft && unshare -n sh -c 'ip link add br8 type bridge && "
+        "nft add table bridge x'";
+    const char *missing = argc == 1 && shell(0, probe) != 0 ? "ip, nft and bridges" : NULL;
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_bridge)};
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return box_main(argc, argv, missing, tests, ARRAY_LEN(tests), setup, box_teardown);
 }

@@ -6,9 +6,12 @@
  */
 #include "agent/daemon/hook_server.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/check.h"
@@ -19,6 +22,8 @@
 #include "agent/daemon/lifecycle.h"
 
 #define CALL_DEADLINE_MS 1900u
+#define ROOTLESS_SOCKET "/run/berth/rootless.sock"
+#define ROOTLESS_CALLS_MAX 64u /* all users together; root has no limit */
 
 struct hook_call {
     struct list node;
@@ -29,13 +34,23 @@ struct hook_call {
     struct instance *instance;    /* createRuntime: whose answer it waits for */
     char poststop[HOOK_ID_BYTES]; /* poststop, release: whose revocation it waits for */
     bool is_order;                /* by hand: a refusal is one, whatever the policy says */
+    bool is_stranger;             /* of a user who gets no tokens: may start without one */
+    struct hook_door *door;
     bool closed;
 };
+struct hook_door {
+    struct loop_io io;
+    struct hook_server *server;
+    size_t call_count;
+    size_t call_max;
+    char path[PATH_MAX];
+};
+enum { DOOR_ROOT, DOOR_ROOTLESS, DOOR_COUNT };
 struct hook_server {
     struct agent *agent;
-    struct loop_io io;
+    struct hook_door doors[DOOR_COUNT];
     struct list calls;
-    char path[PATH_MAX];
+    int spare_fd; /* -1: lent to a call */
     char request[HOOK_REQUEST_BYTES_MAX];
 };
 
@@ -43,6 +58,13 @@ static void
 call_reap(struct loop_hook *hook)
 {
     free(CONTAINER_OF(hook, struct hook_call, reap));
+}
+
+static void
+spare_keep(struct hook_server *server)
+{
+    if (server->spare_fd < 0)
+        server->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
 static void
@@ -57,6 +79,8 @@ call_close(struct hook_call *call)
     loop_remove(loop, &call->io);
     (void)close(call->io.fd);
     list_remove(&call->node);
+    call->door->call_count--;
+    spare_keep(call->server);
     loop_at_end(loop, &call->reap, LOOP_FREE);
 }
 
@@ -73,8 +97,8 @@ hook_call_answer(struct hook_call *call, enum hook_answer kind, const char *reas
     char text[480];
     if (call == NULL)
         return;
-    bool allow =
-        kind == HOOK_ALLOW || (call->server->agent->options->allow_untokened && !call->is_order);
+    bool allow = kind == HOOK_ALLOW || call->is_stranger ||
+                 (call->server->agent->options->allow_untokened && !call->is_order);
     call->instance = NULL;
     if (call->closed)
         return;
@@ -110,6 +134,16 @@ call_expire(struct timer *timer)
         call_abandon(call);
 }
 
+static bool
+is_listed(const struct agent_options *options, uid_t uid)
+{
+    for (size_t i = 0; i < options->rootless_count; i++) {
+        if (options->rootless[i] == uid)
+            return true;
+    }
+    return false;
+}
+
 static void
 call_take(struct hook_call *call, struct str request)
 {
@@ -118,8 +152,11 @@ call_take(struct hook_call *call, struct str request)
     socklen_t len = sizeof(peer);
     struct hook_state state;
     struct err err = {0};
-    if (getsockopt(call->io.fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0 || peer.uid != 0) {
-        hook_call_answer(call, HOOK_REFUSE, "only root may speak for a container");
+    if (getsockopt(call->io.fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0)
+        peer.uid = UINT32_MAX;
+    if (peer.uid != 0 && !is_listed(agent->options, peer.uid)) {
+        call->is_stranger = true;
+        hook_call_answer(call, HOOK_REFUSE, "rootless containers of this user get no token");
         return;
     }
     if (hook_state_parse(request, &state, &err) < 0) {
@@ -127,6 +164,11 @@ call_take(struct hook_call *call, struct str request)
         return;
     }
     call->is_order = state.stage == HOOK_REGISTER || state.stage == HOOK_RELEASE;
+    state.owner = peer.uid;
+    if (call->is_order && peer.uid != 0) {
+        hook_call_answer(call, HOOK_REFUSE, "only root may do this by hand");
+        return;
+    }
     switch (state.stage) {
     case HOOK_CREATE_RUNTIME:
     case HOOK_REGISTER:
@@ -167,20 +209,42 @@ call_ready(struct loop_io *io, uint32_t events)
         call_take(call, str_make(server->request, bytes));
 }
 
-static void
-server_ready(struct loop_io *io, uint32_t events)
+/* -ERR_AGAIN: nobody waits, or nobody can be taken for a moment. */
+static int
+door_accept(struct hook_door *door, int *ret_fd)
 {
-    struct hook_server *server = CONTAINER_OF(io, struct hook_server, io);
+    struct hook_server *server = door->server;
+    int code = sock_accept(door->io.fd, ret_fd, NULL);
+    if (code == -ERR_NO_SPACE && server->spare_fd >= 0) {
+        (void)close(server->spare_fd);
+        server->spare_fd = -1;
+        code = sock_accept(door->io.fd, ret_fd, NULL);
+    }
+    if (code == -ERR_NO_SPACE) {
+        agent_out_of_fds(server->agent);
+        return -ERR_AGAIN;
+    }
+    return code;
+}
+
+static void
+door_ready(struct loop_io *io, uint32_t events)
+{
+    struct hook_door *door = CONTAINER_OF(io, struct hook_door, io);
+    struct hook_server *server = door->server;
     struct loop *loop = server->agent->loop;
     int fd = -1;
     (void)events;
-    while (sock_accept(io->fd, &fd, NULL) == 0) {
-        struct hook_call *call = calloc(1, sizeof(*call));
+    while (io->added && door_accept(door, &fd) == 0) {
+        struct hook_call *call =
+            door->call_count < door->call_max ? calloc(1, sizeof(*call)) : NULL;
         if (call == NULL) {
             (void)close(fd);
             return;
         }
         call->server = server;
+        call->door = door;
+        door->call_count++;
         call->io = (struct loop_io){.fd = fd, .ready = call_ready};
         timer_init(&call->deadline, call_expire);
         loop_hook_init(&call->reap, call_reap);
@@ -193,6 +257,39 @@ server_ready(struct loop_io *io, uint32_t events)
     }
 }
 
+static int
+door_open(struct hook_door *door, unsigned mode, size_t call_max, struct err *err)
+{
+    struct hook_server *server = door->server;
+    door->call_max = call_max;
+    int code = sock_seqpacket_listen(door->path, mode, &door->io.fd, err);
+    if (code == 0 && loop_add(server->agent->loop, &door->io, true) < 0)
+        code = err_set(err, ERR_SYSTEM, "cannot watch the hook socket");
+    return code;
+}
+
+/* For users, who do not see the folder of the other: in one that everybody may enter. */
+static int
+open_rootless(struct hook_server *server, struct err *err)
+{
+    const struct agent_options *options = server->agent->options;
+    struct hook_door *door = &server->doors[DOOR_ROOTLESS];
+    if (options->rootless_count == 0)
+        return 0;
+    (void)snprintf(door->path, sizeof(door->path), "%s",
+                   options->rootless_socket != NULL ? options->rootless_socket : ROOTLESS_SOCKET);
+    char *slash = strrchr(door->path, '/');
+    if (slash == NULL || slash == door->path)
+        return err_set(err, ERR_INVALID, "--rootless-socket must be a path below a folder");
+    *slash = '\0';
+    if (mkdir(door->path, 0755) == 0)
+        (void)chmod(door->path, 0755); /* whatever the umask */
+    else if (errno != EEXIST)
+        return err_set_errno(err, errno, "cannot make %s", door->path);
+    *slash = '/';
+    return door_open(door, 0666, ROOTLESS_CALLS_MAX, err);
+}
+
 int
 hook_server_new(struct agent *agent, struct hook_server **ret_server, struct err *err)
 {
@@ -200,14 +297,20 @@ hook_server_new(struct agent *agent, struct hook_server **ret_server, struct err
     if (server == NULL)
         return err_set(err, ERR_NOMEM, "no memory");
     server->agent = agent;
-    server->io = (struct loop_io){.fd = -1, .ready = server_ready};
+    server->spare_fd = -1;
+    spare_keep(server);
     list_init(&server->calls);
-    (void)snprintf(server->path, sizeof(server->path), "%s/hook.sock", agent->options->run_dir);
-    int code = sock_seqpacket_listen(server->path, 0600, &server->io.fd, err);
+    for (size_t i = 0; i < DOOR_COUNT; i++) {
+        server->doors[i].server = server;
+        server->doors[i].io = (struct loop_io){.fd = -1, .ready = door_ready};
+    }
+    struct hook_door *door = &server->doors[DOOR_ROOT];
+    (void)snprintf(door->path, sizeof(door->path), "%s/hook.sock", agent->options->run_dir);
+    int code = door_open(door, 0600, SIZE_MAX, err);
+    if (code == 0)
+        code = open_rootless(server, err);
     if (code < 0)
         return code;
-    if (loop_add(agent->loop, &server->io, true) < 0)
-        return err_set(err, ERR_SYSTEM, "cannot watch the hook socket");
     *ret_server = TAKE(server);
     return 0;
 }
@@ -226,12 +329,33 @@ hook_server_free(struct hook_server **ref)
         call->instance = NULL;
         call_close(call);
     }
-    if (server->io.fd >= 0) {
-        loop_remove(server->agent->loop, &server->io);
-        (void)close(server->io.fd);
-        (void)unlink(server->path);
+    if (server->spare_fd >= 0)
+        (void)close(server->spare_fd);
+    for (size_t i = 0; i < DOOR_COUNT; i++) {
+        if (server->doors[i].io.fd < 0)
+            continue;
+        loop_remove(server->agent->loop, &server->doors[i].io);
+        (void)close(server->doors[i].io.fd);
+        (void)unlink(server->doors[i].path);
     }
     free(server);
+}
+
+void
+hook_server_watch(struct hook_server *server, bool accepting)
+{
+    if (server == NULL)
+        return;
+    spare_keep(server);
+    for (size_t i = 0; i < DOOR_COUNT; i++) {
+        struct loop_io *io = &server->doors[i].io;
+        if (io->fd < 0 || io->added == accepting)
+            continue;
+        if (!accepting)
+            loop_remove(server->agent->loop, io);
+        else if (loop_add(server->agent->loop, io, true) < 0)
+            LOG_ERROR("cannot watch the hook socket");
+    }
 }
 
 void

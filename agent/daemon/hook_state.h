@@ -32,6 +32,7 @@ struct hook_state {
     char cgroup
         [PATH_MAX];     /* REGISTER: the container is whatever lives in it; "" = pid is its init */
     pid_t pid;          /* 0: none */
+    uid_t owner;        /* not of the text: who asks; 0 = root */
     bool is_name_loose; /* name is the runtime's and follows its renames; else it is fixed */
     bool ai_off;        /* annotation io.berth.ai=false */
     bool infra;         /* the sandbox of a pod: holds namespaces, runs nothing */

@@ -27,8 +27,11 @@ describe(const struct agent_options *options, const char *runtime, char path[PAT
     int count = snprintf(socket, PATH_MAX, "%s/hook.sock", options->run_dir);
     if (count < 0 || count >= PATH_MAX)
         return err_set(err, ERR_TOO_LARGE, "the path of --run-dir is too long");
-    *ret_hooks = (struct hooks){
-        .path = path, .socket = socket, .runtime = runtime, .when_down = options->when_down};
+    *ret_hooks = (struct hooks){.path = path,
+                                .socket = socket,
+                                .runtime = runtime,
+                                .when_down = options->when_down,
+                                .rootless = options->rootless_socket};
     return hooks_beside(options->hook, path, PATH_MAX, err);
 }
 

@@ -105,6 +105,20 @@ first_process(struct cgroup_tree *tree, const char *path, uint64_t *ret_id, pid_
     return code;
 }
 
+/* A user speaks for what lives in user namespaces of his alone. */
+static int
+check_owner(int pidfd, pid_t pid, uid_t owner, struct err *err)
+{
+    uid_t seen = 0;
+    if (owner == 0)
+        return 0;
+    int code = pidfd_owner(pidfd, pid, &seen, err);
+    if (code == 0 && seen != owner)
+        code = err_set(err, ERR_PERMISSION, "process %d is in no user namespace of user %u",
+                       (int)pid, (unsigned)owner);
+    return code;
+}
+
 static int
 gather(struct instance *instance, const struct hook_state *state, pid_t runtime_pid,
        struct err *err)
@@ -127,7 +141,9 @@ gather(struct instance *instance, const struct hook_state *state, pid_t runtime_
         (!cgroup_path_has(instance->pid, str_from(state->id)) || pidfd_exited(pidfd)))
         return err_set(err, ERR_NOT_FOUND, "process %d is not of this container",
                        (int)instance->pid);
-    code = pidfd_netns(pidfd, instance->pid, &ns_fd, err);
+    code = check_owner(pidfd, instance->pid, state->owner, err);
+    if (code == 0)
+        code = pidfd_netns(pidfd, instance->pid, &ns_fd, err);
     if (code < 0)
         return code;
     code = sandbox_join(instance, ns_fd, err);
@@ -151,17 +167,16 @@ end_earlier(struct agent *agent, const char *container_id, const char *reason)
     }
 }
 
-/* Hooks that are installed twice ask twice; the second answer is the first one's. */
-static bool
-is_served(const struct agent *agent, const struct hook_state *state)
+/* The container of this id whose token works now, or NULL. */
+static const struct instance *
+find_served(const struct agent *agent, const char *container_id)
 {
     LIST_FOREACH (node, &agent->instances) {
         const struct instance *instance = LIST_ENTRY(node, struct instance, node);
-        if (instance_lives(instance) && instance->pid == state->pid &&
-            strcmp(instance->container_id, state->id) == 0)
-            return true;
+        if (instance_lives(instance) && strcmp(instance->container_id, container_id) == 0)
+            return instance;
     }
-    return false;
+    return NULL;
 }
 
 void
@@ -179,8 +194,12 @@ lifecycle_create(struct agent *agent, struct hook_call *call, struct hook_state 
         hook_call_answer(call, HOOK_ALLOW, NULL);
         return;
     }
-    if (is_served(agent, state)) {
-        hook_call_answer(call, HOOK_ALLOW, NULL);
+    const struct instance *served = find_served(agent, state->id);
+    if (served != NULL && (served->pid == state->pid || state->owner != 0)) {
+        /* Hooks that are installed twice ask twice; the second answer is the first one's. An id
+         * of somebody else's container is not a user's to take. */
+        hook_call_answer(call, served->pid == state->pid ? HOOK_ALLOW : HOOK_REFUSE,
+                         "a container with this id runs");
         return;
     }
     const char *down = agent->stopping                   ? "the agent is stopping"

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/base/check.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/net/sock.h"
 
@@ -25,6 +26,7 @@ struct plane {
     struct timer retry;
     struct handoff kept; /* with kept_fd >= 0: goes first when the socket takes more */
     int kept_fd;
+    uint64_t took_ns; /* the last connection, from its accept; told with the next; 0 = none */
     bool complained;
 };
 
@@ -188,9 +190,10 @@ plane_connected(const struct plane *plane)
 }
 
 void
-plane_give(struct plane *plane, const struct handoff *message, int fd)
+plane_give(struct plane *plane, struct handoff *message, int fd, uint64_t accepted_ns)
 {
     int code = -ERR_CLOSED;
+    message->token = plane->took_ns;
     if (plane->io.fd >= 0 && plane->kept_fd < 0)
         code = sock_send_fds(plane->io.fd, message, sizeof(*message), &fd, 1);
     if (code == -ERR_AGAIN) {
@@ -200,6 +203,7 @@ plane_give(struct plane *plane, const struct handoff *message, int fd)
         return;
     }
     (void)close(fd);
+    plane->took_ns = code == 0 ? clock_mono_ns() - accepted_ns : 0;
 }
 
 void

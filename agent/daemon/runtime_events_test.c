@@ -190,19 +190,12 @@ teardown(void **state)
 int
 main(int argc, char **argv)
 {
-    int code = rig_main(argc, argv);
-    if (code >= 0)
-        return code;
-    if (geteuid() != 0 || box_hook_path() == NULL || !have("/usr/sbin/runc") ||
-        !have("/usr/bin/podman") || !have("/bin/busybox")) {
-        (void)printf("skipped: needs root, runc, podman, busybox, and bin/berth-hook beside the "
-                     "test\n");
-        return 77;
-    }
+    bool can = have("/usr/sbin/runc") && have("/usr/bin/podman") && have("/bin/busybox");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rename),
         cmocka_unit_test(test_pause),
         cmocka_unit_test(test_without_hook),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return box_main(argc, argv, can ? NULL : "runc, podman, busybox", tests, ARRAY_LEN(tests),
+                    setup, teardown);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/base/check.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/net/sock.h"
 
@@ -39,29 +40,52 @@ diag_close(struct sandbox *sandbox)
     sandbox->agent->diag_count--;
 }
 
-/* Of the listener's namespace. -1: there is none. */
+/* Another one's, for whoever needs a descriptor more. false: there is none to give up. */
+static bool
+diag_close_oldest(struct sandbox *sandbox)
+{
+    const struct agent *agent = sandbox->agent;
+    if (list_empty(&agent->diags) || agent->diags.next == &sandbox->in_diags)
+        return false;
+    diag_close(LIST_ENTRY(agent->diags.next, struct sandbox, in_diags));
+    return true;
+}
+
 static int
-diag_of(struct sandbox *sandbox, int listen_fd)
+diag_open(struct sandbox *sandbox, int listen_fd)
 {
     struct agent *agent = sandbox->agent;
     uint64_t cookie = 0;
     int ns_fd = -1;
-    if (sandbox->diag_fd >= 0) {
-        list_remove(&sandbox->in_diags);
-        list_push_back(&agent->diags, &sandbox->in_diags);
-        return sandbox->diag_fd;
-    }
-    if (netns_of_socket(listen_fd, &ns_fd) < 0)
-        return -1;
-    int code = netns_diag(agent->netns, ns_fd, &sandbox->diag_fd, &cookie, NULL);
+    int code = netns_of_socket(listen_fd, &ns_fd);
+    if (code < 0)
+        return code;
+    code = netns_diag(agent->netns, ns_fd, &sandbox->diag_fd, &cookie, NULL);
     (void)close(ns_fd);
     if (code < 0)
-        return -1;
+        return code;
     ASSERT(cookie == sandbox->cookie);
     list_push_back(&agent->diags, &sandbox->in_diags);
     if (++agent->diag_count > SANDBOX_DIAGS_MAX)
-        diag_close(LIST_ENTRY(agent->diags.next, struct sandbox, in_diags));
-    return sandbox->diag_fd;
+        (void)diag_close_oldest(sandbox);
+    return 0;
+}
+
+/* The sock_diag socket of the listener's namespace. -ERR_NO_SPACE: not now; other errors: never,
+ * and then nobody is attested by it. */
+static int
+diag_need(struct sandbox *sandbox, int listen_fd)
+{
+    int code = 0;
+    if (sandbox->diag_fd >= 0) {
+        list_remove(&sandbox->in_diags);
+        list_push_back(&sandbox->agent->diags, &sandbox->in_diags);
+        return 0;
+    }
+    do
+        code = diag_open(sandbox, listen_fd);
+    while (code == -ERR_NO_SPACE && diag_close_oldest(sandbox));
+    return code;
 }
 
 /* ---- accepting ------------------------------------------------------------------------------ */
@@ -76,10 +100,9 @@ look_at_peer(struct sandbox *sandbox, const struct loop_io *io, int fd, struct a
         code = pidfd_peer_cgroup(fd, scene->tree, &scene->peer_cgroup, &sure);
         scene->peer_unsure = !sure;
     } else {
-        int diag_fd = diag_of(sandbox, io->fd);
         scene->way = sandbox->host ? ATTEST_HOST : ATTEST_LOOPBACK;
-        if (diag_fd >= 0)
-            code = sockdiag_peer_cgroup(diag_fd, fd, &scene->peer_cgroup);
+        if (sandbox->diag_fd >= 0)
+            code = sockdiag_peer_cgroup(sandbox->diag_fd, fd, &scene->peer_cgroup);
     }
     if (code < 0)
         scene->peer_cgroup = 0;
@@ -110,16 +133,23 @@ static void
 listener_ready(struct loop_io *io, uint32_t events)
 {
     struct sandbox *sandbox = CONTAINER_OF(io, struct sandbox_listener, io)->sandbox;
+    bool tcp = io != &sandbox->listeners[SANDBOX_UNIX].io;
     (void)events;
     for (int i = 0; i < ACCEPTS_A_TURN && io->added; i++) {
         int fd = -1;
-        int code = sock_accept(io->fd, &fd, NULL);
+        /* Before it is accepted: who cannot be asked for now waits, and gets no wrong answer. */
+        int code = tcp && diag_need(sandbox, io->fd) == -ERR_NO_SPACE
+                       ? -ERR_NO_SPACE
+                       : sock_accept(io->fd, &fd, NULL);
+        if (code == -ERR_NO_SPACE && diag_close_oldest(sandbox))
+            continue;
         if (code == -ERR_NO_SPACE)
             agent_out_of_fds(sandbox->agent);
         if (code == -ERR_AGAIN || code == -ERR_NO_SPACE)
             return;
         if (code < 0)
             continue;
+        const uint64_t accepted_ns = clock_mono_ns();
         const struct instance *instance = attest(sandbox, io, fd);
         struct handoff message = {
             .magic = HANDOFF_MAGIC, .kind = HANDOFF_CONN, .netns_cookie = sandbox->cookie};
@@ -127,7 +157,7 @@ listener_ready(struct loop_io *io, uint32_t events)
             memcpy(message.incarnation, instance->incarnation, INCARNATION_BYTES);
             message.cgroup_id = instance->cgroup_id;
         }
-        plane_give(sandbox->agent->plane, &message, fd);
+        plane_give(sandbox->agent->plane, &message, fd, accepted_ns);
     }
 }
 

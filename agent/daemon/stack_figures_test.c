@@ -148,24 +148,14 @@ custom(const char *argument)
 
 /* ---- figures -------------------------------------------------------------------------------- */
 
-static int
-compare_u64(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a;
-    uint64_t y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
 static void
 print_figure(const char *what, size_t count, double p99_max_ms, double max_ms)
 {
-    qsort(samples, count, sizeof(samples[0]), compare_u64);
-    double p99 = (double)samples[count * 99 / 100] / 1e6;
-    double max = (double)samples[count - 1] / 1e6;
-    print_message("figure %-42s p50 %8.3f  p99 %8.3f  max %8.3f ms  n %zu\n", what,
-                  (double)samples[count / 2] / 1e6, p99, max, count);
+    struct samples_ms have = samples_sum_up(samples, count);
+    print_message("figure %-42s p50 %8.3f  p99 %8.3f  max %8.3f ms  n %zu\n", what, have.p50,
+                  have.p99, have.max, count);
     /* of a hundred, the worst one is the 99th */
-    if ((count >= 200 && p99 > p99_max_ms) || max > max_ms)
+    if ((count >= 200 && have.p99 > p99_max_ms) || have.max > max_ms)
         fail_msg("promised: p99 <= %.0f ms, max <= %.0f ms", p99_max_ms, max_ms);
 }
 
@@ -319,20 +309,6 @@ test_hooks(void **state)
 
 /* ---- many ----------------------------------------------------------------------------------- */
 
-static size_t
-count_fds(size_t pid)
-{
-    char path[64];
-    size_t count = 0;
-    (void)snprintf(path, sizeof(path), "/proc/%zu/fd", pid);
-    DIR *folder = opendir(path);
-    assert_non_null(folder);
-    while (readdir(folder) != NULL)
-        count++;
-    closedir(folder);
-    return count;
-}
-
 /* A number behind `key` in a /proc file, in its own unit. */
 static size_t
 proc_number(const char *path, const char *key)
@@ -395,9 +371,9 @@ test_many(void **state)
     size_t dataplane = number_of("BERTH_FIGURES_DATAPLANE", 0);
     size_t count = MIN(number_of("BERTH_FIGURES_MANY", 100), ARRAY_LEN(boxes));
     size_t holder = number_of("BERTH_FIGURES_HOLDER", 0);
-    size_t fds = count_fds(agent);
-    size_t holder_fds = count_fds(holder);
-    size_t plane_fds = count_fds(dataplane);
+    size_t fds = rig_fds(agent);
+    size_t holder_fds = rig_fds(holder);
+    size_t plane_fds = rig_fds(dataplane);
     size_t spaces = namespaces();
     size_t rss[2] = {rss_kb(agent), rss_kb(dataplane)};
     uint64_t start = clock_mono_ns();
@@ -409,7 +385,7 @@ test_many(void **state)
     }
     print_message("figure %zu containers started in %.1f s, %.2f descriptors each in the agent\n",
                   count, (double)(clock_mono_ns() - start) / 1e9,
-                  (double)(count_fds(agent) - fds) / (double)count);
+                  (double)(rig_fds(agent) - fds) / (double)count);
     double each[2] = {(double)(rss_kb(agent) - rss[0]) / (double)count,
                       (double)(rss_kb(dataplane) - rss[1]) / (double)count};
     print_message("figure memory a live container: agent %.2f KiB, data plane %.2f KiB\n", each[0],
@@ -419,11 +395,11 @@ test_many(void **state)
         (void)kill(boxes[i].pid, SIGKILL);
     for (size_t i = 0; i < count; i++)
         box_end(&boxes[i]);
-    wait_back("the agent's descriptors", count_fds, agent, fds);
+    wait_back("the agent's descriptors", rig_fds, agent, fds);
     print_message("figure %zu containers revoked and forgotten in %.2f s\n", count,
                   (double)(clock_mono_ns() - start) / 1e9);
-    wait_back("the holder's descriptors", count_fds, holder, holder_fds);
-    wait_back("the data plane's descriptors", count_fds, dataplane, plane_fds);
+    wait_back("the holder's descriptors", rig_fds, holder, holder_fds);
+    wait_back("the data plane's descriptors", rig_fds, dataplane, plane_fds);
     uint64_t end = clock_mono_ms() + 60000;
     while (namespaces() > spaces + 20 && clock_mono_ms() < end)
         (void)poll(NULL, 0, 100);

@@ -24,6 +24,7 @@
 struct options {
     const char *stage;
     const char *socket;
+    const char *rootless_socket;
     const char *runtime;
     bool allow_when_down;
 };
@@ -36,6 +37,8 @@ static const char help[] =
     "start\n"
     "               poststop: wait until it is revoked; always exits 0\n"
     "  --socket     the agent's hook socket (default /run/berth/hook.sock)\n"
+    "  --rootless-socket PATH  asked by containers of users other than root (default\n"
+    "               /run/berth/rootless.sock); where it is not, they start without a token\n"
     "  --runtime    name of the runtime in bindings (default runc; podman is recognised)\n"
     "  --when-down  what to do when no agent answers (default deny)\n"
     "\n"
@@ -121,7 +124,9 @@ ask_agent(const char *path, const char *bytes, size_t len, char *reply, int64_t 
 static const char *
 parse_options(int argc, char **argv, struct options *options)
 {
-    *options = (struct options){.socket = "/run/berth/hook.sock", .runtime = "runc"};
+    *options = (struct options){.socket = "/run/berth/hook.sock",
+                                .rootless_socket = "/run/berth/rootless.sock",
+                                .runtime = "runc"};
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (argv[i][0] != '-') {
@@ -132,6 +137,8 @@ parse_options(int argc, char **argv, struct options *options)
             return "an option has no value; see --help";
         if (strcmp(argv[i], "--socket") == 0)
             options->socket = value;
+        else if (strcmp(argv[i], "--rootless-socket") == 0)
+            options->rootless_socket = value;
         else if (strcmp(argv[i], "--runtime") == 0 && strlen(value) <= 64)
             options->runtime = value;
         else if (strcmp(argv[i], "--when-down") == 0 &&
@@ -147,6 +154,18 @@ parse_options(int argc, char **argv, struct options *options)
     return NULL;
 }
 
+/* A user's own container: the runtime runs in a user namespace. (The host's maps every id.) */
+static bool
+is_rootless(void)
+{
+    char line[128] = "";
+    FILE *file = fopen("/proc/self/uid_map", "re");
+    bool known = file != NULL && fgets(line, sizeof(line), file) != NULL;
+    if (file != NULL)
+        (void)fclose(file);
+    return known && strstr(line, " 4294967295") == NULL;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -159,6 +178,7 @@ main(int argc, char **argv)
         if (strcmp(argv[i], "--help") == 0)
             return fputs(help, stdout) < 0 ? 1 : 0;
     }
+    bool rootless = false;
     const char *problem = parse_options(argc, argv, &options);
     bool poststop = options.stage != NULL && strcmp(options.stage, "poststop") == 0;
     if (problem == NULL) {
@@ -167,6 +187,13 @@ main(int argc, char **argv)
         problem = read_state(bytes, &len, deadline_ms);
         if (problem == NULL)
             problem = ask_agent(options.socket, bytes, len, reply, deadline_ms, &down);
+        rootless = down && is_rootless();
+        if (rootless) {
+            down = false;
+            problem = ask_agent(options.rootless_socket, bytes, len, reply, deadline_ms, &down);
+        }
+        if (rootless && down)
+            problem = "the agent takes no rootless containers";
     }
     if (problem == NULL && strncmp(reply, "ok", 2) == 0) {
         if (reply[2] == ' ') /* started without a token, by policy */
@@ -176,7 +203,7 @@ main(int argc, char **argv)
     if (problem == NULL)
         problem =
             strncmp(reply, "no ", 3) == 0 ? reply + 3 : "the agent's answer is not understood";
-    bool allowed = poststop || (down && options.allow_when_down);
+    bool allowed = poststop || (down && (options.allow_when_down || rootless));
     (void)fprintf(stderr, "berth: %s%s\n", problem,
                   poststop || !allowed ? "" : "; the container starts without a token");
     return allowed ? 0 : 1;

@@ -20,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include "agent/kernel/kernel_test_rig.h"
 #include "agent/kernel/netns.h"
 #include "agent/kernel/pidfd.h"
 #include "agent/kernel/sockdiag.h"
@@ -134,12 +135,38 @@ test_listen(void **state)
     close(pidfd);
 }
 
-static int
-compare_u64(const void *a, const void *b)
+/* Whose a user namespace is: root's here, a user's when he made it. */
+static void
+test_owner(void **state)
 {
-    uint64_t x = *(const uint64_t *)a;
-    uint64_t y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
+    (void)state;
+    struct err err = {0};
+    int pidfd = -1;
+    int ready[2];
+    char made = 'n';
+    uid_t uid = 1;
+    assert_int_equal(pidfd_acquire(getpid(), &pidfd, &err), 0);
+    assert_int_equal(pidfd_owner(pidfd, getpid(), &uid, &err), 0);
+    assert_int_equal(uid, 0);
+    close(pidfd);
+    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        made = setresuid(31001, 31001, 31001) == 0 && unshare(CLONE_NEWUSER) == 0 ? 'y' : 'n';
+        (void)!write(ready[1], &made, 1);
+        (void)pause();
+        _exit(1);
+    }
+    assert_int_equal(read(ready[0], &made, 1), 1);
+    close(ready[0]);
+    close(ready[1]);
+    assert_int_equal(pidfd_acquire(pid, &pidfd, &err), 0);
+    assert_int_equal(pidfd_owner(pidfd, pid, &uid, &err), 0);
+    assert_int_equal(uid, made == 'y' ? 31001 : 0); /* some hosts let users make none */
+    (void)kill(pid, SIGKILL);
+    (void)waitpid(pid, NULL, 0);
+    assert_int_equal(pidfd_owner(pidfd, pid, &uid, &err), -ERR_NOT_FOUND);
+    close(pidfd);
 }
 
 /* Our own connection to ourselves: the peer's cgroup is ours. */
@@ -174,10 +201,9 @@ test_peer(void **state)
             times[n] = clock_mono_ns() - start;
         }
         assert_int_equal(id, tree.own_id);
-        qsort(times, ARRAY_LEN(times), sizeof(times[0]), compare_u64);
+        struct samples_ms took = samples_sum_up(times, ARRAY_LEN(times));
         print_message("sock_diag question, %s: p50 %.1f us, p99 %.1f us\n", addresses[i],
-                      (double)times[ARRAY_LEN(times) / 2] / 1e3,
-                      (double)times[ARRAY_LEN(times) * 99 / 100] / 1e3);
+                      took.p50 * 1e3, took.p99 * 1e3);
         close(client);
         close(conn);
         close(listen_fd);
@@ -278,8 +304,9 @@ main(void)
         (void)printf("skipped: needs root\n");
         return 77;
     }
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_child), cmocka_unit_test(test_listen),
-                                       cmocka_unit_test(test_peer), cmocka_unit_test(test_cgroups),
-                                       cmocka_unit_test(test_ways_in)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_owner),   cmocka_unit_test(test_child),
+        cmocka_unit_test(test_listen),  cmocka_unit_test(test_peer),
+        cmocka_unit_test(test_cgroups), cmocka_unit_test(test_ways_in)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

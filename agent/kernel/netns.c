@@ -66,6 +66,8 @@ static int
 open_diag(struct job *job)
 {
     int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+        return err_set(&job->err, ERR_NO_SPACE, "no descriptor is left for sock_diag");
     if (fd < 0)
         return err_set_errno(&job->err, errno, "cannot open sock_diag");
     int code = read_cookie(fd, &job->made.cookie, &job->err);
@@ -338,8 +340,9 @@ thread_main(void *user)
     return NULL;
 }
 
-static void
-do_job(struct netns *netns, struct job *job)
+/* job->code; err says why, when it is wanted. */
+static int
+do_job(struct netns *netns, struct job *job, struct err *err)
 {
     job->diag_fd = job->made.tcp_fd = job->made.unix_fd = -1;
     pthread_mutex_lock(&netns->lock);
@@ -349,6 +352,9 @@ do_job(struct netns *netns, struct job *job)
     while (netns->job != NULL)
         pthread_cond_wait(&netns->changed, &netns->lock);
     pthread_mutex_unlock(&netns->lock);
+    if (job->code < 0 && err != NULL)
+        *err = job->err;
+    return job->code;
 }
 
 int
@@ -378,7 +384,7 @@ netns_free(struct netns **ref)
         return;
     if (netns->started) {
         struct job job = {.kind = JOB_EXIT, .ns_fd = -1};
-        do_job(netns, &job);
+        (void)do_job(netns, &job, NULL);
         (void)pthread_join(netns->thread, NULL);
     }
     if (netns->home_fd >= 0)
@@ -400,15 +406,12 @@ int
 netns_diag(struct netns *netns, int ns_fd, int *ret_diag_fd, uint64_t *ret_cookie, struct err *err)
 {
     struct job job = {.kind = JOB_DIAG, .ns_fd = ns_fd};
-    do_job(netns, &job);
-    if (job.code < 0) {
-        if (err != NULL)
-            *err = job.err;
-        return job.code;
+    int code = do_job(netns, &job, err);
+    if (code == 0) {
+        *ret_diag_fd = job.diag_fd;
+        *ret_cookie = job.made.cookie;
     }
-    *ret_diag_fd = job.diag_fd;
-    *ret_cookie = job.made.cookie;
-    return 0;
+    return code;
 }
 
 int
@@ -417,26 +420,20 @@ netns_listen(struct netns *netns, int ns_fd, const struct netns_wish *wish,
 {
     ASSERT(wish->port > 0);
     struct job job = {.kind = JOB_LISTEN, .ns_fd = ns_fd, .wish = wish};
-    do_job(netns, &job);
-    if (job.code < 0 && err != NULL)
-        *err = job.err;
-    if (job.code == 0 || job.code == -ERR_IN_USE)
+    int code = do_job(netns, &job, err);
+    if (code == 0 || code == -ERR_IN_USE)
         *ret_sockets = job.made;
-    return job.code;
+    return code;
 }
 
 int
 netns_port(struct netns *netns, int ns_fd, struct netns_port *ret_port, struct err *err)
 {
     struct job job = {.kind = JOB_PORT, .ns_fd = ns_fd};
-    do_job(netns, &job);
-    if (job.code < 0) {
-        if (err != NULL)
-            *err = job.err;
-        return job.code;
-    }
-    *ret_port = job.port;
-    return 0;
+    int code = do_job(netns, &job, err);
+    if (code == 0)
+        *ret_port = job.port;
+    return code;
 }
 
 int
@@ -444,7 +441,7 @@ netns_of_socket(int fd, int *ret_ns_fd)
 {
     int ns_fd = ioctl(fd, SIOCGSKNS);
     if (ns_fd < 0)
-        return -ERR_SYSTEM;
+        return errno == EMFILE || errno == ENFILE ? -ERR_NO_SPACE : -ERR_SYSTEM;
     *ret_ns_fd = ns_fd;
     return 0;
 }

@@ -34,7 +34,7 @@ void netns_free(struct netns **netns);
 /* netns_is_home - ns_fd is the namespace in which we run. */
 bool netns_is_home(const struct netns *netns, int ns_fd);
 /* netns_diag - a NETLINK_SOCK_DIAG socket in that namespace and the namespace's cookie.
- * 0; -ERR_PERMISSION, -ERR_SYSTEM. */
+ * 0; -ERR_NO_SPACE (no descriptor is left), -ERR_PERMISSION, -ERR_SYSTEM. */
 int netns_diag(struct netns *netns, int ns_fd, int *ret_diag_fd, uint64_t *ret_cookie,
                struct err *err) MUST_USE;
 /* netns_listen - bring lo up and listen, non-blocking. The one TCP listener takes IPv4 and IPv6 for
@@ -53,7 +53,8 @@ struct netns_port {
 };
 int netns_port(struct netns *netns, int ns_fd, struct netns_port *ret_port,
                struct err *err) MUST_USE;
-/* netns_of_socket - a descriptor of the namespace of any socket (SIOCGSKNS). 0 or -ERR_SYSTEM. */
+/* netns_of_socket - a descriptor of the namespace of any socket (SIOCGSKNS). 0; -ERR_NO_SPACE,
+ * -ERR_SYSTEM. */
 int netns_of_socket(int fd, int *ret_ns_fd) MUST_USE;
 
 #endif

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/nsfs.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
@@ -49,30 +50,51 @@ pidfd_exited(int pidfd)
     return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLIN) != 0;
 }
 
+/* /proc/PID/ns/KIND. */
+static int
+open_namespace(int pidfd, pid_t pid, const char *kind, int *ret_ns_fd, struct err *err)
+{
+    char path[64];
+    (void)snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, kind);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int number = errno;
+    /* Alive after the open: the pid was its own all the time. */
+    if (fd >= 0 && pidfd_exited(pidfd)) {
+        (void)close(fd);
+        fd = -1;
+        number = ESRCH;
+    }
+    if (fd < 0 && (number == ESRCH || number == ENOENT))
+        return err_set(err, ERR_NOT_FOUND, "the container's process has exited");
+    if (fd < 0)
+        return err_set_errno(err, number, "cannot open the container's %s namespace", kind);
+    *ret_ns_fd = fd;
+    return 0;
+}
+
 int
 pidfd_netns(int pidfd, pid_t pid, int *ret_ns_fd, struct err *err)
 {
     int fd = -1;
     if (!features_without(STR("pidfd_netns")))
         fd = ioctl(pidfd, PIDFD_GET_NET_NAMESPACE, 0);
-    if (fd < 0) {
-        char path[64];
-        (void)snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
-        fd = open(path, O_RDONLY | O_CLOEXEC);
-        int number = errno;
-        /* Alive after the open: the pid was its own all the time. */
-        if (fd >= 0 && pidfd_exited(pidfd)) {
-            (void)close(fd);
-            fd = -1;
-            number = ESRCH;
-        }
-        if (fd < 0 && (number == ESRCH || number == ENOENT))
-            return err_set(err, ERR_NOT_FOUND, "the container's process has exited");
-        if (fd < 0)
-            return err_set_errno(err, number, "cannot open the container's network namespace");
-    }
+    if (fd < 0)
+        return open_namespace(pidfd, pid, "net", ret_ns_fd, err);
     *ret_ns_fd = fd;
     return 0;
+}
+
+int
+pidfd_owner(int pidfd, pid_t pid, uid_t *ret_uid, struct err *err)
+{
+    int fd = -1;
+    int code = open_namespace(pidfd, pid, "user", &fd, err);
+    if (code < 0)
+        return code;
+    if (ioctl(fd, NS_GET_OWNER_UID, ret_uid) != 0)
+        code = err_set_errno(err, errno, "cannot tell whose the container's user namespace is");
+    (void)close(fd);
+    return code;
 }
 
 int

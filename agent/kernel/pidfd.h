@@ -29,6 +29,9 @@ int pidfd_cgroup(int pidfd, pid_t pid, struct cgroup_tree *tree, uint64_t *ret_i
  * another process by now. 0; -ERR_NOT_FOUND, -ERR_UNSUPPORTED. */
 int pidfd_peer_cgroup(int unix_fd, struct cgroup_tree *tree, uint64_t *ret_id,
                       bool *ret_sure) MUST_USE;
+/* pidfd_owner - the user who made its user namespace; 0 in the host's own. 0; -ERR_NOT_FOUND,
+ * -ERR_SYSTEM. */
+int pidfd_owner(int pidfd, pid_t pid, uid_t *ret_uid, struct err *err) MUST_USE;
 /* pidfd_exited - the process has ended (it may not be reaped yet). */
 bool pidfd_exited(int pidfd);
 

@@ -22,14 +22,15 @@ const char *const hooks_stages[HOOKS_STAGES] = {"createRuntime", "poststop"};
 void
 hooks_put(struct json_writer *writer, const struct hooks *hooks, const char *stage)
 {
-    const char *const args[] = {"berth-hook",   stage,         "--runtime",
-                                hooks->runtime, "--when-down", hooks->when_down,
-                                "--socket",     hooks->socket};
+    const char *const args[] = {
+        "berth-hook",     stage,      "--runtime",   hooks->runtime,      "--when-down",
+        hooks->when_down, "--socket", hooks->socket, "--rootless-socket", hooks->rootless};
+    size_t count = ARRAY_LEN(args) - (hooks->rootless == NULL ? 2 : 0);
     json_open_object(writer);
     json_member_str(writer, "path", str_from(hooks->path));
     json_key(writer, "args");
     json_open_array(writer);
-    for (size_t i = 0; i < ARRAY_LEN(args); i++)
+    for (size_t i = 0; i < count; i++)
         json_value_str(writer, str_from(args[i]));
     json_close_array(writer);
     json_member_i64(writer, "timeout", HOOK_TIMEOUT_S);

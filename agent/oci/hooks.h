@@ -17,6 +17,7 @@ struct hooks {
     const char *socket;    /* of the agent */
     const char *runtime;   /* its name in bindings */
     const char *when_down; /* "deny" or "allow" */
+    const char *rootless;  /* the agent's socket for users' containers; NULL = the usual one */
 };
 /* The stages that call us. */
 #define HOOKS_STAGES 2

@@ -14,12 +14,16 @@
 #include "agent/oci/file.h"
 #include "agent/oci/hooks.h"
 
+#define SOCKET "/run/berth/hook.sock"
+#define SOCKET_OF_UP "/var/lib/berth/run/hook.sock"
+
 static const char help[] =
     "berth-runc - runc with Berth's hooks, for Docker, containerd and whatever else calls runc\n"
     "\n"
     "Usage: berth-runc [--berth-socket PATH] [--berth-hook PATH] [--berth-runtime PATH]\n"
     "                  [--berth-name NAME] [--berth-when-down deny|allow] RUNC-ARGUMENTS...\n"
-    "  --berth-socket     the agent's hook socket (default /run/berth/hook.sock)\n"
+    "  --berth-socket     the agent's hook socket (default /run/berth/hook.sock, else\n"
+    "                     /var/lib/berth/run/hook.sock, that of `berth up`)\n"
     "  --berth-hook       berth-hook (default: beside this program)\n"
     "  --berth-runtime    the runc to become (default: runc of /usr/sbin, /usr/bin, ...)\n"
     "  --berth-name       the runtime's name in bindings (default: docker or containerd, by the\n"
@@ -124,7 +128,7 @@ add_hooks(const struct call *call, struct err *err)
     struct buf edited;
     bool changed = false;
     if (hooks.socket == NULL)
-        hooks.socket = "/run/berth/hook.sock";
+        hooks.socket = access(SOCKET, F_OK) == 0 ? SOCKET : SOCKET_OF_UP;
     if (hooks.runtime == NULL)
         hooks.runtime = strstr(call->bundle, "/moby/") != NULL ? "docker" : "containerd";
     if (hooks.when_down == NULL)

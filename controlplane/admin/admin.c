@@ -144,6 +144,14 @@ begin(struct call *call, const struct admin_listener *listener, const struct htt
     call->endpoint = endpoint;
 }
 
+static uint64_t
+body_bytes_max(const struct endpoint *endpoint)
+{
+    if (endpoint->open)
+        return PAYMENT_BODY_BYTES_MAX;
+    return endpoint->handle == endpoint_catalogue_put ? EDITION_BYTES_MAX : ADMIN_BODY_BYTES_MAX;
+}
+
 static void
 on_request(struct http_stream *stream, const struct http_head *head)
 {
@@ -160,8 +168,7 @@ on_request(struct http_stream *stream, const struct http_head *head)
     begin(call, listener, head);
     /* strangers may only bring what a sender of payments would */
     if (call->endpoint)
-        http_stream_collect(stream,
-                            call->endpoint->open ? PAYMENT_BODY_BYTES_MAX : ADMIN_BODY_BYTES_MAX);
+        http_stream_collect(stream, body_bytes_max(call->endpoint));
 }
 
 static void
@@ -229,7 +236,7 @@ admin_listen(struct admin *admin, int listen_fd, bool trusted, struct err *err)
         .loop = admin->conf.loop,
         .handler = &handler,
         .user = listener,
-        .body_bytes_max = ADMIN_BODY_BYTES_MAX,
+        .body_bytes_max = EDITION_BYTES_MAX,
         .conn_count_max = 256,
     };
     int code = http_server_new(&conf, &listener->server, err);

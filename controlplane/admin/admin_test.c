@@ -365,7 +365,8 @@ test_webhooks(void **state)
         {NULL, NULL, NULL, 0, NULL}, /* here the wallet is made */
         {STRIPE, PAID("e1", "2000"), NULL, 200, "\"credited\":true,\"transaction\":\"1\""},
         {STRIPE, PAID("e1", "2000"), NULL, 200, "\"credited\":false,\"transaction\":\"1\""},
-        {STRIPE, "{\"id\":\"e2\",\"type\":\"charge.refunded\"}", NULL, 200, "\"ignored\":\"events"},
+        {STRIPE, "{\"id\":\"e2\",\"type\":\"charge.succeeded\"}", NULL, 200,
+         "\"ignored\":\"events"},
         {STRIPE, PAID("e3", "2000"), "X: y", 400, "there is none"},
         {STRIPE, PAID("e3", "2000"), "Stripe-Signature: t=1,v1=00", 400, "\"code\":\"SIGNATURE\""},
         {STRIPE, PAID("e3", "2000"), "Authorization: Bearer " TOKEN, 400, "SIGNATURE"},

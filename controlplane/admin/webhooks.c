@@ -61,6 +61,10 @@ endpoint_webhook(struct call *call)
         LOG_INFO("payment credited", LOG_C("webhook", webhook_name(webhook)),
                  LOG_S("event", payment->event), LOG_S("payment", payment->payment),
                  LOG_S("wallet", payment->wallet), LOG_U("transaction", receipt.transaction));
+    if (receipt.corrected.nano != 0)
+        LOG_WARN("payment went back, or came again", LOG_C("webhook", webhook_name(webhook)),
+                 LOG_S("event", payment->event), LOG_S("payment", payment->payment),
+                 LOG_S("wallet", payment->wallet), LOG_U("transaction", receipt.transaction));
     struct reply reply;
     struct json_writer *writer = reply_begin(&reply);
     json_open_object(writer);
@@ -70,6 +74,8 @@ endpoint_webhook(struct call *call)
         json_member_str(writer, "ignored", str_from(payment->ignored));
     else
         reply_digits(writer, "transaction", receipt.transaction);
+    if (receipt.corrected.nano != 0)
+        reply_money(writer, "corrected", receipt.corrected);
     json_close_object(writer);
     reply_send(call, 200, &reply);
 }

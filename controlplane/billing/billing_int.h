@@ -38,6 +38,21 @@ struct event {
 int event_text(const struct event *event, uint32_t object, const char *name, size_t bytes_max,
                struct str *ret_text) MUST_USE;
 
+/* row_number - a member of a row that is a decimal string, 0 or more. 0, -ERR_STORE, -ERR_NOMEM. */
+int row_number(struct billing *billing, struct str text, const char *name,
+               int64_t *ret_value) MUST_USE;
+/* payment_row_key - of what is kept of a payment: "payment", "event", "refund"; ptr NULL: no
+ * memory. */
+struct str payment_row_key(struct arena *arena, const char *what, enum webhook webhook,
+                           struct str id);
+int payment_fail(struct err *err, int code);
+/* refund_book - receipt->payment went back, or came again. */
+int refund_book(struct billing *billing, enum webhook webhook, struct arena *arena,
+                struct payment_receipt *receipt, struct err *err) MUST_USE;
+/* refund_settle - receipt->payment was credited: what was said about it before that. */
+int refund_settle(struct billing *billing, enum webhook webhook, struct arena *arena,
+                  struct payment_receipt *receipt, struct err *err) MUST_USE;
+
 #define WEBHOOK_ROW(name, header, variable, text) \
     int payment_read_##name(const struct event *event, struct payment *payment) MUST_USE;
 #include "controlplane/billing/webhooks.def"

@@ -29,6 +29,17 @@ cap_period_ms(struct str per, int64_t at_ms)
     return (int64_t)timegm(&first) * 1000;
 }
 
+int64_t
+cap_end_ms(struct str per, int64_t at_ms)
+{
+    int64_t begin_ms = cap_period_ms(per, at_ms);
+    if (str_eq(per, STR("hour")))
+        return begin_ms + HOUR_MS;
+    if (str_eq(per, STR("day")))
+        return begin_ms + 24 * HOUR_MS;
+    return cap_period_ms(per, begin_ms + 31ll * 24 * HOUR_MS + HOUR_MS); /* in the next month */
+}
+
 /* ---- the period at hand ---------------------------------------------------------------------- */
 
 struct period {
@@ -156,4 +167,36 @@ cap_settle(struct billing *billing, const struct object *wallet, int64_t now_ms,
     int64_t left = frozen ? 0 : MAX(amount.nano - spent, (int64_t)0);
     return ledger_allow(billing->conf.ledger, from, wallet->name, (struct money){left}, &moved,
                         ret_short, err);
+}
+
+int
+cap_look(struct store *store, const struct object *wallet, struct money ai_usage, int64_t now_ms,
+         struct arena *arena, struct cap_word *ret_word)
+{
+    struct cap_word word = {.resets_s = 0};
+    struct store_row row;
+    CLEANUP(json_fini) struct json_doc doc;
+    json_init(&doc);
+    const struct tree *cap = schema_get(wallet->spec, "cap");
+    if (!cap || money_parse(schema_text(cap, "amount", STR_EMPTY), 2, &word.amount) < 0) {
+        *ret_word = (struct cap_word){.resets_s = 0};
+        return 0;
+    }
+    struct str per = schema_text(cap, "per", STR("month"));
+    word.resets_s = cap_end_ms(per, now_ms) / 1000;
+    struct str key = arena_printf(arena, "billing/cap/%.*s", STR_ARG(wallet->name));
+    int code = key.ptr ? store_get(store, key, arena, &row) : -ERR_NOMEM;
+    int64_t begin_ms = 0;
+    int64_t before = 0;
+    if (code == 0)
+        code = json_scan(&doc, row.value, NULL, NULL);
+    if (code == 0 &&
+        (row_i64(&doc, "begin_ms", &begin_ms) < 0 || row_i64(&doc, "spent", &before) < 0))
+        code = -ERR_STORE;
+    if (code < 0 && code != -ERR_NOT_FOUND)
+        return code == -ERR_NOMEM ? code : -ERR_STORE;
+    if (begin_ms >= cap_period_ms(per, now_ms)) /* else nothing is posted in it yet */
+        word.spent.nano = MAX(ai_usage.nano - before, (int64_t)0);
+    *ret_word = word;
+    return 0;
 }

@@ -17,6 +17,18 @@ struct object;
  * -ERR_CONFLICT, -ERR_STORE, -ERR_NOMEM. */
 int cap_settle(struct billing *billing, const struct object *wallet, int64_t now_ms,
                struct arena *arena, bool *ret_short, struct err *err) MUST_USE;
+/* What a capped wallet may still spend, and until when. */
+struct cap_word {
+    struct money amount; /* 0: it has no cap */
+    struct money spent;  /* posted in the period at hand */
+    int64_t resets_s;    /* its end, seconds since 1970 */
+};
+/* cap_look - ai_usage: of the wallet, all that it ever spent. Nothing moves. 0, -ERR_STORE,
+ * -ERR_NOMEM. */
+int cap_look(struct store *store, const struct object *wallet, struct money ai_usage,
+             int64_t now_ms, struct arena *arena, struct cap_word *ret_word) MUST_USE;
+/* cap_end_ms - end of the period that a time lies in. */
+int64_t cap_end_ms(struct str per, int64_t at_ms);
 /* cap_period_ms - begin of the period that a time lies in, UTC; per: "hour", "day" or "month". */
 int64_t cap_period_ms(struct str per, int64_t at_ms);
 

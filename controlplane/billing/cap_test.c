@@ -178,15 +178,37 @@ test_periods(void **state)
         const char *at; /* 2026-02-28T22:30:00Z and others, as ms */
         int64_t ms;
         int64_t want;
+        int64_t want_end;
     } rows[] = {
-        {"hour", "2026-02-28T22:30", 1772317800000, 1772316000000},
-        {"day", "2026-02-28T22:30", 1772317800000, 1772236800000},
-        {"month", "2026-02-28T22:30", 1772317800000, 1769904000000},
-        {"month", "2026-03-01T00:00", 1772323200000, 1772323200000},
-        {"day", "1970-01-01", 0, 0},
+        {"hour", "2026-02-28T22:30", 1772317800000, 1772316000000, 1772319600000},
+        {"day", "2026-02-28T22:30", 1772317800000, 1772236800000, 1772323200000},
+        {"month", "2026-02-28T22:30", 1772317800000, 1769904000000, 1772323200000},
+        {"month", "2026-03-01T00:00", 1772323200000, 1772323200000, 1775001600000},
+        {"month", "2026-12-31T23:59", 1798761599000, 1796083200000, 1798761600000},
+        {"day", "1970-01-01", 0, 0, DAY_MS},
     };
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         assert_int_equal(cap_period_ms(str_from(rows[i].per), rows[i].ms), rows[i].want);
+        assert_int_equal(cap_end_ms(str_from(rows[i].per), rows[i].ms), rows[i].want_end);
+    }
+}
+
+/* "spent of amount, end", cents and seconds from now */
+static const char *
+word(const char *wallet)
+{
+    struct object object;
+    struct ledger_balances b;
+    struct cap_word word;
+    turns();
+    assert_int_equal(
+        object_get(store, kind_at(KIND_WALLET), str_from(wallet), &arena, &object, &err), 0);
+    assert_int_equal(ledger_balances(ledger, str_from(wallet), &b, &err), 0);
+    assert_int_equal(cap_look(store, &object, b.ai_usage, now_ms, &arena, &word), 0);
+    return arena_printf(&arena, "%lld of %lld, %lld", (long long)word.spent.nano / (USD / 100),
+                        (long long)word.amount.nano / (USD / 100),
+                        (long long)(word.resets_s == 0 ? 0 : word.resets_s - now_ms / 1000))
+        .ptr;
 }
 
 static void
@@ -200,7 +222,10 @@ test_day(void **state)
     assert_int_equal(left("ci"), 500);
     assert_int_equal(left("main"), 9500);
     assert_int_equal(borrow("ci", 200), 200);
+    assert_string_equal(word("main"), "0 of 0, 0");
+    assert_string_equal(word("ci"), "0 of 500, 86399");
     spend("ci", 150);
+    assert_string_equal(word("ci"), "150 of 500, 86399");
     now_ms += 12 * HOUR_MS;
     assert_int_equal(left("ci"), 350);
     assert_int_equal(borrow("ci", 100000), 350);
@@ -209,8 +234,10 @@ test_day(void **state)
     assert_int_equal(left("ci"), 0);
     assert_int_equal(borrow("ci", 1), 0);
     /* the next day; what is left of a day is not carried over */
+    assert_string_equal(word("ci"), "500 of 500, 39599");
     now_ms = (now_ms / DAY_MS + 1) * DAY_MS;
     assert_int_equal(left("ci"), 500);
+    assert_string_equal(word("ci"), "0 of 500, 86400");
     assert_int_equal(left("main"), 9000);
     borrow("ci", 500);
     spend("ci", 100);

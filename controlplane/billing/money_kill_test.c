@@ -17,11 +17,11 @@
 #include "controlplane/billing/payment.h"
 #include "controlplane/ledger/usage_rollup.h"
 #include "controlplane/object/object.h"
-#include "lib/base/kill_test_rig.h"
+#include "lib/base/kill_story_test_rig.h"
 
 #define SECRET "whsec_test_0123456789abcdef"
 #define USD MONEY_NANO_PER_USD
-enum { AT = 1700000000, STEPS_MAX = 48, STATE_BYTES = 2048 };
+enum { AT = 1700000000 };
 
 static struct store *store;
 static struct ledger *ledger;
@@ -31,12 +31,7 @@ static struct arena arena;
 static struct err err;
 static char folder[64];
 
-/* Survives the child. granted: what the nodes know. */
-static struct {
-    uint32_t done;
-    int64_t granted[2];
-    char states[STEPS_MAX + 1][STATE_BYTES]; /* of the undisturbed run, after so many steps */
-} * shared;
+static int64_t (*granted)[2]; /* what the nodes know; survives the child */
 
 static void
 open_all(void)
@@ -149,12 +144,12 @@ lend(int node, int64_t nano, bool all)
     const struct ledger_ask ask = {.node = str_from(nodes[node]),
                                    .epoch = 1,
                                    .wallet = STR("default"),
-                                   .granted = {shared->granted[node]},
+                                   .granted = {(*granted)[node]},
                                    .want = {nano},
                                    .all = all};
     int code = lease_ask(ledger, &ask, &lease, &err);
     if (code == 0)
-        shared->granted[node] = lease.granted.nano; /* the node has heard */
+        (*granted)[node] = lease.granted.nano; /* the node has heard */
     return code;
 }
 
@@ -231,6 +226,9 @@ allow(int64_t usd)
     "{\"id\":\"" event "\",\"type\":\"payment_intent.succeeded\",\"data\":{\"object\":{"          \
     "\"id\":\"pi_1\",\"status\":\"succeeded\",\"amount_received\":" cents ",\"currency\":\"usd\"" \
     ",\"metadata\":{\"wallet\":\"team\"}}}}"
+#define REFUND(event, cents)                                                    \
+    "{\"id\":\"" event "\",\"type\":\"charge.refunded\",\"data\":{\"object\":{" \
+    "\"payment_intent\":\"pi_1\",\"amount_refunded\":" cents ",\"currency\":\"usd\"}}}"
 #define CRYPTO                                                                                \
     "{\"id\":\"e\",\"type\":\"payment.confirmed\",\"payment\":\"np-1\",\"amount\":\"12.50\"," \
     "\"currency\":\"USD\"}"
@@ -247,6 +245,8 @@ allow(int64_t usd)
     STEP(adjust("default", -1, "a1"))                              \
     STEP(webhook(WEBHOOK_stripe, STRIPE("evt_1", "700")))          \
     STEP(webhook(WEBHOOK_stripe, STRIPE("evt_2", "9900")))         \
+    STEP(webhook(WEBHOOK_stripe, REFUND("evt_3", "300")))          \
+    STEP(webhook(WEBHOOK_stripe, REFUND("evt_4", "500")))          \
     STEP(webhook(WEBHOOK_crypto, CRYPTO))                          \
     STEP(lend(0, 2 * USD, true))                                   \
     STEP(lend(1, USD, false))                                      \
@@ -277,7 +277,6 @@ allow(int64_t usd)
 
 #define STEP(call) +1
 static const uint32_t step_count = 0 STEPS;
-_Static_assert((0 STEPS) <= STEPS_MAX, "one state a step");
 #undef STEP
 
 static int
@@ -306,25 +305,26 @@ row_count(const char *kind_name)
 }
 
 static void
-state_put(char out[STATE_BYTES])
+state_put(char out[KILL_STORY_STATE_BYTES])
 {
     static const char *const wallets[] = {"default", "team", "capped"};
     size_t at = 0;
     uint64_t mark;
-    memset(out, 0, STATE_BYTES);
+    memset(out, 0, KILL_STORY_STATE_BYTES);
     for (size_t i = 0; i < ARRAY_LEN(wallets); i++) {
         struct ledger_balances b;
         assert_int_equal(ledger_balances(ledger, str_from(wallets[i]), &b, &err), 0);
-        at += (size_t)snprintf(out + at, STATE_BYTES - at, "%s %lld %lld %lld %lld\n", wallets[i],
-                               (long long)b.general.nano, (long long)b.ai_limit.nano,
+        at += (size_t)snprintf(out + at, KILL_STORY_STATE_BYTES - at, "%s %lld %lld %lld %lld\n",
+                               wallets[i], (long long)b.general.nano, (long long)b.ai_limit.nano,
                                (long long)b.ai_usage.nano, (long long)b.held.nano);
     }
     for (size_t i = 0; i < ARRAY_LEN(nodes); i++) {
         const struct ledger_stream stream = {str_from(nodes[i]), 1, STR("0")};
         assert_int_equal(usage_mark(ledger, &stream, &mark, &err), 0);
-        at += (size_t)snprintf(out + at, STATE_BYTES - at, "mark %llu\n", (unsigned long long)mark);
+        at += (size_t)snprintf(out + at, KILL_STORY_STATE_BYTES - at, "mark %llu\n",
+                               (unsigned long long)mark);
     }
-    at += (size_t)snprintf(out + at, STATE_BYTES - at, "keys %zu containers %zu\n",
+    at += (size_t)snprintf(out + at, KILL_STORY_STATE_BYTES - at, "keys %zu containers %zu\n",
                            row_count("key"), row_count("container"));
 }
 
@@ -338,27 +338,6 @@ audit(void)
 }
 
 static void
-go_on(bool note)
-{
-    for (uint32_t at = shared->done; at < step_count; at++) {
-        int code = step(at);
-        if (code != 0)
-            fail_msg("step %u: %s %s", at, err_name(code), err.text);
-        shared->done = at + 1;
-        if (note)
-            state_put(shared->states[at + 1]);
-    }
-}
-
-static void
-work(void)
-{
-    open_all();
-    go_on(false);
-    close_all();
-}
-
-static void
 folder_empty(void)
 {
     static const char *const names[] = {"a.db", "a.db-wal", "a.db-shm", "a.db-journal"};
@@ -367,60 +346,23 @@ folder_empty(void)
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);
         (void)unlink(path);
     }
-    shared->done = 0;
-    memset(shared->granted, 0, sizeof shared->granted);
+    memset(granted, 0, sizeof *granted);
 }
 
 /* Invoices are counted apart: a step that issues one is more than one row, but one commit. */
 static void
-check(uint64_t nth)
-{
-    char state[STATE_BYTES];
-    open_all();
-    audit();
-    uint32_t done = shared->done;
-    state_put(state);
-    if (strcmp(state, shared->states[done]) != 0 &&
-        (done == step_count || strcmp(state, shared->states[done + 1]) != 0))
-        fail_msg("point %llu, %u steps answered:\n%s\nnot\n%s", (unsigned long long)nth, done,
-                 state, shared->states[done]);
-    go_on(false);
-    state_put(state);
-    if (strcmp(state, shared->states[step_count]) != 0)
-        fail_msg("point %llu, then to the end:\n%s\nnot\n%s", (unsigned long long)nth, state,
-                 shared->states[step_count]);
-    audit();
-    close_all();
-}
-
-static void
 test_every_point(void **state)
 {
+    const struct kill_story month = {.step_count = step_count,
+                                     .step = step,
+                                     .state = state_put,
+                                     .begin = folder_empty,
+                                     .open = open_all,
+                                     .close = close_all,
+                                     .audit = audit,
+                                     .err = &err};
     (void)state;
-    uint64_t calls = 0;
-    uint64_t killed = 0;
-    open_all();
-    state_put(shared->states[0]);
-    go_on(true);
-    audit();
-    close_all();
-    folder_empty();
-    int ended = kill_rig_run(0, work, NULL, &calls);
-    if (ended == -77)
-        skip();
-    assert_int_equal(ended, 0);
-    const char *full = getenv("BERTH_KILLS");
-    uint64_t every = full != NULL && strcmp(full, "full") == 0 ? 1 : calls / 60 + 1;
-    for (uint64_t nth = 1; nth <= calls; nth += every) {
-        uint64_t made;
-        folder_empty();
-        if (kill_rig_run(nth, work, NULL, &made) != 1)
-            fail_msg("the child of point %llu failed", (unsigned long long)nth);
-        check(nth);
-        killed++;
-    }
-    print_message("%u steps, %llu of %llu points\n", step_count, (unsigned long long)killed,
-                  (unsigned long long)calls);
+    story_tell(&month, 60);
 }
 
 int
@@ -428,8 +370,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_point)};
     snprintf(folder, sizeof folder, "/tmp/berth-money-kill-XXXXXX");
-    shared = kill_rig_shared(sizeof *shared);
-    if (shared == NULL || mkdtemp(folder) == NULL)
+    granted = kill_rig_shared(sizeof *granted);
+    if (granted == NULL || mkdtemp(folder) == NULL)
         return 1;
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     folder_empty();

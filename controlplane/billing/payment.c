@@ -86,21 +86,20 @@ payment_read(enum webhook webhook, struct str body, struct arena *arena,
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
-static struct str
-row_key(struct arena *arena, const char *what, enum webhook webhook, struct str id)
+struct str
+payment_row_key(struct arena *arena, const char *what, enum webhook webhook, struct str id)
 {
     return arena_printf(arena, "billing/%s/%s/%.*s", what, webhook_name(webhook), STR_ARG(id));
 }
 
-static int
-fail(struct err *err, int code)
+int
+payment_fail(struct err *err, int code)
 {
     return err_set(err, (enum err_code) - code, "the payment cannot be kept now: %s",
                    err_text(code));
 }
 
-/* Numbers of a row are decimal strings. */
-static int
+int
 row_number(struct billing *billing, struct str text, const char *name, int64_t *ret_value)
 {
     struct str raw;
@@ -119,26 +118,26 @@ payment_claim(struct billing *billing, enum webhook webhook, int64_t now_s, stru
               struct payment *payment, struct err *err)
 {
     struct store_row row;
-    struct str key = row_key(arena, "payment", webhook, payment->payment);
+    struct str key = payment_row_key(arena, "payment", webhook, payment->payment);
     struct str value = arena_printf(
         arena, "{\"wallet\":\"%.*s\",\"nano\":\"%lld\",\"event\":\"%.*s\",\"at_s\":%lld}",
         STR_ARG(payment->wallet), (long long)payment->amount.nano, STR_ARG(payment->event),
         (long long)now_s);
     if (!key.ptr || !value.ptr)
-        return fail(err, -ERR_NOMEM);
+        return payment_fail(err, -ERR_NOMEM);
     const struct store_cond cond = {.key = key, .mod_rev = 0};
     const struct store_op op = {.key = key, .value = value};
     int code = store_get(billing->conf.store, key, arena, &row);
     if (code == -ERR_NOT_FOUND) {
         code = store_commit(billing->conf.store, &cond, 1, &op, 1, NULL);
-        return code < 0 ? fail(err, code) : 0;
+        return code < 0 ? payment_fail(err, code) : 0;
     }
     if (code == 0)
         code = row_number(billing, row.value, "nano", &payment->amount.nano);
     if (code == 0)
         code = json_string(&billing->doc, json_get(&billing->doc, 0, STR("wallet")), arena,
                            &payment->wallet);
-    return code < 0 ? fail(err, code) : 0;
+    return code < 0 ? payment_fail(err, code) : 0;
 }
 
 /* 1: this event was done before. */
@@ -148,14 +147,14 @@ event_known(struct billing *billing, enum webhook webhook, struct str event, str
 {
     struct store_row row;
     int64_t transaction = 0;
-    struct str key = row_key(arena, "event", webhook, event);
+    struct str key = payment_row_key(arena, "event", webhook, event);
     int code = key.ptr ? store_get(billing->conf.store, key, arena, &row) : -ERR_NOMEM;
     if (code == -ERR_NOT_FOUND)
         return 0;
     if (code == 0)
         code = row_number(billing, row.value, "transaction", &transaction);
     if (code < 0)
-        return fail(err, code);
+        return payment_fail(err, code);
     *ret_transaction = (uint64_t)transaction;
     return 1;
 }
@@ -164,14 +163,14 @@ static int
 event_remember(struct billing *billing, enum webhook webhook, const struct payment *payment,
                uint64_t transaction, int64_t now_s, struct arena *arena, struct err *err)
 {
-    struct str key = row_key(arena, "event", webhook, payment->event);
+    struct str key = payment_row_key(arena, "event", webhook, payment->event);
     struct str value =
         arena_printf(arena, "{\"payment\":\"%.*s\",\"transaction\":\"%llu\",\"at_s\":%lld}",
                      STR_ARG(payment->payment), (unsigned long long)transaction, (long long)now_s);
     const struct store_op op = {.key = key, .value = value};
     int code = key.ptr && value.ptr ? store_commit(billing->conf.store, NULL, 0, &op, 1, NULL)
                                     : -ERR_NOMEM;
-    return code < 0 ? fail(err, code) : 0;
+    return code < 0 ? payment_fail(err, code) : 0;
 }
 
 /* ---- one call -------------------------------------------------------------------------------- */
@@ -195,13 +194,16 @@ payment_credit(struct billing *billing, enum webhook webhook, int64_t now_s, str
     struct str key =
         arena_printf(arena, "%s:%.*s", webhook_name(webhook), STR_ARG(payment->payment));
     if (!key.ptr)
-        return fail(err, -ERR_NOMEM);
+        return payment_fail(err, -ERR_NOMEM);
     code = ledger_deposit(billing->conf.ledger, payment->wallet, LEDGER_GENERAL, payment->amount,
                           key, &moved, err);
     if (code < 0)
         return code;
     receipt->credited = !moved.replayed;
     receipt->transaction = moved.transaction;
+    code = refund_settle(billing, webhook, arena, receipt, err);
+    if (code < 0)
+        return code;
     return event_remember(billing, webhook, payment, moved.transaction, now_s, arena, err);
 }
 
@@ -225,7 +227,9 @@ payment_receive(struct billing *billing, enum webhook webhook, struct str header
         code = signature_check(&signature, secret_str(secret), body, now_s, err);
     if (code == 0)
         code = read_with(&billing->doc, webhook, body, arena, &receipt.payment, err);
-    if (code == 0 && !receipt.payment.ignored)
+    if (code == 0 && !receipt.payment.ignored && receipt.payment.kind != PAYMENT_PAID)
+        code = refund_book(billing, webhook, arena, &receipt, err);
+    else if (code == 0 && !receipt.payment.ignored)
         code = payment_credit(billing, webhook, now_s, arena, &receipt, err);
     if (code == 0)
         *ret_receipt = receipt;

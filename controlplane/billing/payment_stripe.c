@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * payment_stripe.c - Stripe's events: paid Checkout sessions and PaymentIntents in US cents.
+ * payment_stripe.c - Stripe's events: paid Checkout sessions and PaymentIntents in US cents, and
+ *            what went back of them.
  * Floor: controlplane/billing; engine thread.
  * Owns: nothing.
  * Invariant: a Checkout session and its PaymentIntent are one payment, named by the PaymentIntent;
@@ -8,6 +9,8 @@
 #include "controlplane/billing/billing_int.h"
 
 #define CENTS_MAX (PAYMENT_NANO_MAX / NANO_PER_CENT)
+/* Of what goes back: both are in one ledger key of 128 bytes. */
+#define BACK_ID_BYTES_MAX 44u
 #define NANO_PER_CENT (MONEY_NANO_PER_USD / 100)
 
 static bool
@@ -90,6 +93,35 @@ intent_read(const struct event *event, uint32_t object, struct payment *payment)
     return code < 0 ? code : cents_read(event, object, "amount_received", payment);
 }
 
+/* Of a charge: all that was refunded of it so far. */
+static int
+refund_read(const struct event *event, uint32_t object, struct payment *payment)
+{
+    payment->kind = PAYMENT_REFUNDED;
+    int code = event_text(event, object, "payment_intent", BACK_ID_BYTES_MAX, &payment->payment);
+    if (code == -ERR_NOT_FOUND) {
+        payment->ignored = "the charge has no PaymentIntent";
+        return 0;
+    }
+    return code < 0 ? code : cents_read(event, object, "amount_refunded", payment);
+}
+
+/* A dispute moves money when the bank does, not when it is opened or closed. */
+static int
+dispute_read(const struct event *event, uint32_t object, enum payment_kind kind,
+             struct payment *payment)
+{
+    payment->kind = kind;
+    int code = event_text(event, object, "payment_intent", BACK_ID_BYTES_MAX, &payment->payment);
+    if (code == -ERR_NOT_FOUND) {
+        payment->ignored = "the dispute has no PaymentIntent";
+        return 0;
+    }
+    if (code == 0)
+        code = event_text(event, object, "id", BACK_ID_BYTES_MAX, &payment->dispute);
+    return code < 0 ? code : cents_read(event, object, "amount", payment);
+}
+
 int
 payment_read_stripe(const struct event *event, struct payment *payment)
 {
@@ -102,6 +134,12 @@ payment_read_stripe(const struct event *event, struct payment *payment)
         return session_read(event, object, payment);
     if (is_type(event, "payment_intent.succeeded"))
         return intent_read(event, object, payment);
+    if (is_type(event, "charge.refunded"))
+        return refund_read(event, object, payment);
+    if (is_type(event, "charge.dispute.funds_withdrawn"))
+        return dispute_read(event, object, PAYMENT_WITHDRAWN, payment);
+    if (is_type(event, "charge.dispute.funds_reinstated"))
+        return dispute_read(event, object, PAYMENT_REINSTATED, payment);
     payment->ignored = "events of this type move nothing";
     return 0;
 }

@@ -81,6 +81,14 @@ teardown(void **state)
     ",\"currency\":\"usd\"" rest "}}}"
 #define PI ",\"payment_intent\":\"pi_1\""
 #define TO_A ",\"metadata\":{\"wallet\":\"team-a\"}"
+#define REFUND(event, intent, cents)                                                           \
+    "{\"id\":\"" event "\",\"type\":\"charge.refunded\",\"data\":{\"object\":{"                \
+    "\"id\":\"ch_1\",\"payment_intent\":" intent ",\"amount\":2000,\"amount_refunded\":" cents \
+    ",\"currency\":\"usd\"}}}"
+#define DISPUTE(event, what, dispute, cents)                                            \
+    "{\"id\":\"" event "\",\"type\":\"charge.dispute." what "\",\"data\":{\"object\":{" \
+    "\"id\":\"" dispute "\",\"payment_intent\":\"pi_1\",\"amount\":" cents              \
+    ",\"currency\":\"usd\",\"status\":\"needs_response\"}}}"
 #define CRYPTO(event, type, amount, currency, rest)                                         \
     "{\"id\":\"" event "\",\"type\":\"" type "\",\"payment\":\"np-1\",\"amount\":\"" amount \
     "\",\"currency\":\"" currency "\"" rest "}"
@@ -154,6 +162,21 @@ static const struct row rows[] = {
      INTENT("e", "succeeded", "300", ",\"metadata\":{\"wallet\":1}"), -ERR_INVALID, "\"wallet\""},
     {"no JSON", WEBHOOK_stripe, "id=evt_1", -ERR_PARSE, NULL},
     {"empty", WEBHOOK_stripe, "", -ERR_PARSE, NULL},
+    {"refund", WEBHOOK_stripe, REFUND("e", "\"pi_1\"", "500"), 0, "refund pi_1 5.00"},
+    {"refund of a charge without an intent", WEBHOOK_stripe, REFUND("e", "null", "500"), 0,
+     "the charge has no PaymentIntent"},
+    {"refund, long name", WEBHOOK_stripe,
+     REFUND("e", "\"pi_123456789012345678901234567890123456789012\"", "500"), -ERR_INVALID,
+     "\"payment_intent\""},
+    {"refund of nothing", WEBHOOK_stripe, REFUND("e", "\"pi_1\"", "0"), -ERR_RANGE, "cents"},
+    {"dispute", WEBHOOK_stripe, DISPUTE("e", "funds_withdrawn", "dp_1", "700"), 0,
+     "dispute pi_1 7.00"},
+    {"dispute that is won", WEBHOOK_stripe, DISPUTE("e", "funds_reinstated", "dp_1", "700"), 0,
+     "reinstated pi_1 7.00"},
+    {"dispute that is opened", WEBHOOK_stripe, DISPUTE("e", "created", "dp_1", "700"), 0,
+     "events of this type move nothing"},
+    {"dispute without a name", WEBHOOK_stripe, DISPUTE("e", "funds_withdrawn", "", "700"),
+     -ERR_INVALID, "\"id\""},
     {"crypto", WEBHOOK_crypto, CRYPTO("e", "payment.confirmed", "12.50", "USD", ""), 0,
      "default np-1 12.50"},
     {"crypto with a wallet", WEBHOOK_crypto,
@@ -191,8 +214,11 @@ test_read(void **state)
             told = payment.ignored;
         } else if (code == 0) {
             money_format(payment.amount, dollars);
-            told = arena_printf(&arena, "%.*s %.*s %s", STR_ARG(payment.wallet),
-                                STR_ARG(payment.payment), dollars)
+            static const char *const kinds[] = {"", "refund", "dispute", "reinstated"};
+            struct str first =
+                payment.kind == PAYMENT_PAID ? payment.wallet : str_from(kinds[payment.kind]);
+            told = arena_printf(&arena, "%.*s %.*s %s", STR_ARG(first), STR_ARG(payment.payment),
+                                dollars)
                        .ptr;
         }
         if (code != rows[i].want || (rows[i].text && !strstr(told, rows[i].text)))
@@ -257,6 +283,117 @@ test_once(void **state)
     assert_int_equal(receive(WEBHOOK_stripe, "{\"id\":\"evt_9\",\"type\":\"x\"}", AT, &receipt), 0);
     assert_false(receipt.credited);
     assert_string_equal(receipt.payment.ignored, "events of this type move nothing");
+}
+
+/* Events in the order of their rows; the wallet's General balance and what is lent of its 30.00 AI
+ * after each, in cents. */
+static void
+test_refunds(void **state)
+{
+    static const struct {
+        const char *body;
+        int corrected; /* cents */
+        int general;
+        int lendable;
+    } steps[] = {
+        {SESSION("evt_1", "completed", "paid", "2000", "usd", PI), 0, 2000, 3000},
+        {REFUND("evt_2", "\"pi_1\"", "500"), -500, 1500, 3000},
+        {REFUND("evt_2", "\"pi_1\"", "500"), 0, 1500, 3000},    /* said again */
+        {REFUND("evt_4", "\"pi_1\"", "900"), -400, 1100, 3000}, /* all that was refunded */
+        {REFUND("evt_3", "\"pi_1\"", "700"), 0, 1100, 3000},    /* late */
+        {DISPUTE("evt_5", "funds_withdrawn", "dp_1", "1100"), -1100, 0, 3000},
+        {DISPUTE("evt_5", "funds_withdrawn", "dp_1", "1100"), 0, 0, 3000},
+        /* what General owes is not lent */
+        {DISPUTE("evt_6", "funds_withdrawn", "dp_2", "800"), -800, -800, 2200},
+        {DISPUTE("evt_7", "funds_reinstated", "dp_1", "1100"), 1100, 300, 3000},
+        {DISPUTE("evt_7", "funds_reinstated", "dp_1", "1100"), 0, 300, 3000},
+        {SESSION("evt_1", "completed", "paid", "2000", "usd", PI), 0, 300, 3000},
+        {INTENT("evt_8", "succeeded", "2000", TO_A), 0, 300, 3000},
+        /* never more than was paid */
+        {REFUND("evt_9", "\"pi_1\"", "990000"), -1100, -800, 2200},
+    };
+    struct payment_receipt receipt;
+    struct ledger_receipt moved;
+    (void)state;
+    assert_int_equal(ledger_deposit(ledger, STR("default"), LEDGER_AI,
+                                    (struct money){30 * MONEY_NANO_PER_USD}, STR("ai"), &moved,
+                                    &err),
+                     0);
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        struct ledger_balances b;
+        if (receive(WEBHOOK_stripe, steps[i].body, AT, &receipt) < 0)
+            fail_msg("step %zu: %s", i, err.text);
+        assert_int_equal(ledger_balances(ledger, STR("default"), &b, &err), 0);
+        int corrected = (int)(receipt.corrected.nano / (MONEY_NANO_PER_USD / 100));
+        int lendable = (int)(b.lendable.nano / (MONEY_NANO_PER_USD / 100));
+        if (corrected != steps[i].corrected || general("default") != steps[i].general ||
+            lendable != steps[i].lendable)
+            fail_msg("step %zu: %d %lld %d", i, corrected, (long long)general("default"), lendable);
+    }
+    struct ledger_lease lease;
+    assert_int_equal(lease_want(ledger, STR("n"), 1, STR("default"), (struct money){0},
+                                (struct money){INT64_MAX}, &lease, &err),
+                     0);
+    assert_true(lease.granted.nano == 22 * MONEY_NANO_PER_USD && lease.empty);
+}
+
+/* What is said of a payment that is not credited yet waits for it. */
+static void
+test_refund_first(void **state)
+{
+    struct payment_receipt receipt;
+    (void)state;
+    assert_int_equal(receive(WEBHOOK_stripe, REFUND("e2", "\"pi_1\"", "500"), AT, &receipt), 0);
+    assert_non_null(strstr(receipt.payment.ignored, "kept for when it is"));
+    assert_int_equal(receive(WEBHOOK_stripe, REFUND("e3", "\"pi_1\"", "700"), AT, &receipt), 0);
+    assert_int_equal(
+        receive(WEBHOOK_stripe, DISPUTE("e4", "funds_withdrawn", "dp_1", "100"), AT, &receipt), 0);
+    assert_int_equal(general("team-a"), 0);
+    assert_int_equal(receive(WEBHOOK_stripe, INTENT("e1", "succeeded", "2000", TO_A), AT, &receipt),
+                     0);
+    assert_true(receipt.credited);
+    assert_int_equal(general("team-a"), 1200);
+    assert_int_equal(receive(WEBHOOK_stripe, REFUND("e3", "\"pi_1\"", "700"), AT, &receipt), 0);
+    assert_int_equal(receive(WEBHOOK_stripe, REFUND("e5", "\"pi_1\"", "800"), AT, &receipt), 0);
+    assert_int_equal(general("team-a"), 1100);
+}
+
+/* Every call of the store fails in the middle of it; the sender tries again. */
+static void
+test_refund_faults(void **state)
+{
+    (void)state;
+    for (unsigned done = 0; done < 2; done++) {
+        unsigned nth = 0;
+        for (bool failed = true; failed;) {
+            struct payment_receipt receipt;
+            const char *id = arena_printf(&arena, "pi_%u_%u", done, ++nth).ptr;
+            const char *paid = arena_printf(&arena,
+                                            "{\"id\":\"p%s\",\"type\":\"payment_intent.succeeded\","
+                                            "\"data\":{\"object\":{\"id\":\"%s\",\"status\":"
+                                            "\"succeeded\",\"amount_received\":100,\"currency\":"
+                                            "\"usd\",\"metadata\":{\"wallet\":\"default\"}}}}",
+                                            id, id)
+                                   .ptr;
+            const char *back = arena_printf(&arena,
+                                            "{\"id\":\"r%s\",\"type\":\"charge.refunded\",\"data\":"
+                                            "{\"object\":{\"payment_intent\":\"%s\","
+                                            "\"amount_refunded\":100,\"currency\":\"usd\"}}}",
+                                            id, id)
+                                   .ptr;
+            assert_int_equal(receive(WEBHOOK_stripe, paid, AT, &receipt), 0);
+            if (done == 1)
+                store_fail_commit(store, nth, true);
+            else
+                store_fail_call(store, nth, -ERR_STORE);
+            failed = receive(WEBHOOK_stripe, back, AT, &receipt) != 0;
+            store_fail_commit(store, 0, false);
+            store_fail_call(store, 0, 0);
+            assert_int_equal(receive(WEBHOOK_stripe, back, AT, &receipt), 0);
+            assert_int_equal(general("default"), 0);
+        }
+        assert_true(nth > 2);
+    }
 }
 
 static void
@@ -354,6 +491,9 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_read, setup, teardown),
         cmocka_unit_test_setup_teardown(test_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_refunds, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_refund_first, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_refund_faults, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_commits_that_fail, setup, teardown),
         cmocka_unit_test_setup_teardown(test_secrets, setup, teardown),

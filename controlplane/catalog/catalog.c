@@ -13,26 +13,47 @@
 
 /* ---- lines ----------------------------------------------------------------------------------- */
 
-/* The lines with models: behind the line `"models":[`, before the closing bracket. */
+/* What catalog_use said; ptr NULL: the shipped one. Written by the engine thread between calls. */
+static struct str edition;
+
 static struct str
-model_lines(void)
+models_text(void)
 {
-    struct str all = embed_models();
-    size_t start = str_find(all, STR("\n" ID_START));
-    ASSERT(start != SIZE_MAX);
-    return str_skip(all, start + 1);
+    return edition.ptr ? edition : embed_models();
+}
+
+void
+catalog_use(struct str text)
+{
+    edition = text;
+}
+
+/* The lines with models: behind the line `"models":[`, before the closing bracket. */
+struct str
+catalog_lines(struct str text)
+{
+    size_t start = str_find(text, STR("\n" ID_START));
+    return start == SIZE_MAX ? STR_EMPTY : str_skip(text, start + 1);
 }
 
 static struct str
-line_at(struct str lines, size_t offset)
+model_lines(void)
+{
+    struct str lines = catalog_lines(models_text());
+    ASSERT(lines.len > 0);
+    return lines;
+}
+
+struct str
+catalog_line(struct str lines, size_t offset)
 {
     struct str rest = str_skip(lines, offset);
     size_t end = str_find_byte(rest, '\n');
     return end == SIZE_MAX ? rest : str_make(rest.ptr, end);
 }
 
-static struct str
-line_id(struct str line)
+struct str
+catalog_line_id(struct str line)
 {
     if (!str_starts(line, STR(ID_START)))
         return STR_EMPTY;
@@ -51,8 +72,8 @@ lower_bound(struct str lines, struct str key)
         size_t at = low + (high - low) / 2;
         while (at > low && lines.ptr[at - 1] != '\n')
             at--;
-        struct str line = line_at(lines, at);
-        struct str id = line_id(line);
+        struct str line = catalog_line(lines, at);
+        struct str id = catalog_line_id(line);
         if (id.len > 0 && str_cmp(id, key) < 0)
             low = at + line.len + 1;
         else
@@ -78,8 +99,8 @@ number_of(const struct json_doc *doc, uint32_t node)
     return json_u64(doc, node, UINT32_MAX, &value) == 0 ? (uint32_t)value : 0;
 }
 
-static int
-read_line(struct str line, struct catalog_model *ret_model)
+int
+catalog_read_line(struct str line, struct catalog_model *ret_model)
 {
     const struct json_limits limits = {.node_count_max = LINE_NODES_MAX};
     struct json_doc doc;
@@ -101,6 +122,7 @@ read_line(struct str line, struct catalog_model *ret_model)
             .pricing = json_raw(&doc, pricing),
             .input_modalities = json_raw(&doc, json_get(&doc, modalities, STR("input"))),
             .output_modalities = json_raw(&doc, json_get(&doc, modalities, STR("output"))),
+            .capabilities = json_raw(&doc, json_get(&doc, 0, STR("capabilities"))),
         };
         *ret_model = model;
     }
@@ -112,10 +134,10 @@ int
 catalog_find(struct str id, struct catalog_model *ret_model)
 {
     struct str lines = model_lines();
-    struct str line = line_at(lines, lower_bound(lines, id));
-    if (id.len == 0 || !str_eq(line_id(line), id))
+    struct str line = catalog_line(lines, lower_bound(lines, id));
+    if (id.len == 0 || !str_eq(catalog_line_id(line), id))
         return -ERR_NOT_FOUND;
-    return read_line(line, ret_model);
+    return catalog_read_line(line, ret_model);
 }
 
 int
@@ -125,33 +147,54 @@ catalog_next(struct str provider, size_t *cursor, struct catalog_model *ret_mode
     size_t at = *cursor;
     if (at == 0 && provider.len > 0)
         at = lower_bound(lines, provider);
-    struct str line = line_at(lines, at);
-    struct str id = line_id(line);
+    struct str line = catalog_line(lines, at);
+    struct str id = catalog_line_id(line);
     /* '-' sorts before '/': "azure-ai/..." stands between "azure" and "azure/..." */
     while (provider.len > 0 && id.len > 0 && str_starts(id, provider) &&
            (id.len == provider.len || id.ptr[provider.len] != '/')) {
         at += line.len + 1;
-        line = line_at(lines, at);
-        id = line_id(line);
+        line = catalog_line(lines, at);
+        id = catalog_line_id(line);
     }
     if (id.len == 0 || !str_starts(id, provider))
         return -ERR_NOT_FOUND;
     *cursor = at + line.len + 1;
-    return read_line(line, ret_model);
+    return catalog_read_line(line, ret_model);
+}
+
+uint32_t
+catalog_version_of(struct str text)
+{
+    size_t at = str_find(str_make(text.ptr, MIN(text.len, (size_t)512)), STR("\"as_of\":\""));
+    uint32_t version = 0;
+    if (at == SIZE_MAX || text.len < at + 9 + 11 || text.ptr[at + 9 + 10] != '"')
+        return 0;
+    for (size_t i = 0; i < 10; i++) {
+        char c = text.ptr[at + 9 + i];
+        bool dash = i == 4 || i == 7;
+        if (dash ? c != '-' : c < '0' || c > '9')
+            return 0;
+        version = dash ? version : version * 10 + (uint32_t)(c - '0');
+    }
+    return version;
+}
+
+struct str
+catalog_shipped(void)
+{
+    return embed_models();
+}
+
+struct str
+catalog_text(void)
+{
+    return models_text();
 }
 
 uint32_t
 catalog_version(void)
 {
-    /* "as_of":"2026-08-21" is the third line of the file */
-    struct str all = embed_models();
-    size_t at = str_find(str_make(all.ptr, MIN(all.len, (size_t)512)), STR("\"as_of\":\""));
-    ASSERT(at != SIZE_MAX);
-    const char *date = all.ptr + at + 9;
-    uint32_t version = 0;
-    for (size_t i = 0; i < 10; i++) {
-        if (date[i] != '-')
-            version = version * 10 + (uint32_t)(date[i] - '0');
-    }
+    uint32_t version = catalog_version_of(models_text());
+    ASSERT(version != 0);
     return version;
 }

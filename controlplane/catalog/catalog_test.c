@@ -40,7 +40,7 @@ test_walk(void **state)
         more += tariff.count > 1 ? 1 : 0;
         count++;
     }
-    assert_int_equal(count, 2991);
+    assert_int_equal(count, 2990);
     assert_true(known > 2500);
     assert_true(more > 400); /* with tiers, services or changes */
 }
@@ -175,6 +175,35 @@ check_text(const char *id, const char *want)
     buf_fini(&out);
 }
 
+/* Images by quality and size, where the vendor asks for them so. */
+static void
+test_pictures(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *id;
+        size_t count;
+        const char *quality;
+        const char *size;
+        int64_t want;
+    } cases[] = {
+        {"openai/dall-e-3", 6, "hd", "1792x1024", 120000000000},
+        {"openai/dall-e-3", 6, "", "", 40000000000},
+        {"openai/gpt-image-1", 9, "low", "1024x1024", 11000000000},
+        {"bfl/flux-pro", 0, "", "", 0},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct catalog_model model;
+        struct tariff_picture pictures[TARIFF_PICTURES_MAX];
+        struct tariff tariff = {.pictures = pictures};
+        assert_int_equal(catalog_find(str_from(cases[i].id), &model), 0);
+        tariff.picture_count = (uint32_t)catalog_pictures(model.pricing, pictures);
+        assert_int_equal(tariff.picture_count, cases[i].count);
+        assert_int_equal(tariff_image(&tariff, str_from(cases[i].quality), str_from(cases[i].size)),
+                         cases[i].want);
+    }
+}
+
 static void
 test_price_text(void **state)
 {
@@ -233,7 +262,7 @@ test_providers(void **state)
     bool openai = false;
     arena_init(&arena, 1u << 20);
     assert_int_equal(catalog_providers(&arena, &providers, &count), 0);
-    assert_int_equal(count, 46);
+    assert_int_equal(count, 47);
     for (size_t i = 0; i < count; i++) {
         assert_true(providers[i].id.len > 0 && providers[i].dialect.len > 0);
         for (uint32_t env = 0; env < providers[i].env_count; env++) {
@@ -255,10 +284,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_walk),       cmocka_unit_test(test_prices),
-        cmocka_unit_test(test_missing),    cmocka_unit_test(test_models_of_a_provider),
-        cmocka_unit_test(test_price_text), cmocka_unit_test(test_odd_pricing),
-        cmocka_unit_test(test_providers),
+        cmocka_unit_test(test_walk),        cmocka_unit_test(test_prices),
+        cmocka_unit_test(test_missing),     cmocka_unit_test(test_models_of_a_provider),
+        cmocka_unit_test(test_price_text),  cmocka_unit_test(test_pictures),
+        cmocka_unit_test(test_odd_pricing), cmocka_unit_test(test_providers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "controlplane/catalog/catalog.h"
+#include "lib/base/num.h"
 
 #define PRICING_NODES_MAX 4096u
 static bool
@@ -253,6 +254,54 @@ catalog_tariff(struct str pricing, struct tariff_row rows[TARIFF_ROWS_MAX],
     return code;
 }
 
+static struct str
+plain_text(const struct json_doc *doc, uint32_t node)
+{
+    struct str raw = json_raw(doc, node);
+    return raw.len < 2 ? STR_EMPTY : str_make(raw.ptr + 1, raw.len - 2);
+}
+
+size_t
+catalog_pictures(struct str pricing, struct tariff_picture out[TARIFF_PICTURES_MAX])
+{
+    const struct json_limits limits = {.node_count_max = PRICING_NODES_MAX};
+    struct json_doc doc;
+    size_t count = 0;
+    json_init(&doc);
+    if (pricing.len > 0 && json_scan(&doc, pricing, &limits, NULL) == 0) {
+        uint32_t list = json_get(&doc, 0, STR("images"));
+        for (uint32_t at = json_first(&doc, list); at != JSON_NONE && count < TARIFF_PICTURES_MAX;
+             at = json_sibling(&doc, list, at)) {
+            struct tariff_picture *picture = &out[count];
+            picture->quality = plain_text(&doc, json_get(&doc, at, STR("quality")));
+            picture->size = plain_text(&doc, json_get(&doc, at, STR("size")));
+            if (picture->size.len > 0 && price_field(&doc, at, "price", &picture->pico))
+                count++;
+        }
+    }
+    json_fini(&doc);
+    return count;
+}
+
+static void
+put_pictures(struct json_writer *writer, const struct tariff *tariff)
+{
+    if (tariff->picture_count == 0)
+        return;
+    json_key_array(writer, "pictures");
+    for (uint32_t i = 0; i < tariff->picture_count; i++) {
+        char text[20];
+        const struct tariff_picture *picture = &tariff->pictures[i];
+        json_open_object(writer);
+        json_member_str(writer, "quality", picture->quality);
+        json_member_str(writer, "size", picture->size);
+        json_member_str(writer, "image",
+                        str_make(text, num_write_u64(text, (uint64_t)picture->pico)));
+        json_close_object(writer);
+    }
+    json_close_array(writer);
+}
+
 static void
 put_row(struct json_writer *writer, const struct tariff_row *row)
 {
@@ -282,6 +331,7 @@ catalog_price_put(const struct tariff *tariff, struct buf *out)
             put_row(&writer, &tariff->rows[i]);
         json_close_array(&writer);
     }
+    put_pictures(&writer, tariff);
     json_close_object(&writer);
     return out->failed ? -ERR_TOO_LARGE : 0;
 }

@@ -72,6 +72,11 @@ read_provider(const struct json_doc *doc, uint32_t node, struct arena *arena,
         code = copy_text(doc, node, "dialect", arena, &provider.dialect);
     if (code == 0)
         code = copy_text(doc, node, "base_url", arena, &provider.base_url);
+    uint32_t list = json_get(doc, node, STR("list_models"));
+    if (code == 0)
+        code = copy_text(doc, list, "path", arena, &provider.list_path);
+    if (code == 0)
+        code = copy_text(doc, list, "shape", arena, &provider.list_shape);
     if (code == 0)
         code = read_env(doc, json_get(doc, node, STR("env")), arena, &provider);
     if (code == 0)

@@ -85,9 +85,9 @@ key_variable(const struct catalog_provider *provider)
 static bool
 is_spoken(struct str dialect)
 {
-    static const char *const dialects[] = {"openai",       "anthropic",       "openai-responses",
-                                           "gemini",       "ollama-native",   "cohere-v2",
-                                           "azure-openai", "bedrock-converse"};
+    static const char *const dialects[] = {
+        "openai",    "anthropic",    "openai-responses", "gemini",    "ollama-native",
+        "cohere-v2", "azure-openai", "bedrock-converse", "stability", "replicate"};
     bool spoken = false;
     for (size_t i = 0; i < ARRAY_LEN(dialects); i++)
         spoken = spoken || str_eq(dialect, str_from(dialects[i]));
@@ -98,16 +98,28 @@ is_spoken(struct str dialect)
 static const char *
 blank_value(struct str name)
 {
-    static const char *const rows[][3] = {
-        {"resource", "AZURE_RESOURCE_NAME", "AZURE_RESOURCE_NAME"},
-        {"region", "AWS_REGION", "AWS_DEFAULT_REGION"},
-        {"account_id", "CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_ACCOUNT_ID"},
+    static const struct {
+        const char *name;
+        const char *variables[3];
+        const char *otherwise;
+    } rows[] = {
+        {"resource", {"AZURE_RESOURCE_NAME"}, NULL},
+        {"region", {"AWS_REGION", "AWS_DEFAULT_REGION"}, NULL},
+        {"account_id", {"CLOUDFLARE_ACCOUNT_ID"}, NULL},
+        {"project", {"GOOGLE_CLOUD_PROJECT", "GOOGLE_VERTEX_PROJECT", "VERTEXAI_PROJECT"}, NULL},
+        {"location",
+         {"GOOGLE_CLOUD_LOCATION", "GOOGLE_VERTEX_LOCATION", "VERTEXAI_LOCATION"},
+         "global"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        if (!str_eq(name, str_from(rows[i][0])))
+        if (!str_eq(name, str_from(rows[i].name)))
             continue;
-        const char *value = variable(str_from(rows[i][1]));
-        return value ? value : variable(str_from(rows[i][2]));
+        for (size_t k = 0; k < ARRAY_LEN(rows[i].variables) && rows[i].variables[k]; k++) {
+            const char *value = variable(str_from(rows[i].variables[k]));
+            if (value)
+                return value;
+        }
+        return rows[i].otherwise;
     }
     return NULL;
 }
@@ -117,20 +129,24 @@ blank_value(struct str name)
 static struct str
 base_url(const struct catalog_provider *provider, struct arena *arena)
 {
-    struct str head;
-    struct str name;
-    struct str tail;
     const char *base = variable(provider->env_base);
     if (base)
         return str_from(base);
     if (!str_starts(provider->base_url, STR("https://")))
         return (struct str){NULL, 0};
-    if (!str_cut(provider->base_url, '{', &head, &tail))
-        return provider->base_url;
-    const char *value = str_cut(tail, '}', &name, &tail) ? blank_value(name) : NULL;
-    if (!value || str_find_byte(tail, '{') != SIZE_MAX)
-        return (struct str){NULL, 0};
-    return arena_printf(arena, "%.*s%s%.*s", STR_ARG(head), value, STR_ARG(tail));
+    struct str url = provider->base_url;
+    for (struct str head, name, tail; url.ptr && str_cut(url, '{', &head, &tail);) {
+        const char *value = str_cut(tail, '}', &name, &tail) ? blank_value(name) : NULL;
+        if (!value || strchr(value, '{'))
+            return (struct str){NULL, 0};
+        /* Vertex' location of no place has no place in the host's name */
+        if (str_eq(name, STR("location")) && str_eq(str_from(value), STR("global")) &&
+            str_starts(tail, STR("-")))
+            url = arena_printf(arena, "%.*s%.*s", STR_ARG(head), STR_ARG(str_skip(tail, 1)));
+        else
+            url = arena_printf(arena, "%.*s%s%.*s", STR_ARG(head), value, STR_ARG(tail));
+    }
+    return url;
 }
 
 /* BERTH_ALLOW_HOSTS: hosts, or host:port, that may be private and in clear, with commas between. */
@@ -165,7 +181,8 @@ quoted(struct arena *arena, const char *text)
     return copy;
 }
 
-/* "{env: NAME}"; AWS has two or three halves of a key, which are stored, sealed. */
+/* "{env: NAME}"; AWS has two or three halves of a key, which are stored, sealed; Vertex a file, and
+ * no list to ask for. */
 static struct str
 key_text(const struct catalog_provider *provider, struct arena *arena)
 {
@@ -173,8 +190,14 @@ key_text(const struct catalog_provider *provider, struct arena *arena)
     const char *id = variable(STR("AWS_ACCESS_KEY_ID"));
     const char *secret = variable(STR("AWS_SECRET_ACCESS_KEY"));
     const char *session = variable(STR("AWS_SESSION_TOKEN"));
+    const char *file = variable(STR("GOOGLE_APPLICATION_CREDENTIALS"));
     if (env.len > 0)
         return arena_printf(arena, ", key: {env: %.*s}", STR_ARG(env));
+    if (str_eq(provider->id, STR("vertex")) && file) {
+        struct str path = quoted(arena, file);
+        return path.ptr ? arena_printf(arena, ", discover: false, key: {file: %.*s}", STR_ARG(path))
+                        : path;
+    }
     if (str_eq(provider->dialect, STR("bedrock-converse")) && id && secret) {
         struct str pair = arena_printf(arena, "%s:%s%s%s", id, secret, session ? ":" : "",
                                        session ? session : "");

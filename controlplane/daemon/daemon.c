@@ -17,6 +17,7 @@
 #include "controlplane/daemon/payments.h"
 #include "controlplane/ledger/upkeep.h"
 #include "controlplane/push/push.h"
+#include "controlplane/reconcile/discover.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/num.h"
@@ -24,6 +25,7 @@
 
 #define BACKLOG 128
 #define LEASE_MS_MIN 1000u
+#define DISCOVERY_MS_MIN 60000u
 #define LEASE_MS_MAX 3600000u
 
 struct daemon {
@@ -39,6 +41,7 @@ struct daemon {
     struct tls_context *tls;
     struct push *push;
     struct engine *engine;
+    struct discover *discover;
     struct admin *admin;
     size_t providers;
     int planes_fd;
@@ -267,6 +270,23 @@ new_push(struct daemon *daemon, struct err *err)
     return push_new(&conf, &daemon->push, err);
 }
 
+/* The simulator's models are the catalogue's: it is only asked when somebody says so. */
+static int
+new_discover(struct daemon *daemon, struct err *err)
+{
+    const char *text = daemon->options->discovery_interval;
+    struct discover_conf conf = {.engine = daemon->engine,
+                                 .interval_ms =
+                                     daemon->options->offline_sim ? 0 : DISCOVER_INTERVAL_MS};
+    if (text && str_eq(str_from(text), STR("off")))
+        conf.interval_ms = 0;
+    else if (text && (num_duration_ms(str_from(text), INT64_MAX, &conf.interval_ms) < 0 ||
+                      conf.interval_ms < DISCOVERY_MS_MIN))
+        return err_set(err, ERR_INVALID,
+                       "--discovery-interval wants at least 1m, or \"off\", not '%s'", text);
+    return discover_new(&conf, &daemon->discover, err);
+}
+
 static int
 wire(struct daemon *daemon, struct err *err)
 {
@@ -285,6 +305,8 @@ wire(struct daemon *daemon, struct err *err)
         .user = daemon->push,
     };
     code = engine_new(&engine_conf, &daemon->engine, err);
+    if (code == 0)
+        code = new_discover(daemon, err);
     if (code == 0)
         code = new_billing(daemon, err);
     if (code == 0)
@@ -352,6 +374,7 @@ shut(struct daemon *daemon)
     admin_free(&daemon->admin);
     billing_free(&daemon->billing);
     push_free(&daemon->push);
+    discover_free(&daemon->discover);
     engine_free(&daemon->engine);
     upkeep_free(&daemon->upkeep);
     ledger_free(&daemon->ledger);

@@ -29,9 +29,14 @@ const char flags_help[] =
     "                        (default 1h, at least two validity leases)\n"
     "  --usage-retention TIME how long single usage records are kept; their sums by the hour stay\n"
     "                        (default 90d, at least 35d, or \"forever\")\n"
+    "  --discovery-interval TIME how often each provider is asked for its list of models\n"
+    "                        (default 6h; \"off\" = only by `berth models discover`, the default "
+    "with\n"
+    "                        BERTH_OFFLINE_SIM)\n"
     "  --seal-key-file FILE  master key that stored provider keys are sealed with (default\n"
     "                        DIR/seal.key, made by the first start, mode 0600; keep a copy)\n"
     "  --seal-passphrase-file FILE  a passphrase instead, mode 0600 (Argon2id)\n"
+    "  --print-catalogue     print the catalogue of models that came with this version, as JSON\n"
     "  --help                this text\n"
     "\n"
     "Every option is also read from the environment: --listen-admin = BERTH_LISTEN_ADMIN.\n"
@@ -75,6 +80,7 @@ static const struct row rows[] = {
     ROW("--transfer-fee-bps", "BERTH_TRANSFER_FEE_BPS", "0", fee_bps),
     ROW("--orphan-lease", "BERTH_ORPHAN_LEASE", "1h", orphan_lease),
     ROW("--usage-retention", "BERTH_USAGE_RETENTION", "90d", usage_retention),
+    ROW("--discovery-interval", "BERTH_DISCOVERY_INTERVAL", NULL, discovery_interval),
     ROW("--seal-key-file", "BERTH_SEAL_KEY_FILE", NULL, seal_key_file),
     ROW("--seal-passphrase-file", "BERTH_SEAL_PASSPHRASE_FILE", NULL, seal_passphrase_file),
     ROW("", "BERTH_OFFLINE_SIM", NULL, offline_sim),
@@ -117,6 +123,10 @@ flags_parse(int argc, char **argv, struct flags *ret_options, struct err *err)
             options.help = true;
             break;
         }
+        if (str_eq(flag, STR("--print-catalogue"))) {
+            options.print_catalogue = true;
+            continue;
+        }
         bool joined = str_cut(flag, '=', &flag, &value);
         const struct row *row = find(flag, &nearest);
         if (!row)
@@ -127,7 +137,7 @@ flags_parse(int argc, char **argv, struct flags *ret_options, struct err *err)
             return err_set(err, ERR_INVALID, "%s wants a value; see --help", row->flag);
         *value_of(&options, row) = joined ? value.ptr : argv[++i];
     }
-    if (!options.help && (!options.data || !options.data[0]))
+    if (!options.help && !options.print_catalogue && (!options.data || !options.data[0]))
         return err_set(err, ERR_INVALID, "--data DIR is missing; see --help");
     *ret_options = options;
     return 0;

@@ -21,9 +21,11 @@ struct flags {
     const char *fee_bps;              /* on transfers */
     const char *orphan_lease;         /* a duration */
     const char *usage_retention;      /* a duration, or "forever" */
+    const char *discovery_interval;   /* a duration, or "off"; NULL: the default */
     const char *seal_key_file;        /* NULL: seal.key in the data directory */
     const char *seal_passphrase_file; /* or NULL; wins */
     bool help;
+    bool print_catalogue;
 };
 extern const char flags_help[];
 /* flags_parse - 0; -ERR_INVALID, -ERR_UNKNOWN_KEY with a sentence. */

@@ -11,6 +11,7 @@
 #include <sysexits.h>
 
 #include "controlplane/daemon/daemon.h"
+#include "controlplane/daemon/print.h"
 #include "lib/base/log.h"
 #include "lib/base/thread.h"
 
@@ -39,6 +40,12 @@ main(int argc, char **argv)
     if (options.help) {
         fputs(flags_help, stdout);
         return 0;
+    }
+    if (options.print_catalogue) {
+        if (print_catalogue(&err) == 0)
+            return 0;
+        fprintf(stderr, "berth-controlplane: %s\n", err.text);
+        return 1;
     }
     harden();
     int code = daemon_run(&options, &err);

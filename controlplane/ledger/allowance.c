@@ -68,7 +68,11 @@ ledger_allow(struct ledger *ledger, struct str from, struct str wallet, struct m
     if (ADD_OVERFLOW(pair.ai->nano, pair.holds->nano, &remaining) ||
         SUB_OVERFLOW(target.nano, remaining, &nano))
         return err_set(err, ERR_RANGE, "the balances leave the range of money");
-    int64_t there = MAX(nano > 0 ? pair.from_ai->nano : pair.ai->nano, (int64_t)0);
+    int64_t there = MAX(pair.ai->nano, (int64_t)0);
+    if (nano > 0)
+        r = draft_lendable(&draft, from, &there);
+    if (r < 0)
+        return r;
     int64_t moved = nano > 0 ? MIN(nano, there) : MAX(nano, -there);
     if (moved != 0) {
         struct draft_tx tx = {.kind = "allowance", .wallet = wallet, .reference = from};

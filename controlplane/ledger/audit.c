@@ -40,7 +40,8 @@ total_add(struct audit *audit, const char *prefix, struct str name, int64_t nano
 {
     char text[STORE_KEY_BYTES_MAX + 1];
     int length = snprintf(text, sizeof text, "%s%.*s", prefix, STR_ARG(name));
-    if (length < 0 || (size_t)length >= sizeof text)
+    ASSERT(length > 0);
+    if ((size_t)length >= sizeof text)
         return -ERR_STORE;
     struct str key = str_make(text, (size_t)length);
     struct total *sum = map_get(&audit->sums, key);
@@ -200,7 +201,8 @@ lease_audit(struct audit *audit, const struct store_row *row)
     char account[LEDGER_NAME_BYTES_MAX + 16];
     int length =
         snprintf(account, sizeof account, "wallet/%.*s/holds", STR_ARG(str_skip(row->key, slash)));
-    if (length < 0 || (size_t)length >= sizeof account)
+    ASSERT(length > 0);
+    if ((size_t)length >= sizeof account)
         return err_set(audit->err, ERR_STORE, "%.*s is no lease", STR_ARG(row->key));
     return ledger_fail(audit->err,
                        total_add(audit, "balance/", str_from(account), -lease_rest(&lease)));

@@ -57,8 +57,7 @@ row_at(struct draft *draft, struct str key, struct draft_row **ret_row)
     }
     if (key.ptr == NULL)
         return ledger_fail(draft->err, -ERR_NOMEM);
-    if (draft->row_count == ARRAY_LEN(draft->rows))
-        return ledger_fail(draft->err, -ERR_TOO_LARGE);
+    ASSERT(draft->row_count < ARRAY_LEN(draft->rows)); /* whoever makes a draft counts */
     struct store_row found = {.value = STR_EMPTY};
     int r = store_get(draft->ledger->store, key, &draft->arena, &found);
     if (r < 0 && r != -ERR_NOT_FOUND)
@@ -106,8 +105,7 @@ draft_append(struct draft *draft, struct str key, struct str value)
 {
     if (key.ptr == NULL || value.ptr == NULL)
         return ledger_fail(draft->err, -ERR_NOMEM);
-    if (draft->appended_count == ARRAY_LEN(draft->appended))
-        return ledger_fail(draft->err, -ERR_TOO_LARGE);
+    ASSERT(draft->appended_count < ARRAY_LEN(draft->appended)); /* see usage_apply.c, OPS */
     draft->appended[draft->appended_count++] =
         (struct store_op){.key = key, .value = value, .quiet = true};
     return 0;
@@ -200,6 +198,22 @@ draft_wallet(struct draft *draft, struct str wallet, enum draft_wallet_account w
         [WALLET_GENERAL] = "general", [WALLET_AI] = "ai", [WALLET_HOLDS] = "holds"};
     return draft_account(draft, ret_account, KEY_BALANCE "wallet/%.*s/%s", STR_ARG(wallet),
                          names[which]);
+}
+
+int
+draft_lendable(struct draft *draft, struct str wallet, int64_t *ret_nano)
+{
+    struct draft_account *general;
+    struct draft_account *ai;
+    int r = draft_wallet(draft, wallet, WALLET_GENERAL, &general);
+    if (r == 0)
+        r = draft_wallet(draft, wallet, WALLET_AI, &ai);
+    if (r < 0)
+        return r;
+    int64_t there = MAX(ai->nano, (int64_t)0); /* so that the sum fits */
+    there += MIN(general->nano, (int64_t)0);
+    *ret_nano = MAX(there, (int64_t)0);
+    return 0;
 }
 
 int
@@ -313,7 +327,7 @@ draft_write_rows(struct draft *draft)
         if (r < 0)
             return r;
     }
-    if (draft->head == NULL || !draft->head->dirty)
+    if (draft->head == NULL) /* nothing was posted */
         return 0;
     draft->head->value = arena_printf(&draft->arena, "{\"seq\":\"%llu\",\"hash\":\"%s\"}",
                                       (unsigned long long)draft->seq, draft->hash);
@@ -343,8 +357,7 @@ draft_commit(struct draft *draft)
         conds[i] = (struct store_cond){row->key, row->mod_rev};
         if (!row->dirty)
             continue;
-        if (op_count == ARRAY_LEN(ops))
-            return ledger_fail(draft->err, -ERR_TOO_LARGE);
+        ASSERT(op_count < ARRAY_LEN(ops));
         ops[op_count++] = (struct store_op){.key = row->key,
                                             .value = row->gone ? STR_EMPTY : row->value,
                                             .delete_ = row->gone,

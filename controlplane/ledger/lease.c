@@ -109,7 +109,7 @@ static int
 lease_grant(struct draft *draft, const struct ledger_ask *ask, struct lease *lease)
 {
     struct draft_row *closed;
-    struct draft_account *ai;
+    int64_t lendable;
     int r = closed_row(draft, ask->node, ask->epoch, &closed);
     if (r < 0)
         return r;
@@ -117,10 +117,10 @@ lease_grant(struct draft *draft, const struct ledger_ask *ask, struct lease *lea
         return err_set(draft->err, ERR_REVOKED, "the leases of this epoch are closed");
     if (ask->granted.nano > lease->granted)
         return err_set(draft->err, ERR_CONFLICT, "the node knows of more than was ever granted");
-    r = draft_wallet(draft, ask->wallet, WALLET_AI, &ai);
+    r = draft_lendable(draft, ask->wallet, &lendable);
     if (r < 0)
         return r;
-    int64_t grant = share_of(MAX(ai->nano, 0), ask);
+    int64_t grant = share_of(lendable, ask);
     /* Behind: this is a repeat of a question that has been answered. */
     if (ask->granted.nano < lease->granted || grant == 0)
         return 0;
@@ -134,14 +134,14 @@ static int
 lease_answer(struct draft *draft, const struct lease *lease, struct str wallet,
              struct ledger_lease *ret_lease)
 {
-    struct draft_account *ai;
-    int r = draft_wallet(draft, wallet, WALLET_AI, &ai);
+    int64_t lendable;
+    int r = draft_lendable(draft, wallet, &lendable);
     if (r < 0)
         return r;
     *ret_lease = (struct ledger_lease){.granted = {lease->granted},
                                        .returned = {lease->returned},
                                        .rest = {lease_rest(lease)},
-                                       .empty = ai->nano <= 0};
+                                       .empty = lendable == 0};
     return 0;
 }
 
@@ -231,7 +231,7 @@ lease_list(struct ledger *ledger, struct str node, uint64_t epoch, struct arena 
     r = prefix.ptr ? store_list(ledger->store, prefix, STR_EMPTY, 0, arena, &rows, &count, NULL)
                    : -ERR_NOMEM;
     struct ledger_lease_row *leases = r == 0 ? arena_array(arena, count, sizeof *leases) : NULL;
-    if (r == 0 && leases == NULL && count > 0)
+    if (r == 0 && leases == NULL)
         r = -ERR_NOMEM;
     if (r < 0)
         return ledger_fail(err, r);

@@ -327,12 +327,16 @@ ledger_balances(struct ledger *ledger, struct str wallet, struct ledger_balances
         r = draft_wallet(&draft, wallet, WALLET_HOLDS, &holds);
     if (r == 0)
         r = draft_account(&draft, &spent, KEY_SPENT "%.*s", STR_ARG(wallet));
+    int64_t lendable;
+    if (r == 0)
+        r = draft_lendable(&draft, wallet, &lendable);
     if (r < 0)
         return r;
     struct ledger_balances balances = {
         .general = {purses.general->nano},
         .ai_usage = {spent->nano},
         .held = {holds->nano},
+        .lendable = {lendable},
     };
     r = money_add((struct money){purses.ai->nano}, balances.held, &balances.ai_remaining);
     if (r == 0)

@@ -67,6 +67,7 @@ struct ledger_balances {
     struct money ai_usage;
     struct money ai_remaining;
     struct money held;
+    struct money lendable; /* to nodes now: not lent, less what General owes; >= 0 */
 };
 /* A wallet that the ledger has never seen has zeros. */
 int ledger_balances(struct ledger *ledger, struct str wallet, struct ledger_balances *ret_balances,
@@ -122,7 +123,7 @@ struct ledger_lease {
     struct money granted;  /* cumulative for (node, epoch, wallet) */
     struct money returned; /* likewise, by the node or taken back from it */
     struct money rest;     /* granted - charged - returned; the wallet's money until then */
-    bool empty;            /* the wallet has no AI money left to lend */
+    bool empty;            /* the wallet has nothing left to lend */
 };
 /* One question of a node. Of what a wallet has to lend it gets `want` up to a quarter, so that no
  * node draws all of it to itself; but what a request needs that waits for it, if there is so

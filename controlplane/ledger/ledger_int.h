@@ -102,6 +102,9 @@ int draft_account(struct draft *draft, struct draft_account **ret_account, const
 enum draft_wallet_account { WALLET_GENERAL, WALLET_AI, WALLET_HOLDS };
 int draft_wallet(struct draft *draft, struct str wallet, enum draft_wallet_account which,
                  struct draft_account **ret_account) MUST_USE;
+/* draft_lendable - AI money of a wallet that nodes, and wallets that it feeds, may have: what
+ * General owes is kept back. >= 0. */
+int draft_lendable(struct draft *draft, struct str wallet, int64_t *ret_nano) MUST_USE;
 /* draft_add - for what is no entry of a transaction. -ERR_RANGE. */
 int draft_add(struct draft *draft, struct draft_account *account, int64_t nano) MUST_USE;
 static inline void

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "lib/base/alloc_test_rig.h"
 #include "lib/base/clock.h"
 #include "lib/net/loop.h"
 
@@ -20,6 +21,7 @@ static struct loop *loop;
 static struct store *store;
 static struct ledger *ledger;
 static unsigned failures;
+static bool can_fail_malloc;
 
 static void
 on_failed(const char *what, const struct err *err, void *user)
@@ -85,6 +87,64 @@ test_upkeep(void **state)
     assert_int_equal(failures, 1);
     upkeep_free(&upkeep);
     upkeep_free(&upkeep);
+    upkeep_free(NULL);
+    ledger_free(&ledger);
+    store_close(&store);
+    loop_free(&loop);
+}
+
+/* Of all epochs; the key has the epoch where %llu is. */
+static void
+all_until(const char *format, bool there)
+{
+    for (uint64_t epoch = 1; epoch <= 100; epoch++) {
+        char key[64];
+        struct str head;
+        struct str rest;
+        assert_true(str_cut(str_from(format), '%', &head, &rest));
+        (void)snprintf(key, sizeof key, "%.*s%llu%s", STR_ARG(head), (unsigned long long)epoch,
+                       rest.ptr + 3);
+        step_until(key, there);
+    }
+}
+
+/* More than one step's worth: the next one comes soon. Failures need nobody who listens. */
+static void
+test_much(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    const struct ledger_config config = {0};
+    const struct str record = STR("{\"seq\":\"1\",\"at_ms\":1,\"wallet\":\"a\",\"provider\":\"p\","
+                                  "\"charge\":\"1\",\"cost\":\"1\"}");
+    struct upkeep *upkeep = NULL;
+    assert_int_equal(loop_new(&loop, &err), 0);
+    assert_int_equal(store_open("memory:", loop, &store, &err), 0);
+    assert_int_equal(ledger_new(store, &config, &ledger, &err), 0);
+    for (uint64_t epoch = 1; epoch <= 100; epoch++) {
+        const struct ledger_stream stream = {STR("n"), epoch, STR("0")};
+        struct ledger_applied applied;
+        assert_int_equal(usage_apply(ledger, &stream, 1, &record, 1, &applied, &err), 0);
+    }
+    struct upkeep_conf conf = {.loop = loop, .ledger = ledger, .retention_ms = -1};
+    if (can_fail_malloc) {
+        alloc_rig_arm(1, false);
+        assert_int_equal(upkeep_new(&conf, &upkeep, &err), -ERR_NOMEM);
+    }
+    assert_int_equal(upkeep_new(&conf, &upkeep, &err), 0);
+    store_fail_call(store, 1, -ERR_STORE); /* the first step: tried again after a while */
+    uint64_t deadline = clock_mono_ms() + DEADLINE_MS;
+    while (!store_failed_call(store) && clock_mono_ms() < deadline)
+        loop_step(loop, 20);
+    assert_true(store_failed_call(store));
+    upkeep_free(&upkeep);
+    assert_int_equal(upkeep_new(&conf, &upkeep, &err), 0);
+    all_until("ledger/rolled/n/%llu/0", true);
+    upkeep_free(&upkeep);
+    conf.retention_ms = 0;
+    assert_int_equal(upkeep_new(&conf, &upkeep, &err), 0);
+    all_until("usage/n/%llu/0/00000000000000000001", false);
+    upkeep_free(&upkeep);
     ledger_free(&ledger);
     store_close(&store);
     loop_free(&loop);
@@ -93,6 +153,7 @@ test_upkeep(void **state)
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_upkeep)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_upkeep), cmocka_unit_test(test_much)};
+    can_fail_malloc = alloc_rig_init();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

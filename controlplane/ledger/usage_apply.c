@@ -132,8 +132,7 @@ share_of(struct chunk *chunk, struct str wallet)
         if (str_eq(chunk->shares[i].wallet, wallet))
             return &chunk->shares[i];
     }
-    if (chunk->share_count == CHUNK_WALLETS_MAX)
-        return NULL;
+    ASSERT(chunk->share_count < CHUNK_WALLETS_MAX); /* the ops are used up before that */
     struct share *share = &chunk->shares[chunk->share_count++];
     share->wallet = wallet;
     share->charge = 0;
@@ -147,8 +146,6 @@ static bool
 share_add(struct chunk *chunk, const struct usage_record *record)
 {
     struct share *share = share_of(chunk, record->wallet);
-    if (share == NULL)
-        return false;
     size_t at = 0;
     while (at < share->cost_count && !str_eq(share->costs[at].provider, record->provider))
         at++;

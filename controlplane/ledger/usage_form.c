@@ -5,6 +5,7 @@
  * Invariant: see usage_form.h. */
 #include "controlplane/ledger/usage_form.h"
 
+#include "lib/base/check.h"
 #include "lib/base/err.h"
 #include "lib/text/skip.h"
 #include "lib/text/utf8.h"
@@ -127,7 +128,7 @@ read_value(struct reader *reader, struct usage_form *form, enum form_member memb
 static enum form_member
 read_key(struct reader *reader, uint8_t *guess)
 {
-    if (*guess < FORM_COUNT && read_literal(reader, form_rows[*guess].key))
+    if (read_literal(reader, form_rows[*guess].key))
         return (enum form_member) * guess;
     for (enum form_member i = 0; i < FORM_COUNT; i++) {
         if (read_literal(reader, form_rows[i].key)) {
@@ -217,7 +218,6 @@ form_write(const struct usage_form *form, struct buf *out)
         first = form_rows[i].kind == FORM_KIND_OPEN;
         inside = inner || first;
     }
-    if (inside)
-        (void)buf_put_byte(out, '}');
+    ASSERT(!inside); /* something comes behind "usage" */
     (void)buf_put_byte(out, '}');
 }

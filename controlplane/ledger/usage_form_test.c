@@ -98,6 +98,15 @@ test_rows(void **state)
 
 /* A class that is missing here would send every record that uses it down the slow road. */
 static void
+test_texts(void **state)
+{
+    (void)state;
+    assert_true(form_text_valid(STR("a\xc3\xa9")));
+    assert_false(form_text_valid(STR("\"")));
+    assert_false(form_text_valid(STR("\xff")));
+}
+
+static void
 test_every_class(void **state)
 {
     (void)state;
@@ -202,8 +211,9 @@ test_damaged(void **state)
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows), cmocka_unit_test(test_every_class),
-        cmocka_unit_test(test_packed), cmocka_unit_test(test_damaged)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows), cmocka_unit_test(test_texts),
+                                       cmocka_unit_test(test_every_class),
+                                       cmocka_unit_test(test_packed),
+                                       cmocka_unit_test(test_damaged)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,7 +41,9 @@ rows_prune(struct prune *prune, struct str prefix, uint64_t rolled,
     arena_init(&scratch, SCRATCH_BYTES_MAX);
     int r = store_list(prune->ledger->store, prefix, str_from(after), ROWS_AT_ONCE, &scratch, &rows,
                        &count, NULL);
-    for (size_t i = 0; i < count && r == 0; i++) {
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < count; i++) {
         uint64_t last;
         struct store_op op = {.delete_ = true, .quiet = true, .value = STR_EMPTY};
         if (num_padded(str_skip(rows[i].key, prefix.len), &last) < 0)
@@ -56,7 +58,7 @@ rows_prune(struct prune *prune, struct str prefix, uint64_t rolled,
         prune->ops[prune->op_count++] = op;
         ASSERT(str_copy(after, STORE_KEY_BYTES_MAX + 1, op.key));
     }
-    return r < 0 ? r : count == ROWS_AT_ONCE;
+    return count == ROWS_AT_ONCE;
 }
 
 /* 1: all of the stream that can go is among the ops; 0: there is no room for more of them. */

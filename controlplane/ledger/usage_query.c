@@ -104,10 +104,10 @@ row_compare(const void *left, const void *right)
         return a->charge.nano < b->charge.nano ? 1 : -1;
     const struct str of_a[] = {a->wallet, a->subject, a->container, a->key, a->model, a->provider};
     const struct str of_b[] = {b->wallet, b->subject, b->container, b->key, b->model, b->provider};
-    int order = 0;
-    for (size_t i = 0; i < ARRAY_LEN(of_a) && order == 0; i++)
-        order = str_cmp(of_a[i], of_b[i]);
-    return order;
+    size_t i = 0;
+    while (i + 1 < ARRAY_LEN(of_a) && str_eq(of_a[i], of_b[i]))
+        i++;
+    return str_cmp(of_a[i], of_b[i]);
 }
 
 /* Texts live in the keys of the table, in the caller's arena. */

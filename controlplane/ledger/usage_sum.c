@@ -80,11 +80,10 @@ sum_find(struct sum_table *table, const struct sum_name *name, struct sum **ret_
             return -ERR_NOMEM;
         struct str rest = str_skip(key, sizeof name->hour);
         sum->name.hour = name->hour;
-        bool whole = str_cut(rest, '\x1f', &sum->name.wallet, &rest) &&
-                     str_cut(rest, '\x1f', &sum->name.subject, &rest) &&
-                     str_cut(rest, '\x1f', &sum->name.model, &rest) &&
-                     str_cut(rest, '\x1f', &sum->name.provider, &rest);
-        ASSERT(whole);
+        ASSERT(str_cut(rest, '\x1f', &sum->name.wallet, &rest));
+        ASSERT(str_cut(rest, '\x1f', &sum->name.subject, &rest));
+        ASSERT(str_cut(rest, '\x1f', &sum->name.model, &rest));
+        ASSERT(str_cut(rest, '\x1f', &sum->name.provider, &rest));
         int r = map_put(&table->map, key, sum, NULL);
         if (r < 0)
             return r;

@@ -34,6 +34,7 @@ enum field_type {
     FIELD_URL,
     FIELD_PATH,
     FIELD_LIST,
+    FIELD_PATTERNS,
     FIELD_SECRET,
     FIELD_USD_PER_MILLION,
     FIELD_USD,

@@ -170,6 +170,18 @@ check_choice(const struct checker *checker, const struct field *field, const str
                    hint ? "\"?" : "");
 }
 
+/* A name of a model in which '*' stands for any bytes. */
+static bool
+is_pattern(struct str text)
+{
+    char name[256];
+    if (text.len == 0 || text.len > sizeof name)
+        return false;
+    for (size_t i = 0; i < text.len; i++)
+        name[i] = (char)(text.ptr[i] == '*' ? 'x' : text.ptr[i]);
+    return schema_valid_name(kind_at(KIND_MODEL), str_make(name, text.len));
+}
+
 static int
 check_list(const struct checker *checker, const struct field *field, const struct tree *node)
 {
@@ -179,8 +191,11 @@ check_list(const struct checker *checker, const struct field *field, const struc
         return FAIL_AT(checker->err, node, ERR_RANGE, "%s must have %lld to %lld entries",
                        field->path, (long long)field->min, (long long)field->max);
     for (const struct tree *child = node->first; child; child = child->next) {
-        if (child->kind != TREE_STRING || !schema_valid_name(kind_at(KIND_MODEL), child->text))
-            return FAIL_AT(checker->err, child, ERR_INVALID, "%s must list names", field->path);
+        if (child->kind != TREE_STRING ||
+            !(field->type == FIELD_PATTERNS ? is_pattern(child->text)
+                                            : schema_valid_name(kind_at(KIND_MODEL), child->text)))
+            return FAIL_AT(checker->err, child, ERR_INVALID, "%s must list names%s", field->path,
+                           field->type == FIELD_PATTERNS ? ", in which * stands for anything" : "");
     }
     return 0;
 }
@@ -232,6 +247,7 @@ check_value(const struct checker *checker, const struct field *field, const stru
     case FIELD_ENUM:
         return check_choice(checker, field, node);
     case FIELD_LIST:
+    case FIELD_PATTERNS:
         return check_list(checker, field, node);
     case FIELD_INT:
     case FIELD_USD_PER_MILLION:
@@ -273,7 +289,7 @@ copy_value(const struct checker *checker, const struct field *field, const struc
     if (field->type == FIELD_USD || field->type == FIELD_USD_PER_MILLION ||
         field->type == FIELD_MONEY)
         return append_text(arena, parent, key, TREE_STRING, from->text);
-    if (field->type != FIELD_LIST)
+    if (field->type != FIELD_LIST && field->type != FIELD_PATTERNS)
         return append_text(arena, parent, key, from->kind, from->text);
     struct tree *list = tree_new(arena, TREE_LIST, STR_EMPTY);
     if (!list)
@@ -378,6 +394,19 @@ check_further_prices(const struct checker *checker, const struct tree *spec)
     return 0;
 }
 
+/* What a call cannot be without: its prompt, itself, or what it is counted by. */
+static bool
+prices_a_call(const struct tree *price)
+{
+    static const char *const any[] = {"input",        "request",   "image",
+                                      "secondIn",     "secondOut", "characterIn",
+                                      "characterOut", "query",     "page"};
+    bool found = false;
+    for (size_t i = 0; i < ARRAY_LEN(any); i++)
+        found = found || tree_get(price, str_from(any[i]));
+    return found;
+}
+
 static int
 check_rules(const struct checker *checker, const struct tree *spec)
 {
@@ -386,10 +415,9 @@ check_rules(const struct checker *checker, const struct tree *spec)
         return FAIL_AT(checker->err, schema_get(spec, "key"), ERR_INVALID,
                        "key must have one of env, file and value");
     const struct tree *price = schema_get(checker->manifest->spec, "price");
-    if (checker->kind->id == KIND_MODEL && price && !tree_get(price, STR("input")) &&
-        !tree_get(price, STR("request")))
+    if (checker->kind->id == KIND_MODEL && price && !prices_a_call(price))
         return FAIL_AT(checker->err, schema_get(spec, "price"), ERR_INVALID,
-                       "price needs input (and output) or request");
+                       "price needs input (and output), request, or what a piece costs");
     if (checker->kind->id == KIND_MODEL && price && tree_get(price, STR("input")) &&
         !tree_get(price, STR("output")) &&
         str_eq(schema_text(checker->manifest->spec, "kind", STR_EMPTY), STR("chat")))

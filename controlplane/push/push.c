@@ -262,6 +262,8 @@ push_new(const struct push_conf *conf, struct push **ret_push, struct err *err)
         push->conf.orphan_ms = PUSH_ORPHAN_MS;
     list_init(&push->nodes);
     list_init(&push->pending);
+    buf_init(&push->head, PUSH_RECORD_BYTES_MAX);
+    buf_init(&push->list, PUSH_RECORD_BYTES_MAX);
     map_init(&push->presences);
     map_init(&push->lost);
     timer_init(&push->tick, tick);
@@ -309,6 +311,8 @@ push_free(struct push **push)
     ASSERT(list_empty(&(*push)->nodes) && list_empty(&(*push)->pending));
     presence_free(*push);
     orphan_free(*push);
+    buf_fini(&(*push)->head);
+    buf_fini(&(*push)->list);
     free(TAKE(*push));
 }
 

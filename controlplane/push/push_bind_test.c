@@ -5,6 +5,8 @@
  * Invariant: what api/plane.md promises. */
 #include "controlplane/push/push_test_rig.h"
 
+#include "controlplane/reconcile/bind.h"
+
 static void
 test_bind_waits_for_the_ack(void **state)
 {
@@ -141,6 +143,85 @@ test_refusals_reach_the_agent(void **state)
     assert_int_equal(f->engine->bindings.by_hex.count, 0);
 }
 
+/* The data plane says no: so does the agent, with its reason, and nothing of it stays. */
+static void
+test_nack(void **state)
+{
+    struct fixture *f = *state;
+    char nack[256];
+    f->dp.mute = true;
+    connect_both(f);
+    send_bind(f, 1, "c1", "0b0b0b0b", "dev");
+    send_bind(f, 2, "c2", "0c0c0c0c", "web");
+    WAIT_FOR(f, &f->dp, "\"name\":\"web\"");
+    uint64_t revision = 0;
+    LIST_FOREACH (at, &f->push->pending) {
+        const struct pending *pending = LIST_ENTRY(at, struct pending, in_push);
+        revision = pending->id == 1 ? pending->revision : revision;
+    }
+    assert_true(revision > 0);
+    snprintf(nack, sizeof nack,
+             "{\"type\":\"nack\",\"part\":\"bindings\",\"rev\":\"%llu\",\"path\":\"rows[0]\","
+             "\"reason\":\"no room\"}",
+             (unsigned long long)revision);
+    say(&f->dp, nack);
+    WAIT_FOR(f, &f->agent, "\"type\":\"refused\",\"id\":1,\"code\":\"not_acknowledged\"");
+    assert_true(seen(&f->agent, "no room"));
+    assert_false(seen(&f->agent, "\"id\":2,"));
+    assert_int_equal(f->engine->bindings.by_hex.count, 1);
+}
+
+static size_t
+waiting(const struct fixture *f)
+{
+    size_t count = 0;
+    LIST_FOREACH (at, &f->push->pending)
+        count++;
+    return count;
+}
+
+/* Who asked is gone, or what was asked for is: nobody waits any more. */
+static void
+test_nobody_waits(void **state)
+{
+    struct fixture *f = *state;
+    size_t count;
+    f->dp.mute = true;
+    connect_both(f);
+    send_bind(f, 1, "c1", "0b0b0b0b", "dev");
+    send_bind(f, 2, "c2", "0c0c0c0c", "web");
+    WAIT_FOR(f, &f->dp, "\"name\":\"web\"");
+    assert_int_equal(waiting(f), 2);
+    assert_int_equal(bind_revoke_name(f->engine, STR("dev"), "revoked", &count, &f->err), 0);
+    WAIT_FOR(f, &f->agent, "\"type\":\"refused\",\"id\":1,\"code\":\"revoked\"");
+    assert_int_equal(waiting(f), 1);
+    link_free(&f->agent.link);
+    uint64_t deadline = clock_mono_ms() + DEADLINE_MS;
+    while (waiting(f) > 0 && clock_mono_ms() < deadline)
+        loop_step(f->loop, 10);
+    assert_int_equal(waiting(f), 0);
+}
+
+/* The revocation of what was refused fails: the row stays for the agent's next word, and is said
+ * in the log; the agent hears no less. */
+static void
+test_revocation_fails(void **state)
+{
+    struct fixture *f = *state;
+    f->dp.mute = true;
+    connect_both(f);
+    send_bind(f, 1, "c1", "0b0b0b0b", "dev");
+    WAIT_FOR(f, &f->dp, "\"name\":\"dev\"");
+    store_fail_commit(f->store, 1, false);
+    WAIT_FOR(f, &f->agent, "\"type\":\"refused\",\"id\":1,\"code\":\"not_acknowledged\"");
+    for (unsigned i = 0; i < 10; i++)
+        loop_step(f->loop, 1);
+    assert_int_equal(f->engine->bindings.by_hex.count, 1);
+    say(&f->agent, "{\"type\":\"hosting\",\"rows\":[]}");
+    WAIT_FOR(f, &f->dp, "\"type\":\"revoke\"");
+    assert_int_equal(f->engine->bindings.by_hex.count, 0);
+}
+
 int
 main(void)
 {
@@ -148,6 +229,9 @@ main(void)
         cmocka_unit_test_setup_teardown(test_bind_waits_for_the_ack, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_ack_no_container, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_data_plane_at_all, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nack, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nobody_waits, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_revocation_fails, setup, teardown),
         cmocka_unit_test_setup_teardown(test_suspended, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rename, setup, teardown),
         cmocka_unit_test_setup_teardown(test_paused, setup, teardown),

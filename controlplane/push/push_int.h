@@ -104,6 +104,8 @@ struct push {
     struct map lost; /* orphan.c */
     uint64_t lost_round;
     uint64_t orphans_due_ms;
+    struct buf head; /* scratch of records.c */
+    struct buf list;
 };
 
 /* ---- presence.c: who is there, who was ------------------------------------------------------- */
@@ -140,6 +142,17 @@ bool node_is_live(const struct node *node, enum node_role role);
 
 /* ---- records.c: what nodes say --------------------------------------------------------------- */
 void record_handle(struct node *node, struct str line);
+
+/* ---- usage_list.c: nearly all that comes up is usage, and nearly all of that is its list ----- */
+/* usage_list_cut - *ret_list: what stands between the brackets of line's `records`, so that no
+ * document is made of it; head: the line with an empty list. false: it is written in another
+ * way. */
+bool usage_list_cut(struct str line, struct buf *head, struct str *ret_list);
+/* usage_list_expand - out becomes "[list]", in which each "texts":[0,2] at the end of a record is
+ * replaced by the members of those objects in doc's `texts`. list: from usage_list_cut, or ptr
+ * NULL. -ERR_PARSE. api/plane.md "usage". */
+int usage_list_expand(const struct json_doc *doc, struct str list, struct arena *arena,
+                      struct buf *out, struct err *err) MUST_USE;
 
 /* ---- state.c: what nodes are told ------------------------------------------------------------ */
 void state_welcome(struct node *node);

@@ -70,6 +70,16 @@ test_money(void **state)
     struct ledger_balances balances;
     assert_int_equal(ledger_balances(f->ledger, STR("default"), &balances, &f->err), 0);
     assert_true(balances.ai_usage.nano == 1120);
+    /* members that records share stand in the upload once; then the same on the other road */
+    say(&f->dp, USAGE "\"6\",\"records\":[{\"seq\":\"6\",\"id\":\"[\",\"texts\":[0]},"
+                      "{\"seq\":\"7\",\"texts\":[2,1,0]}],"
+                      "\"texts\":[{" PAID "\"3\"},{},{\"model\":\"m[0]\"}]}");
+    say(&f->dp, USAGE "\"8\",\"records\":[{\"seq\":\"8\",\"texts\":[0]},"
+                      "{\"seq\":\"9\",\"texts\":[1,0]}],"
+                      "\"texts\":[{" PAID "\"5\"},{\"new\":[1]}]}");
+    WAIT_FOR(f, &f->dp, "{\"type\":\"posted\",\"stream\":\"0\",\"epoch\":\"7\",\"seq\":\"9\"}");
+    assert_int_equal(ledger_balances(f->ledger, STR("default"), &balances, &f->err), 0);
+    assert_true(balances.ai_usage.nano == 1120 + 2 * 3 + 2 * 5);
     apply(f, HEAD "kind: Wallet\nmetadata: {name: default}\nspec: {frozen: true}\n");
     WAIT_FOR(f, &f->dp, "\"status\":\"frozen\"");
     forget(&f->dp);
@@ -123,6 +133,47 @@ test_orphans(void **state)
     assert_true(balances.ai_usage.nano == 9 && balances.held.nano == 100);
 }
 
+/* The store fails while leases of the lost are looked for, or taken back: the next look does it. */
+static void
+test_orphans_later(void **state)
+{
+    struct fixture *f = *state;
+    struct ledger_receipt receipt;
+    struct ledger_lease lease;
+    const struct money usd = {1000000000};
+    uint64_t deadline = clock_mono_ms() + 5000;
+    assert_int_equal(
+        ledger_deposit(f->ledger, STR("default"), LEDGER_AI, usd, STR("k"), &receipt, &f->err), 0);
+    assert_int_equal(lease_want(f->ledger, STR("other"), 7, STR("default"), (struct money){0},
+                                (struct money){5}, &lease, &f->err),
+                     0);
+    f->push->conf.orphan_ms = 20;
+    f->push->orphans_due_ms = 0;
+    orphan_look(f->push);
+    assert_int_equal(f->push->lost.count, 1);
+    store_fail_call(f->store, 1, -ERR_STORE); /* the list: nothing is known, nothing forgotten */
+    f->push->orphans_due_ms = 0;
+    orphan_look(f->push);
+    assert_true(store_failed_call(f->store));
+    assert_int_equal(f->push->lost.count, 1);
+    bool failed = false;
+    do {
+        assert_true(clock_mono_ms() < deadline);
+        f->push->orphans_due_ms = 0;
+        store_fail_commit(f->store, failed ? 0 : 1, false);
+        orphan_look(f->push);
+        assert_int_equal(lease_get(f->ledger, STR("other"), 7, STR("default"), &lease, &f->err), 0);
+        struct ledger_receipt again; /* was that commit tried? then this one is made */
+        failed = failed || ledger_deposit(f->ledger, STR("default"), LEDGER_AI, usd, STR("k2"),
+                                          &again, &f->err) == 0;
+        store_fail_commit(f->store, 0, false);
+    } while (lease.rest.nano != 0);
+    assert_true(failed);
+    f->push->orphans_due_ms = 0;
+    orphan_look(f->push);
+    assert_int_equal(f->push->lost.count, 0);
+}
+
 static void
 test_config_changes_and_nack(void **state)
 {
@@ -174,6 +225,11 @@ test_forbidden_records(void **state)
     } rows[] = {
         {true,
          "{\"type\":\"usage\",\"epoch\":\"7\",\"stream\":\"0\",\"first\":\"1\",\"records\":[]}"},
+        {false, USAGE "\"1\",\"records\":[{\"seq\":\"1\",\"texts\":[1]}],\"texts\":[{}]}"},
+        {false, USAGE "\"1\",\"records\":[{\"seq\":\"1\",\"texts\":[]}],\"texts\":[{}]}"},
+        {false, USAGE "\"1\",\"records\":[{\"seq\":\"1\",\"texts\":[0,}],\"texts\":[{}]}"},
+        {false, USAGE "\"1\",\"records\":[{\"seq\":\"1\"}],\"texts\":[]}"},
+        {false, USAGE "\"1\",\"records\":[{\"seq\":\"1\"}],\"texts\":[1]}"},
         {true, "{\"type\":\"lease\"}"},
         {false, "{\"type\":\"bind\",\"id\":1}"},
         {false, "{\"type\":\"hosting\",\"rows\":[]}"},
@@ -251,6 +307,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_full_state, setup, teardown),
         cmocka_unit_test_setup_teardown(test_money, setup, teardown),
         cmocka_unit_test_setup_teardown(test_orphans, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_orphans_later, setup, teardown),
         cmocka_unit_test_setup_teardown(test_config_changes_and_nack, setup, teardown),
         cmocka_unit_test_setup_teardown(test_forbidden_records, setup, teardown),
         cmocka_unit_test_setup_teardown(test_slow_node, setup, teardown),

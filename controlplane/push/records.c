@@ -16,7 +16,6 @@
 
 #define ARENA_BYTES_MAX (64u * 1024u * 1024u)
 #define USAGE_RECORDS_MAX 10000u
-#define USAGE_HEAD_BYTES_MAX ((size_t)256)
 #define HOSTING_ROWS_MAX 100000u
 
 /* One record being handled. */
@@ -28,6 +27,7 @@ struct incoming {
     struct str list; /* of a usage record: what stands between the brackets; NULL: it is in doc */
 };
 typedef int (*record_fn)(struct incoming *in);
+static const struct json_limits limits = {.depth_max = 16, .node_count_max = 2000000};
 
 /* ---- fields ---------------------------------------------------------------------------------- */
 
@@ -201,25 +201,50 @@ send_posted(struct node *node, struct str stream, uint64_t epoch, uint64_t seq)
     buf_fini(&text);
 }
 
+/* `list` of doc, record by record as JSON. */
+static int
+usage_post_each(const struct incoming *in, const struct json_doc *doc, uint32_t list,
+                const struct ledger_stream *stream, uint64_t first,
+                struct ledger_applied *ret_applied, struct err *err)
+{
+    uint32_t count = json_is(doc, list, JSON_ARRAY) ? json_count(doc, list) : 0;
+    struct str *records = arena_array(in->arena, count + 1u, sizeof *records);
+    if (count > USAGE_RECORDS_MAX || !records || !json_is(doc, list, JSON_ARRAY))
+        return err_set(in->err, ERR_PARSE, "\"records\" is no list of usage records");
+    size_t at = 0;
+    for (uint32_t node = json_first(doc, list); node != JSON_NONE;
+         node = json_sibling(doc, list, node))
+        records[at++] = json_raw(doc, node);
+    return usage_apply(in->node->push->conf.ledger, stream, first, records, count, ret_applied,
+                       err);
+}
+
 /* The list as nodes of ours write it is posted as it stands; -ERR_UNSUPPORTED: some of it is
  * written in another way. Else its records as JSON, one by one. */
 static int
 usage_post(const struct incoming *in, const struct ledger_stream *stream, uint64_t first,
            struct ledger_applied *ret_applied, struct err *err)
 {
-    struct ledger *ledger = in->node->push->conf.ledger;
+    struct push *push = in->node->push;
+    struct str list = in->list;
+    uint32_t records = json_get(in->doc, 0, STR("records"));
+    bool named = json_get(in->doc, 0, STR("texts")) != JSON_NONE;
+    if (named) {
+        if (!list.ptr && json_is(in->doc, records, JSON_ARRAY))
+            list = str_make(json_raw(in->doc, records).ptr + 1, json_raw(in->doc, records).len - 2);
+        int code = usage_list_expand(in->doc, list, in->arena, &push->list, in->err);
+        if (code < 0)
+            return code;
+        list = str_make(push->list.ptr + 1, push->list.len - 2); /* its brackets */
+    }
     if (in->list.ptr)
-        return usage_apply_list(ledger, stream, first, in->list, ret_applied, err);
-    uint32_t list = json_get(in->doc, 0, STR("records"));
-    uint32_t count = json_is(in->doc, list, JSON_ARRAY) ? json_count(in->doc, list) : 0;
-    struct str *records = arena_array(in->arena, count + 1u, sizeof *records);
-    if (count > USAGE_RECORDS_MAX || !records || !json_is(in->doc, list, JSON_ARRAY))
-        return err_set(in->err, ERR_PARSE, "\"records\" is no list of usage records");
-    size_t at = 0;
-    for (uint32_t node = json_first(in->doc, list); node != JSON_NONE;
-         node = json_sibling(in->doc, list, node))
-        records[at++] = json_raw(in->doc, node);
-    return usage_apply(ledger, stream, first, records, count, ret_applied, err);
+        return usage_apply_list(push->conf.ledger, stream, first, list, ret_applied, err);
+    if (!named)
+        return usage_post_each(in, in->doc, records, stream, first, ret_applied, err);
+    CLEANUP(json_fini) struct json_doc doc;
+    json_init(&doc);
+    int code = json_scan(&doc, buf_str(&push->list), &limits, in->err);
+    return code < 0 ? code : usage_post_each(in, &doc, 0, stream, first, ret_applied, err);
 }
 
 static int
@@ -526,7 +551,6 @@ handle(struct node *node, struct str line, struct str list, struct err *err)
     struct json_doc doc;
     struct arena arena;
     struct incoming in = {.node = node, .doc = &doc, .arena = &arena, .err = err, .list = list};
-    const struct json_limits limits = {.depth_max = 16, .node_count_max = 2000000};
     ASSERT(node->push->engine);
     json_init(&doc);
     arena_init(&arena, ARENA_BYTES_MAX);
@@ -538,37 +562,15 @@ handle(struct node *node, struct str line, struct str list, struct err *err)
     return code;
 }
 
-/* Nearly all that comes up is usage, and nearly all of a usage record is its list, which is last:
- * cut it out, so that no document is made of it. *ret_head: the record with an empty list. */
-static bool
-usage_cut(struct str line, char head[USAGE_HEAD_BYTES_MAX], struct str *ret_head,
-          struct str *ret_list)
-{
-    const struct str begin = STR("\"records\":[");
-    const struct str end = STR("]}");
-    if (!str_starts(line, STR("{\"type\":\"usage\",")) || !str_ends(line, end))
-        return false;
-    size_t at = str_find(str_make(line.ptr, MIN(line.len, USAGE_HEAD_BYTES_MAX - end.len)), begin);
-    if (at == SIZE_MAX || at + begin.len + end.len > line.len)
-        return false;
-    size_t size = at + begin.len;
-    memcpy(head, line.ptr, size);
-    memcpy(head + size, end.ptr, end.len);
-    *ret_head = str_make(head, size + end.len);
-    *ret_list = str_make(line.ptr + size, line.len - size - end.len);
-    return true;
-}
-
 void
 record_handle(struct node *node, struct str line)
 {
-    char text[USAGE_HEAD_BYTES_MAX];
-    struct str head;
+    struct buf *head = &node->push->head;
     struct str list;
     struct err err = {0};
     int code = -ERR_UNSUPPORTED;
-    if (usage_cut(line, text, &head, &list))
-        code = handle(node, head, list, &err);
+    if (usage_list_cut(line, head, &list))
+        code = handle(node, buf_str(head), list, &err);
     if (code == -ERR_UNSUPPORTED)
         code = handle(node, line, (struct str){NULL, 0}, &err);
     if (code < 0)

@@ -3,6 +3,7 @@
  * Floor: controlplane/push; engine thread.
  * Owns: what each node was told (rows, funds).
  * Invariant: `sum` of a bindings record is the number of rows the node holds after it. */
+#include "controlplane/billing/cap.h"
 #include "controlplane/push/push_int.h"
 
 #include <stdlib.h>
@@ -90,6 +91,7 @@ state_welcome(struct node *node)
     json_member_i64(writer, "now_ms", clock_wall_ns() / 1000000);
     json_member_u64(writer, "lease_ms", node->push->conf.lease_ms);
     json_member_str(writer, "node", str_from(node->name));
+    json_member_bool(writer, "usage_texts", true);
     record_send(&record, node, FRAME_PLAIN);
 }
 
@@ -252,8 +254,25 @@ struct funds_row {
     int64_t returned;
     int64_t free;
     int64_t balance;
+    struct cap_word cap;
     const char *status;
 };
+
+/* false: the store cannot be read. */
+static bool
+look_up_cap(const struct node *node, struct str wallet, struct money ai_usage,
+            struct cap_word *ret_word)
+{
+    CLEANUP(arena_fini) struct arena arena;
+    struct store *store = node->push->engine->conf.store;
+    struct object object;
+    arena_init(&arena, 4u * OBJECT_BYTES_MAX);
+    int code = object_get(store, kind_at(KIND_WALLET), wallet, &arena, &object, NULL);
+    *ret_word = (struct cap_word){.resets_s = 0};
+    if (code == 0)
+        code = cap_look(store, &object, ai_usage, clock_wall_ns() / 1000000, &arena, ret_word);
+    return code == 0 || code == -ERR_NOT_FOUND;
+}
 
 /* What to tell now; false when the ledger cannot be read (the next change tries again). */
 static bool
@@ -272,9 +291,12 @@ look_up_funds(const struct node *node, struct str wallet, struct funds_row *ret_
         .wallet = wallet,
         .granted = lease.granted.nano,
         .returned = lease.returned.nano,
-        .free = MAX(balances.ai_remaining.nano - balances.held.nano, (int64_t)0),
-        .balance = MAX(balances.ai_remaining.nano, (int64_t)0),
+        .free = balances.lendable.nano,
+        .balance = MIN(balances.lendable.nano + balances.held.nano, balances.ai_remaining.nano),
     };
+    ret_row->balance = MAX(ret_row->balance, (int64_t)0);
+    if (!look_up_cap(node, wallet, balances.ai_usage, &ret_row->cap))
+        return false;
     ret_row->status = ret_row->free > 0 ? "ok" : "empty";
     if (engine_wallet_frozen(node->push->engine, wallet))
         ret_row->status = "frozen";
@@ -315,6 +337,11 @@ put_funds_row(struct json_writer *writer, const struct funds_row *row)
     member_digits(writer, "returned", (uint64_t)row->returned);
     member_digits(writer, "free", (uint64_t)row->free);
     member_digits(writer, "balance", (uint64_t)row->balance);
+    if (row->cap.amount.nano > 0) {
+        member_digits(writer, "cap", (uint64_t)row->cap.amount.nano);
+        member_digits(writer, "cap_spent", (uint64_t)row->cap.spent.nano);
+        member_digits(writer, "cap_resets", (uint64_t)row->cap.resets_s);
+    }
     json_member_str(writer, "status", str_from(row->status));
     json_close_object(writer);
 }

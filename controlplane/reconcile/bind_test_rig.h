@@ -80,7 +80,7 @@ start(struct fixture *f)
         fail_msg("%s", f->err.text);
 }
 
-static int
+static inline int
 setup(void **state)
 {
     static struct fixture fixture;
@@ -95,7 +95,7 @@ setup(void **state)
     return 0;
 }
 
-static int
+static inline int
 teardown(void **state)
 {
     struct fixture *f = *state;

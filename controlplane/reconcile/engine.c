@@ -24,6 +24,9 @@ static const struct {
     {"objects/Route/", RECONCILER_config, false},
     {"objects/ApiKey/", RECONCILER_config, false},
     {"secrets/", RECONCILER_config, false},
+    {KEPT_HEAD_KEY, RECONCILER_config, false},
+    {SNAPSHOT_SEEN_PREFIX, RECONCILER_config, false},
+    {"objects/Provider/", RECONCILER_discovery, true},
     {"objects/Container/", RECONCILER_containers, true},
     {"objects/Wallet/", RECONCILER_wallets, true},
     {"ledger/balance/wallet/", RECONCILER_wallets, true},
@@ -77,7 +80,9 @@ enqueue(struct engine *engine, struct str key)
         struct str rest;
         if (watched[i].named)
             str_cut(str_skip(key, prefix.len), '/', &subject, &rest);
-        return queue_add(engine->queue, watched[i].which, subject);
+        int code = queue_add(engine->queue, watched[i].which, subject);
+        if (code < 0)
+            return code;
     }
     return 0;
 }
@@ -207,6 +212,11 @@ start(struct engine *engine, struct err *err)
     uint64_t revision = store_revision(conf->store);
     if (code == 0)
         code = load_bindings(engine, err);
+    struct err kept = {0};
+    if (code == 0 && kept_load(&engine->kept, conf->store, &kept) < 0)
+        failed(engine, RECONCILER_config, STR("catalogue"), 1, &kept); /* the shipped one holds */
+    if (code == 0)
+        code = scopes_load(&engine->scopes, conf->store, err);
     if (code == 0)
         code = snapshot_rebuild(&engine->snapshot, conf->store, &conf->settings, &changed, err);
     if (code == 0 &&
@@ -218,6 +228,15 @@ start(struct engine *engine, struct err *err)
     return enqueue_all(engine, err);
 }
 
+static void
+on_tokens(void *user)
+{
+    struct engine *engine = user;
+    struct err err = {.text = "out of memory"};
+    if (queue_add(engine->queue, RECONCILER_config, STR_EMPTY) < 0)
+        failed(engine, RECONCILER_config, STR("tokens"), 1, &err); /* the resync comes */
+}
+
 int
 engine_new(const struct engine_conf *conf, struct engine **ret_engine, struct err *err)
 {
@@ -227,8 +246,15 @@ engine_new(const struct engine_conf *conf, struct engine **ret_engine, struct er
     engine->conf = *conf;
     bindings_init(&engine->bindings);
     snapshot_init(&engine->snapshot);
+    scopes_init(&engine->scopes);
+    kept_init(&engine->kept);
+    engine->conf.settings.scopes = &engine->scopes;
+    const struct tokens_conf tokens = {.loop = conf->loop, .changed = on_tokens, .user = engine};
     timer_init(&engine->resync, resync);
-    int code = start(engine, err);
+    int code = tokens_new(&tokens, &engine->tokens, err);
+    engine->conf.settings.tokens = engine->tokens;
+    if (code == 0)
+        code = start(engine, err);
     if (code == 0)
         *ret_engine = TAKE(engine);
     return code;
@@ -242,8 +268,11 @@ engine_free(struct engine **engine)
     timer_cancel(loop_timers((*engine)->conf.loop), &(*engine)->resync);
     if ((*engine)->watch)
         store_unwatch(&(*engine)->watch);
+    tokens_free(&(*engine)->tokens);
     queue_free(&(*engine)->queue);
     bindings_fini(&(*engine)->bindings);
     snapshot_fini(&(*engine)->snapshot);
+    scopes_fini(&(*engine)->scopes);
+    kept_fini(&(*engine)->kept);
     free(TAKE(*engine));
 }

@@ -13,11 +13,13 @@
 #include "controlplane/reconcile/engine_ops.h"
 #include "controlplane/reconcile/keyring.h"
 #include "controlplane/reconcile/queue.h"
+#include "controlplane/snapshot/kept.h"
 #include "controlplane/snapshot/snapshot.h"
 
 /* Key files and what else has no events is looked at again this often. */
 #define ENGINE_RESYNC_MS 30000u
 
+struct discover;
 struct ledger;
 struct engine;
 
@@ -48,6 +50,10 @@ struct engine {
     bool resign_owed;  /* a rotation has rows left */
     struct bindings bindings;
     struct snapshot snapshot;
+    struct scopes scopes;
+    struct tokens *tokens; /* of service accounts */
+    struct kept kept;
+    struct discover *discover; /* or NULL: nobody asks providers for their models */
     struct queue *queue;
     struct store_watch *watch;
     struct timer resync;

@@ -54,6 +54,17 @@ reconcile_config(struct engine *engine, struct str subject, struct err *err)
 
 /* ---- containers ------------------------------------------------------------------------------ */
 
+/* Most containers have no list, and the document does not know them. */
+static int
+note_scope(struct engine *engine, struct str name, const struct tree *spec, struct err *err)
+{
+    bool changed = false;
+    int code = scopes_set(&engine->scopes, name, spec, &changed);
+    if (code == 0 && changed)
+        code = queue_add(engine->queue, RECONCILER_config, STR_EMPTY);
+    return code < 0 ? err_set(err, (enum err_code) - code, "%s", err_text(code)) : 0;
+}
+
 int
 reconcile_containers(struct engine *engine, struct str subject, struct err *err)
 {
@@ -64,12 +75,17 @@ reconcile_containers(struct engine *engine, struct str subject, struct err *err)
     int code =
         object_get(engine->conf.store, kind_at(KIND_CONTAINER), subject, &arena, &object, &missing);
     size_t count;
-    if (code == 0)
-        code = amend_container(engine, &object, err);
-    else if (code == -ERR_NOT_FOUND)
+    if (code == 0) {
+        code = note_scope(engine, subject, object.spec, err);
+        if (code == 0)
+            code = amend_container(engine, &object, err);
+    } else if (code == -ERR_NOT_FOUND) {
         code = bind_revoke_name(engine, subject, "deleted", &count, err);
-    else
+        if (code == 0)
+            code = note_scope(engine, subject, NULL, err);
+    } else {
         code = err_set(err, (enum err_code) - code, "%s", missing.text);
+    }
     arena_fini(&arena);
     return code;
 }

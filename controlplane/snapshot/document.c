@@ -11,13 +11,15 @@
 #include "lib/base/map.h"
 #include "lib/base/num.h"
 
-#define ALIAS_BYTES_MAX (4u * 1024u * 1024u)
+#define ALIAS_BYTES_MAX (16u * 1024u * 1024u)
 #define PRICE_BYTES_MAX 65536u
 
 /* A model of the document; object: the owner's, or NULL: the catalogue's. */
 struct offer {
     struct catalog_model model;
     const struct object *object;
+    struct str alias_of;           /* id of the model that this is another name of, or empty */
+    const struct seen_model *live; /* what its provider lists of it, or NULL */
 };
 struct builder {
     const struct snapshot_input *input;
@@ -26,7 +28,8 @@ struct builder {
     struct offer *offers;
     size_t count;
     size_t cap;
-    struct map by_id; /* id -> anything */
+    struct map by_id;  /* id -> anything */
+    struct seen *seen; /* of input->providers, as many */
 };
 
 /* ---- what is offered ------------------------------------------------------------------------- */
@@ -58,9 +61,18 @@ add_model(struct builder *builder, const struct catalog_model *model, const stru
         builder->offers = offers;
         builder->cap = cap;
     }
-    builder->offers[builder->count++] = (struct offer){*model, object};
+    builder->offers[builder->count++] = (struct offer){.model = *model, .object = object};
     /* the key is the id's bytes, not our array: it may move */
     return map_put(&builder->by_id, model->id, builder, NULL);
+}
+
+static int
+add_live(struct builder *builder, const struct catalog_model *model, const struct seen_model *live)
+{
+    int code = add_model(builder, model, NULL);
+    if (code == 0)
+        builder->offers[builder->count - 1].live = live;
+    return code;
 }
 
 static bool
@@ -75,24 +87,112 @@ is_listed(const struct tree *list, struct str upstream_name)
     return false;
 }
 
-static bool
-is_served_kind(struct str kind)
+/* What the catalogue calls a kind, and the word for what we can do with it; empty: nothing yet. */
+static struct str
+served_kind(struct str kind)
 {
-    return str_eq(kind, STR("chat")) || str_eq(kind, STR("embedding"));
+    static const struct {
+        const char *name;
+        const char *served;
+    } rows[] = {
+        {"chat", "chat"},
+        {"embedding", "embedding"},
+        {"image_generation", "image"},
+        {"image_edit", "image"},
+        {"audio_speech", "speech"},
+        {"audio_transcription", "transcription"},
+        {"moderation", "moderation"},
+        {"rerank", "rerank"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (str_eq(kind, str_from(rows[i].name)))
+            return str_from(rows[i].served);
+    }
+    return STR_EMPTY;
+}
+
+/* OpenAI's two endpoints lie beside each other below /v1 (Azure's, too). */
+static bool
+speaks_responses(const struct object *provider)
+{
+    struct str base = schema_text(provider->spec, "baseUrl", STR_EMPTY);
+    return str_eq(schema_text(provider->spec, "dialect", STR_EMPTY), STR("openai")) &&
+           (str_ends(base, STR("/v1")) || str_ends(base, STR("/v1/")));
+}
+
+/* What the provider lists of a model of the catalogue, by any of the two names it may have there.
+ * */
+static const struct seen_model *
+find_live(const struct seen *seen, const struct catalog_model *model, struct str bare)
+{
+    const struct seen_model *live = seen_find(seen, model->upstream);
+    return live ? live : seen_find(seen, bare);
+}
+
+/* Vertex sells models of others at addresses and in dialects that are not Gemini's. */
+static bool
+is_reachable(const struct object *provider, struct str bare)
+{
+    struct str url = schema_text(provider->spec, "baseUrl", STR_EMPTY);
+    return !str_eq(schema_text(provider->spec, "dialect", STR_EMPTY), STR("gemini")) ||
+           str_find(url, STR("/projects/")) == SIZE_MAX || str_starts(bare, STR("gemini"));
 }
 
 static int
-collect_catalogue(struct builder *builder, const struct object *provider)
+collect_catalogue(struct builder *builder, size_t index)
 {
+    const struct object *provider = &builder->input->providers[index];
     const struct tree *only = schema_get(provider->spec, "models");
     struct catalog_model model;
     size_t cursor = 0;
     while (catalog_next(provider->name, &cursor, &model) == 0) {
         struct str bare = str_skip(model.id, provider->name.len + 1);
-        if (!is_served_kind(model.kind) || str_ends(model.id, STR("*")) || !is_listed(only, bare) ||
+        model.kind = str_eq(model.kind, STR("responses")) && speaks_responses(provider)
+                         ? model.kind
+                         : served_kind(model.kind);
+        if (model.kind.len == 0 || str_ends(model.id, STR("*")) || !is_listed(only, bare) ||
+            !is_reachable(provider, bare) || map_get(&builder->by_id, model.id))
+            continue;
+        const struct seen_model *live = find_live(&builder->seen[index], &model, bare);
+        if (live && live->gone)
+            continue;
+        int code = add_live(builder, &model, live);
+        if (code < 0)
+            return code;
+    }
+    return 0;
+}
+
+/* What a provider lists and the catalogue lacks. It costs what the list says, or what the catalogue
+ * says of anything that runs there (hardware of one's own: nothing), or nobody knows. */
+static int
+collect_listed(struct builder *builder, size_t index)
+{
+    const struct seen *seen = &builder->seen[index];
+    const struct object *provider = &builder->input->providers[index];
+    const struct tree *only = schema_get(provider->spec, "models");
+    struct catalog_model any = {.pricing = STR_EMPTY};
+    struct str star = arena_printf(&builder->arena, "%.*s/*", STR_ARG(provider->name));
+    if (!star.ptr)
+        return -ERR_NOMEM;
+    if (catalog_find(star, &any) < 0)
+        any = (struct catalog_model){.pricing = STR_EMPTY};
+    for (size_t i = 0; i < seen->count; i++) {
+        const struct seen_model *live = &seen->models[i];
+        struct catalog_model model = {.provider = provider->name,
+                                      .upstream = live->as.name,
+                                      .kind = live->as.kind,
+                                      .context = live->as.context,
+                                      .max_output = live->as.max_output,
+                                      .pricing = any.pricing};
+        model.id = arena_printf(&builder->arena, "%.*s/%.*s", STR_ARG(provider->name),
+                                STR_ARG(live->as.name));
+        if (!model.id.ptr)
+            return -ERR_NOMEM;
+        if (live->gone || live->as.kind.len == 0 || !is_listed(only, live->as.name) ||
             map_get(&builder->by_id, model.id))
             continue;
-        int code = add_model(builder, &model, NULL);
+        int code = add_live(builder, &model, live);
         if (code < 0)
             return code;
     }
@@ -107,7 +207,12 @@ add_alias(struct builder *builder, const struct catalog_model *model, struct str
     alias.id = arena_printf(&builder->arena, "%.*s/%.*s", STR_ARG(model->provider), STR_ARG(name));
     if (!alias.id.ptr)
         return -ERR_NOMEM;
-    return map_get(&builder->by_id, alias.id) ? 0 : add_model(builder, &alias, NULL);
+    if (map_get(&builder->by_id, alias.id))
+        return 0;
+    int code = add_model(builder, &alias, NULL);
+    if (code == 0)
+        builder->offers[builder->count - 1].alias_of = model->id;
+    return code;
 }
 
 /* What the provider itself calls a model works too: clients send "claude-sonnet-4-5-20250929" as
@@ -154,6 +259,7 @@ read_model_object(const struct object *object, struct catalog_model *ret_model)
         .max_output = (uint32_t)max_output,
         .input_modalities = in_catalogue ? known.input_modalities : STR_EMPTY,
         .output_modalities = in_catalogue ? known.output_modalities : STR_EMPTY,
+        .capabilities = in_catalogue ? known.capabilities : STR_EMPTY,
     };
 }
 
@@ -179,11 +285,15 @@ collect(struct builder *builder)
     size_t first = builder->count;
     for (size_t i = 0; i < input->provider_count && code == 0; i++) {
         if (is_offered(input, i))
-            code = collect_catalogue(builder, &input->providers[i]);
+            code = collect_catalogue(builder, i);
     }
     /* after all real ids, which win; objects of the owner have only the name they were given */
     for (size_t i = first, count = builder->count; i < count && code == 0; i++)
         code = add_aliases(builder, i);
+    for (size_t i = 0; i < input->provider_count && code == 0; i++) {
+        if (is_offered(input, i))
+            code = collect_listed(builder, i);
+    }
     if (builder->count > 1)
         qsort(builder->offers, builder->count, sizeof *builder->offers, compare_offers);
     return code;
@@ -233,6 +343,8 @@ put_providers(struct builder *builder)
         json_member_str(writer, "dialect", schema_text(spec, "dialect", STR_EMPTY));
         json_member_str(writer, "base_url", schema_text(spec, "baseUrl", STR_EMPTY));
         member_or_null(writer, "key", input->keys[i]);
+        if (input->bearers != NULL && input->bearers[i])
+            json_member_bool(writer, "bearer", true);
         json_member_str(writer, "protocol", schema_text(spec, "protocol", STR("auto")));
         member_or_null(writer, "ca_file", schema_text(spec, "caFile", STR_EMPTY));
         if (schema_true(spec, "allowPrivate"))
@@ -252,8 +364,16 @@ put_price(struct json_writer *writer, const struct offer *offer)
         model_price(offer->object, rows, &tariff);
     else
         code = catalog_tariff(offer->model.pricing, rows, &tariff);
+    if (code == 0 && !offer->object && offer->live)
+        model_price_listed(offer->live, rows, &tariff);
     if (code < 0 || tariff.count == 0)
         return code;
+    struct tariff_picture pictures[TARIFF_PICTURES_MAX];
+    struct catalog_model known = offer->model;
+    if (!offer->object || (!schema_get(offer->object->spec, "price") &&
+                           catalog_find(offer->object->name, &known) == 0))
+        tariff.picture_count = (uint32_t)catalog_pictures(known.pricing, pictures);
+    tariff.pictures = pictures;
     struct buf price;
     buf_init(&price, PRICE_BYTES_MAX);
     code = catalog_price_put(&tariff, &price);
@@ -283,6 +403,10 @@ put_models(struct builder *builder)
             json_member_raw(writer, "input_modalities", model->input_modalities);
         if (model->output_modalities.len > 0)
             json_member_raw(writer, "output_modalities", model->output_modalities);
+        if (model->capabilities.len > 0)
+            json_member_raw(writer, "capabilities", model->capabilities);
+        if (builder->offers[i].alias_of.len > 0)
+            json_member_str(writer, "alias_of", builder->offers[i].alias_of);
         if (object && schema_true(object->spec, "free"))
             json_member_bool(writer, "free", true);
         code = put_price(writer, &builder->offers[i]);
@@ -334,6 +458,18 @@ put_routes(struct builder *builder)
 }
 
 static void
+put_key_scope(struct json_writer *writer, const struct tree *models)
+{
+    if (!models)
+        return;
+    json_key(writer, "models");
+    json_open_array(writer);
+    for (const struct tree *item = models->first; item; item = item->next)
+        json_value_str(writer, item->text);
+    json_close_array(writer);
+}
+
+static void
 put_keys(struct builder *builder)
 {
     struct json_writer *writer = &builder->writer;
@@ -349,9 +485,43 @@ put_keys(struct builder *builder)
         json_member_str(writer, "name", key->name);
         json_member_str(writer, "hash", hash);
         json_member_str(writer, "wallet", schema_text(key->spec, "wallet", STR("default")));
+        put_key_scope(writer, schema_get(key->spec, "models"));
         json_close_object(writer);
     }
     json_close_array(writer);
+}
+
+static void
+put_containers(struct builder *builder)
+{
+    struct json_writer *writer = &builder->writer;
+    const struct scopes *scopes = builder->input->settings.scopes;
+    if (!scopes || scopes->count == 0)
+        return;
+    json_key(writer, "containers");
+    json_open_array(writer);
+    for (size_t i = 0; i < scopes->count; i++) {
+        json_open_object(writer);
+        json_member_str(writer, "name", str_from(scopes->rows[i].name));
+        json_member_raw(writer, "models", str_from(scopes->rows[i].models));
+        json_close_object(writer);
+    }
+    json_close_array(writer);
+}
+
+/* A row that cannot be read is as if the provider had never been asked. */
+static int
+load_seen(struct builder *builder)
+{
+    const struct snapshot_input *input = builder->input;
+    builder->seen = calloc(input->provider_count + 1, sizeof *builder->seen);
+    for (size_t i = 0; builder->seen && i < input->provider_count; i++) {
+        seen_init(&builder->seen[i]);
+        if (input->listings && input->listings[i].len > 0 &&
+            seen_read(&builder->seen[i], input->listings[i]) < 0)
+            builder->seen[i].count = 0;
+    }
+    return builder->seen ? 0 : -ERR_NOMEM;
 }
 
 int
@@ -361,7 +531,9 @@ snapshot_put(const struct snapshot_input *input, struct buf *out)
     json_writer_init(&builder.writer, out);
     map_init(&builder.by_id);
     arena_init(&builder.arena, ALIAS_BYTES_MAX);
-    int code = collect(&builder);
+    int code = load_seen(&builder);
+    if (code == 0)
+        code = collect(&builder);
     if (code == 0) {
         json_open_object(&builder.writer);
         json_member_u64(&builder.writer, "version", 1);
@@ -370,11 +542,15 @@ snapshot_put(const struct snapshot_input *input, struct buf *out)
         code = put_models(&builder);
         put_routes(&builder);
         put_keys(&builder);
+        put_containers(&builder);
         json_close_object(&builder.writer);
     }
     map_fini(&builder.by_id);
     arena_fini(&builder.arena);
     free(builder.offers);
+    for (size_t i = 0; builder.seen && i < input->provider_count; i++)
+        seen_fini(&builder.seen[i]);
+    free(builder.seen);
     if (code == 0 && out->failed)
         code = -ERR_TOO_LARGE;
     return code;

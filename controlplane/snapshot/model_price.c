@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "controlplane/catalog/catalog.h"
 #include "controlplane/catalog/pricing.h"
@@ -98,4 +99,34 @@ model_price(const struct object *object, struct tariff_row rows[TARIFF_ROWS_MAX]
     uint32_t version = (uint32_t)(object->generation & UINT32_MAX);
     if (pricing_tariff(&pricing, version, rows, ret_tariff) < 0)
         ret_tariff->count = 0;
+}
+
+static uint32_t
+date_of(int64_t ms)
+{
+    time_t seconds = (time_t)(ms / 1000);
+    struct tm day;
+    if (!gmtime_r(&seconds, &day))
+        return 1;
+    return (uint32_t)((day.tm_year + 1900) * 10000 + (day.tm_mon + 1) * 100 + day.tm_mday);
+}
+
+void
+model_price_listed(const struct seen_model *live, struct tariff_row rows[TARIFF_ROWS_MAX],
+                   struct tariff *tariff)
+{
+    struct pricing pricing;
+    struct pricing_part *base = &pricing.base;
+    memset(&pricing, 0, sizeof(pricing));
+    if (schema_pico(live->as.prompt, 12, &base->pico[USAGE_input]) < 0 ||
+        schema_pico(live->as.completion, 12, &base->pico[USAGE_output]) < 0)
+        return; /* none, or one that is not exact: what we had holds */
+    base->have[USAGE_input] = base->have[USAGE_output] = true;
+    base->have[USAGE_cached] = schema_pico(live->as.cached, 12, &base->pico[USAGE_cached]) == 0;
+    const int64_t *known = tariff->count > 0 ? rows[0].price.pico : NULL;
+    if (known && known[USAGE_input] == base->pico[USAGE_input] &&
+        known[USAGE_output] == base->pico[USAGE_output])
+        return; /* the catalogue says the same, and more */
+    if (pricing_tariff(&pricing, date_of(live->priced_ms), rows, tariff) < 0)
+        tariff->count = 0;
 }

@@ -7,10 +7,11 @@
 
 #include <stdlib.h>
 
+#include "controlplane/token/service_account.h"
 #include "lib/base/secret.h"
 #include "lib/http/message.h"
 
-#define ARENA_BYTES_MAX (64u * 1024u * 1024u)
+#define ARENA_BYTES_MAX (128u * 1024u * 1024u)
 #define HASH_KEY "config/hash"
 
 /* ---- keys of providers ----------------------------------------------------------------------- */
@@ -58,10 +59,26 @@ find_key(struct store *store, const struct object *provider, struct arena *arena
     return 0;
 }
 
+/* A service account's key file never leaves this process: nodes get the access token of the hour.
+ * */
+static int
+exchange_key(struct tokens *tokens, const struct object *provider, struct arena *arena,
+             struct str *key, const char **ret_problem)
+{
+    struct str file = *key;
+    *key = (struct str){NULL, 0};
+    if (!tokens) {
+        *ret_problem = "service accounts are not served here";
+        return 0;
+    }
+    return tokens_get(tokens, file, schema_true(provider->spec, "allowPrivate"), arena, key,
+                      ret_problem);
+}
+
 /* One key that cannot stand in a header must cost its own provider only, not the whole document. */
 static int
-provider_key(struct store *store, const struct object *provider, struct arena *arena,
-             struct str *ret_key, const char **ret_problem)
+provider_key(struct store *store, struct tokens *tokens, const struct object *provider,
+             struct arena *arena, struct str *ret_key, bool *ret_bearer, const char **ret_problem)
 {
     struct str url = schema_text(provider->spec, "baseUrl", STR_EMPTY);
     int code = find_key(store, provider, arena, ret_key, ret_problem);
@@ -72,11 +89,25 @@ provider_key(struct store *store, const struct object *provider, struct arena *a
                        "spec.allowPrivate: true (for one from the environment: BERTH_ALLOW_HOSTS) "
                        "allows that for a host of your own";
     }
+    if (code == 0 && ret_key->ptr && service_account_is(*ret_key)) {
+        *ret_bearer = true;
+        code = exchange_key(tokens, provider, arena, ret_key, ret_problem);
+    }
     if (code == 0 && ret_key->ptr && !http_valid_value(*ret_key)) {
         *ret_key = (struct str){NULL, 0};
         *ret_problem = "the key holds line ends, blanks at an edge or control characters";
     }
     return code;
+}
+
+static int
+find_listing(struct store *store, struct str provider, struct arena *arena, struct str *ret_text)
+{
+    struct store_row row;
+    struct str key = arena_printf(arena, SNAPSHOT_SEEN_PREFIX "%.*s", STR_ARG(provider));
+    int code = key.ptr ? store_get(store, key, arena, &row) : -ERR_NOMEM;
+    *ret_text = code == 0 ? row.value : STR_EMPTY;
+    return code == -ERR_NOT_FOUND ? 0 : code;
 }
 
 int
@@ -95,10 +126,16 @@ snapshot_load(struct store *store, const struct snapshot_settings *settings, str
     size_t count = counts[KIND_PROVIDER];
     struct str *keys = arena_array(arena, count + 1, sizeof *keys);
     const char **problems = arena_array(arena, count + 1, sizeof *problems);
-    if (!keys || !problems)
+    bool *bearers = arena_array(arena, count + 1, sizeof *bearers);
+    if (!keys || !problems || !bearers)
+        return err_set(err, ERR_NOMEM, "too many providers");
+    struct str *listings = arena_array(arena, count + 1, sizeof *listings);
+    if (!listings)
         return err_set(err, ERR_NOMEM, "too many providers");
     for (size_t i = 0; i < count; i++) {
-        if (provider_key(store, &lists[KIND_PROVIDER][i], arena, &keys[i], &problems[i]) < 0)
+        if (provider_key(store, settings->tokens, &lists[KIND_PROVIDER][i], arena, &keys[i],
+                         &bearers[i], &problems[i]) < 0 ||
+            find_listing(store, lists[KIND_PROVIDER][i].name, arena, &listings[i]) < 0)
             return err_set(err, ERR_NOMEM, "out of memory");
     }
     *ret_input = (struct snapshot_input){
@@ -106,6 +143,8 @@ snapshot_load(struct store *store, const struct snapshot_settings *settings, str
         .providers = lists[KIND_PROVIDER],
         .keys = keys,
         .problems = problems,
+        .bearers = bearers,
+        .listings = listings,
         .provider_count = count,
         .models = lists[KIND_MODEL],
         .model_count = counts[KIND_MODEL],

@@ -9,6 +9,8 @@
 #define BERTH_CONTROLPLANE_SNAPSHOT_SNAPSHOT_H
 
 #include "controlplane/object/object.h"
+#include "controlplane/snapshot/scopes.h"
+#include "controlplane/token/token.h"
 #include "lib/base/digest.h"
 
 #define SNAPSHOT_BYTES_MAX (15u * 1024u * 1024u)
@@ -19,6 +21,8 @@ struct snapshot_settings {
     uint32_t ttft_timeout_ms;
     uint32_t stall_timeout_ms;
     uint32_t request_timeout_ms;
+    const struct scopes *scopes; /* borrowed; NULL = no container has a list */
+    struct tokens *tokens;       /* borrowed; NULL = service accounts get no access token */
 };
 #define SNAPSHOT_SETTINGS_DEFAULT                            \
     ((struct snapshot_settings){.markup_bps = 500,           \
@@ -41,7 +45,11 @@ struct snapshot_input {
     const struct object *api_keys;
     size_t api_key_count;
     const char *const *problems;
+    const bool *bearers;        /* keys[i] is an access token: a bearer, whatever the dialect */
+    const struct str *listings; /* rows of SNAPSHOT_SEEN_PREFIX of providers[i], or empty */
 };
+/* What each provider has listed so far: catalog/seen.h. */
+#define SNAPSHOT_SEEN_PREFIX "discovery/"
 /* snapshot_load - read the store and the provider keys (environment, files, secrets). */
 int snapshot_load(struct store *store, const struct snapshot_settings *settings,
                   struct arena *arena, struct snapshot_input *ret_input, struct err *err) MUST_USE;

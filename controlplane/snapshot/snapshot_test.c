@@ -291,6 +291,43 @@ test_stable_bytes(void **state)
     assert_string_equal(hashes[0], hashes[1]);
 }
 
+/* Containers and keys with a list of models; those without one are not in the document. */
+static void
+test_scopes(void **state)
+{
+    (void)state;
+    struct store *store = open_store();
+    struct snapshot snapshot;
+    struct scopes scopes;
+    struct snapshot_settings settings = SNAPSHOT_SETTINGS_DEFAULT;
+    struct err err = {0};
+    bool changed = false;
+    snapshot_init(&snapshot);
+    scopes_init(&scopes);
+    settings.scopes = &scopes;
+    apply(store, HEAD "kind: Container\nmetadata: {name: free}\n---\n" HEAD
+                      "kind: Container\nmetadata: {name: boxed}\n"
+                      "spec: {models: [openai/gpt-4o, 'route/*']}\n---\n" HEAD
+                      "kind: Container\nmetadata: {name: all}\nspec: {models: ['*']}\n---\n" HEAD
+                      "kind: ApiKey\nmetadata: {name: ci}\nspec: {models: [gpt-4o*]}\n");
+    assert_int_equal(scopes_load(&scopes, store, &err), 0);
+    assert_int_equal(snapshot_rebuild(&snapshot, store, &settings, &changed, &err), 0);
+    const char *text = buf_cstr(&snapshot.text);
+    assert_non_null(strstr(text, "\"wallet\":\"default\",\"models\":[\"gpt-4o*\"]}]"));
+    assert_non_null(strstr(text,
+                           "\"containers\":[{\"name\":\"all\",\"models\":[\"*\"]},"
+                           "{\"name\":\"boxed\",\"models\":[\"openai/gpt-4o\",\"route/*\"]}]"));
+    assert_null(strstr(text, "\"free\""));
+    assert_int_equal(scopes_set(&scopes, STR("free"), NULL, &changed), 0);
+    assert_false(changed);
+    assert_int_equal(scopes_set(&scopes, STR("boxed"), NULL, &changed), 0);
+    assert_true(changed);
+    assert_int_equal(scopes.count, 1);
+    scopes_fini(&scopes);
+    snapshot_fini(&snapshot);
+    store_close(&store);
+}
+
 int
 main(void)
 {
@@ -298,6 +335,7 @@ main(void)
         cmocka_unit_test(test_empty),        cmocka_unit_test(test_content),
         cmocka_unit_test(test_catalogue),    cmocka_unit_test(test_aliases_and_bad_key),
         cmocka_unit_test(test_stable_bytes), cmocka_unit_test(test_owner_prices),
+        cmocka_unit_test(test_scopes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -88,6 +88,40 @@ store_fail_commit(struct store *store, unsigned nth, bool done)
     store->fail_done = done;
 }
 
+void
+store_fail_call(struct store *store, unsigned nth, int code)
+{
+    store->call_nth = nth;
+    store->call_code = code;
+    store->call_fn = NULL;
+}
+
+void
+store_hook_call(struct store *store, unsigned nth, store_hook_fn *fn, void *user)
+{
+    store->call_nth = nth;
+    store->call_code = 0;
+    store->call_fn = fn;
+    store->call_user = user;
+}
+
+bool
+store_failed_call(const struct store *store)
+{
+    return store->call_nth == 0;
+}
+
+/* 0, or the code that a test wants here. */
+static int
+call_fails(struct store *store)
+{
+    if (store->call_nth == 0 || --store->call_nth > 0)
+        return 0;
+    if (store->call_fn != NULL)
+        store->call_fn(store->call_user);
+    return store->call_code;
+}
+
 int
 store_grow(struct arena *arena, void **items, size_t count, size_t *cap, size_t item_bytes)
 {
@@ -119,6 +153,9 @@ key_valid(struct str key)
 int
 store_get(struct store *store, struct str key, struct arena *arena, struct store_row *ret_row)
 {
+    int r = call_fails(store);
+    if (r < 0)
+        return r;
     if (!key_valid(key))
         return -ERR_NOT_FOUND;
     return store->backend->get(store->self, key, arena, ret_row);
@@ -134,7 +171,9 @@ store_list(struct store *store, struct str prefix, struct str after_key, size_t 
         .after_key = after_key,
         .limit = limit ? limit : SIZE_MAX,
     };
-    int r = store->backend->list(store->self, &range, arena, ret_rows, ret_count);
+    int r = call_fails(store);
+    if (r == 0)
+        r = store->backend->list(store->self, &range, arena, ret_rows, ret_count);
     if (r == 0 && ret_revision != NULL)
         *ret_revision = store->revision;
     return r;
@@ -188,6 +227,8 @@ store_commit(struct store *store, const struct store_cond *conds, size_t cond_co
              const struct store_op *ops, size_t op_count, uint64_t *ret_revision)
 {
     int r = commit_check(conds, cond_count, ops, op_count);
+    if (r == 0)
+        r = call_fails(store);
     if (r < 0)
         return r;
     bool failing = store->fail_nth > 0 && --store->fail_nth == 0;

@@ -95,5 +95,14 @@ void store_unwatch(struct store_watch **watch);
 /* store_fail_commit - for tests: the nth commit from now (1 = the next) returns -ERR_STORE; done:
  * after it was made (a lost answer), else instead of it. 0 = never. */
 void store_fail_commit(struct store *store, unsigned nth, bool done);
+/* store_fail_call - for tests: the nth get, list or commit from now (1 = the next) returns code, a
+ * negative one of its own, and does nothing. 0 = never. */
+void store_fail_call(struct store *store, unsigned nth, int code);
+/* store_hook_call - for tests: fn runs before the nth get, list or commit from now, as if somebody
+ * else had come first. */
+typedef void store_hook_fn(void *user);
+void store_hook_call(struct store *store, unsigned nth, store_hook_fn *fn, void *user);
+/* store_failed_call - it has happened since. */
+bool store_failed_call(const struct store *store);
 
 #endif

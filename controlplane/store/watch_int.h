@@ -18,6 +18,10 @@ struct store {
     size_t untrimmed;
     unsigned fail_nth; /* store_fail_commit */
     bool fail_done;
+    unsigned call_nth; /* store_fail_call, store_hook_call */
+    int call_code;
+    store_hook_fn *call_fn;
+    void *call_user;
     struct loop *loop;
     struct list watches;
     struct loop_hook hook;

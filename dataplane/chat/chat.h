@@ -4,7 +4,7 @@
  * Floor: dataplane/chat; values, any thread.
  * Owns: nothing: lists live in the arena they were built in, texts there or in the scanned
  * document. Invariant: a dialect reads into it and writes out of it; what it has no place for is
- * refused or named, never lost in silence. Proved by dataplane/dialect/roundtrip_test.c. */
+ * refused or named, never lost in silence. Proved by dataplane/dialect/carry_test.c. */
 #ifndef BERTH_DATAPLANE_CHAT_CHAT_H
 #define BERTH_DATAPLANE_CHAT_CHAT_H
 
@@ -18,6 +18,15 @@ enum chat_endpoint {
     CHAT_ENDPOINT_EMBEDDINGS,
     CHAT_ENDPOINT_COMPLETIONS, /* OpenAI's of before 2023: passed on, never translated */
     CHAT_ENDPOINT_TOKENS, /* how many tokens a chat request has: nothing is generated, or paid */
+    /* what is no conversation: dataplane/media */
+    CHAT_ENDPOINT_IMAGES,
+    CHAT_ENDPOINT_IMAGE_EDITS,
+    CHAT_ENDPOINT_IMAGE_VARIATIONS,
+    CHAT_ENDPOINT_SPEECH,
+    CHAT_ENDPOINT_TRANSCRIPTIONS,
+    CHAT_ENDPOINT_TRANSLATIONS,
+    CHAT_ENDPOINT_MODERATIONS,
+    CHAT_ENDPOINT_RERANK,
     CHAT_ENDPOINT_COUNT
 };
 
@@ -132,13 +141,15 @@ struct chat_field {
 };
 
 /* Numbers that Berth only passes on are raw JSON text; empty = not given. others: top-level fields
- * without a place here, in the order of the body. */
+ * without a place here, in the order of the body. Who has read a request leaves out the tools that
+ * are not allowed. */
 struct chat_request {
     struct str model;
     struct chat_message *messages;
     struct chat_tool *tools;
     enum chat_tool_choice tool_choice;
     struct str tool_choice_name;
+    struct chat_text *allowed; /* names: no other tool may be called; NULL = any */
     enum chat_switch parallel_tools;
     bool stream;
     bool include_usage;

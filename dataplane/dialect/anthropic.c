@@ -2,7 +2,7 @@
  * anthropic.c - Anthropic Messages: addresses, facts, edits, errors.
  * Floor: dataplane/dialect; any thread.
  * Owns: nothing.
- * Invariant: forward_edits changes the model's name only. Proved by anthropic_test.c. Spec:
+ * Invariant: forward_edits changes the model's name only. Proved by same_test.c. Spec:
  *            WIRE-FORMATS 2, 4.4. */
 #include "dataplane/dialect/anthropic_int.h"
 
@@ -26,26 +26,12 @@ anthropic_facts(const struct json_doc *doc, enum chat_endpoint endpoint, struct 
     if (endpoint != CHAT_ENDPOINT_CHAT && endpoint != CHAT_ENDPOINT_TOKENS)
         return err_set(err, ERR_UNSUPPORTED, "the anthropic dialect has no such endpoint");
     int rc = facts_common(&in, &facts);
-    uint32_t node = intake_get(doc, 0, STR("max_tokens"));
     if (rc == 0)
-        rc = intake_count(&in, node, "max_tokens", FACTS_OUTPUT_MAX, &facts.max_output);
+        rc = facts_output(&in, "max_tokens", &facts);
     if (rc < 0)
         return rc;
-    facts.max_output_node = node;
-    facts.include_usage = true;
-    facts.has_tools = json_count(doc, json_get(doc, 0, STR("tools"))) > 0;
     *ret_facts = facts;
     return 0;
-}
-
-static int
-anthropic_forward_edits(const struct json_doc *doc, enum chat_endpoint endpoint,
-                        const struct chat_facts *facts, struct str upstream_model, bool want_usage,
-                        struct splice *splice)
-{
-    (void)endpoint;
-    (void)want_usage; /* always reported */
-    return dialect_edit_model(doc, facts, upstream_model, splice);
 }
 
 /* ---- errors ---------------------------------------------------------------------------------- */
@@ -101,8 +87,7 @@ put_error(const struct chat_error *error, struct buf *out)
     json_writer_init(&writer, out);
     json_open_object(&writer);
     json_member_str(&writer, "type", STR("error"));
-    json_key(&writer, "error");
-    json_open_object(&writer);
+    json_key_object(&writer, "error");
     json_member_str(&writer, "type", anthropic_error_type(error));
     json_member_str(&writer, "message", error->message);
     json_close_object(&writer);
@@ -144,7 +129,7 @@ const struct dialect dialect_anthropic = {
     .framing = STREAM_SSE,
     .path = anthropic_path,
     .facts = anthropic_facts,
-    .forward_edits = anthropic_forward_edits,
+    .forward_edits = dialect_edit_forward,
     .request_in = anthropic_request_in,
     .request_out = anthropic_request_out,
     .answer_in = anthropic_answer_in,

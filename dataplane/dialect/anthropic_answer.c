@@ -4,16 +4,14 @@
  * Owns: nothing.
  * Invariant: see dialect.h. Spec: WIRE-FORMATS 4.1, 4.2. */
 #include "dataplane/dialect/anthropic_int.h"
+#include "dataplane/dialect/emit_int.h"
 
 #include "dataplane/chat/claim.h"
 
 enum chat_finish
 anthropic_finish(const struct json_doc *doc, uint32_t node)
 {
-    static const struct {
-        const char *name;
-        enum chat_finish finish;
-    } rows[] = {
+    static const struct intake_finish rows[] = {
         {"end_turn", CHAT_FINISH_STOP},
         {"stop_sequence", CHAT_FINISH_STOP},
         {"pause_turn", CHAT_FINISH_STOP},
@@ -22,13 +20,7 @@ anthropic_finish(const struct json_doc *doc, uint32_t node)
         {"tool_use", CHAT_FINISH_TOOL_CALLS},
         {"refusal", CHAT_FINISH_FILTER},
     };
-    if (!json_is(doc, node, JSON_STRING))
-        return CHAT_FINISH_NONE;
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        if (json_string_eq(doc, node, str_from(rows[i].name)))
-            return rows[i].finish;
-    }
-    return CHAT_FINISH_STOP;
+    return intake_finish(doc, node, rows, ARRAY_LEN(rows));
 }
 
 struct str
@@ -61,8 +53,7 @@ anthropic_put_stop(struct json_writer *writer, enum chat_finish finish, struct s
     else
         json_value_null(writer);
     if (refusal.len > 0) {
-        json_key(writer, "stop_details");
-        json_open_object(writer);
+        json_key_object(writer, "stop_details");
         json_member_str(writer, "type", STR("refusal"));
         json_key(writer, "category");
         json_value_null(writer);
@@ -76,8 +67,7 @@ anthropic_put_usage(struct json_writer *writer, const struct usage *usage)
 {
     const uint64_t *count = usage->count;
     uint64_t written = count[USAGE_cache_write] + count[USAGE_cache_write_1h];
-    json_key(writer, "usage");
-    json_open_object(writer);
+    json_key_object(writer, "usage");
     json_member_u64(writer, "input_tokens",
                     count[USAGE_input] + count[USAGE_audio_in] + count[USAGE_image_in]);
     json_member_u64(writer, "cache_creation_input_tokens", written);
@@ -153,9 +143,9 @@ put_block(struct json_writer *writer, const struct chat_part *part)
     json_open_object(writer);
     if (part->kind == CHAT_PART_TOOL_CALL) {
         json_member_str(writer, "type", STR("tool_use"));
-        anthropic_put_id(writer, "id", part->id);
+        emit_id(writer, "id", part->id, SIZE_MAX);
         json_member_str(writer, "name", part->name);
-        anthropic_put_input(writer, part->text);
+        emit_arguments(writer, "input", part->text);
     } else if (part->kind == CHAT_PART_REDACTED) {
         json_member_str(writer, "type", STR("redacted_thinking"));
         json_member_str(writer, "data", part->signature);
@@ -184,8 +174,7 @@ anthropic_answer_out(const struct chat_answer *answer, struct arena *arena, stru
     json_member_str(&writer, "type", STR("message"));
     json_member_str(&writer, "role", STR("assistant"));
     json_member_str(&writer, "model", answer->model);
-    json_key(&writer, "content");
-    json_open_array(&writer);
+    json_key_array(&writer, "content");
     for (const struct chat_part *part = choice ? choice->parts : NULL; part; part = part->next) {
         if (part->kind == CHAT_PART_REFUSAL)
             finish = CHAT_FINISH_FILTER;

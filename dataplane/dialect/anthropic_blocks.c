@@ -5,6 +5,7 @@
  * Invariant: a block of unknown type is refused by name in a request. Spec: WIRE-FORMATS 3.4 to
  *            3.7. */
 #include "dataplane/dialect/anthropic_int.h"
+#include "dataplane/dialect/emit_int.h"
 
 typedef int (*block_read_fn)(const struct intake *in, uint32_t node, struct chat_part *part);
 
@@ -53,16 +54,52 @@ read_source(const struct intake *in, uint32_t node, struct chat_part *part)
                    (int)MIN(type.len, (size_t)64), type.ptr);
 }
 
+/* A result of somebody's search is a text under its title and source. */
+static int
+read_search_result(const struct intake *in, uint32_t node, struct chat_part *part)
+{
+    const struct json_doc *doc = in->doc;
+    struct chat_part *texts = NULL;
+    struct str title = STR_EMPTY;
+    struct str source = STR_EMPTY;
+    struct str all = STR_EMPTY;
+    uint32_t content = json_get(doc, node, STR("content"));
+    if (!json_is(doc, content, JSON_ARRAY))
+        return intake_kind_error(in, "search_result.content", "a list of texts");
+    int rc = intake_member(in, node, "title", &title);
+    if (rc == 0)
+        rc = intake_member(in, node, "source", &source);
+    struct chat_part **end = &texts;
+    for (uint32_t at = json_first(doc, content); at != JSON_NONE && rc == 0;
+         at = json_sibling(doc, content, at))
+        rc = intake_part(in, json_get(doc, at, STR("text")), "text", CHAT_PART_TEXT, &end);
+    if (rc == 0)
+        rc = emit_join(in->arena, texts, EMIT_KIND(CHAT_PART_TEXT), STR("\n"), &all);
+    if (rc < 0)
+        return rc;
+    part->text = arena_printf(in->arena, "%.*s\n%.*s\n\n%.*s", STR_ARG(title), STR_ARG(source),
+                              STR_ARG(all));
+    return part->text.ptr == NULL ? -ERR_NOMEM : 0;
+}
+
 static int
 read_document(const struct intake *in, uint32_t node, struct chat_part *part)
 {
     uint32_t cited = json_path(in->doc, node, "citations.enabled");
-    if (!intake_absent(in->doc, json_get(in->doc, node, STR("context"))))
-        return err_set(in->err, ERR_UNSUPPORTED, "field `document.context` cannot be translated");
+    struct str context = STR_EMPTY;
     if (json_is(in->doc, cited, JSON_TRUE))
         part->extra = json_raw(in->doc, json_get(in->doc, node, STR("citations")));
     int rc = intake_member(in, node, "title", &part->name);
-    return rc < 0 ? rc : read_source(in, node, part);
+    if (rc == 0)
+        rc = intake_member(in, node, "context", &context);
+    if (rc == 0)
+        rc = read_source(in, node, part);
+    if (rc < 0 || context.len == 0)
+        return rc;
+    if (part->text.len == 0) /* nothing to put it before */
+        return err_set(in->err, ERR_UNSUPPORTED, "field `document.context` cannot be translated");
+    part->text = arena_printf(in->arena, "%.*s\n\n%.*s", STR_ARG(context), STR_ARG(part->text));
+    return part->text.ptr == NULL ? -ERR_NOMEM : 0;
 }
 
 static int
@@ -89,6 +126,7 @@ read_inner(const struct intake *in, uint32_t node, struct chat_part **list)
         block_read_fn read;
     } rows[] = {{"text", CHAT_PART_TEXT, read_text},
                 {"image", CHAT_PART_IMAGE, read_source},
+                {"search_result", CHAT_PART_TEXT, read_search_result},
                 {"document", CHAT_PART_FILE, read_document}};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         if (!json_string_eq(doc, type, str_from(rows[i].name)))
@@ -103,28 +141,14 @@ static int
 read_tool_result(const struct intake *in, uint32_t node, struct chat_part *part)
 {
     const struct json_doc *doc = in->doc;
-    struct chat_part **end = &part->content;
     enum chat_switch failed = CHAT_OFF;
     uint32_t content = json_get(doc, node, STR("content"));
     int rc = intake_member(in, node, "tool_use_id", &part->id);
     if (rc == 0)
         rc = intake_switch(in, json_get(doc, node, STR("is_error")), "is_error", &failed);
     part->is_error = failed == CHAT_ON;
-    if (rc < 0 || intake_absent(doc, content))
-        return rc;
-    if (json_is(doc, content, JSON_STRING)) {
-        struct chat_part *text = chat_part_add(end, CHAT_PART_TEXT, in->arena);
-        return text == NULL ? -ERR_NOMEM
-                            : intake_text(in, content, "tool_result.content", &text->text);
-    }
-    if (!json_is(doc, content, JSON_ARRAY))
-        return intake_kind_error(in, "tool_result.content", "a string or a list of blocks");
-    for (uint32_t at = json_first(doc, content); at != JSON_NONE && rc == 0;
-         at = json_sibling(doc, content, at)) {
-        rc = read_inner(in, at, end);
-        end = *end != NULL ? &(*end)->next : end;
-    }
-    return rc;
+    return rc < 0 ? rc
+                  : intake_parts(in, content, "tool_result.content", &part->content, read_inner);
 }
 
 static const struct {
@@ -137,6 +161,7 @@ static const struct {
     {"redacted_thinking", CHAT_PART_REDACTED, read_redacted},
     {"image", CHAT_PART_IMAGE, read_source},
     {"document", CHAT_PART_FILE, read_document},
+    {"search_result", CHAT_PART_TEXT, read_search_result},
     {"tool_use", CHAT_PART_TOOL_CALL, read_tool_use},
     {"tool_result", CHAT_PART_TOOL_RESULT, read_tool_result},
 };
@@ -164,24 +189,21 @@ anthropic_block_in(const struct intake *in, uint32_t node, bool answer, struct c
                    (int)MIN(type.len, (size_t)64), type.ptr);
 }
 
+static int
+read_block(const struct intake *in, uint32_t node, struct chat_part **list)
+{
+    return anthropic_block_in(in, node, false, list);
+}
+
+static int
+read_answer_block(const struct intake *in, uint32_t node, struct chat_part **list)
+{
+    return anthropic_block_in(in, node, true, list);
+}
+
 int
 anthropic_blocks_in(const struct intake *in, uint32_t node, const char *field, bool answer,
                     struct chat_part **list)
 {
-    const struct json_doc *doc = in->doc;
-    if (intake_absent(doc, node))
-        return 0;
-    if (json_is(doc, node, JSON_STRING)) {
-        struct chat_part *part = chat_part_add(list, CHAT_PART_TEXT, in->arena);
-        return part == NULL ? -ERR_NOMEM : intake_text(in, node, field, &part->text);
-    }
-    if (!json_is(doc, node, JSON_ARRAY))
-        return intake_kind_error(in, field, "a string or a list of blocks");
-    for (uint32_t at = json_first(doc, node); at != JSON_NONE; at = json_sibling(doc, node, at)) {
-        int rc = anthropic_block_in(in, at, answer, list);
-        if (rc < 0)
-            return rc;
-        list = *list != NULL ? &(*list)->next : list;
-    }
-    return 0;
+    return intake_parts(in, node, field, list, answer ? read_answer_block : read_block);
 }

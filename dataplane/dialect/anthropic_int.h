@@ -38,10 +38,5 @@ int anthropic_block_in(const struct intake *in, uint32_t node, bool answer,
 /* anthropic_blocks_in - a list of blocks, or a string as one text part. */
 int anthropic_blocks_in(const struct intake *in, uint32_t node, const char *field, bool answer,
                         struct chat_part **list);
-/* anthropic_put_input - the value of `input`: the arguments when they are an object, {} for none,
- * else the raw text wrapped, so that nothing is lost. */
-void anthropic_put_input(struct json_writer *writer, struct str arguments);
-/* anthropic_put_id - a tool call's id in the alphabet of this dialect ([a-zA-Z0-9_-]). */
-void anthropic_put_id(struct json_writer *writer, const char *key, struct str id);
 
 #endif

@@ -6,25 +6,19 @@
  *            type is taken from the data, since not every sender names its events. Spec:
  *            WIRE-FORMATS 4.3. Proved by conform_test.c. */
 #include "dataplane/dialect/anthropic_int.h"
+#include "dataplane/dialect/feed_int.h"
 
 #include "dataplane/chat/claim.h"
 
 /* ---- look ------------------------------------------------------------------------------------ */
 
-static uint32_t
-text_bytes(const struct json_doc *doc, uint32_t object, struct str key)
-{
-    struct str raw = json_raw(doc, json_get(doc, object, key));
-    return raw.len > 2 && raw.ptr[0] == '"' ? (uint32_t)raw.len - 2 : 0;
-}
-
 static void
 look_at_delta(struct stream_look *look, const struct json_doc *doc)
 {
     uint32_t delta = json_get(doc, 0, STR("delta"));
-    uint32_t arguments = text_bytes(doc, delta, STR("partial_json"));
-    look->delta_bytes =
-        arguments + text_bytes(doc, delta, STR("text")) + text_bytes(doc, delta, STR("thinking"));
+    uint32_t arguments = feed_bytes(doc, json_get(doc, delta, STR("partial_json")));
+    look->delta_bytes = arguments + feed_bytes(doc, json_get(doc, delta, STR("text"))) +
+                        feed_bytes(doc, json_get(doc, delta, STR("thinking")));
     if (look->delta_bytes > 0)
         look->flags |= STREAM_TOKEN;
     if (arguments > 0)
@@ -36,10 +30,10 @@ look_at_block(struct stream_look *look, const struct json_doc *doc)
 {
     uint32_t block = json_get(doc, 0, STR("content_block"));
     uint32_t type = json_get(doc, block, STR("type"));
-    look->delta_bytes =
-        text_bytes(doc, block, STR("text")) + text_bytes(doc, block, STR("thinking"));
+    look->delta_bytes = feed_bytes(doc, json_get(doc, block, STR("text"))) +
+                        feed_bytes(doc, json_get(doc, block, STR("thinking")));
     if (json_string_eq(doc, type, STR("tool_use"))) {
-        look->delta_bytes += text_bytes(doc, block, STR("name"));
+        look->delta_bytes += feed_bytes(doc, json_get(doc, block, STR("name")));
         look->flags |= STREAM_TOKEN | STREAM_TOOLS;
     }
     if (look->delta_bytes > 0 || json_string_eq(doc, type, STR("redacted_thinking")))
@@ -58,39 +52,33 @@ look_at_end(struct stream_look *look, const struct json_doc *doc)
         look->flags |= STREAM_USAGE;
 }
 
+static void
+look_at(const struct json_doc *doc, struct stream_look *look)
+{
+    uint32_t type = json_get(doc, 0, STR("type"));
+    if (json_string_eq(doc, type, STR("content_block_delta"))) {
+        look_at_delta(look, doc);
+    } else if (json_string_eq(doc, type, STR("content_block_start"))) {
+        look_at_block(look, doc);
+    } else if (json_string_eq(doc, type, STR("message_start"))) {
+        if (claim_anthropic(doc, json_path(doc, 0, "message.usage"), &look->usage))
+            look->flags |= STREAM_USAGE;
+    } else if (json_string_eq(doc, type, STR("message_delta"))) {
+        look_at_end(look, doc);
+    } else if (json_string_eq(doc, type, STR("message_stop"))) {
+        look->flags |= STREAM_END;
+    } else if (json_string_eq(doc, type, STR("error"))) {
+        look->flags |= STREAM_ERROR;
+    }
+}
+
 void
 anthropic_look(struct stream_look *look, const struct stream_frame *frame, struct json_doc *scratch)
 {
-    look->flags = 0;
-    look->delta_bytes = 0;
-    if (json_scan(scratch, frame->data, &dialect_reply_limits, NULL) < 0 ||
-        !json_is(scratch, 0, JSON_OBJECT)) {
-        look->flags = STREAM_MALFORMED;
-        look->seen |= look->flags;
-        return;
-    }
-    uint32_t type = json_get(scratch, 0, STR("type"));
-    if (json_string_eq(scratch, type, STR("content_block_delta"))) {
-        look_at_delta(look, scratch);
-    } else if (json_string_eq(scratch, type, STR("content_block_start"))) {
-        look_at_block(look, scratch);
-    } else if (json_string_eq(scratch, type, STR("message_start"))) {
-        if (claim_anthropic(scratch, json_path(scratch, 0, "message.usage"), &look->usage))
-            look->flags |= STREAM_USAGE;
-    } else if (json_string_eq(scratch, type, STR("message_delta"))) {
-        look_at_end(look, scratch);
-    } else if (json_string_eq(scratch, type, STR("message_stop"))) {
-        look->flags |= STREAM_END;
-    } else if (json_string_eq(scratch, type, STR("error"))) {
-        look->flags |= STREAM_ERROR;
-    }
-    look->total_bytes += look->delta_bytes;
-    look->seen |= look->flags;
+    feed_look(look, frame, scratch, look_at);
 }
 
 /* ---- read ------------------------------------------------------------------------------------ */
-
-#define CALLS_MAX 256u
 
 struct anthropic_reader {
     struct usage usage;
@@ -100,11 +88,11 @@ struct anthropic_reader {
     bool any_argument;
     bool ended;
 };
-struct feed {
-    struct anthropic_reader *reader;
-    struct intake in;
-    struct chat_event **end;
-};
+static struct anthropic_reader *
+reader_of(const struct feed *feed)
+{
+    return feed->reader;
+}
 
 static void
 reader_init(void *state)
@@ -119,106 +107,69 @@ reader_fini(void *state)
     (void)state;
 }
 
-static struct chat_event *
-emit(struct feed *feed, enum chat_event_kind kind)
-{
-    struct chat_event *event = ARENA_NEW(feed->in.arena, struct chat_event);
-    if (event == NULL)
-        return NULL;
-    event->kind = kind;
-    event->tool = feed->reader->tool;
-    *feed->end = event;
-    feed->end = &event->next;
-    return event;
-}
-
 static int
-emit_text(struct feed *feed, enum chat_event_kind kind, uint32_t object, const char *field)
+put_arguments(struct feed *feed, struct str text)
 {
-    struct str text = STR_EMPTY;
-    int rc = intake_member(&feed->in, object, field, &text);
-    if (rc < 0 || text.len == 0)
-        return rc;
-    struct chat_event *event = emit(feed, kind);
-    if (event == NULL)
-        return -ERR_NOMEM;
-    event->text = text;
-    return 0;
-}
-
-static int
-emit_arguments(struct feed *feed, struct str text)
-{
-    if (!feed->reader->in_tool || text.len == 0)
+    if (!reader_of(feed)->in_tool || text.len == 0)
         return 0;
-    struct chat_event *event = emit(feed, CHAT_EVENT_TOOL_DELTA);
-    if (event == NULL)
-        return -ERR_NOMEM;
-    event->text = text;
-    feed->reader->any_argument = true;
-    return 0;
+    reader_of(feed)->any_argument = true;
+    return feed_delta(feed, 0, reader_of(feed)->tool, text);
 }
 
 static int
-emit_usage(struct feed *feed, uint32_t node)
+put_usage(struct feed *feed, uint32_t node)
 {
-    if (!claim_anthropic(feed->in.doc, node, &feed->reader->usage))
-        return 0;
-    struct chat_event *event = emit(feed, CHAT_EVENT_USAGE);
-    if (event == NULL)
-        return -ERR_NOMEM;
-    event->usage = feed->reader->usage;
-    return 0;
+    struct usage *usage = &reader_of(feed)->usage;
+    return claim_anthropic(feed->in.doc, node, usage) ? feed_usage(feed, usage) : 0;
 }
 
 static int
 read_message_start(struct feed *feed)
 {
-    uint32_t message = json_get(feed->in.doc, 0, STR("message"));
-    struct chat_event *event = emit(feed, CHAT_EVENT_START);
-    if (event == NULL)
-        return -ERR_NOMEM;
-    event->id = STR_EMPTY;
-    event->model = STR_EMPTY;
-    int rc = intake_member(&feed->in, message, "id", &event->id);
+    const struct intake *in = &feed->in;
+    uint32_t message = json_get(in->doc, 0, STR("message"));
+    struct str id = STR_EMPTY;
+    struct str model = STR_EMPTY;
+    int rc = intake_member(in, message, "id", &id);
     if (rc == 0)
-        rc = intake_member(&feed->in, message, "model", &event->model);
-    return rc < 0 ? rc : emit_usage(feed, json_get(feed->in.doc, message, STR("usage")));
+        rc = intake_member(in, message, "model", &model);
+    if (rc == 0)
+        rc = feed_start(feed, id, model);
+    return rc < 0 ? rc : put_usage(feed, json_get(in->doc, message, STR("usage")));
 }
 
 static int
 end_tool(struct feed *feed)
 {
-    struct anthropic_reader *reader = feed->reader;
+    struct anthropic_reader *reader = reader_of(feed);
     if (!reader->in_tool)
         return 0;
-    int rc = reader->any_argument ? 0 : emit_arguments(feed, STR("{}"));
+    int rc = reader->any_argument ? 0 : put_arguments(feed, STR("{}"));
     reader->in_tool = false;
-    return rc < 0 ? rc : emit(feed, CHAT_EVENT_TOOL_END) == NULL ? -ERR_NOMEM : 0;
+    return rc < 0 ? rc : feed_tool_end(feed, 0, reader->tool);
 }
 
 static int
 read_tool_start(struct feed *feed, uint32_t block)
 {
-    struct anthropic_reader *reader = feed->reader;
-    const struct json_doc *doc = feed->in.doc;
-    uint32_t input = json_get(doc, block, STR("input"));
-    if (reader->call_count == CALLS_MAX)
+    struct anthropic_reader *reader = reader_of(feed);
+    const struct intake *in = &feed->in;
+    uint32_t input = json_get(in->doc, block, STR("input"));
+    struct str id = STR_EMPTY;
+    struct str name = STR_EMPTY;
+    if (reader->call_count == FEED_CALLS_MAX)
         return -ERR_TOO_LARGE;
     reader->tool = reader->call_count++;
     reader->in_tool = true;
     reader->any_argument = false;
-    struct chat_event *event = emit(feed, CHAT_EVENT_TOOL_START);
-    if (event == NULL)
-        return -ERR_NOMEM;
-    event->id = STR_EMPTY;
-    event->name = STR_EMPTY;
-    int rc = intake_member(&feed->in, block, "id", &event->id);
+    int rc = intake_member(in, block, "id", &id);
     if (rc == 0)
-        rc = intake_member(&feed->in, block, "name", &event->name);
+        rc = intake_member(in, block, "name", &name);
+    if (rc == 0)
+        rc = feed_tool_start(feed, 0, reader->tool, id, name);
     /* compatible servers give the whole input here */
-    if (rc == 0 && json_is(doc, input, JSON_OBJECT) && json_first(doc, input) != JSON_NONE)
-        rc = emit_arguments(feed, json_raw(doc, input));
+    if (rc == 0 && json_is(in->doc, input, JSON_OBJECT) && json_first(in->doc, input) != JSON_NONE)
+        rc = put_arguments(feed, json_raw(in->doc, input));
     return rc;
 }
 
@@ -234,13 +185,13 @@ read_block_start(struct feed *feed)
     if (json_string_eq(doc, type, STR("tool_use")))
         return read_tool_start(feed, block);
     if (json_string_eq(doc, type, STR("text")))
-        return emit_text(feed, CHAT_EVENT_TEXT, block, "text");
+        return feed_member(feed, CHAT_EVENT_TEXT, block, "text");
     if (json_string_eq(doc, type, STR("redacted_thinking")))
-        return emit_text(feed, CHAT_EVENT_REDACTED, block, "data");
+        return feed_member(feed, CHAT_EVENT_REDACTED, block, "data");
     if (!json_string_eq(doc, type, STR("thinking")))
         return 0;
-    rc = emit_text(feed, CHAT_EVENT_REASONING, block, "thinking");
-    return rc < 0 ? rc : emit_text(feed, CHAT_EVENT_SIGNATURE, block, "signature");
+    rc = feed_member(feed, CHAT_EVENT_REASONING, block, "thinking");
+    return rc < 0 ? rc : feed_member(feed, CHAT_EVENT_SIGNATURE, block, "signature");
 }
 
 static int
@@ -251,68 +202,60 @@ read_block_delta(struct feed *feed)
     uint32_t type = json_get(doc, delta, STR("type"));
     struct str arguments = STR_EMPTY;
     if (json_string_eq(doc, type, STR("text_delta")))
-        return emit_text(feed, CHAT_EVENT_TEXT, delta, "text");
+        return feed_member(feed, CHAT_EVENT_TEXT, delta, "text");
     if (json_string_eq(doc, type, STR("thinking_delta")))
-        return emit_text(feed, CHAT_EVENT_REASONING, delta, "thinking");
+        return feed_member(feed, CHAT_EVENT_REASONING, delta, "thinking");
     if (json_string_eq(doc, type, STR("signature_delta")))
-        return emit_text(feed, CHAT_EVENT_SIGNATURE, delta, "signature");
+        return feed_member(feed, CHAT_EVENT_SIGNATURE, delta, "signature");
     if (!json_string_eq(doc, type, STR("input_json_delta")))
         return 0;
     int rc = intake_member(&feed->in, delta, "partial_json", &arguments);
-    return rc < 0 ? rc : emit_arguments(feed, arguments);
+    return rc < 0 ? rc : put_arguments(feed, arguments);
 }
 
 static int
 read_message_delta(struct feed *feed)
 {
-    const struct json_doc *doc = feed->in.doc;
-    uint32_t delta = json_get(doc, 0, STR("delta"));
-    enum chat_finish finish = anthropic_finish(doc, json_get(doc, delta, STR("stop_reason")));
+    const struct intake *in = &feed->in;
+    uint32_t delta = json_get(in->doc, 0, STR("delta"));
+    enum chat_finish finish =
+        anthropic_finish(in->doc, json_get(in->doc, delta, STR("stop_reason")));
     int rc = end_tool(feed);
     if (rc == 0 && finish != CHAT_FINISH_NONE) {
-        struct chat_event *event = emit(feed, CHAT_EVENT_FINISH);
-        if (event == NULL)
+        struct chat_event *end = feed_event(feed, CHAT_EVENT_FINISH, 0);
+        if (end == NULL)
             return -ERR_NOMEM;
-        event->finish = finish;
-        event->text = STR_EMPTY;
-        event->id = STR_EMPTY;
-        rc = intake_member(&feed->in, delta, "stop_sequence", &event->text);
+        end->finish = finish;
+        rc = intake_member(in, delta, "stop_sequence", &end->text);
         if (rc == 0)
-            rc = intake_member(&feed->in, json_get(doc, delta, STR("stop_details")), "explanation",
-                               &event->id);
+            rc = intake_member(in, json_get(in->doc, delta, STR("stop_details")), "explanation",
+                               &end->id);
     }
-    return rc < 0 ? rc : emit_usage(feed, json_get(doc, 0, STR("usage")));
+    return rc < 0 ? rc : put_usage(feed, json_get(in->doc, 0, STR("usage")));
 }
 
 static int
 read_message_stop(struct feed *feed)
 {
-    feed->reader->ended = true;
+    reader_of(feed)->ended = true;
     int rc = end_tool(feed);
-    return rc < 0 ? rc : emit(feed, CHAT_EVENT_END) == NULL ? -ERR_NOMEM : 0;
+    return rc < 0 ? rc : feed_end(feed);
 }
 
 static int
 read_ping(struct feed *feed)
 {
-    return emit(feed, CHAT_EVENT_PING) == NULL ? -ERR_NOMEM : 0;
+    return feed_event(feed, CHAT_EVENT_PING, 0) == NULL ? -ERR_NOMEM : 0;
 }
 
 static int
 read_error(struct feed *feed)
 {
-    const struct json_doc *doc = feed->in.doc;
-    struct chat_event *event = emit(feed, CHAT_EVENT_ERROR);
-    feed->reader->ended = true;
-    if (event == NULL)
-        return -ERR_NOMEM;
-    return error_read_object(doc, json_get(doc, 0, STR("error")), feed->in.arena, &event->error);
+    reader_of(feed)->ended = true;
+    return feed_error(feed, json_get(feed->in.doc, 0, STR("error")));
 }
 
-static const struct {
-    const char *type;
-    int (*read)(struct feed *feed);
-} events[] = {
+static const struct feed_row rows[] = {
     {"content_block_delta", read_block_delta}, {"content_block_start", read_block_start},
     {"content_block_stop", end_tool},          {"ping", read_ping},
     {"message_start", read_message_start},     {"message_delta", read_message_delta},
@@ -324,27 +267,10 @@ reader_read(void *state, const struct stream_frame *frame, struct json_doc *scra
             struct arena *arena, struct chat_event **ret_events, struct err *err)
 {
     struct anthropic_reader *reader = state;
-    struct chat_event *list = NULL;
-    struct feed feed = {.reader = reader, .in = {scratch, arena, err}, .end = &list};
-    int rc = 0;
-    if (reader->ended) {
-        *ret_events = NULL;
-        return 0;
-    }
-    if (json_scan(scratch, frame->data, &dialect_reply_limits, err) < 0)
-        return -ERR_PARSE;
-    if (!json_is(scratch, 0, JSON_OBJECT))
-        return err_set(err, ERR_PARSE, "an event of the stream is not an object");
-    uint32_t type = json_get(scratch, 0, STR("type"));
-    for (size_t i = 0; i < ARRAY_LEN(events); i++) {
-        if (json_string_eq(scratch, type, str_from(events[i].type))) {
-            rc = events[i].read(&feed);
-            break;
-        }
-    }
-    if (rc == 0)
-        *ret_events = list;
-    return rc == -ERR_INVALID || rc == -ERR_UNSUPPORTED ? -ERR_PARSE : rc;
+    const struct intake in = {scratch, arena, err};
+    struct feed feed;
+    bool open = feed_open(&feed, reader, &in, scratch, frame, reader->ended);
+    return feed_close(&feed, open ? feed_typed(&feed, rows, ARRAY_LEN(rows)) : feed.rc, ret_events);
 }
 
 const struct stream_reader_class anthropic_reader_class = {

@@ -4,7 +4,6 @@
  * Owns: nothing.
  * Invariant: every top-level field is read here or listed in `others`. Spec: WIRE-FORMATS 3. */
 #include "dataplane/dialect/anthropic_int.h"
-#include "dataplane/dialect/seal_int.h"
 
 /* Claude Code's first system block names its version with a count that changes each time: it would
  * spoil every other upstream's prompt cache (WIRE-FORMATS trap 6). */
@@ -20,57 +19,36 @@ drop_billing_line(struct chat_message *system)
 static int
 read_system(const struct intake *in, uint32_t node, struct chat_request *request)
 {
-    struct chat_message *head = request->messages;
-    struct chat_message *system = NULL;
-    request->messages = NULL; /* before the messages, wherever it stands in the body */
-    system = chat_message_add(&request->messages, CHAT_ROLE_SYSTEM, in->arena);
+    struct chat_message *system = intake_system(in, request);
     if (system == NULL)
         return -ERR_NOMEM;
-    system->next = head;
     int rc = anthropic_blocks_in(in, node, "system", false, &system->parts);
     if (rc < 0)
         return rc;
     drop_billing_line(system);
     if (system->parts == NULL)
-        request->messages = head;
+        request->messages = system->next;
     return 0;
 }
 
 static int
-read_role(const struct intake *in, uint32_t node, enum chat_role *ret_role)
+read_message(const struct intake *in, uint32_t node, struct chat_message *message)
 {
-    uint32_t role = json_get(in->doc, node, STR("role"));
-    if (json_string_eq(in->doc, role, STR("user")))
-        *ret_role = CHAT_ROLE_USER;
-    else if (json_string_eq(in->doc, role, STR("assistant")))
-        *ret_role = CHAT_ROLE_ASSISTANT;
-    else if (json_string_eq(in->doc, role, STR("system"))) /* newest API: in mid-conversation */
-        *ret_role = CHAT_ROLE_SYSTEM;
-    else
-        return err_set(in->err, ERR_INVALID, "field `messages.role` is missing or not known");
-    return 0;
+    static const struct intake_role rows[] = {
+        {"user", CHAT_ROLE_USER},
+        {"assistant", CHAT_ROLE_ASSISTANT},
+        {"system", CHAT_ROLE_SYSTEM}, /* newest API: in mid-conversation */
+    };
+    int rc = intake_role(in, node, rows, ARRAY_LEN(rows), &message->role);
+    return rc < 0 ? rc
+                  : anthropic_blocks_in(in, json_get(in->doc, node, STR("content")), "content",
+                                        false, &message->parts);
 }
 
 static int
 read_messages(const struct intake *in, uint32_t node, struct chat_request *request)
 {
-    const struct json_doc *doc = in->doc;
-    struct chat_message **end = &request->messages;
-    if (!json_is(doc, node, JSON_ARRAY))
-        return intake_kind_error(in, "messages", "a list");
-    while (*end != NULL)
-        end = &(*end)->next;
-    for (uint32_t at = json_first(doc, node); at != JSON_NONE; at = json_sibling(doc, node, at)) {
-        struct chat_message *message = chat_message_add(end, CHAT_ROLE_USER, in->arena);
-        int rc = message == NULL ? -ERR_NOMEM : read_role(in, at, &message->role);
-        if (rc == 0)
-            rc = anthropic_blocks_in(in, json_get(doc, at, STR("content")), "content", false,
-                                     &message->parts);
-        if (rc < 0)
-            return rc;
-        end = &message->next;
-    }
-    return 0;
+    return intake_messages(in, node, request, read_message);
 }
 
 static int
@@ -100,37 +78,22 @@ read_tool(const struct intake *in, uint32_t node, struct chat_tool *tool)
 static int
 read_tools(const struct intake *in, uint32_t node, struct chat_request *request)
 {
-    const struct json_doc *doc = in->doc;
-    struct chat_tool **end = &request->tools;
-    if (!json_is(doc, node, JSON_ARRAY))
-        return intake_kind_error(in, "tools", "a list");
-    for (uint32_t at = json_first(doc, node); at != JSON_NONE; at = json_sibling(doc, node, at)) {
-        struct chat_tool *tool = chat_tool_add(end, in->arena);
-        int rc = tool == NULL ? -ERR_NOMEM : read_tool(in, at, tool);
-        if (rc < 0)
-            return rc;
-        end = &tool->next;
-    }
-    return 0;
+    static const char *const known[] = {"type",          "name",   "description", "input_schema",
+                                        "cache_control", "strict", NULL};
+    return intake_tools(in, node, request, known, read_tool);
 }
 
 static int
 read_tool_choice(const struct intake *in, uint32_t node, struct chat_request *request)
 {
-    static const struct {
-        const char *name;
-        enum chat_tool_choice choice;
-    } rows[] = {{"auto", CHAT_CHOICE_AUTO},
-                {"none", CHAT_CHOICE_NONE},
-                {"any", CHAT_CHOICE_REQUIRED},
-                {"tool", CHAT_CHOICE_NAMED}};
+    static const struct intake_choice rows[] = {{"auto", CHAT_CHOICE_AUTO},
+                                                {"none", CHAT_CHOICE_NONE},
+                                                {"any", CHAT_CHOICE_REQUIRED},
+                                                {"tool", CHAT_CHOICE_NAMED}};
     const struct json_doc *doc = in->doc;
     enum chat_switch serial = CHAT_UNSET;
     uint32_t type = json_get(doc, node, STR("type"));
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        if (json_string_eq(doc, type, str_from(rows[i].name)))
-            request->tool_choice = rows[i].choice;
-    if (request->tool_choice == CHAT_CHOICE_UNSET)
+    if (!intake_choice(in, type, rows, ARRAY_LEN(rows), request))
         return err_set(in->err, ERR_INVALID, "field `tool_choice.type` is missing or not known");
     int rc = intake_member(in, node, "name", &request->tool_choice_name);
     if (rc == 0)
@@ -139,73 +102,6 @@ read_tool_choice(const struct intake *in, uint32_t node, struct chat_request *re
     if (serial != CHAT_UNSET)
         request->parallel_tools = serial == CHAT_ON ? CHAT_OFF : CHAT_ON;
     return rc;
-}
-
-static int
-read_model(const struct intake *in, uint32_t node, struct chat_request *request)
-{
-    return intake_text(in, node, "model", &request->model);
-}
-
-static int
-read_stream(const struct intake *in, uint32_t node, struct chat_request *request)
-{
-    enum chat_switch value = CHAT_OFF;
-    int rc = intake_switch(in, node, "stream", &value);
-    request->stream = value == CHAT_ON;
-    return rc;
-}
-
-static int
-read_max_output(const struct intake *in, uint32_t node, struct chat_request *request)
-{
-    return intake_count(in, node, "max_tokens", FACTS_OUTPUT_MAX, &request->max_output);
-}
-
-static int
-read_number(const struct intake *in, uint32_t node, const char *field, struct str *ret_raw)
-{
-    if (!json_is(in->doc, node, JSON_NUMBER))
-        return intake_kind_error(in, field, "a number");
-    *ret_raw = json_raw(in->doc, node);
-    return 0;
-}
-
-static int
-read_temperature(const struct intake *in, uint32_t node, struct chat_request *request)
-{
-    return read_number(in, node, "temperature", &request->temperature);
-}
-
-static int
-read_top_p(const struct intake *in, uint32_t node, struct chat_request *request)
-{
-    return read_number(in, node, "top_p", &request->top_p);
-}
-
-static int
-read_top_k(const struct intake *in, uint32_t node, struct chat_request *request)
-{
-    return read_number(in, node, "top_k", &request->top_k);
-}
-
-static int
-read_stops(const struct intake *in, uint32_t node, struct chat_request *request)
-{
-    const struct json_doc *doc = in->doc;
-    struct chat_text **end = &request->stops;
-    if (!json_is(doc, node, JSON_ARRAY))
-        return intake_kind_error(in, "stop_sequences", "a list");
-    for (uint32_t at = json_first(doc, node); at != JSON_NONE; at = json_sibling(doc, node, at)) {
-        struct str text = STR_EMPTY;
-        int rc = intake_text(in, at, "stop_sequences", &text);
-        if (rc == 0)
-            rc = chat_text_add(end, text, in->arena);
-        if (rc < 0)
-            return rc;
-        end = &(*end)->next;
-    }
-    return 0;
 }
 
 static int
@@ -232,15 +128,15 @@ read_output_config(const struct intake *in, uint32_t node, struct chat_request *
 }
 
 static const struct intake_row anthropic_rows[] = {
-    {"model", read_model},
+    {"model", intake_row_model},
     {"messages", read_messages},
     {"system", read_system},
-    {"stream", read_stream},
-    {"max_tokens", read_max_output},
-    {"temperature", read_temperature},
-    {"top_p", read_top_p},
-    {"top_k", read_top_k},
-    {"stop_sequences", read_stops},
+    {"stream", intake_row_stream},
+    {"max_tokens", intake_row_max_tokens},
+    {"temperature", intake_row_temperature},
+    {"top_p", intake_row_top_p},
+    {"top_k", intake_row_top_k},
+    {"stop_sequences", intake_row_stop_sequences},
     {"tools", read_tools},
     {"tool_choice", read_tool_choice},
     {"thinking", dialect_read_thinking},
@@ -253,11 +149,6 @@ anthropic_request_in(const struct json_doc *doc, struct arena *arena,
                      struct chat_request *ret_request, struct err *err)
 {
     const struct intake in = {doc, arena, err};
-    struct chat_request request = {.choices = 1, .include_usage = true};
-    int rc = intake_fields(&in, anthropic_rows, ARRAY_LEN(anthropic_rows), &request);
-    if (rc == 0)
-        rc = seal_open(&request, arena);
-    if (rc == 0)
-        *ret_request = request;
-    return rc;
+    const struct chat_request defaults = {.choices = 1, .include_usage = true};
+    return intake_request(&in, anthropic_rows, ARRAY_LEN(anthropic_rows), &defaults, ret_request);
 }

@@ -6,6 +6,7 @@
  *            block and after the usage, message_stop only for a clean end. Spec: WIRE-FORMATS 4.3.
  *            Proved by writer_test.c. */
 #include "dataplane/dialect/anthropic_int.h"
+#include "dataplane/dialect/emit_int.h"
 
 #include <stdlib.h>
 
@@ -82,24 +83,6 @@ writer_fini(void *state)
 /* ---- events of the wire ---------------------------------------------------------------------- */
 
 static void
-event_open(struct json_writer *json, const char *type, struct buf *out)
-{
-    buf_put_str(out, STR("event: "));
-    buf_put_str(out, str_from(type));
-    buf_put_str(out, STR("\ndata: "));
-    json_writer_init(json, out);
-    json_open_object(json);
-    json_member_str(json, "type", str_from(type));
-}
-
-static void
-event_close(struct json_writer *json)
-{
-    json_close_object(json);
-    buf_put_str(json->out, STR("\n\n"));
-}
-
-static void
 put_start(struct anthropic_writer *writer, struct buf *out)
 {
     struct json_writer json;
@@ -109,9 +92,8 @@ put_start(struct anthropic_writer *writer, struct buf *out)
     writer->started = true;
     if (usage.evidence == EVIDENCE_NONE)
         usage.count[USAGE_input] = writer->options.prompt_estimate;
-    event_open(&json, "message_start", out);
-    json_key(&json, "message");
-    json_open_object(&json);
+    emit_event_open(&json, "message_start", out);
+    json_key_object(&json, "message");
     json_member_str(&json, "id", writer->options.id);
     json_member_str(&json, "type", STR("message"));
     json_member_str(&json, "role", STR("assistant"));
@@ -121,7 +103,7 @@ put_start(struct anthropic_writer *writer, struct buf *out)
     json_member_raw(&json, "stop_sequence", STR("null"));
     anthropic_put_usage(&json, &usage);
     json_close_object(&json);
-    event_close(&json);
+    emit_event_close(&json);
 }
 
 static void
@@ -130,9 +112,9 @@ block_close(struct anthropic_writer *writer, struct buf *out)
     struct json_writer json;
     if (writer->block == BLOCK_NONE)
         return;
-    event_open(&json, "content_block_stop", out);
+    emit_event_open(&json, "content_block_stop", out);
     json_member_u64(&json, "index", writer->index - 1);
-    event_close(&json);
+    emit_event_close(&json);
     writer->block = BLOCK_NONE;
 }
 
@@ -143,10 +125,9 @@ block_open(struct anthropic_writer *writer, enum block block, const char *type,
 {
     put_start(writer, out);
     block_close(writer, out);
-    event_open(json, "content_block_start", out);
+    emit_event_open(json, "content_block_start", out);
     json_member_u64(json, "index", writer->index++);
-    json_key(json, "content_block");
-    json_open_object(json);
+    json_key_object(json, "content_block");
     json_member_str(json, "type", str_from(type));
     writer->block = block;
 }
@@ -155,7 +136,7 @@ static void
 block_opened(struct json_writer *json)
 {
     json_close_object(json);
-    event_close(json);
+    emit_event_close(json);
 }
 
 static void
@@ -163,14 +144,13 @@ put_delta(struct anthropic_writer *writer, const char *type, const char *key, st
           struct buf *out)
 {
     struct json_writer json;
-    event_open(&json, "content_block_delta", out);
+    emit_event_open(&json, "content_block_delta", out);
     json_member_u64(&json, "index", writer->index - 1);
-    json_key(&json, "delta");
-    json_open_object(&json);
+    json_key_object(&json, "delta");
     json_member_str(&json, "type", str_from(type));
     json_member_str(&json, key, text);
     json_close_object(&json);
-    event_close(&json);
+    emit_event_close(&json);
 }
 
 static void
@@ -215,7 +195,7 @@ tool_open(struct anthropic_writer *writer, uint32_t tool, struct str id, struct 
 {
     struct json_writer json;
     block_open(writer, BLOCK_TOOL, "tool_use", &json, out);
-    anthropic_put_id(&json, "id", id);
+    emit_id(&json, "id", id, SIZE_MAX);
     json_member_str(&json, "name", name);
     json_member_raw(&json, "input", STR("{}"));
     block_opened(&json);
@@ -325,15 +305,14 @@ put_end(struct anthropic_writer *writer, struct buf *out)
     block_close(writer, out);
     if (finish == CHAT_FINISH_NONE && writer->called)
         finish = CHAT_FINISH_TOOL_CALLS;
-    event_open(&json, "message_delta", out);
-    json_key(&json, "delta");
-    json_open_object(&json);
+    emit_event_open(&json, "message_delta", out);
+    json_key_object(&json, "delta");
     anthropic_put_stop(&json, finish, buf_str(&writer->stop_text), buf_str(&writer->refusal));
     json_close_object(&json);
     anthropic_put_usage(&json, &writer->usage);
-    event_close(&json);
-    event_open(&json, "message_stop", out);
-    event_close(&json);
+    emit_event_close(&json);
+    emit_event_open(&json, "message_stop", out);
+    emit_event_close(&json);
     writer->ended = true;
 }
 
@@ -428,12 +407,6 @@ writer_write(void *state, const struct chat_event *event, struct buf *out)
 }
 
 static int
-writer_error(const struct chat_error *error, struct buf *out)
-{
-    return anthropic_error_event(error, out);
-}
-
-static int
 writer_keepalive(struct buf *out)
 {
     return buf_put_str(out, STR("event: ping\ndata: {\"type\": \"ping\"}\n\n"));
@@ -444,6 +417,6 @@ const struct stream_writer_class anthropic_writer_class = {
     .init = writer_init,
     .fini = writer_fini,
     .write = writer_write,
-    .error = writer_error,
+    .error = anthropic_error_event,
     .keepalive = writer_keepalive,
 };

@@ -11,12 +11,10 @@
 static int
 azure_path(enum chat_endpoint endpoint, struct str model, bool stream, struct buf *out)
 {
-    const char *method = endpoint == CHAT_ENDPOINT_EMBEDDINGS    ? "/embeddings"
-                         : endpoint == CHAT_ENDPOINT_COMPLETIONS ? "/completions"
-                                                                 : "/chat/completions";
+    const char *method = openai_paths[endpoint];
     struct str base = buf_str(out);
     (void)stream;
-    if (endpoint == CHAT_ENDPOINT_TOKENS)
+    if (method == NULL)
         return -ERR_UNSUPPORTED;
     if (str_ends(base, STR("/v1")))
         return buf_put_str(out, str_from(method));

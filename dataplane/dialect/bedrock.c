@@ -5,24 +5,15 @@
  * Invariant: spoken to providers only. Spec: WIRE-FORMATS 2, 4.4. */
 #include "dataplane/dialect/bedrock_int.h"
 
+#include "lib/text/uri.h"
+
 static int
 bedrock_path(enum chat_endpoint endpoint, struct str model, bool stream, struct buf *out)
 {
-    static const char digits[] = "0123456789ABCDEF";
     if (endpoint != CHAT_ENDPOINT_CHAT)
         return -ERR_UNSUPPORTED;
     buf_put_str(out, STR("/model/"));
-    for (size_t i = 0; i < model.len; i++) { /* ids have ':', ARNs '/' */
-        unsigned char c = (unsigned char)model.ptr[i];
-        bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (word || c == '-' || c == '_' || c == '.' || c == '~') {
-            buf_put_byte(out, (char)c);
-        } else {
-            buf_put_byte(out, '%');
-            buf_put_byte(out, digits[c >> 4]);
-            buf_put_byte(out, digits[c & 15u]);
-        }
-    }
+    uri_encode(out, model, ""); /* ids have ':', ARNs '/' */
     buf_put_str(out, stream ? STR("/converse-stream") : STR("/converse"));
     return out->failed ? -ERR_TOO_LARGE : 0;
 }

@@ -14,24 +14,17 @@
 enum chat_finish
 bedrock_finish(const struct json_doc *doc, uint32_t node)
 {
-    static const struct {
-        const char *name;
-        enum chat_finish finish;
-    } rows[] = {{"end_turn", CHAT_FINISH_STOP},
-                {"stop_sequence", CHAT_FINISH_STOP},
-                {"max_tokens", CHAT_FINISH_LENGTH},
-                {"model_context_window_exceeded", CHAT_FINISH_LENGTH},
-                {"tool_use", CHAT_FINISH_TOOL_CALLS},
-                {"content_filtered", CHAT_FINISH_FILTER},
-                {"guardrail_intervened", CHAT_FINISH_FILTER},
-                {"malformed_model_output", CHAT_FINISH_ERROR},
-                {"malformed_tool_use", CHAT_FINISH_ERROR}};
-    if (!json_is(doc, node, JSON_STRING))
-        return CHAT_FINISH_NONE;
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        if (json_string_eq(doc, node, str_from(rows[i].name)))
-            return rows[i].finish;
-    return CHAT_FINISH_STOP;
+    static const struct intake_finish rows[] = {
+        {"end_turn", CHAT_FINISH_STOP},
+        {"stop_sequence", CHAT_FINISH_STOP},
+        {"max_tokens", CHAT_FINISH_LENGTH},
+        {"model_context_window_exceeded", CHAT_FINISH_LENGTH},
+        {"tool_use", CHAT_FINISH_TOOL_CALLS},
+        {"content_filtered", CHAT_FINISH_FILTER},
+        {"guardrail_intervened", CHAT_FINISH_FILTER},
+        {"malformed_model_output", CHAT_FINISH_ERROR},
+        {"malformed_tool_use", CHAT_FINISH_ERROR}};
+    return intake_finish(doc, node, rows, ARRAY_LEN(rows));
 }
 
 /* Cached and written tokens stand beside the input's, as with Anthropic. */
@@ -190,10 +183,11 @@ struct bedrock_reader {
     bool started;
     bool ended;
 };
-struct event {
-    struct feed *feed;
-    struct bedrock_reader *reader;
-};
+static struct bedrock_reader *
+reader_of(const struct feed *feed)
+{
+    return feed->reader;
+}
 
 static bool
 is_exception(struct str name)
@@ -260,57 +254,53 @@ reader_fini(void *state)
 }
 
 static int
-end_tool(struct event *event)
+end_tool(struct feed *feed)
 {
-    struct bedrock_reader *reader = event->reader;
+    struct bedrock_reader *reader = reader_of(feed);
     uint32_t tool = reader->call_count - 1;
     if (!reader->in_tool)
         return 0;
     reader->in_tool = false;
-    int rc = reader->any_argument ? 0 : feed_delta(event->feed, 0, tool, STR("{}"));
-    return rc < 0 ? rc : feed_tool_end(event->feed, 0, tool);
+    int rc = reader->any_argument ? 0 : feed_delta(feed, 0, tool, STR("{}"));
+    return rc < 0 ? rc : feed_tool_end(feed, 0, tool);
 }
 
 static int
-read_message_start(struct event *event)
+read_message_start(struct feed *feed)
 {
-    if (event->reader->started)
+    if (reader_of(feed)->started)
         return 0;
-    event->reader->started = true;
-    struct chat_event *start = feed_event(event->feed, CHAT_EVENT_START, 0);
-    if (start == NULL)
-        return -ERR_NOMEM;
-    start->id = STR("bedrock");
-    return 0;
+    reader_of(feed)->started = true;
+    return feed_start(feed, STR("bedrock"), STR_EMPTY);
 }
 
 static int
-read_block_start(struct event *event)
+read_block_start(struct feed *feed)
 {
-    const struct json_doc *doc = event->feed->in.doc;
-    struct bedrock_reader *reader = event->reader;
+    const struct json_doc *doc = feed->in.doc;
+    struct bedrock_reader *reader = reader_of(feed);
     uint32_t use = json_path(doc, 0, "start.toolUse");
     struct str id = STR_EMPTY;
     struct str name = STR_EMPTY;
-    int rc = end_tool(event); /* a stop that never came */
+    int rc = end_tool(feed); /* a stop that never came */
     if (rc < 0 || !json_is(doc, use, JSON_OBJECT))
         return rc;
     if (reader->call_count == FEED_CALLS_MAX)
         return -ERR_TOO_LARGE;
-    rc = intake_member(&event->feed->in, use, "toolUseId", &id);
+    rc = intake_member(&feed->in, use, "toolUseId", &id);
     if (rc == 0)
-        rc = intake_member(&event->feed->in, use, "name", &name);
+        rc = intake_member(&feed->in, use, "name", &name);
     reader->in_tool = true;
     reader->any_argument = false;
-    return rc < 0 ? rc : feed_tool_start(event->feed, 0, reader->call_count++, id, name);
+    return rc < 0 ? rc : feed_tool_start(feed, 0, reader->call_count++, id, name);
 }
 
 static int
-read_block_delta(struct event *event)
+read_block_delta(struct feed *feed)
 {
-    const struct json_doc *doc = event->feed->in.doc;
-    const struct intake *in = &event->feed->in;
-    struct bedrock_reader *reader = event->reader;
+    const struct json_doc *doc = feed->in.doc;
+    const struct intake *in = &feed->in;
+    struct bedrock_reader *reader = reader_of(feed);
     uint32_t delta = json_get(doc, 0, STR("delta"));
     uint32_t reasoning = json_get(doc, delta, STR("reasoningContent"));
     const struct {
@@ -326,7 +316,7 @@ read_block_delta(struct event *event)
         struct str text = STR_EMPTY;
         rc = intake_member(in, texts[i].object, texts[i].name, &text);
         if (rc == 0)
-            rc = feed_text(event->feed, texts[i].kind, 0, text);
+            rc = feed_text(feed, texts[i].kind, 0, text);
     }
     struct str input = STR_EMPTY;
     if (rc == 0)
@@ -334,69 +324,56 @@ read_block_delta(struct event *event)
     if (rc < 0 || !reader->in_tool || input.len == 0)
         return rc;
     reader->any_argument = true;
-    return feed_delta(event->feed, 0, reader->call_count - 1, input);
+    return feed_delta(feed, 0, reader->call_count - 1, input);
 }
 
 static int
-read_message_stop(struct event *event)
+read_message_stop(struct feed *feed)
 {
-    const struct json_doc *doc = event->feed->in.doc;
-    int rc = end_tool(event);
-    event->reader->finish = bedrock_finish(doc, json_get(doc, 0, STR("stopReason")));
-    return rc < 0 ? rc : feed_finish(event->feed, 0, event->reader->finish);
+    const struct json_doc *doc = feed->in.doc;
+    int rc = end_tool(feed);
+    reader_of(feed)->finish = bedrock_finish(doc, json_get(doc, 0, STR("stopReason")));
+    return rc < 0 ? rc : feed_finish(feed, 0, reader_of(feed)->finish);
 }
 
 static int
-read_metadata(struct event *event)
+read_metadata(struct feed *feed)
 {
-    const struct json_doc *doc = event->feed->in.doc;
+    const struct json_doc *doc = feed->in.doc;
     struct usage usage;
     int rc = 0;
     if (bedrock_usage(doc, json_get(doc, 0, STR("usage")), &usage))
-        rc = feed_usage(event->feed, &usage);
-    if (rc < 0 || event->reader->finish == CHAT_FINISH_NONE)
+        rc = feed_usage(feed, &usage);
+    if (rc < 0 || reader_of(feed)->finish == CHAT_FINISH_NONE)
         return rc;
-    event->reader->ended = true;
-    return feed_end(event->feed);
+    reader_of(feed)->ended = true;
+    return feed_end(feed);
 }
 
-static const struct {
-    const char *name;
-    int (*read)(struct event *event);
-} rows[] = {
+static const struct feed_row rows[] = {
     {"contentBlockDelta", read_block_delta}, {"contentBlockStart", read_block_start},
     {"contentBlockStop", end_tool},          {"messageStart", read_message_start},
     {"messageStop", read_message_stop},      {"metadata", read_metadata},
 };
 
 static int
+read_event(struct feed *feed, struct str name)
+{
+    if (!is_exception(name))
+        return feed_row_read(feed, rows, ARRAY_LEN(rows), name);
+    reader_of(feed)->ended = true;
+    return feed_error(feed, 0);
+}
+
+static int
 reader_read(void *state, const struct stream_frame *frame, struct json_doc *scratch,
             struct arena *arena, struct chat_event **ret_events, struct err *err)
 {
     struct bedrock_reader *reader = state;
-    struct chat_event *list = NULL;
-    struct feed feed = {.in = {scratch, arena, err}, .end = &list};
-    struct event event = {&feed, reader};
-    int rc = 0;
-    *ret_events = NULL;
-    if (reader->ended)
-        return 0;
-    if (json_scan(scratch, frame->data, &dialect_reply_limits, err) < 0 ||
-        !json_is(scratch, 0, JSON_OBJECT))
-        return -ERR_PARSE;
-    if (is_exception(frame->name)) {
-        reader->ended = true;
-        rc = feed_error(&feed, 0);
-    }
-    for (size_t i = 0; i < ARRAY_LEN(rows) && !reader->ended; i++) {
-        if (!str_eq(frame->name, str_from(rows[i].name)))
-            continue;
-        rc = rows[i].read(&event);
-        break;
-    }
-    if (rc == 0)
-        *ret_events = list;
-    return rc == -ERR_INVALID || rc == -ERR_UNSUPPORTED ? -ERR_PARSE : rc;
+    const struct intake in = {scratch, arena, err};
+    struct feed feed;
+    bool open = feed_open(&feed, reader, &in, scratch, frame, reader->ended);
+    return feed_close(&feed, open ? read_event(&feed, frame->name) : feed.rc, ret_events);
 }
 
 const struct stream_reader_class bedrock_reader_class = {

@@ -44,176 +44,26 @@ struct carry {
     "\"object\"}}]}]"
 #define HI "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]"
 #define GEM_HI "\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"hi\"}]}]"
+#define BED_HI "{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"hi\"}]}],"
 #define ASK "{\"model\":\"m\"," HI
 
-static const struct carry rows[] = {
-    {"a tool loop", OAI, GEM, "gemini-2.5-flash", LOOP "}", 0, GEM_HEAD GEM_TAIL "}", ""},
-    {"a tool loop without its signature", OAI, GEM, "gemini-3-pro-preview", LOOP "}", 0,
-     GEM_HEAD ",\"thoughtSignature\":\"skip_thought_signature_validator\"" GEM_TAIL "}", ""},
-    {"settings", OAI, GEM, "g",
-     ASK ",\"max_tokens\":9,\"temperature\":0.70,\"top_p\":1e-1,\"stop\":\"x\",\"n\":2,\"seed\":7,"
-         "\"presence_penalty\":0.5,\"reasoning_effort\":\"none\",\"response_format\":{\"type\":"
-         "\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{\"type\": \"object\"}}}}",
-     0,
-     "{" GEM_HI ",\"generationConfig\":{\"maxOutputTokens\":9,\"temperature\":0.70,\"topP\":1e-1,"
-     "\"candidateCount\":2,\"stopSequences\":[\"x\"],\"responseMimeType\":\"application/json\","
-     "\"responseJsonSchema\":{\"type\": \"object\"},\"thinkingConfig\":{\"thinkingBudget\":0},"
-     "\"seed\":7,\"presencePenalty\":0.5}}",
-     ""},
-    {"effort by level", OAI, GEM, "gemini-3-pro", ASK ",\"reasoning_effort\":\"high\"}", 0,
-     "{" GEM_HI ",\"generationConfig\":{\"thinkingConfig\":{\"includeThoughts\":true,"
-     "\"thinkingLevel\":\"HIGH\"}}}",
-     ""},
-    {"advice is noted", OAI, GEM, "g",
-     ASK ",\"user\":\"u\",\"store\":true,\"parallel_tool_calls\":false,\"tools\":[{\"type\":"
-         "\"function\",\"function\":{\"name\":\"f\",\"strict\":true}}]}",
-     0, "{" GEM_HI ",\"tools\":[{\"functionDeclarations\":[{\"name\":\"f\"}]}]}",
-     "strict,parallel_tool_calls,user,store"},
-    {"logit_bias is refused", OAI, GEM, "g", ASK ",\"logit_bias\":{\"1\":2}}", -ERR_UNSUPPORTED,
-     "field `logit_bias` cannot be carried to gemini", ""},
-    {"custom tools are refused", OAI, GEM, "g",
-     ASK ",\"tools\":[{\"type\":\"custom\",\"custom\":{\"name\":\"x\"}}]}", -ERR_UNSUPPORTED,
-     "`tools.custom`", ""},
+#define FREEFORM                                                                           \
+    "{\"type\":\"object\",\"properties\":{\"input\":{\"type\":\"string\"}},\"required\":[" \
+    "\"input\"],"                                                                          \
+    "\"additionalProperties\":false}"
+#define CUSTOM                                                                                     \
+    "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"},{\"role\":"             \
+    "\"assistant\","                                                                               \
+    "\"content\":null,\"tool_calls\":[{\"id\":\"c1\",\"type\":\"custom\",\"custom\":{\"name\":"    \
+    "\"x\","                                                                                       \
+    "\"input\":\"a "                                                                               \
+    "\\\"b\\\"\\n\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"c1\",\"content\":\"r\"}],"           \
+    "\"tools\":[{\"type\":\"custom\",\"custom\":{\"name\":\"x\",\"description\":\"d\",\"format\":" \
+    "{"                                                                                            \
+    "\"type\":\"grammar\",\"grammar\":{\"syntax\":\"lark\",\"definition\":\"start: X\"}}}}],"      \
+    "\"tool_choice\":{\"type\":\"custom\",\"custom\":{\"name\":\"x\"}}}"
 
-    {"OpenAPI schemas, snake_case, calls without ids", GEM, OAI, "up",
-     "{\"contents\":[{\"parts\":[{\"text\":\"hi\"},{\"inline_data\":{\"mime_type\":\"image/png\","
-     "\"data\":\"QQ==\"}}]},{\"role\":\"model\",\"parts\":[{\"functionCall\":{\"name\":\"f\"}}]},{"
-     "\"role\":\"function\",\"parts\":[{\"functionResponse\":{\"name\":\"f\",\"response\":{"
-     "\"result\":\"r\"}}}]}],\"system_instruction\":{\"parts\":[{\"text\":\"s\"}]},\"tools\":[{"
-     "\"function_declarations\":[{\"name\":\"f\",\"parameters\":{\"type\":\"OBJECT\","
-     "\"properties\":{\"a\":{\"type\":\"STRING\",\"nullable\":true,\"maxLength\":\"9\"}}}}]}],"
-     "\"toolConfig\":{\"functionCallingConfig\":{\"mode\":\"ANY\"}},\"generationConfig\":{\"seed\":"
-     "3,\"thinkingConfig\":{\"thinkingLevel\":\"LOW\"}},\"safetySettings\":[{}]}",
-     0,
-     "{\"model\":\"up\",\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\","
-     "\"content\":[{\"type\":\"text\",\"text\":\"hi\"},{\"type\":\"image_url\",\"image_url\":{"
-     "\"url\":\"data:image/png;base64,QQ==\"}}]},{\"role\":\"assistant\",\"content\":null,\"tool_"
-     "calls\":[{\"id\":\"call_1\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":"
-     "\"{}\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"call_1\",\"content\":\"r\"}],\"tools\":[{"
-     "\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"type\":\"object\","
-     "\"properties\":{\"a\":{\"type\":[\"string\",\"null\"],\"nullable\":true,\"maxLength\":9}}}}}]"
-     ",\"tool_choice\":\"required\",\"reasoning_effort\":\"low\",\"seed\":3}",
-     "safetySettings"},
-    {"thoughts in pieces are one signed block", GEM, ANT, "up",
-     "{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":\"a\"}]},{\"role\":\"model\","
-     "\"parts\":"
-     "[{\"text\":\"t1\",\"thought\":true}]},{\"role\":\"model\",\"parts\":[{\"text\":\"t2\","
-     "\"thought\":true},{\"thought\":true,\"thoughtSignature\":\"QUJD\"},{\"text\":\"x\"}]},{"
-     "\"role\":\"user\",\"parts\":[{\"text\":\"b\"}]}]}",
-     0,
-     "{\"model\":\"up\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":"
-     "\"a\"}]},{\"role\":\"assistant\",\"content\":[{\"type\":\"thinking\",\"thinking\":\"t1t2\","
-     "\"signature\":\"QUJD\"},{\"type\":\"text\",\"text\":\"x\"}]},{\"role\":\"user\",\"content\":["
-     "{\"type\":\"text\",\"text\":\"b\"}]}],\"max_tokens\":8000}",
-     ""},
-    {"server tools are refused", GEM, OAI, "up", "{" GEM_HI ",\"tools\":[{\"googleSearch\":{}}]}",
-     -ERR_UNSUPPORTED, "googleSearch", ""},
-    {"settings of nobody else's are refused", GEM, OAI, "up",
-     "{" GEM_HI ",\"generationConfig\":{\"speechConfig\":{\"a\":1}}}", -ERR_UNSUPPORTED,
-     "`speechConfig`", ""},
-    {"cached contents are refused", GEM, ANT, "up", "{" GEM_HI ",\"cachedContent\":\"c\"}",
-     -ERR_UNSUPPORTED, "`cachedContent`", ""},
-
-    {"a tool loop", OAI, RSP, "up", LOOP "}", 0,
-     "{\"model\":\"up\",\"input\":[{\"role\":\"system\",\"content\":[{\"type\":\"input_text\","
-     "\"text\":\"s\"}]},{\"role\":\"user\",\"content\":[{\"type\":\"input_text\",\"text\":\"hi\"}]}"
-     ",{\"type\":\"function_call\",\"call_id\":\"c1\",\"name\":\"f\",\"arguments\":\"{\\\"a\\\":1}"
-     "\"},{\"type\":\"function_call_output\",\"call_id\":\"c1\",\"output\":\"r\"}],\"tools\":[{"
-     "\"type\":\"function\",\"name\":\"f\",\"parameters\":{\"type\":\"object\"},\"strict\":false}],"
-     "\"store\":false}",
-     ""},
-    {"effort brings the encrypted reasoning", OAI, RSP, "up",
-     ASK ",\"reasoning_effort\":\"low\",\"verbosity\":\"low\",\"stream\":true}", 0,
-     "{\"model\":\"up\",\"input\":[{\"role\":\"user\",\"content\":[{\"type\":\"input_text\","
-     "\"text\":\"hi\"}]}],\"text\":{\"verbosity\":\"low\"},\"reasoning\":{\"effort\":\"low\"},"
-     "\"include\":[\"reasoning.encrypted_content\"],\"store\":false,\"stream\":true}",
-     ""},
-    {"stop is refused", OAI, RSP, "up", ASK ",\"stop\":\"x\"}", -ERR_UNSUPPORTED, "`stop`", ""},
-    {"seed is refused", OAI, RSP, "up", ASK ",\"seed\":1}", -ERR_UNSUPPORTED, "`seed`", ""},
-
-    {"a turn of items is one message; offers may go unused", RSP, OAI, "up",
-     "{\"model\":\"m\",\"instructions\":\"i\",\"input\":[{\"role\":\"user\",\"content\":\"a\"},{"
-     "\"type\":\"function_call\",\"call_id\":\"c1\",\"name\":\"f\",\"arguments\":\"{}\"},{\"type\":"
-     "\"custom_tool_call\",\"call_id\":\"c2\",\"name\":\"g\",\"input\":\"x\"},{\"type\":"
-     "\"function_call_output\",\"call_id\":\"c1\",\"output\":\"1\"},{\"type\":"
-     "\"custom_tool_call_output\",\"call_id\":\"c2\",\"output\":\"2\"}],\"tools\":[{\"type\":"
-     "\"web_search\"}],\"store\":false,\"max_output_tokens\":5,\"prompt_cache_key\":\"k\","
-     "\"include\":[\"reasoning.encrypted_content\"],\"reasoning\":{\"effort\":\"low\",\"summary\":"
-     "\"auto\"}}",
-     0,
-     "{\"model\":\"up\",\"messages\":[{\"role\":\"system\",\"content\":\"i\"},{\"role\":\"user\","
-     "\"content\":\"a\"},{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"c1\","
-     "\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}},{\"id\":\"c2\","
-     "\"type\":\"custom\",\"custom\":{\"name\":\"g\",\"input\":\"x\"}}]},{\"role\":\"tool\",\"tool_"
-     "call_id\":\"c1\",\"content\":\"1\"},{\"role\":\"tool\",\"tool_call_id\":\"c2\",\"content\":"
-     "\"2\"}],\"max_completion_tokens\":5,\"reasoning_effort\":\"low\",\"prompt_cache_key\":\"k\"}",
-     "tools.web_search,include,reasoning.summary"},
-    {"reasoning of OpenAI's is no thinking of Anthropic's", RSP, ANT, "up",
-     "{\"model\":\"m\",\"input\":[{\"role\":\"user\",\"content\":\"a\"},{\"type\":\"reasoning\","
-     "\"id\":\"rs_1\",\"summary\":[],\"encrypted_content\":\"gAAAAx\"},{\"role\":\"assistant\","
-     "\"content\":\"b\"},{\"role\":\"user\",\"content\":\"c\"}]}",
-     0,
-     "{\"model\":\"up\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":"
-     "\"a\"}]},{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"b\"}]},{\"role\":"
-     "\"user\",\"content\":[{\"type\":\"text\",\"text\":\"c\"}]}],\"max_tokens\":8000}",
-     "reasoning_content"},
-    {"stored answers are refused", RSP, OAI, "up",
-     "{\"model\":\"m\",\"input\":\"a\",\"previous_response_id\":\"resp_1\"}", -ERR_UNSUPPORTED,
-     "`previous_response_id` needs stored responses", ""},
-    {"references to items are refused", RSP, OAI, "up",
-     "{\"model\":\"m\",\"input\":[{\"type\":\"item_reference\",\"id\":\"x\"}]}", -ERR_UNSUPPORTED,
-     "`item_reference`", ""},
-
-    {"a tool loop", OAI, OLL, "up", LOOP "}", 0,
-     "{\"model\":\"up\",\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\","
-     "\"content\":\"hi\"},{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{\"id\":\"c1\","
-     "\"function\":{\"name\":\"f\",\"arguments\":{\"a\":1}}}]},{\"role\":\"tool\",\"content\":"
-     "\"r\",\"tool_name\":\"f\",\"tool_call_id\":\"c1\"}],\"tools\":[{\"type\":\"function\","
-     "\"function\":{\"name\":\"f\",\"description\":\"\",\"parameters\":{\"type\":\"object\"}}}],"
-     "\"stream\":false,\"options\":{}}",
-     ""},
-    {"a picture's address is refused", OAI, OLL, "up",
-     "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\","
-     "\"image_url\":{\"url\":\"https://x/y.png\"}}]}]}",
-     -ERR_UNSUPPORTED, "`image_url.url`", ""},
-    {"a tool loop", OAI, COH, "up", LOOP ",\"tool_choice\":\"required\",\"top_p\":0.5}", 0,
-     "{\"model\":\"up\",\"messages\":[{\"role\":\"system\",\"content\":[{\"type\":\"text\","
-     "\"text\":\"s\"}]},{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"hi\"}]},{"
-     "\"role\":\"assistant\",\"content\":[],\"tool_calls\":[{\"id\":\"c1\",\"type\":\"function\","
-     "\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"a\\\":1}\"}}]},{\"role\":\"tool\",\"tool_"
-     "call_id\":\"c1\",\"content\":[{\"type\":\"text\",\"text\":\"r\"}]}],\"tools\":[{\"type\":"
-     "\"function\",\"function\":{\"name\":\"f\",\"description\":\"\",\"parameters\":{\"type\":"
-     "\"object\"}}}],\"tool_choice\":\"REQUIRED\",\"p\":0.5}",
-     ""},
-    {"a tool loop", OAI, BED, "up", LOOP ",\"max_tokens\":9}", 0,
-     "{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"hi\"}]},{\"role\":\"assistant\","
-     "\"content\":[{\"toolUse\":{\"toolUseId\":\"c1\",\"name\":\"f\",\"input\":{\"a\":1}}}]},{"
-     "\"role\":\"user\",\"content\":[{\"toolResult\":{\"toolUseId\":\"c1\",\"content\":[{\"text\":"
-     "\"r\"}]}}]}],\"system\":[{\"text\":\"s\"}],\"toolConfig\":{\"tools\":[{\"toolSpec\":{"
-     "\"name\":\"f\",\"inputSchema\":{\"json\":{\"type\":\"object\"}}}}]},\"inferenceConfig\":{"
-     "\"maxTokens\":9}}",
-     ""},
-    {"signed thinking and cache marks", ANT, BED, "anthropic.claude",
-     "{\"model\":\"m\",\"max_tokens\":5,\"top_k\":3,\"messages\":[{\"role\":\"user\",\"content\":[{"
-     "\"type\":\"text\",\"text\":\"a\",\"cache_control\":{\"type\":\"ephemeral\"}}]},{\"role\":"
-     "\"assistant\",\"content\":[{\"type\":\"thinking\",\"thinking\":\"t\",\"signature\":\"s\"},{"
-     "\"type\":\"text\",\"text\":\"x\"}]},{\"role\":\"user\",\"content\":\"b\"}]}",
-     0,
-     "{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"a\"},{\"cachePoint\":{\"type\":"
-     "\"default\"}}]},{\"role\":\"assistant\",\"content\":[{\"reasoningContent\":{"
-     "\"reasoningText\":{\"text\":\"t\",\"signature\":\"s\"}}},{\"text\":\"x\"}]},{\"role\":"
-     "\"user\",\"content\":[{\"text\":\"b\"}]}],\"inferenceConfig\":{\"maxTokens\":5},"
-     "\"additionalModelRequestFields\":{\"top_k\":3}}",
-     ""},
-    {"a picture's address is refused", OAI, BED, "up",
-     "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\","
-     "\"image_url\":{\"url\":\"https://x/y.png\"}}]}]}",
-     -ERR_UNSUPPORTED, "`image_url.url`", ""},
-    {"schemas are refused", OAI, BED, "up", ASK ",\"response_format\":{\"type\":\"json_object\"}}",
-     -ERR_UNSUPPORTED, "`response_format`", ""},
-    {"logit_bias is refused", OAI, COH, "up", ASK ",\"logit_bias\":{\"1\":2}}", -ERR_UNSUPPORTED,
-     "`logit_bias`", ""},
-};
+#include "dataplane/dialect/carry_rows_test.def"
 
 static void
 test_carry(void **state)

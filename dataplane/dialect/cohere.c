@@ -10,6 +10,10 @@ cohere_path(enum chat_endpoint endpoint, struct str model, bool stream, struct b
 {
     (void)model;
     (void)stream;
+    if (endpoint == CHAT_ENDPOINT_EMBEDDINGS)
+        return buf_put_str(out, STR("/v2/embed"));
+    if (endpoint == CHAT_ENDPOINT_RERANK)
+        return buf_put_str(out, STR("/v2/rerank"));
     return endpoint == CHAT_ENDPOINT_CHAT ? buf_put_str(out, STR("/v2/chat")) : -ERR_UNSUPPORTED;
 }
 
@@ -22,26 +26,11 @@ cohere_facts(const struct json_doc *doc, enum chat_endpoint endpoint, struct are
     if (endpoint != CHAT_ENDPOINT_CHAT)
         return err_set(err, ERR_UNSUPPORTED, "the cohere dialect has no such endpoint");
     int rc = facts_common(&in, &facts);
-    uint32_t node = intake_get(doc, 0, STR("max_tokens"));
     if (rc == 0)
-        rc = intake_count(&in, node, "max_tokens", FACTS_OUTPUT_MAX, &facts.max_output);
-    if (rc < 0)
-        return rc;
-    facts.max_output_node = node;
-    facts.include_usage = true;
-    facts.has_tools = json_count(doc, json_get(doc, 0, STR("tools"))) > 0;
-    *ret_facts = facts;
-    return 0;
-}
-
-static int
-cohere_forward_edits(const struct json_doc *doc, enum chat_endpoint endpoint,
-                     const struct chat_facts *facts, struct str upstream_model, bool want_usage,
-                     struct splice *splice)
-{
-    (void)endpoint;
-    (void)want_usage; /* always reported */
-    return dialect_edit_model(doc, facts, upstream_model, splice);
+        rc = facts_output(&in, "max_tokens", &facts);
+    if (rc == 0)
+        *ret_facts = facts;
+    return rc;
 }
 
 static int
@@ -71,7 +60,7 @@ const struct dialect dialect_cohere = {
     .framing = STREAM_SSE,
     .path = cohere_path,
     .facts = cohere_facts,
-    .forward_edits = cohere_forward_edits,
+    .forward_edits = dialect_edit_forward,
     .request_in = cohere_request_in,
     .request_out = cohere_request_out,
     .answer_in = cohere_answer_in,

@@ -4,24 +4,18 @@
  * Owns: nothing.
  * Invariant: see dialect.h. Spec: WIRE-FORMATS 3, 4. */
 #include "dataplane/dialect/cohere_int.h"
+#include "dataplane/dialect/emit_int.h"
 
 #include "dataplane/chat/claim.h"
 
 enum chat_finish
 cohere_finish(const struct json_doc *doc, uint32_t node)
 {
-    static const struct {
-        const char *name;
-        enum chat_finish finish;
-    } rows[] = {{"COMPLETE", CHAT_FINISH_STOP},     {"STOP_SEQUENCE", CHAT_FINISH_STOP},
-                {"MAX_TOKENS", CHAT_FINISH_LENGTH}, {"TOOL_CALL", CHAT_FINISH_TOOL_CALLS},
-                {"ERROR", CHAT_FINISH_ERROR},       {"TIMEOUT", CHAT_FINISH_ERROR}};
-    if (!json_is(doc, node, JSON_STRING))
-        return CHAT_FINISH_NONE;
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        if (json_string_eq(doc, node, str_from(rows[i].name)))
-            return rows[i].finish;
-    return CHAT_FINISH_STOP;
+    static const struct intake_finish rows[] = {
+        {"COMPLETE", CHAT_FINISH_STOP},     {"STOP_SEQUENCE", CHAT_FINISH_STOP},
+        {"MAX_TOKENS", CHAT_FINISH_LENGTH}, {"TOOL_CALL", CHAT_FINISH_TOOL_CALLS},
+        {"ERROR", CHAT_FINISH_ERROR},       {"TIMEOUT", CHAT_FINISH_ERROR}};
+    return intake_finish(doc, node, rows, ARRAY_LEN(rows));
 }
 
 struct str
@@ -70,11 +64,9 @@ cohere_put_usage(struct json_writer *writer, const struct usage *usage)
     static const char *const groups[] = {"billed_units", "tokens"};
     if (usage->evidence == EVIDENCE_NONE)
         return;
-    json_key(writer, "usage");
-    json_open_object(writer);
+    json_key_object(writer, "usage");
     for (size_t i = 0; i < ARRAY_LEN(groups); i++) {
-        json_key(writer, groups[i]);
-        json_open_object(writer);
+        json_key_object(writer, groups[i]);
         json_member_u64(writer, "input_tokens", usage_prompt_tokens(usage));
         json_member_u64(writer, "output_tokens", usage_answer_tokens(usage));
         json_close_object(writer);
@@ -108,22 +100,6 @@ cohere_answer_look(const struct json_doc *doc, struct stream_look *ret_look)
 }
 
 /* ---- messages, read -------------------------------------------------------------------------- */
-
-static int
-add_text(const struct intake *in, uint32_t node, const char *field, enum chat_part_kind kind,
-         struct chat_part ***end)
-{
-    struct str text = STR_EMPTY;
-    int rc = intake_text(in, node, field, &text);
-    if (rc < 0 || text.len == 0)
-        return rc;
-    struct chat_part *part = chat_part_add(*end, kind, in->arena);
-    if (part == NULL)
-        return -ERR_NOMEM;
-    part->text = text;
-    *end = &part->next;
-    return 0;
-}
 
 static int
 read_image(const struct intake *in, uint32_t node, struct chat_part ***end)
@@ -166,10 +142,10 @@ read_block(const struct intake *in, uint32_t node, bool answer, struct chat_part
     if (rc < 0)
         return rc;
     if (str_eq(type, STR("text")))
-        return add_text(in, json_get(doc, node, STR("text")), "text", CHAT_PART_TEXT, end);
+        return intake_part(in, json_get(doc, node, STR("text")), "text", CHAT_PART_TEXT, end);
     if (str_eq(type, STR("thinking")))
-        return add_text(in, json_get(doc, node, STR("thinking")), "thinking", CHAT_PART_REASONING,
-                        end);
+        return intake_part(in, json_get(doc, node, STR("thinking")), "thinking",
+                           CHAT_PART_REASONING, end);
     if (str_eq(type, STR("image_url")))
         return read_image(in, node, end);
     if (str_eq(type, STR("document")))
@@ -213,10 +189,10 @@ cohere_message_in(const struct intake *in, uint32_t message, bool answer,
     struct chat_part *parts = NULL;
     struct chat_part **end = &parts;
     uint32_t content = json_get(doc, message, STR("content"));
-    int rc = add_text(in, json_get(doc, message, STR("tool_plan")), "tool_plan",
-                      CHAT_PART_REASONING, &end);
+    int rc = intake_part(in, json_get(doc, message, STR("tool_plan")), "tool_plan",
+                         CHAT_PART_REASONING, &end);
     if (rc == 0 && json_is(doc, content, JSON_STRING))
-        rc = add_text(in, content, "content", CHAT_PART_TEXT, &end);
+        rc = intake_part(in, content, "content", CHAT_PART_TEXT, &end);
     if (!json_is(doc, content, JSON_ARRAY))
         content = JSON_NONE;
     for (uint32_t at = json_first(doc, content); at != JSON_NONE && rc == 0;
@@ -260,8 +236,7 @@ cohere_put_call(struct json_writer *writer, const struct chat_part *call)
     json_open_object(writer);
     json_member_str(writer, "id", call->id);
     json_member_str(writer, "type", STR("function"));
-    json_key(writer, "function");
-    json_open_object(writer);
+    json_key_object(writer, "function");
     json_member_str(writer, "name", call->name);
     json_member_str(writer, "arguments", call->text);
     json_close_object(writer);
@@ -271,11 +246,9 @@ cohere_put_call(struct json_writer *writer, const struct chat_part *call)
 static void
 put_message(struct json_writer *writer, const struct chat_part *parts)
 {
-    bool open = false;
     json_open_object(writer);
     json_member_str(writer, "role", STR("assistant"));
-    json_key(writer, "content");
-    json_open_array(writer);
+    json_key_array(writer, "content");
     for (const struct chat_part *part = parts; part != NULL; part = part->next) {
         bool thinks = part->kind == CHAT_PART_REASONING;
         if (!thinks && part->kind != CHAT_PART_TEXT && part->kind != CHAT_PART_REFUSAL)
@@ -286,18 +259,7 @@ put_message(struct json_writer *writer, const struct chat_part *parts)
         json_close_object(writer);
     }
     json_close_array(writer);
-    for (const struct chat_part *part = parts; part != NULL; part = part->next) {
-        if (part->kind != CHAT_PART_TOOL_CALL)
-            continue;
-        if (!open) {
-            json_key(writer, "tool_calls");
-            json_open_array(writer);
-        }
-        open = true;
-        cohere_put_call(writer, part);
-    }
-    if (open)
-        json_close_array(writer);
+    emit_calls(writer, parts, cohere_put_call);
     json_close_object(writer);
 }
 
@@ -305,13 +267,14 @@ int
 cohere_answer_out(const struct chat_answer *answer, struct arena *arena, struct buf *out)
 {
     const struct chat_choice *choice = answer->choices;
+    struct chat_part refusal;
     struct json_writer writer;
     (void)arena;
     json_writer_init(&writer, out);
     json_open_object(&writer);
     json_member_str(&writer, "id", answer->id);
     json_key(&writer, "message");
-    put_message(&writer, choice != NULL ? choice->parts : NULL);
+    put_message(&writer, emit_parts(choice, &refusal));
     json_member_str(&writer, "finish_reason",
                     cohere_finish_name(choice != NULL ? choice->finish : CHAT_FINISH_NONE,
                                        choice != NULL ? choice->stop_text : STR_EMPTY));

@@ -4,6 +4,7 @@
  * Owns: the writer: copies of the upstream's id.
  * Invariant: every start has its end; message-end and [DONE] only for a clean end. Spec:
  *            WIRE-FORMATS 4.3. Proved by conform_test.c. */
+#include "dataplane/dialect/emit_int.h"
 #include "dataplane/dialect/cohere_int.h"
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -18,14 +19,14 @@ struct cohere_reader {
     uint32_t call_count;
     bool ended;
 };
-struct event {
-    struct feed *feed;
-    struct cohere_reader *reader;
-    uint32_t message; /* delta.message */
-};
+static struct cohere_reader *
+reader_of(const struct feed *feed)
+{
+    return feed->reader;
+}
 
 static void
-look_at(struct stream_look *look, const struct json_doc *doc)
+look_at(const struct json_doc *doc, struct stream_look *look)
 {
     uint32_t type = json_get(doc, 0, STR("type"));
     uint32_t delta = json_get(doc, 0, STR("delta"));
@@ -57,17 +58,7 @@ look_at(struct stream_look *look, const struct json_doc *doc)
 static void
 reader_look(struct stream_look *look, const struct stream_frame *frame, struct json_doc *scratch)
 {
-    look->flags = 0;
-    look->delta_bytes = 0;
-    if (str_starts(frame->data, STR("[DONE]")))
-        return;
-    if (json_scan(scratch, frame->data, &dialect_reply_limits, NULL) < 0 ||
-        !json_is(scratch, 0, JSON_OBJECT))
-        look->flags = STREAM_MALFORMED;
-    else
-        look_at(look, scratch);
-    look->total_bytes += look->delta_bytes;
-    look->seen |= look->flags;
+    feed_look(look, frame, scratch, look_at);
 }
 
 static void
@@ -83,117 +74,121 @@ reader_fini(void *state)
     (void)state;
 }
 
-static int
-read_message_start(struct event *event)
+static uint32_t
+message_of(const struct feed *feed)
 {
-    struct chat_event *start = feed_event(event->feed, CHAT_EVENT_START, 0);
-    if (start == NULL)
-        return -ERR_NOMEM;
-    return intake_member(&event->feed->in, 0, "id", &start->id);
+    return json_path(feed->in.doc, 0, "delta.message");
 }
 
 static int
-read_content(struct event *event)
+read_message_start(struct feed *feed)
 {
-    uint32_t content = json_get(event->feed->in.doc, event->message, STR("content"));
+    struct str id = STR_EMPTY;
+    int rc = intake_member(&feed->in, 0, "id", &id);
+    return rc < 0 ? rc : feed_start(feed, id, STR_EMPTY);
+}
+
+static int
+read_content(struct feed *feed)
+{
+    uint32_t content = json_get(feed->in.doc, message_of(feed), STR("content"));
     struct str text = STR_EMPTY;
     struct str thinking = STR_EMPTY;
-    int rc = intake_member(&event->feed->in, content, "thinking", &thinking);
+    int rc = intake_member(&feed->in, content, "thinking", &thinking);
     if (rc == 0)
-        rc = intake_member(&event->feed->in, content, "text", &text);
+        rc = intake_member(&feed->in, content, "text", &text);
     if (rc == 0)
-        rc = feed_text(event->feed, CHAT_EVENT_REASONING, 0, thinking);
-    return rc < 0 ? rc : feed_text(event->feed, CHAT_EVENT_TEXT, 0, text);
+        rc = feed_text(feed, CHAT_EVENT_REASONING, 0, thinking);
+    return rc < 0 ? rc : feed_text(feed, CHAT_EVENT_TEXT, 0, text);
 }
 
 static int
-read_plan(struct event *event)
+read_plan(struct feed *feed)
 {
     struct str text = STR_EMPTY;
-    int rc = intake_member(&event->feed->in, event->message, "tool_plan", &text);
-    return rc < 0 ? rc : feed_text(event->feed, CHAT_EVENT_REASONING, 0, text);
+    int rc = intake_member(&feed->in, message_of(feed), "tool_plan", &text);
+    return rc < 0 ? rc : feed_text(feed, CHAT_EVENT_REASONING, 0, text);
 }
 
 static uint64_t
-event_index(const struct event *event)
+event_index(const struct feed *feed)
 {
     uint64_t index = 0;
-    if (json_u64(event->feed->in.doc, json_get(event->feed->in.doc, 0, STR("index")), UINT32_MAX,
-                 &index) < 0)
+    if (json_u64(feed->in.doc, json_get(feed->in.doc, 0, STR("index")), UINT32_MAX, &index) < 0)
         index = 0;
     return index;
 }
 
 static uint32_t
-call_find(const struct event *event)
+call_find(const struct feed *feed)
 {
-    uint64_t index = event_index(event);
-    for (uint32_t i = event->reader->call_count; i-- > 0;)
-        if (event->reader->calls[i].index == index && !event->reader->calls[i].ended)
+    uint64_t index = event_index(feed);
+    for (uint32_t i = reader_of(feed)->call_count; i-- > 0;)
+        if (reader_of(feed)->calls[i].index == index && !reader_of(feed)->calls[i].ended)
             return i;
     return UINT32_MAX;
 }
 
 static int
-read_arguments(struct event *event, uint32_t tool)
+read_arguments(struct feed *feed, uint32_t tool)
 {
-    const struct json_doc *doc = event->feed->in.doc;
+    const struct json_doc *doc = feed->in.doc;
     struct str text = STR_EMPTY;
-    int rc = intake_text(&event->feed->in,
-                         json_path(doc, event->message, "tool_calls.function.arguments"),
-                         "arguments", &text);
-    event->reader->calls[tool].any = event->reader->calls[tool].any || text.len > 0;
-    return rc < 0 ? rc : feed_delta(event->feed, 0, tool, text);
+    int rc =
+        intake_text(&feed->in, json_path(doc, message_of(feed), "tool_calls.function.arguments"),
+                    "arguments", &text);
+    reader_of(feed)->calls[tool].any = reader_of(feed)->calls[tool].any || text.len > 0;
+    return rc < 0 ? rc : feed_delta(feed, 0, tool, text);
 }
 
 static int
-read_call_start(struct event *event)
+read_call_start(struct feed *feed)
 {
-    const struct json_doc *doc = event->feed->in.doc;
-    struct cohere_reader *reader = event->reader;
-    uint32_t call = json_get(doc, event->message, STR("tool_calls"));
+    const struct json_doc *doc = feed->in.doc;
+    struct cohere_reader *reader = reader_of(feed);
+    uint32_t call = json_get(doc, message_of(feed), STR("tool_calls"));
     struct str id = STR_EMPTY;
     struct str name = STR_EMPTY;
     if (reader->call_count == FEED_CALLS_MAX)
         return -ERR_TOO_LARGE;
     uint32_t tool = reader->call_count++;
-    reader->calls[tool] = (struct call){.index = event_index(event)};
-    int rc = intake_member(&event->feed->in, call, "id", &id);
+    reader->calls[tool] = (struct call){.index = event_index(feed)};
+    int rc = intake_member(&feed->in, call, "id", &id);
     if (rc == 0)
-        rc = intake_text(&event->feed->in, json_path(doc, call, "function.name"), "name", &name);
+        rc = intake_text(&feed->in, json_path(doc, call, "function.name"), "name", &name);
     if (rc == 0)
-        rc = feed_tool_start(event->feed, 0, tool, id, name);
-    return rc < 0 ? rc : read_arguments(event, tool);
+        rc = feed_tool_start(feed, 0, tool, id, name);
+    return rc < 0 ? rc : read_arguments(feed, tool);
 }
 
 static int
-read_call_delta(struct event *event)
+read_call_delta(struct feed *feed)
 {
-    uint32_t tool = call_find(event);
-    return tool == UINT32_MAX ? 0 : read_arguments(event, tool);
+    uint32_t tool = call_find(feed);
+    return tool == UINT32_MAX ? 0 : read_arguments(feed, tool);
 }
 
 static int
-call_end(struct event *event, uint32_t tool)
+call_end(struct feed *feed, uint32_t tool)
 {
-    struct call *call = &event->reader->calls[tool];
-    int rc = call->any ? 0 : feed_delta(event->feed, 0, tool, STR("{}"));
+    struct call *call = &reader_of(feed)->calls[tool];
+    int rc = call->any ? 0 : feed_delta(feed, 0, tool, STR("{}"));
     call->ended = true;
-    return rc < 0 ? rc : feed_tool_end(event->feed, 0, tool);
+    return rc < 0 ? rc : feed_tool_end(feed, 0, tool);
 }
 
 static int
-read_call_end(struct event *event)
+read_call_end(struct feed *feed)
 {
-    uint32_t tool = call_find(event);
-    return tool == UINT32_MAX ? 0 : call_end(event, tool);
+    uint32_t tool = call_find(feed);
+    return tool == UINT32_MAX ? 0 : call_end(feed, tool);
 }
 
 static int
-read_message_end(struct event *event)
+read_message_end(struct feed *feed)
 {
-    const struct json_doc *doc = event->feed->in.doc;
-    struct cohere_reader *reader = event->reader;
+    const struct json_doc *doc = feed->in.doc;
+    struct cohere_reader *reader = reader_of(feed);
     uint32_t delta = json_get(doc, 0, STR("delta"));
     enum chat_finish finish = cohere_finish(doc, json_get(doc, delta, STR("finish_reason")));
     struct usage usage;
@@ -201,21 +196,18 @@ read_message_end(struct event *event)
     reader->ended = true;
     if (finish == CHAT_FINISH_ERROR) {
         uint32_t error = json_get(doc, delta, STR("error"));
-        return feed_error(event->feed, error != JSON_NONE ? error : delta);
+        return feed_error(feed, error != JSON_NONE ? error : delta);
     }
     for (uint32_t i = 0; i < reader->call_count && rc == 0; i++)
-        rc = reader->calls[i].ended ? 0 : call_end(event, i);
+        rc = reader->calls[i].ended ? 0 : call_end(feed, i);
     if (rc == 0)
-        rc = feed_finish(event->feed, 0, finish);
+        rc = feed_finish(feed, 0, finish);
     if (rc == 0 && cohere_usage(doc, json_get(doc, delta, STR("usage")), &usage))
-        rc = feed_usage(event->feed, &usage);
-    return rc < 0 ? rc : feed_end(event->feed);
+        rc = feed_usage(feed, &usage);
+    return rc < 0 ? rc : feed_end(feed);
 }
 
-static const struct {
-    const char *type;
-    int (*read)(struct event *event);
-} rows[] = {
+static const struct feed_row rows[] = {
     {"content-delta", read_content},       {"content-start", read_content},
     {"tool-call-delta", read_call_delta},  {"tool-call-start", read_call_start},
     {"tool-call-end", read_call_end},      {"tool-plan-delta", read_plan},
@@ -227,28 +219,10 @@ reader_read(void *state, const struct stream_frame *frame, struct json_doc *scra
             struct arena *arena, struct chat_event **ret_events, struct err *err)
 {
     struct cohere_reader *reader = state;
-    struct chat_event *list = NULL;
-    struct feed feed = {.in = {scratch, arena, err}, .end = &list};
-    struct event event = {.feed = &feed, .reader = reader};
-    int rc = 0;
-    *ret_events = NULL;
-    if (reader->ended || str_starts(frame->data, STR("[DONE]")))
-        return 0;
-    if (json_scan(scratch, frame->data, &dialect_reply_limits, err) < 0)
-        return -ERR_PARSE;
-    if (!json_is(scratch, 0, JSON_OBJECT))
-        return err_set(err, ERR_PARSE, "an event of the stream is not an object");
-    event.message = json_path(scratch, 0, "delta.message");
-    uint32_t type = json_get(scratch, 0, STR("type"));
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        if (!json_string_eq(scratch, type, str_from(rows[i].type)))
-            continue;
-        rc = rows[i].read(&event);
-        break;
-    }
-    if (rc == 0)
-        *ret_events = list;
-    return rc == -ERR_INVALID || rc == -ERR_UNSUPPORTED ? -ERR_PARSE : rc;
+    const struct intake in = {scratch, arena, err};
+    struct feed feed;
+    bool open = feed_open(&feed, reader, &in, scratch, frame, reader->ended);
+    return feed_close(&feed, open ? feed_typed(&feed, rows, ARRAY_LEN(rows)) : feed.rc, ret_events);
 }
 
 const struct stream_reader_class cohere_reader_class = {
@@ -292,34 +266,14 @@ writer_fini(void *state)
     buf_fini(&writer->stop_text);
 }
 
-static void
-event_open(struct json_writer *json, const char *type, struct buf *out)
-{
-    buf_put_str(out, STR("event: "));
-    buf_put_str(out, str_from(type));
-    buf_put_str(out, STR("\ndata: "));
-    json_writer_init(json, out);
-    json_open_object(json);
-    json_member_str(json, "type", str_from(type));
-}
-
-static void
-event_close(struct json_writer *json)
-{
-    json_close_object(json);
-    buf_put_str(json->out, STR("\n\n"));
-}
-
 /* Up to the members of delta.message. */
 static void
 message_open(struct json_writer *json, const char *type, uint32_t index, struct buf *out)
 {
-    event_open(json, type, out);
+    emit_event_open(json, type, out);
     json_member_u64(json, "index", index);
-    json_key(json, "delta");
-    json_open_object(json);
-    json_key(json, "message");
-    json_open_object(json);
+    json_key_object(json, "delta");
+    json_key_object(json, "message");
 }
 
 static void
@@ -327,7 +281,7 @@ message_close(struct json_writer *json)
 {
     json_close_object(json);
     json_close_object(json);
-    event_close(json);
+    emit_event_close(json);
 }
 
 static void
@@ -337,12 +291,12 @@ put_start(struct cohere_writer *writer, struct buf *out)
     if (writer->started)
         return;
     writer->started = true;
-    event_open(&json, "message-start", out);
+    emit_event_open(&json, "message-start", out);
     json_member_str(&json, "id", writer->options.id);
     json_member_raw(&json, "delta",
                     STR("{\"message\":{\"role\":\"assistant\",\"content\":[],\"tool_plan\":\"\","
                         "\"tool_calls\":[],\"citations\":[]}}"));
-    event_close(&json);
+    emit_event_close(&json);
 }
 
 static void
@@ -351,9 +305,9 @@ block_close(struct cohere_writer *writer, struct buf *out)
     struct json_writer json;
     if (writer->block == BLOCK_NONE)
         return;
-    event_open(&json, "content-end", out);
+    emit_event_open(&json, "content-end", out);
     json_member_u64(&json, "index", writer->index - 1);
-    event_close(&json);
+    emit_event_close(&json);
     writer->block = BLOCK_NONE;
 }
 
@@ -372,8 +326,7 @@ put_text(struct cohere_writer *writer, enum block block, struct str text, struct
         writer->block = block;
     }
     message_open(&json, "content-delta", writer->index - 1, out);
-    json_key(&json, "content");
-    json_open_object(&json);
+    json_key_object(&json, "content");
     json_member_str(&json, thinks ? "thinking" : "text", text);
     json_close_object(&json);
     message_close(&json);
@@ -396,10 +349,8 @@ put_call_delta(const struct chat_event *event, struct buf *out)
 {
     struct json_writer json;
     message_open(&json, "tool-call-delta", event->tool, out);
-    json_key(&json, "tool_calls");
-    json_open_object(&json);
-    json_key(&json, "function");
-    json_open_object(&json);
+    json_key_object(&json, "tool_calls");
+    json_key_object(&json, "function");
     json_member_str(&json, "arguments", event->text);
     json_close_object(&json);
     json_close_object(&json);
@@ -410,22 +361,21 @@ static void
 put_call_end(const struct chat_event *event, struct buf *out)
 {
     struct json_writer json;
-    event_open(&json, "tool-call-end", out);
+    emit_event_open(&json, "tool-call-end", out);
     json_member_u64(&json, "index", event->tool);
-    event_close(&json);
+    emit_event_close(&json);
 }
 
 static int
 put_error(const struct chat_error *error, struct buf *out)
 {
     struct json_writer json;
-    event_open(&json, "message-end", out);
-    json_key(&json, "delta");
-    json_open_object(&json);
+    emit_event_open(&json, "message-end", out);
+    json_key_object(&json, "delta");
     json_member_str(&json, "finish_reason", STR("ERROR"));
     json_member_str(&json, "error", error->message);
     json_close_object(&json);
-    event_close(&json);
+    emit_event_close(&json);
     return out->failed ? -ERR_NOMEM : 0;
 }
 
@@ -436,15 +386,14 @@ put_end(struct cohere_writer *writer, struct buf *out)
     enum chat_finish finish =
         writer->finish == CHAT_FINISH_FILTER ? CHAT_FINISH_STOP : writer->finish;
     block_close(writer, out);
-    event_open(&json, "message-end", out);
+    emit_event_open(&json, "message-end", out);
     json_member_str(&json, "id", writer->options.id);
-    json_key(&json, "delta");
-    json_open_object(&json);
+    json_key_object(&json, "delta");
     json_member_str(&json, "finish_reason",
                     cohere_finish_name(finish, buf_str(&writer->stop_text)));
     cohere_put_usage(&json, &writer->usage);
     json_close_object(&json);
-    event_close(&json);
+    emit_event_close(&json);
     buf_put_str(out, STR("data: [DONE]\n\n"));
     writer->ended = true;
 }
@@ -482,6 +431,8 @@ writer_write(void *state, const struct chat_event *event, struct buf *out)
         if (writer->finish == CHAT_FINISH_NONE)
             writer->finish = event->finish;
         (void)buf_put_str(&writer->stop_text, event->text);
+        if (event->id.len > 0) /* why it was refused: a text like any other here */
+            put_text(writer, BLOCK_TEXT, event->id, out);
         break;
     case CHAT_EVENT_USAGE:
         writer->usage = event->usage;
@@ -502,17 +453,11 @@ writer_write(void *state, const struct chat_event *event, struct buf *out)
     return out->failed ? -ERR_TOO_LARGE : 0;
 }
 
-static int
-writer_keepalive(struct buf *out)
-{
-    return sse_put_comment(out, STR("keep-alive"));
-}
-
 const struct stream_writer_class cohere_writer_class = {
     .size = sizeof(struct cohere_writer),
     .init = writer_init,
     .fini = writer_fini,
     .write = writer_write,
     .error = put_error,
-    .keepalive = writer_keepalive,
+    .keepalive = emit_keepalive,
 };

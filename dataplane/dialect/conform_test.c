@@ -62,26 +62,6 @@ want_same(const struct chat_answer *answer, const struct buf *dump, const struct
     assert_int_equal(count[USAGE_output] + count[USAGE_reasoning], 40);
 }
 
-static char *
-golden(const struct dialect *dialect, bool stream, size_t *ret_size)
-{
-    char path[256];
-    const char *name = dialect->wire != NULL ? dialect->wire->name : dialect->name;
-    const char *suffix = !stream                             ? "json"
-                         : dialect->framing == STREAM_NDJSON ? "ndjson"
-                         : dialect->framing == STREAM_AWS    ? "bin"
-                                                             : "sse";
-    (void)snprintf(path, sizeof(path), "api/golden/chat_tools.%s.%s", name, suffix);
-    FILE *file = fopen(path, "rbe");
-    if (file == NULL)
-        fail_msg("no %s", path);
-    char *bytes = malloc(TEST_BYTES_MAX);
-    assert_non_null(bytes);
-    *ret_size = fread(bytes, 1, TEST_BYTES_MAX, file);
-    (void)fclose(file);
-    return bytes;
-}
-
 static void
 dump_answer(struct buf *out, const struct chat_answer *answer)
 {
@@ -132,7 +112,7 @@ test_streams(void **state)
     const struct dialect *dialect;
     for (size_t i = 0; (dialect = dialect_at(i)) != NULL; i++) {
         size_t size = 0;
-        char *bytes = golden(dialect, true, &size);
+        char *bytes = test_golden(dialect, true, &size);
         for (uint32_t seed = 0; seed < 200; seed++)
             want_stream(dialect, str_make(bytes, size), seed < 2 ? seed : seed * 7919u + 2u);
         free(bytes);
@@ -169,7 +149,7 @@ test_bodies(void **state)
     const struct dialect *dialect;
     for (size_t i = 0; (dialect = dialect_at(i)) != NULL; i++) {
         size_t size = 0;
-        char *bytes = golden(dialect, false, &size);
+        char *bytes = test_golden(dialect, false, &size);
         want_body(dialect, str_make(bytes, size));
         free(bytes);
     }
@@ -196,7 +176,7 @@ test_stream_pairs(void **state)
             struct buf out;
             struct buf dump;
             size_t size = 0;
-            char *bytes = golden(from, true, &size);
+            char *bytes = test_golden(from, true, &size);
             void *writer = calloc(1, to->writer->size);
             buf_init(&out, TEST_BYTES_MAX);
             buf_init(&dump, TEST_BYTES_MAX);
@@ -239,7 +219,7 @@ test_body_pairs(void **state)
             struct buf out;
             struct buf dump;
             size_t size = 0;
-            char *bytes = golden(from, false, &size);
+            char *bytes = test_golden(from, false, &size);
             buf_init(&out, TEST_BYTES_MAX);
             buf_init(&dump, TEST_BYTES_MAX);
             arena_init(&arena, TEST_BYTES_MAX);

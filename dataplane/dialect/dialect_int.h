@@ -15,8 +15,6 @@ struct intake {
     struct arena *arena;
     struct err *err;
 };
-/* For each object member: for (m = intake_first(..); m != JSON_NONE; m = json_sibling(doc, obj,
- * m)) */
 
 /* intake_absent - JSON_NONE or null. */
 bool intake_absent(const struct json_doc *doc, uint32_t node);
@@ -46,6 +44,89 @@ struct intake_row {
 };
 int intake_fields(const struct intake *in, const struct intake_row *rows, size_t count,
                   struct chat_request *request);
+/* intake_request - the whole of a request_in: `defaults` filled by the rows, sealed ids opened. */
+int intake_request(const struct intake *in, const struct intake_row *rows, size_t count,
+                   const struct chat_request *defaults, struct chat_request *ret_request);
+/* intake_field_end - where request->others grows. */
+struct chat_field **intake_field_end(struct chat_request *request);
+/* intake_system - a system message before all others, wherever it stands in the body; NULL on no
+ * memory. */
+struct chat_message *intake_system(const struct intake *in, struct chat_request *request);
+
+/* Rows that several dialects have, each under the name in its errors. */
+int intake_row_model(const struct intake *in, uint32_t node, struct chat_request *request);
+int intake_row_stream(const struct intake *in, uint32_t node, struct chat_request *request);
+int intake_row_max_tokens(const struct intake *in, uint32_t node, struct chat_request *request);
+int intake_row_temperature(const struct intake *in, uint32_t node, struct chat_request *request);
+int intake_row_top_p(const struct intake *in, uint32_t node, struct chat_request *request);
+int intake_row_top_k(const struct intake *in, uint32_t node, struct chat_request *request);
+int intake_row_stop_sequences(const struct intake *in, uint32_t node, struct chat_request *request);
+int intake_row_parallel(const struct intake *in, uint32_t node, struct chat_request *request);
+int intake_row_user(const struct intake *in, uint32_t node, struct chat_request *request);
+
+/* intake_number - raw text of a number; an absent one leaves it. -ERR_INVALID naming `field`. */
+int intake_number(const struct intake *in, uint32_t node, const char *field, struct str *ret_raw);
+/* intake_texts - a string, or the strings of a list, appended. -ERR_INVALID naming `field`. */
+int intake_texts(const struct intake *in, uint32_t list, const char *field,
+                 struct chat_text **ret_texts);
+/* intake_role - the message's `role` by the rows of a dialect. -ERR_INVALID when no row has it. */
+struct intake_role {
+    const char *name;
+    enum chat_role role;
+};
+int intake_role(const struct intake *in, uint32_t message, const struct intake_role *rows,
+                size_t count, enum chat_role *ret_role);
+/* intake_finish - a word of `rows`; STOP for any other, NONE when there is none. */
+struct intake_finish {
+    const char *name;
+    enum chat_finish finish;
+};
+enum chat_finish intake_finish(const struct json_doc *doc, uint32_t node,
+                               const struct intake_finish *rows, size_t count);
+/* intake_choice - a word of `rows` as request->tool_choice; false: it is none of them. */
+struct intake_choice {
+    const char *name;
+    enum chat_tool_choice choice;
+};
+bool intake_choice(const struct intake *in, uint32_t node, const struct intake_choice *rows,
+                   size_t count, struct chat_request *request);
+/* intake_rest - members of an object that are not `known` (ends in NULL) go to request->others as
+ * "FIELD.MEMBER". At most INTAKE_MEMBERS_MAX: -ERR_INVALID naming `field`. */
+#define INTAKE_MEMBERS_MAX 64u
+int intake_rest(const struct intake *in, uint32_t node, const char *field, const char *const *known,
+                struct chat_request *request);
+/* intake_allowed - the tools that may not be called are left out; one that must be called is named.
+ * -ERR_INVALID: too many names. Part of intake_request. */
+int intake_allowed(const struct intake *in, struct chat_request *request);
+/* intake_allowed_tools - OpenAI's {mode, tools: [{name} or {function: {name}}]}. */
+int intake_allowed_tools(const struct intake *in, uint32_t node, struct chat_request *request);
+/* intake_messages, intake_tools - each element of the list `messages` or `tools`, appended and read
+ * by `read`, whose error ends it. known: a tool's members that `read` reads, see intake_rest. */
+int intake_messages(const struct intake *in, uint32_t node, struct chat_request *request,
+                    int (*read)(const struct intake *in, uint32_t node,
+                                struct chat_message *message));
+int intake_tools(const struct intake *in, uint32_t node, struct chat_request *request,
+                 const char *const *known,
+                 int (*read)(const struct intake *in, uint32_t node, struct chat_tool *tool));
+/* intake_result - the parts of a tool message become the content of one result, its only part, with
+ * the id in `tool_call_id`. */
+int intake_result(const struct intake *in, uint32_t node, struct chat_message *message);
+/* intake_part - a text as a part of `kind`, appended; an absent or empty one is none. *list becomes
+ * the end of the list. */
+int intake_part(const struct intake *in, uint32_t node, const char *field, enum chat_part_kind kind,
+                struct chat_part ***list);
+/* intake_parts - a string as one text part, or each element of a list by `read`, which appends to
+ * *list. */
+int intake_parts(const struct intake *in, uint32_t node, const char *field, struct chat_part **list,
+                 int (*read)(const struct intake *in, uint32_t node, struct chat_part **list));
+struct chat_part **intake_part_end(struct chat_part **list);
+/* intake_format - {type: text | json_object | json_schema}; `body` has name, schema and strict. */
+int intake_format(const struct intake *in, uint32_t node, uint32_t body,
+                  struct chat_request *request);
+/* intake_function - {name, description, parameters}; intake_function_tool - the same inside
+ * `function`. */
+int intake_function(const struct intake *in, uint32_t body, struct chat_tool *tool);
+int intake_function_tool(const struct intake *in, uint32_t node, struct chat_tool *tool);
 
 /* dialect_read_thinking - {type: enabled|disabled|adaptive, budget_tokens}. */
 int dialect_read_thinking(const struct intake *in, uint32_t node, struct chat_request *request);
@@ -59,12 +140,20 @@ void facts_count_payload(const struct json_doc *doc, uint32_t node, bool image, 
 /* facts_count_url - the same for a data: URL, or what a file that we only see the address of may
  * count. */
 void facts_count_url(const struct json_doc *doc, uint32_t node, uint64_t *bytes);
+/* facts_output - the output limit in member `field`, usage and tools of a dialect that always
+ * reports usage. -ERR_INVALID, -ERR_RANGE naming `field`. */
+int facts_output(const struct intake *in, const char *field, struct chat_facts *facts);
 #define FACTS_REMOTE_TOKENS 65536u
 #define FACTS_OUTPUT_MAX 100000000ull
 
 /* dialect_edit_model - put the upstream's model name in place of the caller's. */
 int dialect_edit_model(const struct json_doc *doc, const struct chat_facts *facts,
                        struct str upstream_model, struct splice *splice);
+
+/* dialect_edit_forward - forward_edits of a dialect that always reports usage: the model only. */
+int dialect_edit_forward(const struct json_doc *doc, enum chat_endpoint endpoint,
+                         const struct chat_facts *facts, struct str upstream_model, bool want_usage,
+                         struct splice *splice);
 
 /* ---- losses ---------------------------------------------------------------------------------- */
 
@@ -74,10 +163,10 @@ int loss(const struct dialect_target *target, const char *dialect, struct str fi
          struct err *err);
 /* loss_note - note without refusing. */
 void loss_note(const struct dialect_target *target, struct str field);
-/* loss_others - the same for every field of request->others: those in `advisory` (ends in NULL) are
- * noted, those whose value says nothing (false, 0, {}, [], null) are left out, the rest refused. */
-int loss_others(const struct chat_request *request, const struct dialect_target *target,
-                const char *dialect, const char *const *advisory, struct err *err);
+/* loss_field - a field of request->others: neutral values (false, 0, {}, ...) are nothing lost, and
+ * what only advises is noted. */
+int loss_field(const struct chat_field *field, const struct dialect_target *target,
+               const char *dialect, struct err *err);
 
 /* ---- reasoning ------------------------------------------------------------------------------- */
 

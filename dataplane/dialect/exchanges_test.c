@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * exchanges_test.c - recorded exchanges of real providers, where BERTH_EXCHANGES names their folder
  *                    (NAME.response.{sse,json,jsonl} and expected.json): the same canonical answer
- *                    whole, byte by byte and cut at random, and the one an independent parser
- *                    found.
+ *                    whole, byte by byte and cut at random, the one an independent parser found,
+ *                    and again after a way through every dialect that is written.
  * Floor: dataplane/dialect, tests only.
  * Owns: nothing.
  * Invariant: must hold: text, reasoning, tool calls, finish and usage classes are exactly
@@ -134,7 +134,10 @@ want_usage(const struct json_doc *doc, uint32_t want, const struct usage *usage,
          count[USAGE_output] + count[USAGE_reasoning] + count[USAGE_audio_out]},
         {STR("reasoning_tokens"), count[USAGE_reasoning]},
     };
-    if (json_is(doc, want, JSON_NULL)) {
+    uint64_t all = 0;
+    bool zeros = json_u64(doc, json_get(doc, want, STR("prompt_tokens")), UINT32_MAX, &all) == 0 &&
+                 all == 0; /* an answer to no prompt is no report */
+    if (json_is(doc, want, JSON_NULL) || zeros) {
         assert_int_equal(usage->evidence, EVIDENCE_NONE);
         return;
     }
@@ -243,6 +246,144 @@ check_stream(const struct dialect *dialect, struct str bytes, const struct json_
     buf_fini(&first);
 }
 
+/* ---- through another dialect and back -------------------------------------------------------- */
+
+/* Texts of the first choice, of the kinds in `kinds` (1u << kind); calls as NAME(ARGUMENTS). Why it
+ * was refused stands with the texts, as dialects without a place for it say it. */
+static void
+dump_choice(const struct chat_answer *answer, unsigned kinds, struct buf *out)
+{
+    const struct chat_choice *choice = answer->choices;
+    const struct chat_part *part = choice != NULL ? choice->parts : NULL;
+    bool refused = false;
+    for (; part != NULL; part = part->next) {
+        refused = refused || part->kind == CHAT_PART_REFUSAL;
+        if ((kinds >> (unsigned)part->kind & 1u) == 0)
+            continue;
+        if (part->kind == CHAT_PART_TOOL_CALL)
+            buf_printf(out, "%.*s(%.*s)", STR_ARG(part->name), STR_ARG(part->text));
+        else
+            buf_put_str(out, part->text);
+    }
+    if (choice != NULL && !refused && (kinds >> CHAT_PART_REFUSAL & 1u) != 0)
+        buf_put_str(out, choice->refusal);
+}
+
+static const struct chat_part *
+find_part(const struct chat_answer *answer, bool custom, enum chat_part_kind kind)
+{
+    const struct chat_part *part = answer->choices != NULL ? answer->choices->parts : NULL;
+    while (part != NULL && (part->kind != kind || (custom && !part->custom)))
+        part = part->next;
+    return part;
+}
+
+/* What every dialect can say: the same texts, calls, reason to stop and totals. */
+static void
+want_meaning(const struct chat_answer *was, const struct chat_answer *is, const struct dialect *to,
+             const char *name)
+{
+    static const unsigned kinds[] = {1u << CHAT_PART_TEXT | 1u << CHAT_PART_REFUSAL,
+                                     1u << CHAT_PART_REASONING, 1u << CHAT_PART_TOOL_CALL};
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        struct buf want;
+        struct buf got;
+        buf_init(&want, TEST_BYTES_MAX);
+        buf_init(&got, TEST_BYTES_MAX);
+        dump_choice(was, kinds[i], &want);
+        dump_choice(is, kinds[i], &got);
+        if (!str_eq(buf_str(&want), buf_str(&got)))
+            fail_msg("%s by %s: got\n%.*s\nwant\n%.*s", name, to->name, STR_ARG(buf_str(&got)),
+                     STR_ARG(buf_str(&want)));
+        buf_fini(&want);
+        buf_fini(&got);
+    }
+    enum chat_finish reason = was->choices != NULL ? was->choices->finish : CHAT_FINISH_NONE;
+    /* some tell a refusal by the reason, some by the text, and some have a text like any other */
+    bool plain = to == &dialect_ollama || to == &dialect_cohere || to == &dialect_responses;
+    bool words = reason != CHAT_FINISH_NONE && find_part(was, false, CHAT_PART_REFUSAL) == NULL &&
+                 (reason != CHAT_FINISH_FILTER || !plain);
+    if (words && (is->choices == NULL || is->choices->finish != reason))
+        fail_msg("%s by %s: finish is not %s", name, to->name, chat_finish_name(reason));
+    if (is->usage.evidence == EVIDENCE_NONE)
+        return;
+    assert_int_equal(usage_prompt_tokens(&is->usage), usage_prompt_tokens(&was->usage));
+    assert_int_equal(usage_answer_tokens(&is->usage), usage_answer_tokens(&was->usage));
+}
+
+static void
+pair_stream(const struct dialect *from, const struct dialect *to, struct str bytes,
+            const char *name)
+{
+    const struct stream_writer_options options = {.include_usage = true};
+    struct collect first;
+    struct collect second;
+    struct chat_answer was;
+    struct chat_answer is;
+    struct buf out;
+    void *writer = calloc(1, to->writer->size);
+    assert_non_null(writer);
+    buf_init(&out, TEST_BYTES_MAX);
+    collect_init(&first, TEST_BYTES_MAX);
+    collect_init(&second, TEST_BYTES_MAX);
+    to->writer->init(writer, &options);
+    struct test_stream there = {
+        .collect = &first, .writer = writer, .out_class = to->writer, .out = &out};
+    struct test_stream back = {.collect = &second};
+    assert_int_equal(test_feed(from, bytes, 5, &there), 0);
+    assert_int_equal(collect_answer(&first, &was), 0);
+    if (test_feed(to, buf_str(&out), 1, &back) != 0)
+        fail_msg("%s by %s cannot be read: %.*s", name, to->name, STR_ARG(buf_str(&out)));
+    assert_int_equal(collect_answer(&second, &is), 0);
+    assert_int_equal(second.failed, first.failed);
+    assert_int_equal(second.ended, first.ended);
+    if (first.ended && find_part(&was, true, CHAT_PART_TOOL_CALL) == NULL)
+        want_meaning(&was, &is, to, name);
+    to->writer->fini(writer);
+    free(writer);
+    buf_fini(&out);
+    collect_fini(&first);
+    collect_fini(&second);
+}
+
+static void
+pair_body(const struct dialect *from, const struct dialect *to, struct str bytes, const char *name)
+{
+    struct json_doc doc;
+    struct json_doc again;
+    struct arena arena;
+    struct chat_answer was;
+    struct chat_answer is;
+    struct err err = {0};
+    struct buf out;
+    buf_init(&out, TEST_BYTES_MAX);
+    arena_init(&arena, TEST_BYTES_MAX);
+    test_scan(&doc, bytes);
+    assert_int_equal(from->answer_in(&doc, &arena, &was, &err), 0);
+    assert_int_equal(to->answer_out(&was, &arena, &out), 0);
+    test_scan(&again, buf_str(&out));
+    if (to->answer_in(&again, &arena, &is, &err) != 0)
+        fail_msg("%s by %s cannot be read: %s", name, to->name, err.text);
+    if (find_part(&was, true, CHAT_PART_TOOL_CALL) == NULL)
+        want_meaning(&was, &is, to, name);
+    json_fini(&doc);
+    json_fini(&again);
+    arena_fini(&arena);
+    buf_fini(&out);
+}
+
+static void
+check_pairs(const struct dialect *from, struct str bytes, bool stream, const char *name)
+{
+    const struct dialect *to;
+    for (size_t i = 0; (to = dialect_at(i)) != NULL; i++) {
+        if (to->writer != NULL && stream)
+            pair_stream(from, to, bytes, name);
+        else if (to->writer != NULL)
+            pair_body(from, to, bytes, name);
+    }
+}
+
 static bool
 check_case(const struct json_doc *doc, uint32_t key)
 {
@@ -262,12 +403,15 @@ check_case(const struct json_doc *doc, uint32_t key)
         bytes = read_all(name, ".response.eventstream.bin", &size);
     if (bytes != NULL) {
         check_stream(dialect, str_make(bytes, size), doc, key + 1, name);
+        check_pairs(dialect, str_make(bytes, size), true, name);
     } else if ((bytes = read_all(name, ".response.jsonl", &size)) != NULL) {
         events = as_events(str_make(bytes, size));
         check_stream(dialect, buf_str(&events), doc, key + 1, name);
+        check_pairs(dialect, buf_str(&events), true, name);
         buf_fini(&events);
     } else if ((bytes = read_all(name, ".response.json", &size)) != NULL) {
         check_body(dialect, str_make(bytes, size), doc, key + 1, name);
+        check_pairs(dialect, str_make(bytes, size), false, name);
     } else {
         return false;
     }

@@ -3,7 +3,7 @@
  * Floor: dataplane/dialect; any thread.
  * Owns: nothing.
  * Invariant: prompt_bytes is never below the tokens that the prompt can become: a token is at least
- *            one byte of the body, media apart. Proved by openai_test.c and anthropic_test.c. */
+ *            one byte of the body, media apart. Proved by request_test.c. */
 #include "dataplane/dialect/dialect_int.h"
 
 /* What one picture, or a document that we only see the address of, may count. Pictures: the largest
@@ -161,4 +161,24 @@ dialect_edit_model(const struct json_doc *doc, const struct chat_facts *facts,
         rc = arena_dup(splice->arena, buf_str(&quoted), &copy);
     buf_fini(&quoted);
     return rc < 0 ? rc : splice_node(splice, doc, facts->model_node, copy);
+}
+
+int
+facts_output(const struct intake *in, const char *field, struct chat_facts *facts)
+{
+    uint32_t node = intake_get(in->doc, 0, str_from(field));
+    facts->max_output_node = node;
+    facts->include_usage = true;
+    facts->has_tools = json_count(in->doc, json_get(in->doc, 0, STR("tools"))) > 0;
+    return intake_count(in, node, field, FACTS_OUTPUT_MAX, &facts->max_output);
+}
+
+int
+dialect_edit_forward(const struct json_doc *doc, enum chat_endpoint endpoint,
+                     const struct chat_facts *facts, struct str upstream_model, bool want_usage,
+                     struct splice *splice)
+{
+    (void)endpoint;
+    (void)want_usage; /* always reported */
+    return dialect_edit_model(doc, facts, upstream_model, splice);
 }

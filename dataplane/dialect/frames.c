@@ -5,6 +5,8 @@
  * Invariant: see frames.h. */
 #include "dataplane/dialect/frames.h"
 
+#include <zlib.h>
+
 #include "lib/base/err.h"
 
 void
@@ -78,21 +80,6 @@ line_next(struct frames *frames, struct sse_event *ret_event)
 #define HEADER_STRING 7u
 
 static uint32_t
-crc32_of(const unsigned char *bytes, size_t count)
-{
-    static const uint32_t nibbles[16] = {0x00000000u, 0x1db71064u, 0x3b6e20c8u, 0x26d930acu,
-                                         0x76dc4190u, 0x6b6b51f4u, 0x4db26158u, 0x5005713cu,
-                                         0xedb88320u, 0xf00f9344u, 0xd6d6a3e8u, 0xcb61b38cu,
-                                         0x9b64c2b0u, 0x86d3d2d4u, 0xa00ae278u, 0xbdbdf21cu};
-    uint32_t crc = UINT32_MAX;
-    for (size_t i = 0; i < count; i++) {
-        crc = nibbles[(crc ^ bytes[i]) & 15u] ^ crc >> 4;
-        crc = nibbles[(crc ^ (uint32_t)(bytes[i] >> 4)) & 15u] ^ crc >> 4;
-    }
-    return ~crc;
-}
-
-static uint32_t
 be32(const unsigned char *bytes)
 {
     return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
@@ -146,7 +133,7 @@ message_next(struct frames *frames, struct sse_event *ret_event)
     const unsigned char *at = (const unsigned char *)frames->held.ptr;
     size_t size = be32(at);
     size_t headers = be32(at + 4);
-    if (be32(at + 8) != crc32_of(at, 8) || size < PRELUDE_BYTES + 4u ||
+    if (be32(at + 8) != crc32(0, at, 8) || size < PRELUDE_BYTES + 4u ||
         headers > size - PRELUDE_BYTES - 4u)
         return frames->failure = -ERR_PARSE;
     if (size > frames->bytes_max)
@@ -155,7 +142,7 @@ message_next(struct frames *frames, struct sse_event *ret_event)
     if (rc < 0)
         return rc;
     at = (const unsigned char *)frames->held.ptr;
-    if (be32(at + size - 4) != crc32_of(at, size - 4))
+    if (be32(at + size - 4) != crc32(0, at, (uInt)(size - 4)))
         return frames->failure = -ERR_PARSE;
     frames->spent = true;
     ret_event->raw = buf_str(&frames->held);

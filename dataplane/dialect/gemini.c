@@ -3,26 +3,10 @@
  * Floor: dataplane/dialect; any thread.
  * Owns: nothing.
  * Invariant: the model stands in the URL; forward_edits changes nothing but a `model` member.
- *            Proved by gemini_test.c. Spec: WIRE-FORMATS 2, 4.4. */
+ *            Proved by same_test.c. Spec: WIRE-FORMATS 2, 4.4. */
 #include "dataplane/dialect/gemini_int.h"
 
-/* One segment of a path: what a model's name may not say there is written as %XX. */
-static void
-put_segment(struct buf *out, struct str text)
-{
-    static const char digits[] = "0123456789ABCDEF";
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (word || c == '-' || c == '_' || c == '.' || c == '~' || c == '@') {
-            buf_put_byte(out, (char)c);
-        } else {
-            buf_put_byte(out, '%');
-            buf_put_byte(out, digits[c >> 4]);
-            buf_put_byte(out, digits[c & 15u]);
-        }
-    }
-}
+#include "lib/text/uri.h"
 
 /* The base URL may end in a version, or be a Vertex location (.../projects/P/locations/L). */
 static void
@@ -43,10 +27,17 @@ gemini_path(enum chat_endpoint endpoint, struct str model, bool stream, struct b
     const char *method = stream ? ":streamGenerateContent?alt=sse" : ":generateContent";
     if (endpoint == CHAT_ENDPOINT_TOKENS)
         method = ":countTokens";
+    else if (endpoint == CHAT_ENDPOINT_EMBEDDINGS) /* Vertex has other ones */
+        method =
+            str_find(buf_str(out), STR("/projects/")) == SIZE_MAX ? ":batchEmbedContents" : NULL;
+    else if (endpoint == CHAT_ENDPOINT_IMAGES)
+        method = str_starts(model, STR("imagen")) ? ":predict" : ":generateContent";
     else if (endpoint != CHAT_ENDPOINT_CHAT)
+        method = NULL;
+    if (method == NULL)
         return -ERR_UNSUPPORTED;
     put_models(out);
-    put_segment(out, model);
+    uri_encode(out, model, "@");
     buf_put_str(out, str_from(method));
     return out->failed ? -ERR_TOO_LARGE : 0;
 }
@@ -179,14 +170,12 @@ gemini_put_error(const struct chat_error *error, struct buf *out)
     uint16_t status = error_status_out(error);
     json_writer_init(&writer, out);
     json_open_object(&writer);
-    json_key(&writer, "error");
-    json_open_object(&writer);
+    json_key_object(&writer, "error");
     json_member_u64(&writer, "code", status);
     json_member_str(&writer, "message", error->message);
     json_member_str(&writer, "status", status_name(status));
     if (error->code.len > 0) {
-        json_key(&writer, "details");
-        json_open_array(&writer);
+        json_key_array(&writer, "details");
         json_open_object(&writer);
         json_member_str(&writer, "@type", STR("type.googleapis.com/google.rpc.ErrorInfo"));
         json_member_str(&writer, "reason", error->code);

@@ -12,10 +12,7 @@
 enum chat_finish
 gemini_finish(const struct json_doc *doc, uint32_t node)
 {
-    static const struct {
-        const char *name;
-        enum chat_finish finish;
-    } rows[] = {
+    static const struct intake_finish rows[] = {
         {"STOP", CHAT_FINISH_STOP},
         {"MAX_TOKENS", CHAT_FINISH_LENGTH},
         {"SAFETY", CHAT_FINISH_FILTER},
@@ -34,12 +31,7 @@ gemini_finish(const struct json_doc *doc, uint32_t node)
         {"MISSING_THOUGHT_SIGNATURE", CHAT_FINISH_ERROR},
         {"FINISH_REASON_UNSPECIFIED", CHAT_FINISH_NONE},
     };
-    if (!json_is(doc, node, JSON_STRING))
-        return CHAT_FINISH_NONE;
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        if (json_string_eq(doc, node, str_from(rows[i].name)))
-            return rows[i].finish;
-    return CHAT_FINISH_STOP;
+    return intake_finish(doc, node, rows, ARRAY_LEN(rows));
 }
 
 struct str
@@ -113,8 +105,7 @@ gemini_put_usage(struct json_writer *writer, const struct usage *usage)
     uint64_t prompt = count[USAGE_input] + count[USAGE_cached] + count[USAGE_cache_write] +
                       count[USAGE_cache_write_1h] + count[USAGE_audio_in];
     uint64_t output = count[USAGE_output] + count[USAGE_audio_out];
-    json_key(writer, "usageMetadata");
-    json_open_object(writer);
+    json_key_object(writer, "usageMetadata");
     json_member_u64(writer, "promptTokenCount", prompt);
     json_member_u64(writer, "candidatesTokenCount", output);
     json_member_u64(writer, "totalTokenCount", prompt + output + count[USAGE_reasoning]);
@@ -294,10 +285,8 @@ put_choice(struct json_writer *writer, const struct chat_choice *choice, struct 
 {
     enum chat_finish finish = choice->finish;
     json_open_object(writer);
-    json_key(writer, "content");
-    json_open_object(writer);
-    json_key(writer, "parts");
-    json_open_array(writer);
+    json_key_object(writer, "content");
+    json_key_array(writer, "parts");
     for (const struct chat_part *part = choice->parts; part != NULL; part = part->next) {
         int rc = gemini_put_part(writer, part, arena);
         if (rc < 0)
@@ -311,6 +300,8 @@ put_choice(struct json_writer *writer, const struct chat_choice *choice, struct 
     json_member_str(writer, "finishReason", gemini_finish_name(finish));
     if (choice->refusal.len > 0)
         json_member_str(writer, "finishMessage", choice->refusal);
+    if (choice->logprobs.len > 0)
+        gemini_put_logprobs(writer, choice->logprobs);
     json_member_u64(writer, "index", choice->index);
     json_close_object(writer);
     return 0;
@@ -323,8 +314,7 @@ gemini_answer_out(const struct chat_answer *answer, struct arena *arena, struct 
     int rc = 0;
     json_writer_init(&writer, out);
     json_open_object(&writer);
-    json_key(&writer, "candidates");
-    json_open_array(&writer);
+    json_key_array(&writer, "candidates");
     for (const struct chat_choice *at = answer->choices; at != NULL && rc == 0; at = at->next)
         rc = put_choice(&writer, at, arena);
     if (rc < 0)

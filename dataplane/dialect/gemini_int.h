@@ -42,6 +42,8 @@ void gemini_put_usage(struct json_writer *writer, const struct usage *usage);
 int gemini_put_part(struct json_writer *writer, const struct chat_part *part, struct arena *arena);
 /* gemini_logprobs - logprobsResult as OpenAI's logprobs object; empty when there is none. */
 int gemini_logprobs(const struct intake *in, uint32_t candidate, struct str *ret_raw);
+/* gemini_put_logprobs - and back: member "logprobsResult"; none when raw has no list. */
+void gemini_put_logprobs(struct json_writer *writer, struct str raw);
 /* gemini_block - why a prompt was refused (promptFeedback), or empty. */
 int gemini_block(const struct intake *in, struct str *ret_reason);
 

@@ -4,6 +4,7 @@
  * Owns: nothing.
  * Invariant: a part of unknown kind is refused by name in a request. Spec: WIRE-FORMATS 3.3 to
  *            3.7. */
+#include "dataplane/dialect/emit_int.h"
 #include "dataplane/dialect/gemini_int.h"
 
 #define NAME_BYTES_MAX 64u
@@ -259,8 +260,7 @@ static void
 put_media(struct json_writer *writer, const struct chat_part *part)
 {
     bool inside = part->data.len > 0;
-    json_key(writer, inside ? "inlineData" : "fileData");
-    json_open_object(writer);
+    json_key_object(writer, inside ? "inlineData" : "fileData");
     put_type(writer, part);
     json_member_str(writer, inside ? "data" : "fileUri", inside ? part->data : part->url);
     json_close_object(writer);
@@ -276,21 +276,11 @@ put_call(struct json_writer *writer, const struct chat_part *part, struct arena 
     if (rc < 0)
         return rc;
     *ret_signature = part->signature.len > 0 ? part->signature : sealed;
-    json_key(writer, "functionCall");
-    json_open_object(writer);
+    json_key_object(writer, "functionCall");
     if (id.len > 0)
         json_member_str(writer, "id", id);
     json_member_str(writer, "name", part->name);
-    json_key(writer, "args");
-    if (str_trim(part->text).len == 0) {
-        json_value_raw(writer, STR("{}"));
-    } else if (intake_is_object(part->text)) {
-        json_value_raw(writer, part->text);
-    } else { /* not JSON: kept as it is, so that nothing is lost */
-        json_open_object(writer);
-        json_member_str(writer, "raw_arguments", part->text);
-        json_close_object(writer);
-    }
+    emit_arguments(writer, "args", part->text);
     json_close_object(writer);
     return 0;
 }

@@ -20,15 +20,7 @@ struct gemini_reader {
 static void
 reader_look(struct stream_look *look, const struct stream_frame *frame, struct json_doc *scratch)
 {
-    look->flags = 0;
-    look->delta_bytes = 0;
-    if (json_scan(scratch, frame->data, &dialect_reply_limits, NULL) < 0 ||
-        !json_is(scratch, 0, JSON_OBJECT))
-        look->flags = STREAM_MALFORMED;
-    else
-        gemini_look_at(scratch, look);
-    look->total_bytes += look->delta_bytes;
-    look->seen |= look->flags;
+    feed_look(look, frame, scratch, gemini_look_at);
 }
 
 static void
@@ -106,6 +98,7 @@ read_candidate(struct feed *feed, struct gemini_reader *reader, struct str answe
     const struct json_doc *doc = feed->in.doc;
     struct chat_part *parts = NULL;
     struct str logprobs = STR_EMPTY;
+    struct str why = STR_EMPTY;
     uint64_t index = 0;
     if (json_u64(doc, json_get(doc, node, STR("index")), UINT32_MAX, &index) < 0)
         index = 0;
@@ -116,12 +109,17 @@ read_candidate(struct feed *feed, struct gemini_reader *reader, struct str answe
     reader->begun[choice] = true;
     if (finish != CHAT_FINISH_NONE)
         reader->finish[choice] = finish;
-    int rc = gemini_parts_in(&feed->in, json_get(doc, node, STR("content")), true, &parts);
+    int rc = gemini_logprobs(&feed->in, node, &logprobs);
+    if (rc == 0) /* before the text that they are about */
+        rc = feed_text(feed, CHAT_EVENT_LOGPROBS, choice, logprobs);
+    if (rc == 0)
+        rc = gemini_parts_in(&feed->in, json_get(doc, node, STR("content")), true, &parts);
     for (const struct chat_part *part = parts; part != NULL && rc == 0; part = part->next)
         rc = read_part(feed, reader, answer_id, choice, part);
-    if (rc == 0)
-        rc = gemini_logprobs(&feed->in, node, &logprobs);
-    return rc < 0 ? rc : feed_text(feed, CHAT_EVENT_LOGPROBS, choice, logprobs);
+    if (rc < 0 || finish != CHAT_FINISH_FILTER)
+        return rc;
+    rc = intake_text(&feed->in, gemini_get(doc, node, "finishMessage"), "finishMessage", &why);
+    return rc < 0 ? rc : feed_text(feed, CHAT_EVENT_REFUSAL, choice, why);
 }
 
 static int
@@ -134,13 +132,8 @@ read_start(struct feed *feed, struct gemini_reader *reader, struct str *ret_id)
         rc = intake_text(&feed->in, gemini_get(doc, 0, "modelVersion"), "modelVersion", &model);
     if (rc < 0 || reader->started)
         return rc;
-    struct chat_event *event = feed_event(feed, CHAT_EVENT_START, 0);
-    if (event == NULL)
-        return -ERR_NOMEM;
     reader->started = true;
-    event->id = *ret_id;
-    event->model = model;
-    return 0;
+    return feed_start(feed, *ret_id, model);
 }
 
 static int
@@ -179,28 +172,17 @@ reader_read(void *state, const struct stream_frame *frame, struct json_doc *scra
             struct arena *arena, struct chat_event **ret_events, struct err *err)
 {
     struct gemini_reader *reader = state;
-    struct chat_event *list = NULL;
-    struct feed feed = {.in = {scratch, arena, err}, .end = &list};
-    if (reader->ended) {
-        *ret_events = NULL;
-        return 0;
-    }
-    if (json_scan(scratch, frame->data, &dialect_reply_limits, err) < 0)
-        return -ERR_PARSE;
-    if (!json_is(scratch, 0, JSON_OBJECT))
-        return err_set(err, ERR_PARSE, "a chunk of the stream is not an object");
-    int rc = read_chunk(&feed, reader);
-    if (rc == 0)
-        *ret_events = list;
-    return rc == -ERR_INVALID || rc == -ERR_UNSUPPORTED ? -ERR_PARSE : rc;
+    const struct intake in = {scratch, arena, err};
+    struct feed feed;
+    bool open = feed_open(&feed, reader, &in, scratch, frame, reader->ended);
+    return feed_close(&feed, open ? read_chunk(&feed, reader) : feed.rc, ret_events);
 }
 
 static int
 reader_close(void *state, struct arena *arena, struct chat_event **ret_events)
 {
     struct gemini_reader *reader = state;
-    struct chat_event *list = NULL;
-    struct feed feed = {.in = {NULL, arena, NULL}, .end = &list};
+    struct feed feed = {.in = {NULL, arena, NULL}, .end = &feed.list};
     bool any = false;
     int rc = 0;
     *ret_events = NULL;
@@ -220,7 +202,7 @@ reader_close(void *state, struct arena *arena, struct chat_event **ret_events)
     }
     if (rc == 0)
         rc = feed_end(&feed);
-    *ret_events = list;
+    *ret_events = feed.list;
     return rc;
 }
 

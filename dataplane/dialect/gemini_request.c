@@ -167,12 +167,9 @@ read_contents(const struct intake *in, uint32_t node, struct chat_request *reque
 static int
 read_system(const struct intake *in, uint32_t node, struct chat_request *request)
 {
-    struct chat_message *head = request->messages;
-    request->messages = NULL;
-    struct chat_message *system = chat_message_add(&request->messages, CHAT_ROLE_SYSTEM, in->arena);
+    struct chat_message *system = intake_system(in, request);
     if (system == NULL)
         return -ERR_NOMEM;
-    system->next = head;
     if (!json_is(in->doc, node, JSON_STRING))
         return gemini_parts_in(in, node, false, &system->parts);
     struct chat_part *text = chat_part_add(&system->parts, CHAT_PART_TEXT, in->arena);
@@ -218,89 +215,27 @@ read_tools(const struct intake *in, uint32_t node, struct chat_request *request)
     return 0;
 }
 
-/* mode, and with ANY the names that may be called: one is a choice, several are taken as the only
- * tools (when all fields are read: see keep_allowed). */
+/* mode, and with ANY the names that may be called (see intake_allowed) */
 static int
 read_tool_config(const struct intake *in, uint32_t node, struct chat_request *request)
 {
-    static const struct {
-        const char *mode;
-        enum chat_tool_choice choice;
-    } rows[] = {{"MODE_UNSPECIFIED", CHAT_CHOICE_UNSET},
-                {"AUTO", CHAT_CHOICE_AUTO},
-                {"VALIDATED", CHAT_CHOICE_AUTO},
-                {"NONE", CHAT_CHOICE_NONE},
-                {"ANY", CHAT_CHOICE_REQUIRED}};
+    static const struct intake_choice rows[] = {{"MODE_UNSPECIFIED", CHAT_CHOICE_UNSET},
+                                                {"AUTO", CHAT_CHOICE_AUTO},
+                                                {"VALIDATED", CHAT_CHOICE_AUTO},
+                                                {"NONE", CHAT_CHOICE_NONE},
+                                                {"ANY", CHAT_CHOICE_REQUIRED}};
     uint32_t config = gemini_get(in->doc, node, "functionCallingConfig");
     uint32_t mode = gemini_get(in->doc, config, "mode");
     uint32_t names = gemini_get(in->doc, config, "allowedFunctionNames");
     if (json_count(in->doc, node) > (config != JSON_NONE ? 1u : 0u))
         return err_set(in->err, ERR_UNSUPPORTED,
                        "only `toolConfig.functionCallingConfig` can be translated");
-    bool known = mode == JSON_NONE;
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        if (!json_string_eq(in->doc, mode, str_from(rows[i].mode)))
-            continue;
-        request->tool_choice = rows[i].choice;
-        known = true;
-    }
-    if (!known)
+    if (mode != JSON_NONE && !intake_choice(in, mode, rows, ARRAY_LEN(rows), request))
         return err_set(in->err, ERR_INVALID, "field `functionCallingConfig.mode` is not known");
-    if (json_count(in->doc, names) != 1)
-        return 0;
-    request->tool_choice = CHAT_CHOICE_NAMED;
-    return intake_text(in, json_first(in->doc, names), "allowedFunctionNames",
-                       &request->tool_choice_name);
-}
-
-static void
-keep_allowed(const struct json_doc *doc, struct chat_request *request)
-{
-    uint32_t config = gemini_get(doc, gemini_get(doc, 0, "toolConfig"), "functionCallingConfig");
-    uint32_t names = gemini_get(doc, config, "allowedFunctionNames");
-    struct chat_tool **at = &request->tools;
-    if (json_count(doc, names) < 2 || json_count(doc, names) > RESULT_LOOK_MAX)
-        return;
-    while (*at != NULL) {
-        uint32_t name = json_first(doc, names);
-        while (name != JSON_NONE && !json_string_eq(doc, name, (*at)->name))
-            name = json_sibling(doc, names, name);
-        if (name == JSON_NONE)
-            *at = (*at)->next;
-        else
-            at = &(*at)->next;
-    }
+    return intake_texts(in, names, "allowedFunctionNames", &request->allowed);
 }
 
 /* ---- generationConfig ------------------------------------------------------------------------ */
-
-static int
-read_number(const struct intake *in, uint32_t node, const char *field, struct str *ret_raw)
-{
-    if (node == JSON_NONE)
-        return 0;
-    if (!json_is(in->doc, node, JSON_NUMBER))
-        return intake_kind_error(in, field, "a number");
-    *ret_raw = json_raw(in->doc, node);
-    return 0;
-}
-
-static int
-read_stops(const struct intake *in, uint32_t node, struct chat_request *request)
-{
-    const struct json_doc *doc = in->doc;
-    struct chat_text **end = &request->stops;
-    for (uint32_t at = json_first(doc, node); at != JSON_NONE; at = json_sibling(doc, node, at)) {
-        struct str text = STR_EMPTY;
-        int rc = intake_text(in, at, "stopSequences", &text);
-        if (rc == 0)
-            rc = chat_text_add(end, text, in->arena);
-        if (rc < 0)
-            return rc;
-        end = &(*end)->next;
-    }
-    return 0;
-}
 
 static int
 read_format(const struct intake *in, uint32_t config, struct chat_request *request)
@@ -367,11 +302,11 @@ read_rest(const struct intake *in, uint32_t config, struct chat_request *request
                 {"thinkingConfig", NULL},
                 {"seed", "seed"},
                 {"presencePenalty", "presence_penalty"},
-                {"frequencyPenalty", "frequency_penalty"}};
+                {"frequencyPenalty", "frequency_penalty"},
+                {"responseLogprobs", "logprobs"},
+                {"logprobs", "top_logprobs"}};
     const struct json_doc *doc = in->doc;
-    struct chat_field **end = &request->others;
-    while (*end != NULL)
-        end = &(*end)->next;
+    struct chat_field **end = intake_field_end(request);
     for (uint32_t key = json_first(doc, config); key != JSON_NONE;
          key = json_sibling(doc, config, key)) {
         uint32_t value = key + 1;
@@ -405,12 +340,12 @@ read_config(const struct intake *in, uint32_t node, struct chat_request *request
         return intake_kind_error(in, "generationConfig", "an object");
     if (json_count(doc, node) > MEMBERS_MAX)
         return err_set(in->err, ERR_INVALID, "field `generationConfig` has too many members");
-    int rc =
-        read_number(in, gemini_get(doc, node, "temperature"), "temperature", &request->temperature);
+    int rc = intake_number(in, gemini_get(doc, node, "temperature"), "temperature",
+                           &request->temperature);
     if (rc == 0)
-        rc = read_number(in, gemini_get(doc, node, "topP"), "topP", &request->top_p);
+        rc = intake_number(in, gemini_get(doc, node, "topP"), "topP", &request->top_p);
     if (rc == 0)
-        rc = read_number(in, gemini_get(doc, node, "topK"), "topK", &request->top_k);
+        rc = intake_number(in, gemini_get(doc, node, "topK"), "topK", &request->top_k);
     if (rc == 0)
         rc = intake_count(in, gemini_get(doc, node, "candidateCount"), "candidateCount", 128,
                           &choices);
@@ -418,7 +353,8 @@ read_config(const struct intake *in, uint32_t node, struct chat_request *request
         rc = intake_count(in, gemini_get(doc, node, "maxOutputTokens"), "maxOutputTokens",
                           FACTS_OUTPUT_MAX, &request->max_output);
     if (rc == 0)
-        rc = read_stops(in, gemini_get(doc, node, "stopSequences"), request);
+        rc = intake_texts(in, gemini_get(doc, node, "stopSequences"), "stopSequences",
+                          &request->stops);
     if (rc == 0)
         rc = read_format(in, node, request);
     if (rc == 0)
@@ -428,22 +364,14 @@ read_config(const struct intake *in, uint32_t node, struct chat_request *request
 }
 
 static int
-read_model(const struct intake *in, uint32_t node, struct chat_request *request)
-{
-    return intake_text(in, node, "model", &request->model);
-}
-
-static int
 read_tier(const struct intake *in, uint32_t node, struct chat_request *request)
 {
-    struct chat_field **end = &request->others;
-    while (*end != NULL)
-        end = &(*end)->next;
-    return chat_field_add(end, STR("service_tier"), json_raw(in->doc, node), in->arena);
+    return chat_field_add(&request->others, STR("service_tier"), json_raw(in->doc, node),
+                          in->arena);
 }
 
 static const struct intake_row gemini_rows[] = {
-    {"model", read_model},
+    {"model", intake_row_model},
     {"contents", read_contents},
     {"systemInstruction", read_system},
     {"system_instruction", read_system},
@@ -465,10 +393,10 @@ gemini_request_in(const struct json_doc *doc, struct arena *arena, struct chat_r
     int rc = intake_fields(&in, gemini_rows, ARRAY_LEN(gemini_rows), &request);
     if (rc == 0)
         rc = finish_messages(&in, &request);
-    if (rc < 0)
-        return rc;
-    keep_allowed(doc, &request);
-    rc = seal_open(&request, arena);
+    if (rc == 0)
+        rc = intake_allowed(&in, &request);
+    if (rc == 0)
+        rc = seal_open(&request, arena);
     if (rc == 0)
         *ret_request = request;
     return rc;

@@ -5,6 +5,7 @@
  * Invariant: a call goes out whole, when it has ended; the last chunk has every finishReason and
  *            the usage, and comes only with a clean end. Spec: WIRE-FORMATS 4.3. Proved by
  *            writer_test.c. */
+#include "dataplane/dialect/emit_int.h"
 #include "dataplane/dialect/gemini_int.h"
 
 #include "dataplane/dialect/pieces_int.h"
@@ -65,8 +66,7 @@ chunk_open(struct json_writer *json, struct buf *out)
     buf_put_str(out, STR("data: "));
     json_writer_init(json, out);
     json_open_object(json);
-    json_key(json, "candidates");
-    json_open_array(json);
+    json_key_array(json, "candidates");
     return from;
 }
 
@@ -86,17 +86,15 @@ chunk_close(const struct gemini_writer *writer, struct json_writer *json, size_t
 
 static int
 put_part(struct gemini_writer *writer, uint32_t choice, const struct chat_part *part,
-         struct buf *out)
+         struct str logprobs, struct buf *out)
 {
     struct json_writer json;
     struct arena arena;
     arena_init(&arena, PART_BYTES_MAX);
     size_t from = chunk_open(&json, out);
     json_open_object(&json);
-    json_key(&json, "content");
-    json_open_object(&json);
-    json_key(&json, "parts");
-    json_open_array(&json);
+    json_key_object(&json, "content");
+    json_key_array(&json, "parts");
     int rc = gemini_put_part(&json, part, &arena);
     arena_fini(&arena);
     if (rc < 0)
@@ -105,6 +103,8 @@ put_part(struct gemini_writer *writer, uint32_t choice, const struct chat_part *
     json_member_str(&json, "role", STR("model"));
     json_close_object(&json);
     json_member_u64(&json, "index", choice);
+    if (logprobs.len > 0)
+        gemini_put_logprobs(&json, logprobs);
     json_close_object(&json);
     json_close_array(&json);
     chunk_close(writer, &json, from);
@@ -124,7 +124,7 @@ put_text(struct gemini_writer *writer, const struct chat_event *event, struct bu
     }
     if (event->kind == CHAT_EVENT_REFUSAL)
         writer->finish[event->choice] = CHAT_FINISH_FILTER;
-    return put_part(writer, event->choice, &part, out);
+    return put_part(writer, event->choice, &part, STR_EMPTY, out);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
@@ -135,7 +135,7 @@ put_end(struct gemini_writer *writer, struct buf *out)
     struct json_writer json;
     struct chat_part call;
     while (pieces_first(&writer->pieces, &call)) {
-        int rc = put_part(writer, 0, &call, out);
+        int rc = put_part(writer, 0, &call, STR_EMPTY, out);
         pieces_drop(&writer->pieces, &call);
         if (rc < 0)
             return rc;
@@ -173,8 +173,18 @@ take_finish(struct gemini_writer *writer, const struct chat_event *event)
 }
 
 static int
+writer_error(const struct chat_error *error, struct buf *out)
+{
+    buf_put_str(out, STR("data: "));
+    int rc = gemini_put_error(error, out);
+    buf_put_str(out, STR("\n\n"));
+    return rc;
+}
+
+static int
 put_event(struct gemini_writer *writer, const struct chat_event *event, struct buf *out)
 {
+    static const struct chat_part empty = {.kind = CHAT_PART_TEXT, .text = {"", 0}};
     struct chat_part call;
     int rc = 0;
     switch (event->kind) {
@@ -193,7 +203,7 @@ put_event(struct gemini_writer *writer, const struct chat_event *event, struct b
     case CHAT_EVENT_TOOL_END:
         if (!pieces_find(&writer->pieces, event, &call))
             return 0;
-        rc = put_part(writer, event->choice, &call, out);
+        rc = put_part(writer, event->choice, &call, STR_EMPTY, out);
         pieces_drop(&writer->pieces, &call);
         return rc;
     case CHAT_EVENT_FINISH:
@@ -204,12 +214,11 @@ put_event(struct gemini_writer *writer, const struct chat_event *event, struct b
         return 0;
     case CHAT_EVENT_ERROR:
         writer->ended = true;
-        buf_put_str(out, STR("data: "));
-        return gemini_put_error(&event->error, out) < 0 ? -ERR_NOMEM
-                                                        : buf_put_str(out, STR("\n\n"));
+        return writer_error(&event->error, out);
     case CHAT_EVENT_END:
         return put_end(writer, out);
-    case CHAT_EVENT_LOGPROBS: /* refused in a request of this dialect */
+    case CHAT_EVENT_LOGPROBS:
+        return put_part(writer, event->choice, &empty, event->text, out);
     case CHAT_EVENT_PING:
         break;
     }
@@ -231,26 +240,11 @@ writer_write(void *state, const struct chat_event *event, struct buf *out)
     return out->failed ? -ERR_TOO_LARGE : rc;
 }
 
-static int
-writer_error(const struct chat_error *error, struct buf *out)
-{
-    buf_put_str(out, STR("data: "));
-    int rc = gemini_put_error(error, out);
-    buf_put_str(out, STR("\n\n"));
-    return rc;
-}
-
-static int
-writer_keepalive(struct buf *out)
-{
-    return sse_put_comment(out, STR("keep-alive"));
-}
-
 const struct stream_writer_class gemini_writer_class = {
     .size = sizeof(struct gemini_writer),
     .init = writer_init,
     .fini = writer_fini,
     .write = writer_write,
     .error = writer_error,
-    .keepalive = writer_keepalive,
+    .keepalive = emit_keepalive,
 };

@@ -39,6 +39,16 @@ static const struct {
      "\"usageMetadata\":{\"promptTokenCount\":%1$s,\"candidatesTokenCount\":%2$s,"
      "\"cachedContentTokenCount\":%3$s}}",
      true},
+    {&dialect_cohere,
+     "{\"message\":{\"content\":[{\"type\":\"text\",\"text\":\"hi\"}]},\"finish_reason\":"
+     "\"COMPLETE\","
+     "\"usage\":{\"tokens\":{\"input_tokens\":%1$s,\"output_tokens\":%2$s},\"cached_tokens\":%3$s}"
+     "}",
+     true},
+    {&dialect_bedrock,
+     "{\"output\":{\"message\":{\"content\":[{\"text\":\"hi\"}]}},\"stopReason\":\"end_turn\","
+     "\"usage\":{\"inputTokens\":%1$s,\"outputTokens\":%2$s,\"cacheReadInputTokens\":%3$s}}",
+     false},
 };
 
 struct claim {

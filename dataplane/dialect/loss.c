@@ -3,7 +3,7 @@
  * Floor: dataplane/dialect; any thread.
  * Owns: nothing.
  * Invariant: a field that would change the answer is never dropped in silence (WIRE-FORMATS 6).
- *            Proved by roundtrip_test.c. */
+ *            Proved by carry_test.c. */
 #include "dataplane/dialect/dialect_int.h"
 
 /* A caller may name its fields at will: what goes back to it in a header is plain and short. */
@@ -70,21 +70,61 @@ is_neutral(const struct chat_field *field)
     return false;
 }
 
+/* What only advises, or hints at the form of an answer: whoever takes none of it answers alike. */
+static const char *const advisory[] = {
+    /* of OpenAI's */
+    "client_metadata",
+    "include",
+    "max_tool_calls",
+    "metadata",
+    "prediction",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+    "reasoning.summary",
+    "service_tier",
+    "store",
+    "truncation",
+    "verbosity",
+    /* of Anthropic's */
+    "cache_control",
+    "context_management",
+    "inference_geo",
+    "speed",
+    /* of Gemini's */
+    "labels",
+    "mediaResolution",
+    "safetySettings",
+    "safety_settings",
+    /* of Cohere's */
+    "citation_options",
+    "priority",
+    "safety_mode",
+    /* of Ollama's: how it is run */
+    "keep_alive",
+    "low_vram",
+    "main_gpu",
+    "num_batch",
+    "num_ctx",
+    "num_gpu",
+    "num_keep",
+    "num_thread",
+    "numa",
+    "shift",
+    "truncate",
+    "use_mmap",
+};
+
 int
-loss_others(const struct chat_request *request, const struct dialect_target *target,
-            const char *dialect, const char *const *advisory, struct err *err)
+loss_field(const struct chat_field *field, const struct dialect_target *target, const char *dialect,
+           struct err *err)
 {
-    for (const struct chat_field *field = request->others; field; field = field->next) {
-        bool advises = str_starts(field->name, STR("tools.")); /* on offer, and can go unused */
-        if (is_neutral(field))
-            continue;
-        for (const char *const *at = advisory; *at != NULL; at++)
-            advises = advises || str_eq(field->name, str_from(*at));
-        int rc = loss(target, dialect, field->name, advises, err);
-        if (rc < 0)
-            return rc;
-    }
-    return 0;
+    bool advises = str_starts(field->name, STR("tools.")); /* on offer, and can go unused */
+    if (is_neutral(field))
+        return 0;
+    for (size_t i = 0; i < ARRAY_LEN(advisory); i++)
+        advises = advises || str_eq(field->name, str_from(advisory[i]));
+    return loss(target, dialect, field->name, advises, err);
 }
 
 /* Shares of the output limit (WIRE-FORMATS 3.7), in percent. */

@@ -11,6 +11,8 @@ ollama_path(enum chat_endpoint endpoint, struct str model, bool stream, struct b
 {
     (void)model;
     (void)stream;
+    if (endpoint == CHAT_ENDPOINT_EMBEDDINGS)
+        return buf_put_str(out, STR("/api/embed"));
     return endpoint == CHAT_ENDPOINT_CHAT ? buf_put_str(out, STR("/api/chat")) : -ERR_UNSUPPORTED;
 }
 
@@ -56,16 +58,6 @@ ollama_facts(const struct json_doc *doc, enum chat_endpoint endpoint, struct are
     return 0;
 }
 
-static int
-ollama_forward_edits(const struct json_doc *doc, enum chat_endpoint endpoint,
-                     const struct chat_facts *facts, struct str upstream_model, bool want_usage,
-                     struct splice *splice)
-{
-    (void)endpoint;
-    (void)want_usage; /* always reported */
-    return dialect_edit_model(doc, facts, upstream_model, splice);
-}
-
 int
 ollama_put_error(const struct chat_error *error, struct buf *out)
 {
@@ -98,7 +90,7 @@ const struct dialect dialect_ollama = {
     .framing = STREAM_NDJSON,
     .path = ollama_path,
     .facts = ollama_facts,
-    .forward_edits = ollama_forward_edits,
+    .forward_edits = dialect_edit_forward,
     .request_in = ollama_request_in,
     .request_out = ollama_request_out,
     .answer_in = ollama_answer_in,

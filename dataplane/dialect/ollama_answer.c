@@ -4,6 +4,7 @@
  * Owns: the writer: calls in pieces; copies of the upstream's model.
  * Invariant: calls come and go whole; the last line has done:true and the counts, and only a clean
  *            end has one. Spec: WIRE-FORMATS 4. Proved by conform_test.c. */
+#include "dataplane/dialect/emit_int.h"
 #include "dataplane/dialect/ollama_int.h"
 
 #include <time.h>
@@ -127,22 +128,6 @@ read_calls(const struct intake *in, uint32_t list, bool answer, struct chat_part
     return 0;
 }
 
-static int
-read_text(const struct intake *in, uint32_t message, const char *name, enum chat_part_kind kind,
-          struct chat_part ***end)
-{
-    struct str text = STR_EMPTY;
-    int rc = intake_member(in, message, name, &text);
-    if (rc < 0 || text.len == 0)
-        return rc;
-    struct chat_part *part = chat_part_add(*end, kind, in->arena);
-    if (part == NULL)
-        return -ERR_NOMEM;
-    part->text = text;
-    *end = &part->next;
-    return 0;
-}
-
 /* Pictures are bare base64; what they are, their first bytes say. */
 static struct str
 picture_type(struct str data)
@@ -165,9 +150,11 @@ ollama_message_in(const struct intake *in, uint32_t message, bool answer,
     struct chat_part *parts = NULL;
     struct chat_part **end = &parts;
     uint32_t images = json_get(doc, message, STR("images"));
-    int rc = read_text(in, message, "thinking", CHAT_PART_REASONING, &end);
+    int rc = intake_part(in, json_get(doc, message, STR("thinking")), "thinking",
+                         CHAT_PART_REASONING, &end);
     if (rc == 0)
-        rc = read_text(in, message, "content", CHAT_PART_TEXT, &end);
+        rc = intake_part(in, json_get(doc, message, STR("content")), "content", CHAT_PART_TEXT,
+                         &end);
     for (uint32_t at = json_is(doc, images, JSON_ARRAY) ? json_first(doc, images) : JSON_NONE;
          at != JSON_NONE && rc == 0; at = json_sibling(doc, images, at)) {
         struct chat_part *part = chat_part_add(end, CHAT_PART_IMAGE, in->arena);
@@ -216,19 +203,9 @@ ollama_put_call(struct json_writer *writer, const struct chat_part *call)
     json_open_object(writer);
     if (call->id.len > 0)
         json_member_str(writer, "id", call->id);
-    json_key(writer, "function");
-    json_open_object(writer);
+    json_key_object(writer, "function");
     json_member_str(writer, "name", call->name);
-    json_key(writer, "arguments");
-    if (str_trim(call->text).len == 0) {
-        json_value_raw(writer, STR("{}"));
-    } else if (intake_is_object(call->text)) {
-        json_value_raw(writer, call->text);
-    } else { /* not JSON: kept as it is, so that nothing is lost */
-        json_open_object(writer);
-        json_member_str(writer, "raw_arguments", call->text);
-        json_close_object(writer);
-    }
+    emit_arguments(writer, "arguments", call->text);
     json_close_object(writer);
     json_close_object(writer);
 }
@@ -256,50 +233,28 @@ ollama_put_end(struct json_writer *writer, enum chat_finish finish, const struct
     json_member_u64(writer, "eval_count", usage_answer_tokens(usage));
 }
 
-static void
-put_joined(struct json_writer *writer, const char *key, const struct chat_part *parts,
-           enum chat_part_kind kind, bool always)
-{
-    struct buf text;
-    buf_init(&text, writer->out->max);
-    for (const struct chat_part *part = parts; part != NULL; part = part->next)
-        if (part->kind == kind || (kind == CHAT_PART_TEXT && part->kind == CHAT_PART_REFUSAL))
-            buf_put_str(&text, part->text);
-    if (always || text.len > 0)
-        json_member_str(writer, key, buf_str(&text));
-    writer->out->failed |= text.failed;
-    buf_fini(&text);
-}
-
 int
 ollama_answer_out(const struct chat_answer *answer, struct arena *arena, struct buf *out)
 {
     const struct chat_choice *choice = answer->choices;
-    const struct chat_part *parts = choice != NULL ? choice->parts : NULL;
+    struct chat_part refusal;
+    const struct chat_part *parts = emit_parts(choice, &refusal);
     struct json_writer writer;
-    bool open = false;
-    (void)arena;
     json_writer_init(&writer, out);
     json_open_object(&writer);
     json_member_str(&writer, "model", answer->model);
     ollama_put_time(&writer, answer->created);
-    json_key(&writer, "message");
-    json_open_object(&writer);
+    json_key_object(&writer, "message");
     json_member_str(&writer, "role", STR("assistant"));
-    put_joined(&writer, "content", parts, CHAT_PART_TEXT, true);
-    put_joined(&writer, "thinking", parts, CHAT_PART_REASONING, false);
-    for (const struct chat_part *part = parts; part != NULL; part = part->next) {
-        if (part->kind != CHAT_PART_TOOL_CALL)
-            continue;
-        if (!open) {
-            json_key(&writer, "tool_calls");
-            json_open_array(&writer);
-        }
-        open = true;
-        ollama_put_call(&writer, part);
-    }
-    if (open)
-        json_close_array(&writer);
+    json_member_str(&writer, "content",
+                    emit_texts(&writer, arena, parts,
+                               EMIT_KIND(CHAT_PART_TEXT) | EMIT_KIND(CHAT_PART_REFUSAL),
+                               STR_EMPTY));
+    struct str thinking =
+        emit_texts(&writer, arena, parts, EMIT_KIND(CHAT_PART_REASONING), STR_EMPTY);
+    if (thinking.len > 0)
+        json_member_str(&writer, "thinking", thinking);
+    emit_calls(&writer, parts, ollama_put_call);
     json_close_object(&writer);
     ollama_put_end(&writer, choice != NULL ? choice->finish : CHAT_FINISH_NONE, &answer->usage);
     json_close_object(&writer);

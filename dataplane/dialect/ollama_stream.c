@@ -19,15 +19,7 @@ struct ollama_reader {
 static void
 reader_look(struct stream_look *look, const struct stream_frame *frame, struct json_doc *scratch)
 {
-    look->flags = 0;
-    look->delta_bytes = 0;
-    if (json_scan(scratch, frame->data, &dialect_reply_limits, NULL) < 0 ||
-        !json_is(scratch, 0, JSON_OBJECT))
-        look->flags = STREAM_MALFORMED;
-    else
-        ollama_look_at(scratch, look);
-    look->total_bytes += look->delta_bytes;
-    look->seen |= look->flags;
+    feed_look(look, frame, scratch, ollama_look_at);
 }
 
 static void
@@ -49,11 +41,9 @@ read_start(struct feed *feed, struct ollama_reader *reader)
     if (reader->started)
         return 0;
     reader->started = true;
-    struct chat_event *event = feed_event(feed, CHAT_EVENT_START, 0);
-    if (event == NULL)
-        return -ERR_NOMEM;
-    event->id = STR("ollama"); /* it names no answers */
-    return intake_member(&feed->in, 0, "model", &event->model);
+    struct str model = STR_EMPTY;
+    int rc = intake_member(&feed->in, 0, "model", &model);
+    return rc < 0 ? rc : feed_start(feed, STR("ollama"), model); /* it names no answers */
 }
 
 static int
@@ -95,19 +85,10 @@ reader_read(void *state, const struct stream_frame *frame, struct json_doc *scra
             struct arena *arena, struct chat_event **ret_events, struct err *err)
 {
     struct ollama_reader *reader = state;
-    struct chat_event *list = NULL;
-    struct feed feed = {.in = {scratch, arena, err}, .end = &list};
-    *ret_events = NULL;
-    if (reader->ended)
-        return 0;
-    if (json_scan(scratch, frame->data, &dialect_reply_limits, err) < 0)
-        return -ERR_PARSE;
-    if (!json_is(scratch, 0, JSON_OBJECT))
-        return err_set(err, ERR_PARSE, "a line of the stream is not an object");
-    int rc = read_line(&feed, reader);
-    if (rc == 0)
-        *ret_events = list;
-    return rc == -ERR_INVALID || rc == -ERR_UNSUPPORTED ? -ERR_PARSE : rc;
+    const struct intake in = {scratch, arena, err};
+    struct feed feed;
+    bool open = feed_open(&feed, reader, &in, scratch, frame, reader->ended);
+    return feed_close(&feed, open ? read_line(&feed, reader) : feed.rc, ret_events);
 }
 
 const struct stream_reader_class ollama_reader_class = {
@@ -153,8 +134,7 @@ line_open(const struct ollama_writer *writer, struct json_writer *json, struct b
     json_open_object(json);
     json_member_str(json, "model", writer->options.model);
     ollama_put_time(json, writer->options.created);
-    json_key(json, "message");
-    json_open_object(json);
+    json_key_object(json, "message");
     json_member_str(json, "role", STR("assistant"));
     return from;
 }
@@ -190,8 +170,7 @@ put_call(const struct ollama_writer *writer, const struct chat_part *call, struc
     struct json_writer json;
     size_t from = line_open(writer, &json, out);
     json_member_str(&json, "content", STR_EMPTY);
-    json_key(&json, "tool_calls");
-    json_open_array(&json);
+    json_key_array(&json, "tool_calls");
     ollama_put_call(&json, call);
     json_close_array(&json);
     json_close_object(&json);
@@ -258,6 +237,8 @@ writer_write(void *state, const struct chat_event *event, struct buf *out)
     case CHAT_EVENT_FINISH:
         if (writer->finish == CHAT_FINISH_NONE)
             writer->finish = event->finish;
+        if (event->id.len > 0) /* why it was refused: a text like any other here */
+            put_text(writer, "content", event->id, out);
         break;
     case CHAT_EVENT_USAGE:
         writer->usage = event->usage;

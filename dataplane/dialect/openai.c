@@ -3,28 +3,34 @@
  * Floor: dataplane/dialect; any thread.
  * Owns: nothing.
  * Invariant: forward_edits changes only what the upstream must see otherwise. Proved by
- *            openai_test.c. Spec: WIRE-FORMATS 2, 3.2, 4.4. */
+ *            request_test.c. Spec: WIRE-FORMATS 2, 3.2, 4.4. */
 #include "dataplane/dialect/openai_int.h"
 
 #define CHOICES_MAX 128u
+
+/* Azure has the same words. NULL: no such endpoint. */
+const char *const openai_paths[CHAT_ENDPOINT_COUNT] = {
+    [CHAT_ENDPOINT_CHAT] = "/chat/completions",
+    [CHAT_ENDPOINT_EMBEDDINGS] = "/embeddings",
+    [CHAT_ENDPOINT_COMPLETIONS] = "/completions",
+    [CHAT_ENDPOINT_IMAGES] = "/images/generations",
+    [CHAT_ENDPOINT_IMAGE_EDITS] = "/images/edits",
+    [CHAT_ENDPOINT_IMAGE_VARIATIONS] = "/images/variations",
+    [CHAT_ENDPOINT_SPEECH] = "/audio/speech",
+    [CHAT_ENDPOINT_TRANSCRIPTIONS] = "/audio/transcriptions",
+    [CHAT_ENDPOINT_TRANSLATIONS] = "/audio/translations",
+    [CHAT_ENDPOINT_MODERATIONS] = "/moderations",
+    [CHAT_ENDPOINT_RERANK] = "/rerank",
+};
 
 static int
 openai_path(enum chat_endpoint endpoint, struct str model, bool stream, struct buf *out)
 {
     (void)model;
     (void)stream;
-    switch (endpoint) {
-    case CHAT_ENDPOINT_CHAT:
-        return buf_put_str(out, STR("/chat/completions"));
-    case CHAT_ENDPOINT_EMBEDDINGS:
-        return buf_put_str(out, STR("/embeddings"));
-    case CHAT_ENDPOINT_COMPLETIONS:
-        return buf_put_str(out, STR("/completions"));
-    case CHAT_ENDPOINT_TOKENS:
-    case CHAT_ENDPOINT_COUNT:
-        break;
-    }
-    return -ERR_UNSUPPORTED;
+    if (openai_paths[endpoint] == NULL)
+        return -ERR_UNSUPPORTED;
+    return buf_put_str(out, str_from(openai_paths[endpoint]));
 }
 
 /* Of max_completion_tokens and max_tokens the larger one counts: either may be the one obeyed. */
@@ -227,8 +233,7 @@ put_error(const struct chat_error *error, struct buf *out)
         code = STR("overloaded");
     json_writer_init(&writer, out);
     json_open_object(&writer);
-    json_key(&writer, "error");
-    json_open_object(&writer);
+    json_key_object(&writer, "error");
     json_member_str(&writer, "message", error->message);
     json_member_str(&writer, "type", openai_error_type(error));
     put_or_null(&writer, "param", error->param);

@@ -3,6 +3,7 @@
  * Floor: dataplane/dialect; any thread.
  * Owns: nothing.
  * Invariant: see dialect.h. Spec: WIRE-FORMATS 4.1, 4.2. */
+#include "dataplane/dialect/emit_int.h"
 #include "dataplane/dialect/openai_int.h"
 
 #include "dataplane/chat/claim.h"
@@ -176,20 +177,17 @@ openai_put_usage(struct json_writer *writer, const struct usage *usage)
     uint64_t written = count[USAGE_cache_write] + count[USAGE_cache_write_1h];
     uint64_t prompt = usage_prompt_tokens(usage);
     uint64_t completion = usage_answer_tokens(usage);
-    json_key(writer, "usage");
-    json_open_object(writer);
+    json_key_object(writer, "usage");
     json_member_u64(writer, "prompt_tokens", prompt);
     json_member_u64(writer, "completion_tokens", completion);
     json_member_u64(writer, "total_tokens", prompt + completion);
-    json_key(writer, "prompt_tokens_details");
-    json_open_object(writer);
+    json_key_object(writer, "prompt_tokens_details");
     json_member_u64(writer, "cached_tokens", count[USAGE_cached] + count[USAGE_audio_cached]);
     if (written > 0)
         json_member_u64(writer, "cache_write_tokens", written);
     json_member_u64(writer, "audio_tokens", count[USAGE_audio_in] + count[USAGE_audio_cached]);
     json_close_object(writer);
-    json_key(writer, "completion_tokens_details");
-    json_open_object(writer);
+    json_key_object(writer, "completion_tokens_details");
     json_member_u64(writer, "reasoning_tokens", count[USAGE_reasoning]);
     json_member_u64(writer, "audio_tokens", count[USAGE_audio_out]);
     json_close_object(writer);
@@ -199,30 +197,14 @@ openai_put_usage(struct json_writer *writer, const struct usage *usage)
 /* One member with the texts of all parts of a kind, joined; null when `always` and there are
  * none. */
 static void
-put_joined(struct json_writer *writer, const char *key, const struct chat_part *parts,
-           enum chat_part_kind kind, bool always)
+put_joined(struct json_writer *writer, struct arena *arena, const char *key,
+           const struct chat_choice *choice, enum chat_part_kind kind, bool always)
 {
-    const struct chat_part *only = NULL;
-    size_t count = 0;
-    struct buf text;
-    buf_init(&text, writer->out->max);
-    for (const struct chat_part *part = parts; part != NULL; part = part->next) {
-        if (part->kind != kind)
-            continue;
-        only = part;
-        count++;
-    }
-    for (const struct chat_part *part = parts; part != NULL && count > 1; part = part->next)
-        if (part->kind == kind)
-            buf_put_str(&text, part->text);
-    if (count > 0) {
-        json_member_str(writer, key, count == 1 ? only->text : buf_str(&text));
-    } else if (always) {
-        json_key(writer, key);
-        json_value_null(writer);
-    }
-    writer->out->failed |= text.failed;
-    buf_fini(&text);
+    struct str text = emit_texts(writer, arena, choice->parts, EMIT_KIND(kind), STR_EMPTY);
+    if (text.ptr != NULL)
+        json_member_str(writer, key, text);
+    else if (always)
+        json_member_raw(writer, key, STR("null"));
 }
 
 /* Signed reasoning goes along for the next turn; see openai_parts.c for the way back. */
@@ -235,8 +217,7 @@ put_thinking_blocks(struct json_writer *writer, const struct chat_part *parts)
         if (!signed_ && part->kind != CHAT_PART_REDACTED)
             continue;
         if (!open) {
-            json_key(writer, "thinking_blocks");
-            json_open_array(writer);
+            json_key_array(writer, "thinking_blocks");
         }
         open = true;
         openai_put_thinking(writer, part, UINT32_MAX);
@@ -245,43 +226,27 @@ put_thinking_blocks(struct json_writer *writer, const struct chat_part *parts)
         json_close_array(writer);
 }
 
-static void
-put_tool_calls(struct json_writer *writer, const struct chat_part *parts)
-{
-    bool open = false;
-    for (const struct chat_part *part = parts; part != NULL; part = part->next) {
-        if (part->kind != CHAT_PART_TOOL_CALL)
-            continue;
-        if (!open) {
-            json_key(writer, "tool_calls");
-            json_open_array(writer);
-        }
-        open = true;
-        openai_put_tool_call(writer, part, UINT32_MAX);
-    }
-    if (open)
-        json_close_array(writer);
-}
-
-static void
-put_choice(struct json_writer *writer, const struct chat_choice *choice)
+static int
+put_choice(struct json_writer *writer, struct arena *arena, const struct chat_choice *choice)
 {
     const struct chat_part *refusal = choice->parts;
+    const struct chat_part *parts = NULL;
     while (refusal != NULL && refusal->kind != CHAT_PART_REFUSAL)
         refusal = refusal->next;
+    if (freeform_parts(choice->parts, arena, &parts) < 0)
+        return -ERR_NOMEM;
     json_open_object(writer);
     json_member_u64(writer, "index", choice->index);
-    json_key(writer, "message");
-    json_open_object(writer);
+    json_key_object(writer, "message");
     json_member_str(writer, "role", STR("assistant"));
-    put_joined(writer, "content", choice->parts, CHAT_PART_TEXT, true);
+    put_joined(writer, arena, "content", choice, CHAT_PART_TEXT, true);
     if (refusal == NULL && choice->refusal.len > 0)
         json_member_str(writer, "refusal", choice->refusal);
     else
-        put_joined(writer, "refusal", choice->parts, CHAT_PART_REFUSAL, true);
-    put_joined(writer, "reasoning_content", choice->parts, CHAT_PART_REASONING, false);
+        put_joined(writer, arena, "refusal", choice, CHAT_PART_REFUSAL, true);
+    put_joined(writer, arena, "reasoning_content", choice, CHAT_PART_REASONING, false);
     put_thinking_blocks(writer, choice->parts);
-    put_tool_calls(writer, choice->parts);
+    emit_calls(writer, parts, openai_put_call);
     json_close_object(writer);
     json_key(writer, "logprobs");
     json_value_raw(writer, choice->logprobs.len > 0 ? choice->logprobs : STR("null"));
@@ -290,23 +255,25 @@ put_choice(struct json_writer *writer, const struct chat_choice *choice)
                         ? STR("stop")
                         : str_from(chat_finish_name(choice->finish)));
     json_close_object(writer);
+    return 0;
 }
 
 int
 openai_answer_out(const struct chat_answer *answer, struct arena *arena, struct buf *out)
 {
     struct json_writer writer;
-    (void)arena;
+    int rc = 0;
     json_writer_init(&writer, out);
     json_open_object(&writer);
     json_member_str(&writer, "id", answer->id);
     json_member_str(&writer, "object", STR("chat.completion"));
     json_member_u64(&writer, "created", answer->created);
     json_member_str(&writer, "model", answer->model);
-    json_key(&writer, "choices");
-    json_open_array(&writer);
-    for (const struct chat_choice *at = answer->choices; at != NULL; at = at->next)
-        put_choice(&writer, at);
+    json_key_array(&writer, "choices");
+    for (const struct chat_choice *at = answer->choices; at != NULL && rc == 0; at = at->next)
+        rc = put_choice(&writer, arena, at);
+    if (rc < 0)
+        return rc;
     json_close_array(&writer);
     if (answer->usage.evidence != EVIDENCE_NONE)
         openai_put_usage(&writer, &answer->usage);

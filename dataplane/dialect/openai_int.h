@@ -27,9 +27,10 @@ enum chat_finish openai_finish(const struct json_doc *doc, uint32_t node);
 bool openai_usage(const struct json_doc *doc, uint32_t root, struct usage *usage);
 /* openai_put_usage - member "usage". */
 void openai_put_usage(struct json_writer *writer, const struct usage *usage);
-/* openai_put_tool_call - one element of tool_calls. index: UINT32_MAX outside of streams; arguments
- * of a first fragment may be empty. */
-void openai_put_tool_call(struct json_writer *writer, const struct chat_part *call, uint32_t index);
+/* openai_put_call - one element of tool_calls; openai_put_delta - the first fragment of one in a
+ * stream, whose arguments may be empty. */
+void openai_put_call(struct json_writer *writer, const struct chat_part *call);
+void openai_put_delta(struct json_writer *writer, const struct chat_part *call, uint32_t index);
 /* openai_put_thinking - one element of thinking_blocks. index: UINT32_MAX outside of streams. */
 void openai_put_thinking(struct json_writer *writer, const struct chat_part *part, uint32_t index);
 /* openai_parts_in - a message's (or delta's) content (string, list of parts), reasoning, refusal
@@ -39,5 +40,8 @@ int openai_parts_in(const struct intake *in, uint32_t message, bool calls,
                     struct chat_part **ret_parts);
 void openai_look(struct stream_look *look, const struct stream_frame *frame,
                  struct json_doc *scratch);
+
+/* Addresses below the base URL; NULL: no such endpoint. */
+extern const char *const openai_paths[CHAT_ENDPOINT_COUNT];
 
 #endif

@@ -8,12 +8,13 @@
 
 #include "dataplane/chat/claim.h"
 
-/* The keys that count have distinct first bytes and lengths; compare the raw text, since nobody
- * escapes them, and one who does is only billed by estimate. */
+/* The keys that count have distinct first bytes and lengths: their raw text is compared. */
 static bool
 key_is(const struct json_doc *doc, uint32_t key, const char *name, size_t size)
 {
     const struct json_node *node = &doc->nodes[key];
+    if (UNLIKELY(node->escaped))
+        return json_string_eq(doc, key, str_make(name, size));
     return node->end - node->start == size + 2 &&
            memcmp(doc->text.ptr + node->start + 1, name, size) == 0;
 }

@@ -5,22 +5,6 @@
  * Invariant: a part of unknown type is refused by name. Spec: WIRE-FORMATS 3.3 to 3.7. */
 #include "dataplane/dialect/openai_int.h"
 
-static int
-add_text(const struct intake *in, struct chat_part **list, enum chat_part_kind kind, uint32_t node,
-         const char *field, struct chat_part **ret_part)
-{
-    struct str text = STR_EMPTY;
-    int rc = intake_text(in, node, field, &text);
-    if (rc < 0 || text.len == 0)
-        return rc;
-    struct chat_part *part = chat_part_add(list, kind, in->arena);
-    if (part == NULL)
-        return -ERR_NOMEM;
-    part->text = text;
-    *ret_part = part;
-    return 0;
-}
-
 /* image_url as an object or, in the wild, as a plain string */
 static int
 read_image(const struct intake *in, uint32_t node, struct chat_part *part)
@@ -71,24 +55,21 @@ read_audio(const struct intake *in, uint32_t node, struct chat_part *part)
     return rc < 0 ? rc : intake_member(in, audio, "format", &part->name);
 }
 
-/* Mistral: {type: thinking, thinking: [{type: text, text}]} */
 static int
 read_thinking_list(const struct intake *in, uint32_t node, struct chat_part **list)
 {
     const struct json_doc *doc = in->doc;
-    struct chat_part *part = NULL;
     uint32_t thinking = json_get(doc, node, STR("thinking"));
     if (json_is(doc, thinking, JSON_STRING))
-        return add_text(in, list, CHAT_PART_REASONING, thinking, "thinking", &part);
+        return intake_part(in, thinking, "thinking", CHAT_PART_REASONING, &list);
     if (!json_is(doc, thinking, JSON_ARRAY))
         return 0;
     for (uint32_t at = json_first(doc, thinking); at != JSON_NONE;
          at = json_sibling(doc, thinking, at)) {
-        int rc = add_text(in, list, CHAT_PART_REASONING, json_get(doc, at, STR("text")),
-                          "thinking.text", &part);
+        int rc = intake_part(in, json_get(doc, at, STR("text")), "thinking.text",
+                             CHAT_PART_REASONING, &list);
         if (rc < 0)
             return rc;
-        list = part != NULL ? &part->next : list;
     }
     return 0;
 }
@@ -110,53 +91,25 @@ static int
 read_part(const struct intake *in, uint32_t node, struct chat_part **list)
 {
     const struct json_doc *doc = in->doc;
-    struct chat_part *part = NULL;
     struct str type = STR_EMPTY;
+    struct chat_part **end = list;
     int rc = intake_member(in, node, "type", &type);
     if (rc < 0)
         return rc;
     if (str_eq(type, STR("thinking")))
         return read_thinking_list(in, node, list);
-    if (str_eq(type, STR("text")) || str_eq(type, STR("refusal"))) {
-        bool text = type.len == 4;
-        rc = add_text(in, list, text ? CHAT_PART_TEXT : CHAT_PART_REFUSAL,
-                      json_get(doc, node, type), text ? "text" : "refusal", &part);
+    if (str_eq(type, STR("text"))) {
+        rc = intake_part(in, json_get(doc, node, type), "text", CHAT_PART_TEXT, &end);
+    } else if (str_eq(type, STR("refusal"))) {
+        rc = intake_part(in, json_get(doc, node, type), "refusal", CHAT_PART_REFUSAL, &end);
     } else {
-        part = chat_part_add(list, CHAT_PART_TEXT, in->arena);
+        struct chat_part *part = chat_part_add(list, CHAT_PART_TEXT, in->arena);
         rc = part == NULL ? -ERR_NOMEM : read_media(in, node, type, part);
     }
-    if (rc == 0 && part != NULL)
-        rc = intake_object(in, json_get(doc, node, STR("cache_control")), "cache_control",
-                           &part->cache);
-    return rc;
-}
-
-static struct chat_part **
-list_end(struct chat_part **list)
-{
-    while (*list != NULL)
-        list = &(*list)->next;
-    return list;
-}
-
-static int
-read_content(const struct intake *in, uint32_t node, struct chat_part **list)
-{
-    const struct json_doc *doc = in->doc;
-    struct chat_part *part = NULL;
-    if (intake_absent(doc, node))
-        return 0;
-    if (json_is(doc, node, JSON_STRING))
-        return add_text(in, list, CHAT_PART_TEXT, node, "content", &part);
-    if (!json_is(doc, node, JSON_ARRAY))
-        return intake_kind_error(in, "content", "a string or a list of parts");
-    for (uint32_t at = json_first(doc, node); at != JSON_NONE; at = json_sibling(doc, node, at)) {
-        int rc = read_part(in, at, list);
-        if (rc < 0)
-            return rc;
-        list = list_end(list);
-    }
-    return 0;
+    if (rc < 0 || *list == NULL)
+        return rc;
+    return intake_object(in, json_get(doc, node, STR("cache_control")), "cache_control",
+                         &(*list)->cache);
 }
 
 /* thinking_blocks, as gateways carry signed reasoning through this dialect (WIRE-FORMATS 3.7) */
@@ -179,14 +132,13 @@ static int
 read_reasoning(const struct intake *in, uint32_t message, struct chat_part **list)
 {
     const struct json_doc *doc = in->doc;
-    struct chat_part *part = NULL;
     uint32_t blocks = json_get(doc, message, STR("thinking_blocks"));
     if (json_count(doc, blocks) > 0 && json_is(doc, blocks, JSON_ARRAY)) {
         int rc = 0;
         for (uint32_t at = json_first(doc, blocks); at != JSON_NONE && rc == 0;
              at = json_sibling(doc, blocks, at)) {
             rc = read_thinking_block(in, at, list);
-            list = list_end(list);
+            list = intake_part_end(list);
         }
         return rc;
     }
@@ -195,7 +147,7 @@ read_reasoning(const struct intake *in, uint32_t message, struct chat_part **lis
         text = json_get(doc, message, STR("reasoning"));
     if (!json_is(doc, text, JSON_STRING)) /* some providers put objects here */
         return 0;
-    return add_text(in, list, CHAT_PART_REASONING, text, "reasoning_content", &part);
+    return intake_part(in, text, "reasoning_content", CHAT_PART_REASONING, &list);
 }
 
 /* One call; `arguments` as a string, or as the object that careless clients send. */
@@ -250,15 +202,16 @@ int
 openai_parts_in(const struct intake *in, uint32_t message, bool calls, struct chat_part **ret_parts)
 {
     struct chat_part *parts = NULL;
-    struct chat_part *refusal = NULL;
-    uint32_t refusal_node = json_get(in->doc, message, STR("refusal"));
+    uint32_t content = json_get(in->doc, message, STR("content"));
+    uint32_t refusal = json_get(in->doc, message, STR("refusal"));
     int rc = read_reasoning(in, message, &parts);
     if (rc == 0)
-        rc = read_content(in, json_get(in->doc, message, STR("content")), list_end(&parts));
+        rc = intake_parts(in, content, "content", intake_part_end(&parts), read_part);
+    struct chat_part **end = intake_part_end(&parts);
     if (rc == 0)
-        rc = add_text(in, list_end(&parts), CHAT_PART_REFUSAL, refusal_node, "refusal", &refusal);
+        rc = intake_part(in, refusal, "refusal", CHAT_PART_REFUSAL, &end);
     if (rc == 0 && calls)
-        rc = read_calls(in, message, list_end(&parts));
+        rc = read_calls(in, message, end);
     if (rc == 0)
         *ret_parts = parts;
     return rc;

@@ -4,6 +4,7 @@
  * Owns: the list of tool calls seen, with what came before a call's name was known.
  * Invariant: every TOOL_START has its name and id and is followed by exactly one TOOL_END, unless
  *            the stream is cut. Spec: WIRE-FORMATS 4.3. Proved by conform_test.c. */
+#include "dataplane/dialect/feed_int.h"
 #include "dataplane/dialect/openai_int.h"
 
 #include <stdlib.h>
@@ -11,7 +12,6 @@
 #include "lib/base/check.h"
 #include "lib/base/map.h"
 
-#define CALLS_MAX 256u
 #define HELD_BYTES_MAX (64u << 10)
 #define CALL_ID_BYTES_MAX 128u
 
@@ -30,6 +30,7 @@ struct call {
     struct buf held; /* arguments that came before the name */
 };
 struct openai_reader {
+    struct str message_id; /* of the chunk that is read: borrowed */
     struct call *calls;
     uint32_t call_count;
     uint32_t call_cap;
@@ -38,13 +39,11 @@ struct openai_reader {
     bool reasoned; /* reasoning has come since the last signature */
 };
 
-/* One call of read(): where events go. */
-struct feed {
-    struct openai_reader *reader;
-    struct intake in;
-    struct chat_event **end;
-    struct str message_id;
-};
+static struct openai_reader *
+reader_of(const struct feed *feed)
+{
+    return feed->reader;
+}
 
 static void
 reader_init(void *state)
@@ -65,28 +64,6 @@ reader_fini(void *state)
     *reader = (struct openai_reader){0};
 }
 
-static struct chat_event *
-emit(struct feed *feed, enum chat_event_kind kind, uint32_t choice)
-{
-    struct chat_event *event = ARENA_NEW(feed->in.arena, struct chat_event);
-    if (event == NULL)
-        return NULL;
-    event->kind = kind;
-    event->choice = choice;
-    *feed->end = event;
-    feed->end = &event->next;
-    return event;
-}
-
-static int
-emit_text(struct feed *feed, enum chat_event_kind kind, uint32_t choice, struct str text)
-{
-    struct chat_event *event = text.len > 0 ? emit(feed, kind, choice) : NULL;
-    if (event != NULL)
-        event->text = text;
-    return event == NULL && text.len > 0 ? -ERR_NOMEM : 0;
-}
-
 /* ---- tool calls ------------------------------------------------------------------------------ */
 
 static int
@@ -95,7 +72,7 @@ call_new(struct openai_reader *reader, uint32_t choice, uint32_t wire, struct ca
     uint32_t tool = 0;
     if (reader->call_count == reader->call_cap) {
         uint32_t cap = reader->call_cap == 0 ? 4 : reader->call_cap * 2;
-        if (cap > CALLS_MAX)
+        if (cap > FEED_CALLS_MAX)
             return -ERR_TOO_LARGE;
         struct call *grown = realloc(reader->calls, cap * sizeof(*grown));
         if (grown == NULL)
@@ -117,7 +94,7 @@ call_new(struct openai_reader *reader, uint32_t choice, uint32_t wire, struct ca
 static int
 call_find(struct feed *feed, uint32_t choice, uint32_t node, struct str id, struct call **ret_call)
 {
-    struct openai_reader *reader = feed->reader;
+    struct openai_reader *reader = reader_of(feed);
     const struct json_doc *doc = feed->in.doc;
     struct call *found = NULL;
     uint64_t wire = UINT32_MAX;
@@ -147,7 +124,7 @@ call_find(struct feed *feed, uint32_t choice, uint32_t node, struct str id, stru
 static struct str
 made_id(struct feed *feed, const struct call *call)
 {
-    struct str id = feed->message_id;
+    struct str id = reader_of(feed)->message_id;
     id.len = MIN(id.len, (size_t)48);
     return arena_printf(feed->in.arena, "call_%.*s_%u_%u", (int)id.len, id.ptr, call->choice,
                         call->tool);
@@ -156,7 +133,7 @@ made_id(struct feed *feed, const struct call *call)
 static int
 call_start(struct feed *feed, struct call *call, struct str name)
 {
-    struct chat_event *event = emit(feed, CHAT_EVENT_TOOL_START, call->choice);
+    struct chat_event *event = feed_event(feed, CHAT_EVENT_TOOL_START, call->choice);
     if (event == NULL)
         return -ERR_NOMEM;
     call->started = true;
@@ -176,7 +153,7 @@ call_argument(struct feed *feed, struct call *call, struct str text)
 {
     if (text.len == 0)
         return 0;
-    struct chat_event *event = emit(feed, CHAT_EVENT_TOOL_DELTA, call->choice);
+    struct chat_event *event = feed_event(feed, CHAT_EVENT_TOOL_DELTA, call->choice);
     if (event == NULL)
         return -ERR_NOMEM;
     event->tool = call->tool;
@@ -235,11 +212,10 @@ read_call(struct feed *feed, uint32_t choice, uint32_t node)
     return rc < 0 ? rc : call_argument(feed, call, arguments);
 }
 
-/* The choice is complete, and so are its calls. No argument at all means an empty object. */
 static int
 end_calls(struct feed *feed, bool all, uint32_t choice)
 {
-    struct openai_reader *reader = feed->reader;
+    struct openai_reader *reader = reader_of(feed);
     for (uint32_t i = 0; i < reader->call_count; i++) {
         struct call *call = &reader->calls[i];
         if (call->ended || (!all && call->choice != choice))
@@ -249,10 +225,10 @@ end_calls(struct feed *feed, bool all, uint32_t choice)
             rc = call_held(feed, call);
         if (rc == 0 && !call->any_argument && !call->custom)
             rc = call_argument(feed, call, STR("{}"));
-        struct chat_event *event = rc == 0 ? emit(feed, CHAT_EVENT_TOOL_END, call->choice) : NULL;
-        if (event == NULL)
-            return rc < 0 ? rc : -ERR_NOMEM;
-        event->tool = call->tool;
+        if (rc == 0)
+            rc = feed_tool_end(feed, call->choice, call->tool);
+        if (rc < 0)
+            return rc;
         call->ended = true;
     }
     return 0;
@@ -265,20 +241,20 @@ emit_part(struct feed *feed, uint32_t choice, const struct chat_part *part)
 {
     int rc = 0;
     if (part->kind != CHAT_PART_REASONING)
-        feed->reader->reasoned = false;
+        reader_of(feed)->reasoned = false;
     if (part->kind == CHAT_PART_TEXT)
-        return emit_text(feed, CHAT_EVENT_TEXT, choice, part->text);
+        return feed_text(feed, CHAT_EVENT_TEXT, choice, part->text);
     if (part->kind == CHAT_PART_REFUSAL)
-        return emit_text(feed, CHAT_EVENT_REFUSAL, choice, part->text);
+        return feed_text(feed, CHAT_EVENT_REFUSAL, choice, part->text);
     if (part->kind == CHAT_PART_REDACTED)
-        return emit_text(feed, CHAT_EVENT_REDACTED, choice, part->signature);
+        return feed_text(feed, CHAT_EVENT_REDACTED, choice, part->signature);
     if (part->kind != CHAT_PART_REASONING)
         return 0;
     /* a signed block may repeat the text that its pieces have brought already */
-    if (part->signature.len == 0 || !feed->reader->reasoned)
-        rc = emit_text(feed, CHAT_EVENT_REASONING, choice, part->text);
-    feed->reader->reasoned = part->signature.len == 0;
-    return rc < 0 ? rc : emit_text(feed, CHAT_EVENT_SIGNATURE, choice, part->signature);
+    if (part->signature.len == 0 || !reader_of(feed)->reasoned)
+        rc = feed_text(feed, CHAT_EVENT_REASONING, choice, part->text);
+    reader_of(feed)->reasoned = part->signature.len == 0;
+    return rc < 0 ? rc : feed_text(feed, CHAT_EVENT_SIGNATURE, choice, part->signature);
 }
 
 static int
@@ -309,17 +285,15 @@ read_choice(struct feed *feed, uint32_t node)
     if (json_u64(doc, json_get(doc, node, STR("index")), UINT32_MAX, &index) < 0)
         index = 0;
     uint32_t choice = (uint32_t)index;
-    int rc = json_is(doc, delta, JSON_OBJECT) ? read_delta(feed, delta, choice) : 0;
-    if (rc == 0 && json_is(doc, logprobs, JSON_OBJECT))
-        rc = emit_text(feed, CHAT_EVENT_LOGPROBS, choice, json_raw(doc, logprobs));
+    int rc = 0;
+    if (json_is(doc, logprobs, JSON_OBJECT)) /* before the text that they are about */
+        rc = feed_text(feed, CHAT_EVENT_LOGPROBS, choice, json_raw(doc, logprobs));
+    if (rc == 0 && json_is(doc, delta, JSON_OBJECT))
+        rc = read_delta(feed, delta, choice);
     if (rc < 0 || !json_is(doc, reason, JSON_STRING))
         return rc;
     rc = end_calls(feed, false, choice);
-    struct chat_event *event = rc == 0 ? emit(feed, CHAT_EVENT_FINISH, choice) : NULL;
-    if (event == NULL)
-        return rc < 0 ? rc : -ERR_NOMEM;
-    event->finish = openai_finish(doc, reason);
-    return 0;
+    return rc < 0 ? rc : feed_finish(feed, choice, openai_finish(doc, reason));
 }
 
 /* Azure's first chunk has no id and no choice: the start is the first chunk that has either. */
@@ -328,31 +302,21 @@ read_start(struct feed *feed, uint32_t choices)
 {
     const struct json_doc *doc = feed->in.doc;
     struct str model = STR_EMPTY;
-    int rc = intake_member(&feed->in, 0, "id", &feed->message_id);
+    int rc = intake_member(&feed->in, 0, "id", &reader_of(feed)->message_id);
     if (rc == 0)
         rc = intake_member(&feed->in, 0, "model", &model);
-    bool told = feed->message_id.len > 0 || json_count(doc, choices) > 0;
-    if (rc < 0 || feed->reader->started || !told)
+    bool told = reader_of(feed)->message_id.len > 0 || json_count(doc, choices) > 0;
+    if (rc < 0 || reader_of(feed)->started || !told)
         return rc;
-    struct chat_event *event = emit(feed, CHAT_EVENT_START, 0);
+    struct chat_event *event = feed_event(feed, CHAT_EVENT_START, 0);
     if (event == NULL)
         return -ERR_NOMEM;
-    feed->reader->started = true;
-    event->id = feed->message_id;
+    reader_of(feed)->started = true;
+    event->id = reader_of(feed)->message_id;
     event->model = model;
     if (json_u64(doc, json_get(doc, 0, STR("created")), INT64_MAX, &event->created) < 0)
         event->created = 0;
     return 0;
-}
-
-static int
-read_error(struct feed *feed, uint32_t node)
-{
-    struct chat_event *event = emit(feed, CHAT_EVENT_ERROR, 0);
-    feed->reader->ended = true;
-    if (event == NULL)
-        return -ERR_NOMEM;
-    return error_read_object(feed->in.doc, node, feed->in.arena, &event->error);
 }
 
 static int
@@ -368,13 +332,20 @@ read_chunk(struct feed *feed)
     for (uint32_t at = json_first(doc, choices); at != JSON_NONE && rc == 0;
          at = json_sibling(doc, choices, at))
         rc = read_choice(feed, at);
-    if (rc == 0 && openai_usage(doc, 0, &usage)) {
-        struct chat_event *event = emit(feed, CHAT_EVENT_USAGE, 0);
-        if (event == NULL)
-            return -ERR_NOMEM;
-        event->usage = usage;
-    }
-    return rc == 0 && error_present(doc, error) ? read_error(feed, error) : rc;
+    if (rc == 0 && openai_usage(doc, 0, &usage))
+        rc = feed_usage(feed, &usage);
+    if (rc < 0 || !error_present(doc, error))
+        return rc;
+    reader_of(feed)->ended = true;
+    return feed_error(feed, error);
+}
+
+static int
+read_done(struct feed *feed)
+{
+    reader_of(feed)->ended = true;
+    int rc = end_calls(feed, true, 0);
+    return rc < 0 ? rc : feed_end(feed);
 }
 
 static int
@@ -382,29 +353,16 @@ reader_read(void *state, const struct stream_frame *frame, struct json_doc *scra
             struct arena *arena, struct chat_event **ret_events, struct err *err)
 {
     struct openai_reader *reader = state;
-    struct chat_event *events = NULL;
-    struct feed feed = {.reader = reader, .in = {scratch, arena, err}, .end = &events};
-    feed.message_id = STR_EMPTY;
-    int rc = 0;
-    if (reader->ended) {
-        *ret_events = NULL;
-        return 0;
-    }
-    if (str_starts(frame->data, STR("[DONE]"))) {
-        reader->ended = true;
-        rc = end_calls(&feed, true, 0);
-        if (rc == 0 && emit(&feed, CHAT_EVENT_END, 0) == NULL)
-            rc = -ERR_NOMEM;
-    } else if (json_scan(scratch, frame->data, &dialect_reply_limits, err) < 0) {
-        return -ERR_PARSE;
-    } else if (!json_is(scratch, 0, JSON_OBJECT)) {
-        return err_set(err, ERR_PARSE, "a chunk of the stream is not an object");
-    } else {
-        rc = read_chunk(&feed);
-    }
-    if (rc == 0)
-        *ret_events = events;
-    return rc == -ERR_INVALID || rc == -ERR_UNSUPPORTED ? -ERR_PARSE : rc;
+    const struct intake in = {scratch, arena, err};
+    struct feed feed;
+    bool done = !reader->ended && str_starts(frame->data, STR("[DONE]"));
+    bool open = feed_open(&feed, reader, &in, scratch, frame, reader->ended);
+    reader->message_id = STR_EMPTY;
+    return feed_close(&feed,
+                      done   ? read_done(&feed)
+                      : open ? read_chunk(&feed)
+                             : feed.rc,
+                      ret_events);
 }
 
 const struct stream_reader_class openai_reader_class = {

@@ -4,67 +4,24 @@
  * Owns: nothing.
  * Invariant: equal requests give equal bytes, so that the upstream's prompt cache keeps working;
  *            what cannot be said is refused or noted (loss.c). Spec: WIRE-FORMATS 3, 6. */
+#include "dataplane/dialect/emit_int.h"
 #include "dataplane/dialect/openai_int.h"
 
-struct emit {
-    struct json_writer writer;
-    const struct dialect_target *target;
-    struct err *err;
-};
-
 /* ---- content parts --------------------------------------------------------------------------- */
-
-static void
-put_url(struct json_writer *writer, const char *key, struct str type, const struct chat_part *part)
-{
-    struct buf *out = writer->out;
-    json_key(writer, key);
-    if (part->data.len == 0) {
-        json_value_str(writer, part->url);
-        return;
-    }
-    struct buf url;
-    buf_init(&url, part->data.len + type.len + 64);
-    buf_put_str(&url, STR("data:"));
-    buf_put_str(&url, type);
-    buf_put_str(&url, STR(";base64,"));
-    buf_put_str(&url, part->data);
-    json_value_str(writer, buf_str(&url));
-    out->failed |= url.failed;
-    buf_fini(&url);
-}
 
 static int
 put_image(struct emit *emit, const struct chat_part *part)
 {
     struct json_writer *writer = &emit->writer;
     if (part->file_id.len > 0)
-        return err_set(emit->err, ERR_UNSUPPORTED,
-                       "field `image.source.file_id` cannot be carried to openai");
+        return emit_refuse(emit, "image.source.file_id");
     json_member_str(writer, "type", STR("image_url"));
-    json_key(writer, "image_url");
-    json_open_object(writer);
-    put_url(writer, "url", part->media_type, part);
+    json_key_object(writer, "image_url");
+    emit_url(writer, "url", part);
     if (part->name.len > 0)
         json_member_str(writer, "detail", part->name);
     json_close_object(writer);
     return 0;
-}
-
-/* A plain-text document has no part of its own here: it becomes text under its title. */
-static void
-put_text_document(struct json_writer *writer, const struct chat_part *part)
-{
-    struct buf text;
-    buf_init(&text, part->text.len + part->name.len + 8);
-    buf_put_str(&text, part->name);
-    if (part->name.len > 0)
-        buf_put_str(&text, STR("\n\n"));
-    buf_put_str(&text, part->text);
-    json_member_str(writer, "type", STR("text"));
-    json_member_str(writer, "text", buf_str(&text));
-    writer->out->failed |= text.failed;
-    buf_fini(&text);
 }
 
 static int
@@ -72,20 +29,19 @@ put_file(struct emit *emit, const struct chat_part *part)
 {
     struct json_writer *writer = &emit->writer;
     if (part->text.len > 0) {
-        put_text_document(writer, part);
+        json_member_str(writer, "type", STR("text"));
+        json_member_str(writer, "text", emit_document(emit, part));
         return 0;
     }
     if (part->data.len == 0 && part->file_id.len == 0)
-        return err_set(emit->err, ERR_UNSUPPORTED,
-                       "field `document.source.url` cannot be carried to openai");
+        return emit_refuse(emit, "document.source.url");
     json_member_str(writer, "type", STR("file"));
-    json_key(writer, "file");
-    json_open_object(writer);
+    json_key_object(writer, "file");
     if (part->file_id.len > 0) {
         json_member_str(writer, "file_id", part->file_id);
     } else {
         json_member_str(writer, "filename", part->name.len > 0 ? part->name : STR("document.pdf"));
-        put_url(writer, "file_data", part->media_type, part);
+        emit_url(writer, "file_data", part);
     }
     json_close_object(writer);
     return 0;
@@ -95,8 +51,7 @@ static void
 put_audio(struct json_writer *writer, const struct chat_part *part)
 {
     json_member_str(writer, "type", STR("input_audio"));
-    json_key(writer, "input_audio");
-    json_open_object(writer);
+    json_key_object(writer, "input_audio");
     json_member_str(writer, "data", part->data);
     json_member_str(writer, "format", part->name);
     json_close_object(writer);
@@ -114,10 +69,7 @@ put_part(struct emit *emit, const struct chat_part *part)
 {
     struct json_writer *writer = &emit->writer;
     int rc = 0;
-    if (part->cache.len > 0)
-        loss_note(emit->target, STR("cache_control"));
-    if (part->extra.len > 0)
-        loss_note(emit->target, STR("citations"));
+    emit_note_part(emit, part);
     json_open_object(writer);
     if (part->kind == CHAT_PART_IMAGE) {
         rc = put_image(emit, part);
@@ -156,8 +108,7 @@ put_content(struct emit *emit, const struct chat_part *parts)
         return 0;
     }
     if (first->kind == CHAT_PART_TEXT && next_content(first->next) == NULL) {
-        if (first->cache.len > 0)
-            loss_note(emit->target, STR("cache_control"));
+        emit_note_part(emit, first);
         json_value_str(writer, first->text);
         return 0;
     }
@@ -189,38 +140,24 @@ openai_put_thinking(struct json_writer *writer, const struct chat_part *part, ui
 }
 
 void
-openai_put_tool_call(struct json_writer *writer, const struct chat_part *call, uint32_t index)
+openai_put_delta(struct json_writer *writer, const struct chat_part *call, uint32_t index)
 {
     json_open_object(writer);
     if (index != UINT32_MAX)
         json_member_u64(writer, "index", index);
     json_member_str(writer, "id", call->id);
     json_member_str(writer, "type", call->custom ? STR("custom") : STR("function"));
-    json_key(writer, call->custom ? "custom" : "function");
-    json_open_object(writer);
+    json_key_object(writer, call->custom ? "custom" : "function");
     json_member_str(writer, "name", call->name);
     json_member_str(writer, call->custom ? "input" : "arguments", call->text);
     json_close_object(writer);
     json_close_object(writer);
 }
 
-static void
-put_calls(struct emit *emit, const struct chat_part *parts)
+void
+openai_put_call(struct json_writer *writer, const struct chat_part *call)
 {
-    struct json_writer *writer = &emit->writer;
-    bool open = false;
-    for (const struct chat_part *part = parts; part != NULL; part = part->next) {
-        if (part->kind != CHAT_PART_TOOL_CALL)
-            continue;
-        if (!open) {
-            json_key(writer, "tool_calls");
-            json_open_array(writer);
-        }
-        open = true;
-        openai_put_tool_call(writer, part, UINT32_MAX);
-    }
-    if (open)
-        json_close_array(writer);
+    openai_put_delta(writer, call, UINT32_MAX);
 }
 
 /* Reasoning that its provider signed is of use to that provider alone; what is not signed goes back
@@ -233,9 +170,9 @@ put_reasoning(struct emit *emit, const struct chat_part *parts)
     for (const struct chat_part *part = parts; part != NULL; part = part->next) {
         if (part->kind == CHAT_PART_REDACTED ||
             (part->kind == CHAT_PART_REASONING && part->signature.len > 0))
-            loss_note(emit->target, STR("thinking"));
+            emit_note(emit, "thinking");
         else if (part->kind == CHAT_PART_REASONING && emit->target->no_reasoning_control)
-            loss_note(emit->target, STR("reasoning_content"));
+            emit_note(emit, "reasoning_content");
         else if (part->kind == CHAT_PART_REASONING)
             buf_put_str(&text, part->text);
     }
@@ -260,36 +197,25 @@ put_assistant(struct emit *emit, const struct chat_message *message)
             json_member_str(writer, "refusal", part->text);
             break;
         }
-    put_calls(emit, message->parts);
+    emit_calls(writer, message->parts, openai_put_call);
     json_close_object(writer);
     return 0;
 }
 
-/* One result = one tool message, of text only. */
 static int
 put_result(struct emit *emit, const struct chat_part *result)
 {
     struct json_writer *writer = &emit->writer;
-    struct buf text;
     if (result->is_error)
-        loss_note(emit->target, STR("is_error"));
-    if (result->cache.len > 0)
-        loss_note(emit->target, STR("cache_control"));
-    buf_init(&text, writer->out->max);
-    for (const struct chat_part *part = result->content; part != NULL; part = part->next) {
-        if (part->kind != CHAT_PART_TEXT)
-            continue;
-        if (text.len > 0)
-            buf_put_byte(&text, '\n');
-        buf_put_str(&text, part->text);
-    }
+        emit_note(emit, "is_error");
+    emit_note_part(emit, result);
     json_open_object(writer);
     json_member_str(writer, "role", STR("tool"));
     json_member_str(writer, "tool_call_id", result->id);
-    json_member_str(writer, "content", buf_str(&text));
+    json_member_str(
+        writer, "content",
+        emit_texts(writer, emit->arena, result->content, EMIT_KIND(CHAT_PART_TEXT), STR("\n")));
     json_close_object(writer);
-    writer->out->failed |= text.failed;
-    buf_fini(&text);
     return 0;
 }
 
@@ -316,8 +242,7 @@ static int
 put_user_list(struct emit *emit, const struct chat_message *message)
 {
     struct json_writer *writer = &emit->writer;
-    json_key(writer, "content");
-    json_open_array(writer);
+    json_key_array(writer, "content");
     for (const struct chat_part *part = message->parts; part != NULL; part = part->next)
         for (const struct chat_part *inner = next_media(part->content); inner != NULL;
              inner = next_media(inner->next)) {
@@ -339,25 +264,16 @@ static int
 put_other(struct emit *emit, const struct chat_message *message)
 {
     struct json_writer *writer = &emit->writer;
-    const char *role = message->role == CHAT_ROLE_SYSTEM      ? "system"
-                       : message->role == CHAT_ROLE_DEVELOPER ? "developer"
-                                                              : "user";
-    bool results = false;
-    for (const struct chat_part *part = message->parts; part != NULL; part = part->next) {
-        if (part->kind != CHAT_PART_TOOL_RESULT)
-            continue;
-        results = true;
-        int rc = put_result(emit, part);
-        if (rc < 0)
-            return rc;
-    }
-    if (results && next_content(message->parts) == NULL && !results_have_media(message))
-        return 0;
+    bool more = true;
+    int rc = emit_results(emit, message, put_result, &more);
+    bool media = results_have_media(message);
+    if (rc < 0 || (!more && !media))
+        return rc;
     json_open_object(writer);
-    json_member_str(writer, "role", str_from(role));
+    json_member_str(writer, "role", emit_role(message, true));
     if (message->name.len > 0)
         json_member_str(writer, "name", message->name);
-    int rc = results ? put_user_list(emit, message) : put_content(emit, message->parts);
+    rc = media ? put_user_list(emit, message) : put_content(emit, message->parts);
     if (rc == 0) /* what failed stays open: nobody reads it */
         json_close_object(writer);
     return rc;
@@ -366,8 +282,7 @@ put_other(struct emit *emit, const struct chat_message *message)
 static int
 put_messages(struct emit *emit, const struct chat_message *message)
 {
-    json_key(&emit->writer, "messages");
-    json_open_array(&emit->writer);
+    json_key_array(&emit->writer, "messages");
     for (; message != NULL; message = message->next) {
         int rc = message->role == CHAT_ROLE_ASSISTANT ? put_assistant(emit, message)
                                                       : put_other(emit, message);
@@ -380,59 +295,27 @@ put_messages(struct emit *emit, const struct chat_message *message)
 
 /* ---- tools and settings ---------------------------------------------------------------------- */
 
-static void
+static int
 put_tool(struct emit *emit, const struct chat_tool *tool)
 {
     struct json_writer *writer = &emit->writer;
     if (tool->cache.len > 0)
-        loss_note(emit->target, STR("cache_control"));
+        emit_note(emit, "cache_control");
     json_open_object(writer);
     json_member_str(writer, "type", tool->custom ? STR("custom") : STR("function"));
-    json_key(writer, tool->custom ? "custom" : "function");
-    json_open_object(writer);
+    json_key_object(writer, tool->custom ? "custom" : "function");
     json_member_str(writer, "name", tool->name);
     if (tool->description.len > 0)
         json_member_str(writer, "description", tool->description);
     if (tool->custom && tool->format.len > 0)
         json_member_raw(writer, "format", tool->format);
     if (!tool->custom)
-        json_member_raw(writer, "parameters",
-                        tool->schema.len > 0 ? tool->schema
-                                             : STR("{\"type\":\"object\",\"properties\":{}}"));
+        emit_schema(writer, "parameters", tool->schema);
     if (tool->strict != CHAT_UNSET)
         json_member_bool(writer, "strict", tool->strict == CHAT_ON);
     json_close_object(writer);
     json_close_object(writer);
-}
-
-static void
-put_tools(struct emit *emit, const struct chat_request *request)
-{
-    static const char *const choices[] = {[CHAT_CHOICE_AUTO] = "auto",
-                                          [CHAT_CHOICE_NONE] = "none",
-                                          [CHAT_CHOICE_REQUIRED] = "required"};
-    struct json_writer *writer = &emit->writer;
-    if (request->tools == NULL)
-        return;
-    json_key(writer, "tools");
-    json_open_array(writer);
-    for (const struct chat_tool *tool = request->tools; tool != NULL; tool = tool->next)
-        put_tool(emit, tool);
-    json_close_array(writer);
-    if (request->tool_choice == CHAT_CHOICE_NAMED) {
-        json_key(writer, "tool_choice");
-        json_open_object(writer);
-        json_member_str(writer, "type", STR("function"));
-        json_key(writer, "function");
-        json_open_object(writer);
-        json_member_str(writer, "name", request->tool_choice_name);
-        json_close_object(writer);
-        json_close_object(writer);
-    } else if (request->tool_choice != CHAT_CHOICE_UNSET) {
-        json_member_str(writer, "tool_choice", str_from(choices[request->tool_choice]));
-    }
-    if (request->parallel_tools != CHAT_UNSET)
-        json_member_bool(writer, "parallel_tool_calls", request->parallel_tools == CHAT_ON);
+    return 0;
 }
 
 static void
@@ -440,15 +323,13 @@ put_format(struct json_writer *writer, const struct chat_request *request)
 {
     if (request->format == CHAT_FORMAT_UNSET || request->format == CHAT_FORMAT_TEXT)
         return;
-    json_key(writer, "response_format");
-    json_open_object(writer);
+    json_key_object(writer, "response_format");
     if (request->format == CHAT_FORMAT_JSON) {
         json_member_str(writer, "type", STR("json_object"));
     } else {
         struct str name = request->format_name.len > 0 ? request->format_name : STR("answer");
         json_member_str(writer, "type", STR("json_schema"));
-        json_key(writer, "json_schema");
-        json_open_object(writer);
+        json_key_object(writer, "json_schema");
         json_member_str(writer, "name", name);
         if (request->schema.len > 0)
             json_member_raw(writer, "schema", request->schema);
@@ -468,7 +349,7 @@ put_effort(struct emit *emit, const struct chat_request *request)
     if (effort.len == 0 || request->thinking == CHAT_THINKING_OFF)
         return;
     if (emit->target->no_reasoning_control)
-        loss_note(emit->target, STR("reasoning_effort"));
+        emit_note(emit, "reasoning_effort");
     else
         json_member_str(&emit->writer, "reasoning_effort", effort);
 }
@@ -478,28 +359,18 @@ put_settings(struct emit *emit, const struct chat_request *request)
 {
     struct json_writer *writer = &emit->writer;
     const char *limit = emit->target->max_output_field;
-    if (request->max_output > 0)
-        json_member_u64(writer, limit != NULL ? limit : "max_completion_tokens",
-                        request->max_output);
-    if (request->temperature.len > 0)
-        json_member_raw(writer, "temperature", request->temperature);
-    if (request->top_p.len > 0)
-        json_member_raw(writer, "top_p", request->top_p);
+    emit_limit(emit, limit != NULL ? limit : "max_completion_tokens", request->max_output);
+    emit_raw(emit, "temperature", request->temperature);
+    emit_raw(emit, "top_p", request->top_p);
     if (request->top_k.len > 0)
-        loss_note(emit->target, STR("top_k"));
+        emit_note(emit, "top_k");
     if (request->choices > 1)
         json_member_u64(writer, "n", request->choices);
-    if (request->stops != NULL) {
-        json_key(writer, "stop");
-        json_open_array(writer);
-        for (const struct chat_text *stop = request->stops; stop != NULL; stop = stop->next)
-            json_value_str(writer, stop->text);
-        json_close_array(writer);
-    }
+    emit_stops(emit, "stop");
     put_format(writer, request);
     put_effort(emit, request);
     if (request->user.len > 64)
-        loss_note(emit->target, STR("metadata.user_id"));
+        emit_note(emit, "metadata.user_id");
     else if (request->user.len > 0)
         json_member_str(writer, "user", request->user);
 }
@@ -510,15 +381,13 @@ put_stream(struct json_writer *writer, const struct chat_request *request)
     if (!request->stream)
         return;
     json_member_bool(writer, "stream", true);
-    json_key(writer, "stream_options");
-    json_open_object(writer);
+    json_key_object(writer, "stream_options");
     json_member_bool(writer, "include_usage", true);
     json_close_object(writer);
 }
 
-/* Fields of others that are this dialect's own: another's reader gave them its names. */
 static int
-put_others(struct emit *emit, const struct chat_request *request)
+put_all(struct emit *emit)
 {
     static const char *const native[] = {"seed",
                                          "presence_penalty",
@@ -531,54 +400,30 @@ put_others(struct emit *emit, const struct chat_request *request)
                                          "prediction",
                                          "service_tier",
                                          NULL};
-    /* what another dialect's settings advise, and this one can do without */
-    static const char *const advisory[] = {
-        "client_metadata", "metadata",       "context_management",
-        "cache_control",   "speed",          "inference_geo",
-        "output_config",   "safetySettings", "safety_settings",
-        "labels",          "store",          "reasoning.summary",
-        "include",         "truncation",     NULL};
-    struct chat_request rest = {0};
-    for (const struct chat_field *field = request->others; field; field = field->next) {
-        bool own = false;
-        for (const char *const *at = native; *at != NULL; at++)
-            own = own || str_eq(field->name, str_from(*at));
-        if (own && str_eq(field->raw, STR("\"standard_only\""))) { /* a tier of Anthropic's */
-            loss_note(emit->target, field->name);
-            continue;
-        }
-        if (own) {
-            json_key_str(&emit->writer, field->name);
-            json_value_raw(&emit->writer, field->raw);
-            continue;
-        }
-        struct chat_field one = {.name = field->name, .raw = field->raw};
-        rest.others = &one;
-        int rc = loss_others(&rest, emit->target, "openai", advisory, emit->err);
-        if (rc < 0)
-            return rc;
-    }
-    return 0;
+    const struct chat_request *request = emit->request;
+    json_member_str(&emit->writer, "model", emit->target->model);
+    int rc = put_messages(emit, request->messages);
+    if (rc == 0 && emit->request->tools != NULL)
+        rc = emit_tools(emit, "tools", put_tool);
+    if (rc < 0)
+        return rc;
+    if (emit->request->tools != NULL)
+        emit_choice(emit, true);
+    put_settings(emit, request);
+    rc = emit_others(emit, native, NULL);
+    put_stream(&emit->writer, request);
+    return rc;
 }
 
 int
 openai_request_out(const struct chat_request *request, const struct dialect_target *target,
                    struct arena *arena, struct buf *out, struct err *err)
 {
-    struct emit emit = {.target = target, .err = err};
-    (void)arena;
-    json_writer_init(&emit.writer, out);
-    json_open_object(&emit.writer);
-    json_member_str(&emit.writer, "model", target->model);
-    int rc = put_messages(&emit, request->messages);
-    if (rc < 0)
-        return rc;
-    put_tools(&emit, request);
-    put_settings(&emit, request);
-    rc = put_others(&emit, request);
-    if (rc < 0)
-        return rc;
-    put_stream(&emit.writer, request);
-    json_close_object(&emit.writer);
-    return out->failed ? -ERR_TOO_LARGE : 0;
+    struct emit emit = {.request = request,
+                        .target = target,
+                        .dialect = "openai",
+                        .has_custom = true,
+                        .arena = arena,
+                        .err = err};
+    return emit_run(&emit, out, put_all);
 }

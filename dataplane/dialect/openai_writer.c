@@ -5,6 +5,7 @@
  * Invariant: per choice: a role chunk first, one finish chunk; then at most one usage chunk and
  *            [DONE], and these only for a clean end. Spec: WIRE-FORMATS 4.3. Proved by
  *            writer_test.c. */
+#include "dataplane/dialect/emit_int.h"
 #include "dataplane/dialect/openai_int.h"
 
 #define CHOICES_MAX 128u
@@ -12,6 +13,7 @@
 #define THINKING_BYTES_MAX (1u << 20)
 
 struct openai_writer {
+    struct pieces held; /* calls of custom tools that came as functions */
     struct stream_writer_options options;
     struct buf id;
     struct buf model;
@@ -50,6 +52,7 @@ static void
 writer_fini(void *state)
 {
     struct openai_writer *writer = state;
+    pieces_fini(&writer->held);
     buf_fini(&writer->id);
     buf_fini(&writer->model);
     buf_fini(&writer->thinking);
@@ -79,8 +82,7 @@ chunk_open(const struct openai_writer *writer, struct json_writer *json, struct 
     json_member_str(json, "object", STR("chat.completion.chunk"));
     json_member_u64(json, "created", writer->options.created);
     json_member_str(json, "model", writer->options.model);
-    json_key(json, "choices");
-    json_open_array(json);
+    json_key_array(json, "choices");
 }
 
 static void
@@ -98,21 +100,16 @@ delta_open(const struct openai_writer *writer, uint32_t choice, struct json_writ
     chunk_open(writer, json, out);
     json_open_object(json);
     json_member_u64(json, "index", choice);
-    json_key(json, "delta");
-    json_open_object(json);
+    json_key_object(json, "delta");
 }
 
-/* logprobs: raw JSON or empty; its line ends would end the data line, and are blanks to JSON. */
+/* logprobs: raw JSON or empty */
 static void
 delta_close(struct json_writer *json, const char *finish, struct str logprobs)
 {
     json_close_object(json);
     json_key(json, "logprobs");
-    json_value_raw(json, logprobs.len > 0 ? STR("") : STR("null"));
-    for (size_t i = 0; i < logprobs.len; i++) {
-        bool blank = logprobs.ptr[i] == '\n' || logprobs.ptr[i] == '\r';
-        buf_put_byte(json->out, blank ? ' ' : logprobs.ptr[i]);
-    }
+    emit_line(json, logprobs.len > 0 ? logprobs : STR("null"));
     json_key(json, "finish_reason");
     if (finish != NULL)
         json_value_str(json, str_from(finish));
@@ -167,8 +164,7 @@ put_thinking_block(struct openai_writer *writer, const struct chat_event *event,
     bool whole = event->choice == 0 && !writer->thinking.failed;
     if (whole || event->kind == CHAT_EVENT_REDACTED) {
         delta_open(writer, event->choice, &json, out);
-        json_key(&json, "thinking_blocks");
-        json_open_array(&json);
+        json_key_array(&json, "thinking_blocks");
         openai_put_thinking(&json, &part, writer->block_count++);
         json_close_array(&json);
         delta_close(&json, NULL, STR_EMPTY);
@@ -192,9 +188,8 @@ put_tool_start(struct openai_writer *writer, const struct chat_event *event, str
         .id = event->id, .name = event->name, .custom = event->custom, .text = STR_EMPTY};
     bit_set(writer->called, event->choice);
     delta_open(writer, event->choice, &json, out);
-    json_key(&json, "tool_calls");
-    json_open_array(&json);
-    openai_put_tool_call(&json, &call, event->tool);
+    json_key_array(&json, "tool_calls");
+    openai_put_delta(&json, &call, event->tool);
     json_close_array(&json);
     delta_close(&json, NULL, STR_EMPTY);
 }
@@ -204,12 +199,10 @@ put_tool_delta(struct openai_writer *writer, const struct chat_event *event, str
 {
     struct json_writer json;
     delta_open(writer, event->choice, &json, out);
-    json_key(&json, "tool_calls");
-    json_open_array(&json);
+    json_key_array(&json, "tool_calls");
     json_open_object(&json);
     json_member_u64(&json, "index", event->tool);
-    json_key(&json, event->custom ? "custom" : "function");
-    json_open_object(&json);
+    json_key_object(&json, event->custom ? "custom" : "function");
     json_member_str(&json, event->custom ? "input" : "arguments", event->text);
     json_close_object(&json);
     json_close_object(&json);
@@ -259,7 +252,7 @@ put_end(struct openai_writer *writer, struct buf *out)
 }
 
 static int
-writer_write(void *state, const struct chat_event *event, struct buf *out)
+write_event(void *state, const struct chat_event *event, struct buf *out)
 {
     struct openai_writer *writer = state;
     uint32_t choice = event->choice;
@@ -317,15 +310,10 @@ writer_write(void *state, const struct chat_event *event, struct buf *out)
 }
 
 static int
-writer_error(const struct chat_error *error, struct buf *out)
+writer_write(void *state, const struct chat_event *event, struct buf *out)
 {
-    return openai_error_event(error, out);
-}
-
-static int
-writer_keepalive(struct buf *out)
-{
-    return sse_put_comment(out, STR("keep-alive"));
+    struct openai_writer *writer = state;
+    return freeform_write(&writer->held, event, write_event, writer, out);
 }
 
 const struct stream_writer_class openai_writer_class = {
@@ -333,6 +321,6 @@ const struct stream_writer_class openai_writer_class = {
     .init = writer_init,
     .fini = writer_fini,
     .write = writer_write,
-    .error = writer_error,
-    .keepalive = writer_keepalive,
+    .error = openai_error_event,
+    .keepalive = emit_keepalive,
 };

@@ -56,29 +56,15 @@ responses_facts(const struct json_doc *doc, enum chat_endpoint endpoint, struct 
     if (endpoint != CHAT_ENDPOINT_CHAT)
         return err_set(err, ERR_UNSUPPORTED, "the openai-responses dialect has no such endpoint");
     int rc = facts_common(&in, &facts);
-    uint32_t node = intake_get(doc, 0, STR("max_output_tokens"));
     if (rc == 0)
         rc = responses_refuse_state(doc, err);
     if (rc == 0)
-        rc = intake_count(&in, node, "max_output_tokens", FACTS_OUTPUT_MAX, &facts.max_output);
+        rc = facts_output(&in, "max_output_tokens", &facts);
     if (rc < 0)
         return rc;
-    facts.max_output_node = node;
-    facts.include_usage = true;
-    facts.has_tools = json_count(doc, json_get(doc, 0, STR("tools"))) > 0;
     facts.prompt_bytes = prompt_bytes(doc);
     *ret_facts = facts;
     return 0;
-}
-
-static int
-responses_forward_edits(const struct json_doc *doc, enum chat_endpoint endpoint,
-                        const struct chat_facts *facts, struct str upstream_model, bool want_usage,
-                        struct splice *splice)
-{
-    (void)endpoint;
-    (void)want_usage; /* always reported */
-    return dialect_edit_model(doc, facts, upstream_model, splice);
 }
 
 static int
@@ -99,7 +85,7 @@ const struct dialect dialect_responses = {
     .framing = STREAM_SSE,
     .path = responses_path,
     .facts = responses_facts,
-    .forward_edits = responses_forward_edits,
+    .forward_edits = dialect_edit_forward,
     .request_in = responses_request_in,
     .request_out = responses_request_out,
     .answer_in = responses_answer_in,

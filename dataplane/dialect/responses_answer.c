@@ -3,6 +3,7 @@
  * Floor: dataplane/dialect; any thread.
  * Owns: nothing.
  * Invariant: see dialect.h. Spec: WIRE-FORMATS 4.1, 4.2. */
+#include "dataplane/dialect/emit_int.h"
 #include "dataplane/dialect/responses_int.h"
 
 #include "dataplane/chat/claim.h"
@@ -35,6 +36,8 @@ responses_usage(const struct json_doc *doc, uint32_t response, struct usage *usa
         return false;
     uint64_t prompt = claim_count(doc, json_get(doc, object, STR("input_tokens")), clamped);
     uint64_t output = claim_count(doc, json_get(doc, object, STR("output_tokens")), clamped);
+    if (prompt == 0 && output == 0 && !found.clamped)
+        return false; /* cut answers were seen to say so: it is no report, Berth counts itself */
     uint64_t cached = claim_count(doc, json_get(doc, in, STR("cached_tokens")), clamped);
     uint64_t written = claim_count(doc, json_get(doc, in, STR("cache_write_tokens")), clamped);
     uint64_t reasoning = claim_count(doc, json_get(doc, out, STR("reasoning_tokens")), clamped);
@@ -82,6 +85,53 @@ responses_answer_look(const struct json_doc *doc, struct stream_look *ret_look)
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
+struct str
+responses_logprobs(struct str list)
+{
+    bool is_list = list.len > 2 && list.ptr[0] == '[';
+    return is_list ? str_trim(str_make(list.ptr + 1, list.len - 2)) : STR_EMPTY;
+}
+
+struct str
+responses_chat_logprobs(struct str raw)
+{
+    struct json_doc doc;
+    struct str list = STR_EMPTY;
+    json_init(&doc);
+    if (json_scan(&doc, raw, &dialect_reply_limits, NULL) == 0)
+        list = json_raw(&doc, json_get(&doc, 0, STR("content")));
+    json_fini(&doc);
+    return responses_logprobs(list);
+}
+
+/* Of all texts of the answer, as one list. */
+static int
+read_logprobs(const struct intake *in, uint32_t output, struct str *ret_raw)
+{
+    const struct json_doc *doc = in->doc;
+    struct buf all;
+    buf_init(&all, doc->text.len + 64);
+    for (uint32_t at = json_first(doc, output); at != JSON_NONE;
+         at = json_sibling(doc, output, at)) {
+        uint32_t content = json_get(doc, at, STR("content"));
+        if (!json_is(doc, content, JSON_ARRAY))
+            continue;
+        for (uint32_t part = json_first(doc, content); part != JSON_NONE;
+             part = json_sibling(doc, content, part)) {
+            uint32_t list = json_get(doc, part, STR("logprobs"));
+            struct str inner = responses_logprobs(json_raw(doc, list));
+            if (inner.len > 0)
+                buf_put_str(&all, all.len > 0 ? STR(",") : STR("{\"content\":["));
+            buf_put_str(&all, inner);
+        }
+    }
+    if (all.len > 0)
+        buf_put_str(&all, STR("],\"refusal\":null}"));
+    int rc = all.failed ? -ERR_NOMEM : arena_dup(in->arena, buf_str(&all), ret_raw);
+    buf_fini(&all);
+    return rc;
+}
+
 int
 responses_answer_in(const struct json_doc *doc, struct arena *arena, struct chat_answer *ret_answer,
                     struct err *err)
@@ -106,6 +156,8 @@ responses_answer_in(const struct json_doc *doc, struct arena *arena, struct chat
         for (; rc == 0 && *end != NULL; end = &(*end)->next)
             called = called || (*end)->kind == CHAT_PART_TOOL_CALL;
     }
+    if (rc == 0)
+        rc = read_logprobs(&in, output, &choice->logprobs);
     if (rc < 0)
         return rc;
     if (json_u64(doc, json_get(doc, 0, STR("created_at")), INT64_MAX, &answer.created) < 0)
@@ -132,15 +184,13 @@ responses_put_usage(struct json_writer *writer, const struct usage *usage)
     }
     json_open_object(writer);
     json_member_u64(writer, "input_tokens", prompt);
-    json_key(writer, "input_tokens_details");
-    json_open_object(writer);
+    json_key_object(writer, "input_tokens_details");
     json_member_u64(writer, "cached_tokens", count[USAGE_cached]);
     if (written > 0)
         json_member_u64(writer, "cache_write_tokens", written);
     json_close_object(writer);
     json_member_u64(writer, "output_tokens", output);
-    json_key(writer, "output_tokens_details");
-    json_open_object(writer);
+    json_key_object(writer, "output_tokens_details");
     json_member_u64(writer, "reasoning_tokens", count[USAGE_reasoning]);
     json_close_object(writer);
     json_member_u64(writer, "total_tokens", prompt + output);
@@ -235,20 +285,26 @@ responses_put_tail(struct json_writer *writer, const struct responses_head *head
 }
 
 static void
-put_message(struct json_writer *writer, const struct chat_part *part, struct str id, bool cut)
+put_message(struct json_writer *writer, const struct chat_part *part, struct str id,
+            struct str logprobs, bool cut)
 {
     bool refusal = part->kind == CHAT_PART_REFUSAL;
     json_open_object(writer);
     json_member_str(writer, "id", id);
     json_member_str(writer, "type", STR("message"));
     json_member_str(writer, "status", cut ? STR("incomplete") : STR("completed"));
-    json_key(writer, "content");
-    json_open_array(writer);
+    json_key_array(writer, "content");
     json_open_object(writer);
     json_member_str(writer, "type", refusal ? STR("refusal") : STR("output_text"));
     if (!refusal)
         json_member_raw(writer, "annotations", STR("[]"));
     json_member_str(writer, refusal ? "refusal" : "text", part->text);
+    if (!refusal) {
+        json_key_array(writer, "logprobs");
+        if (logprobs.len > 0)
+            json_value_raw(writer, logprobs);
+        json_close_array(writer);
+    }
     json_close_object(writer);
     json_close_array(writer);
     json_member_str(writer, "role", STR("assistant"));
@@ -269,7 +325,8 @@ put_call(struct json_writer *writer, const struct chat_part *part, struct str id
 }
 
 static void
-put_part(struct json_writer *writer, const struct chat_part *part, struct str id, bool cut)
+put_part(struct json_writer *writer, const struct chat_part *part, struct str id,
+         struct str logprobs, bool cut)
 {
     switch (part->kind) {
     case CHAT_PART_REASONING:
@@ -286,7 +343,7 @@ put_part(struct json_writer *writer, const struct chat_part *part, struct str id
     case CHAT_PART_FILE:
     case CHAT_PART_AUDIO:
     case CHAT_PART_TOOL_RESULT:
-        put_message(writer, part, id, cut);
+        put_message(writer, part, id, logprobs, cut);
         break;
     }
 }
@@ -314,17 +371,24 @@ responses_answer_out(const struct chat_answer *answer, struct arena *arena, stru
         .usage = &answer->usage};
     bool cut = head.finish == CHAT_FINISH_LENGTH || head.finish == CHAT_FINISH_FILTER;
     struct json_writer writer;
+    struct chat_part refusal;
+    const struct chat_part *parts = NULL;
+    struct str logprobs = choice != NULL ? responses_chat_logprobs(choice->logprobs) : STR_EMPTY;
     unsigned count = 0;
+    if (freeform_parts(emit_parts(choice, &refusal), arena, &parts) < 0)
+        return -ERR_NOMEM;
     json_writer_init(&writer, out);
     responses_put_head(&writer, &head);
     json_open_array(&writer);
-    for (const struct chat_part *part = choice ? choice->parts : NULL; part; part = part->next) {
+    for (const struct chat_part *part = parts; part != NULL; part = part->next) {
         struct str id =
             arena_printf(arena, "%s_%.*s_%u", responses_prefix(part->kind, part->custom),
                          (int)MIN(answer->id.len, (size_t)64), answer->id.ptr, count++);
         if (id.ptr == NULL)
             return -ERR_NOMEM;
-        put_part(&writer, part, id, cut);
+        put_part(&writer, part, id, logprobs, cut);
+        if (part->kind == CHAT_PART_TEXT) /* the first text has them all */
+            logprobs = STR_EMPTY;
     }
     json_close_array(&writer);
     responses_put_tail(&writer, &head);

@@ -34,6 +34,10 @@ int responses_item_in(const struct intake *in, uint32_t item, bool answer, enum 
 enum chat_finish responses_finish(const struct json_doc *doc, uint32_t response, bool called);
 bool responses_usage(const struct json_doc *doc, uint32_t response, struct usage *usage);
 void responses_put_usage(struct json_writer *writer, const struct usage *usage);
+/* responses_logprobs - what stands between the brackets of a list of logprobs; empty: none.
+ * responses_chat_logprobs - the same of chat completions' {content: list}. Both are in the text. */
+struct str responses_logprobs(struct str list);
+struct str responses_chat_logprobs(struct str raw);
 /* responses_signature - a reasoning item's opaque text as a signature, and back. */
 int responses_signature(const struct intake *in, uint32_t item, struct str *ret_signature);
 /* responses_put_reasoning - a reasoning item; index makes its id where the signature has none. */

@@ -36,8 +36,7 @@ responses_put_reasoning(struct json_writer *writer, struct str text, struct str 
     json_open_object(writer);
     json_member_str(writer, "id", id);
     json_member_str(writer, "type", STR("reasoning"));
-    json_key(writer, "summary");
-    json_open_array(writer);
+    json_key_array(writer, "summary");
     if (text.len > 0) {
         json_open_object(writer);
         json_member_str(writer, "type", STR("summary_text"));
@@ -172,27 +171,6 @@ read_part(const struct intake *in, uint32_t node, struct chat_part **list)
                    (int)MIN(type.len, (size_t)64), type.ptr);
 }
 
-static int
-read_content(const struct intake *in, uint32_t node, const char *field, struct chat_part **list)
-{
-    const struct json_doc *doc = in->doc;
-    if (intake_absent(doc, node))
-        return 0;
-    if (json_is(doc, node, JSON_STRING)) {
-        struct chat_part *part = chat_part_add(list, CHAT_PART_TEXT, in->arena);
-        return part == NULL ? -ERR_NOMEM : intake_text(in, node, field, &part->text);
-    }
-    if (!json_is(doc, node, JSON_ARRAY))
-        return intake_kind_error(in, field, "a string or a list of parts");
-    for (uint32_t at = json_first(doc, node); at != JSON_NONE; at = json_sibling(doc, node, at)) {
-        int rc = read_part(in, at, list);
-        if (rc < 0)
-            return rc;
-        list = &(*list)->next;
-    }
-    return 0;
-}
-
 /* ---- items ----------------------------------------------------------------------------------- */
 
 static int
@@ -211,7 +189,8 @@ read_message(const struct intake *in, uint32_t item, enum chat_role *ret_role,
         if (!json_string_eq(in->doc, role, str_from(rows[i].name)))
             continue;
         *ret_role = rows[i].role;
-        return read_content(in, json_get(in->doc, item, STR("content")), "content", list);
+        return intake_parts(in, json_get(in->doc, item, STR("content")), "content", list,
+                            read_part);
     }
     return err_set(in->err, ERR_INVALID, "field `input.role` is missing or not known");
 }
@@ -237,8 +216,8 @@ read_output(const struct intake *in, uint32_t item, struct chat_part **list)
         return -ERR_NOMEM;
     int rc = intake_member(in, item, "call_id", &part->id);
     return rc < 0 ? rc
-                  : read_content(in, json_get(in->doc, item, STR("output")),
-                                 "function_call_output.output", &part->content);
+                  : intake_parts(in, json_get(in->doc, item, STR("output")),
+                                 "function_call_output.output", &part->content, read_part);
 }
 
 int
@@ -260,6 +239,10 @@ responses_item_in(const struct intake *in, uint32_t item, bool answer, enum chat
         *ret_role = CHAT_ROLE_TOOL;
         return read_output(in, item, list);
     }
+    if (str_eq(type, STR("item_reference")))
+        return err_set(in->err, ERR_UNSUPPORTED,
+                       "`item_reference` needs stored responses: send the items whole (store: "
+                       "false)");
     if (answer) /* what a server tool did; the text that follows says its result */
         return 0;
     return err_set(in->err, ERR_UNSUPPORTED, "input item of type `%.*s` cannot be translated",

@@ -20,15 +20,16 @@ struct responses_reader {
     uint64_t thought_index;
     bool ended;
 };
-struct event {
-    struct feed *feed;
-    struct responses_reader *reader;
-};
+static struct responses_reader *
+reader_of(const struct feed *feed)
+{
+    return feed->reader;
+}
 
 /* ---- look ------------------------------------------------------------------------------------ */
 
 static void
-look_at(struct stream_look *look, const struct json_doc *doc)
+look_at(const struct json_doc *doc, struct stream_look *look)
 {
     uint32_t type = json_get(doc, 0, STR("type"));
     uint32_t response = json_get(doc, 0, STR("response"));
@@ -62,17 +63,7 @@ look_at(struct stream_look *look, const struct json_doc *doc)
 static void
 reader_look(struct stream_look *look, const struct stream_frame *frame, struct json_doc *scratch)
 {
-    look->flags = 0;
-    look->delta_bytes = 0;
-    if (json_scan(scratch, frame->data, &dialect_reply_limits, NULL) < 0 ||
-        !json_is(scratch, 0, JSON_OBJECT)) {
-        /* compatible servers end with chat completions' word */
-        look->flags = str_starts(frame->data, STR("[DONE]")) ? 0u : (uint32_t)STREAM_MALFORMED;
-    } else {
-        look_at(look, scratch);
-    }
-    look->total_bytes += look->delta_bytes;
-    look->seen |= look->flags;
+    feed_look(look, frame, scratch, look_at);
 }
 
 /* ---- read ------------------------------------------------------------------------------------ */
@@ -91,46 +82,46 @@ reader_fini(void *state)
 }
 
 static uint64_t
-output_index(const struct event *event)
+output_index(const struct feed *feed)
 {
     uint64_t index = 0;
-    if (json_u64(event->feed->in.doc, json_get(event->feed->in.doc, 0, STR("output_index")),
-                 UINT32_MAX, &index) < 0)
+    if (json_u64(feed->in.doc, json_get(feed->in.doc, 0, STR("output_index")), UINT32_MAX, &index) <
+        0)
         index = 0;
     return index;
 }
 
 static uint32_t
-call_find(const struct event *event)
+call_find(const struct feed *feed)
 {
-    uint64_t index = output_index(event);
-    for (uint32_t i = event->reader->call_count; i-- > 0;)
-        if (event->reader->calls[i].output_index == index)
+    uint64_t index = output_index(feed);
+    for (uint32_t i = reader_of(feed)->call_count; i-- > 0;)
+        if (reader_of(feed)->calls[i].output_index == index)
             return i;
     return UINT32_MAX;
 }
 
 static int
-read_created(struct event *event)
+read_created(struct feed *feed)
 {
-    const struct json_doc *doc = event->feed->in.doc;
+    const struct json_doc *doc = feed->in.doc;
     uint32_t response = json_get(doc, 0, STR("response"));
-    struct chat_event *start = feed_event(event->feed, CHAT_EVENT_START, 0);
+    struct chat_event *start = feed_event(feed, CHAT_EVENT_START, 0);
     if (start == NULL)
         return -ERR_NOMEM;
     if (json_u64(doc, json_get(doc, response, STR("created_at")), INT64_MAX, &start->created) < 0)
         start->created = 0;
-    int rc = intake_member(&event->feed->in, response, "id", &start->id);
-    return rc < 0 ? rc : intake_member(&event->feed->in, response, "model", &start->model);
+    int rc = intake_member(&feed->in, response, "id", &start->id);
+    return rc < 0 ? rc : intake_member(&feed->in, response, "model", &start->model);
 }
 
 static int
-call_text(struct event *event, uint32_t tool, struct str text)
+call_text(struct feed *feed, uint32_t tool, struct str text)
 {
-    struct call *call = &event->reader->calls[tool];
+    struct call *call = &reader_of(feed)->calls[tool];
     if (call->ended || text.len == 0)
         return 0;
-    struct chat_event *delta = feed_event(event->feed, CHAT_EVENT_TOOL_DELTA, 0);
+    struct chat_event *delta = feed_event(feed, CHAT_EVENT_TOOL_DELTA, 0);
     if (delta == NULL)
         return -ERR_NOMEM;
     delta->tool = tool;
@@ -141,43 +132,43 @@ call_text(struct event *event, uint32_t tool, struct str text)
 }
 
 static int
-call_start(struct event *event, uint32_t item, bool custom)
+call_start(struct feed *feed, uint32_t item, bool custom)
 {
-    struct responses_reader *reader = event->reader;
+    struct responses_reader *reader = reader_of(feed);
     if (reader->call_count == FEED_CALLS_MAX)
         return -ERR_TOO_LARGE;
     uint32_t tool = reader->call_count++;
     struct str text = STR_EMPTY;
-    reader->calls[tool] = (struct call){.output_index = output_index(event), .custom = custom};
-    struct chat_event *start = feed_event(event->feed, CHAT_EVENT_TOOL_START, 0);
+    reader->calls[tool] = (struct call){.output_index = output_index(feed), .custom = custom};
+    struct chat_event *start = feed_event(feed, CHAT_EVENT_TOOL_START, 0);
     if (start == NULL)
         return -ERR_NOMEM;
     start->tool = tool;
     start->custom = custom;
-    int rc = intake_member(&event->feed->in, item, "call_id", &start->id);
+    int rc = intake_member(&feed->in, item, "call_id", &start->id);
     if (rc == 0)
-        rc = intake_member(&event->feed->in, item, "name", &start->name);
+        rc = intake_member(&feed->in, item, "name", &start->name);
     if (rc == 0)
-        rc = intake_member(&event->feed->in, item, custom ? "input" : "arguments", &text);
-    return rc < 0 ? rc : call_text(event, tool, text);
+        rc = intake_member(&feed->in, item, custom ? "input" : "arguments", &text);
+    return rc < 0 ? rc : call_text(feed, tool, text);
 }
 
 static int
-call_end(struct event *event, uint32_t tool, uint32_t item)
+call_end(struct feed *feed, uint32_t tool, uint32_t item)
 {
-    struct call *call = &event->reader->calls[tool];
+    struct call *call = &reader_of(feed)->calls[tool];
     struct str text = STR_EMPTY;
     int rc = 0;
     if (call->ended)
         return 0;
     if (!call->any)
-        rc = intake_member(&event->feed->in, item, call->custom ? "input" : "arguments", &text);
+        rc = intake_member(&feed->in, item, call->custom ? "input" : "arguments", &text);
     if (rc == 0 && !call->any && text.len == 0 && !call->custom)
         text = STR("{}");
     if (rc == 0)
-        rc = call_text(event, tool, text);
+        rc = call_text(feed, tool, text);
     call->ended = true;
-    return rc < 0 ? rc : feed_tool_end(event->feed, 0, tool);
+    return rc < 0 ? rc : feed_tool_end(feed, 0, tool);
 }
 
 static bool
@@ -189,133 +180,137 @@ is_call(const struct json_doc *doc, uint32_t item, bool *ret_custom)
 }
 
 static int
-read_item_added(struct event *event)
+read_item_added(struct feed *feed)
 {
     bool custom = false;
-    uint32_t item = json_get(event->feed->in.doc, 0, STR("item"));
-    if (!is_call(event->feed->in.doc, item, &custom))
+    uint32_t item = json_get(feed->in.doc, 0, STR("item"));
+    if (!is_call(feed->in.doc, item, &custom))
         return 0;
-    return call_start(event, item, custom);
+    return call_start(feed, item, custom);
 }
 
 /* The whole item: what of it has not come yet. */
 static int
-read_item_done(struct event *event)
+read_item_done(struct feed *feed)
 {
-    const struct json_doc *doc = event->feed->in.doc;
+    const struct json_doc *doc = feed->in.doc;
     uint32_t item = json_get(doc, 0, STR("item"));
-    uint32_t tool = call_find(event);
-    uint64_t index = output_index(event) + 1;
+    uint32_t tool = call_find(feed);
+    uint64_t index = output_index(feed) + 1;
     struct chat_part *parts = NULL;
     enum chat_role role;
     bool custom = false;
     int rc = 0;
     if (is_call(doc, item, &custom)) {
         if (tool == UINT32_MAX) {
-            rc = call_start(event, item, custom);
-            tool = event->reader->call_count - 1;
+            rc = call_start(feed, item, custom);
+            tool = reader_of(feed)->call_count - 1;
         }
-        return rc < 0 ? rc : call_end(event, tool, item);
+        return rc < 0 ? rc : call_end(feed, tool, item);
     }
-    rc = responses_item_in(&event->feed->in, item, true, &role, &parts);
+    rc = responses_item_in(&feed->in, item, true, &role, &parts);
     for (const struct chat_part *part = parts; part != NULL && rc == 0; part = part->next) {
-        bool told = event->reader->text_index == index;
+        bool told = reader_of(feed)->text_index == index;
         if (part->kind == CHAT_PART_TEXT && !told) {
-            rc = feed_text(event->feed, CHAT_EVENT_TEXT, 0, part->text);
+            rc = feed_text(feed, CHAT_EVENT_TEXT, 0, part->text);
         } else if (part->kind == CHAT_PART_REFUSAL && !told) {
-            rc = feed_text(event->feed, CHAT_EVENT_REFUSAL, 0, part->text);
+            rc = feed_text(feed, CHAT_EVENT_REFUSAL, 0, part->text);
         } else if (part->kind == CHAT_PART_REDACTED) {
-            rc = feed_text(event->feed, CHAT_EVENT_REDACTED, 0, part->signature);
+            rc = feed_text(feed, CHAT_EVENT_REDACTED, 0, part->signature);
         } else if (part->kind == CHAT_PART_REASONING) {
-            if (event->reader->thought_index != index)
-                rc = feed_text(event->feed, CHAT_EVENT_REASONING, 0, part->text);
+            if (reader_of(feed)->thought_index != index)
+                rc = feed_text(feed, CHAT_EVENT_REASONING, 0, part->text);
             if (rc == 0)
-                rc = feed_text(event->feed, CHAT_EVENT_SIGNATURE, 0, part->signature);
+                rc = feed_text(feed, CHAT_EVENT_SIGNATURE, 0, part->signature);
         }
     }
     return rc;
 }
 
 static int
-read_delta(struct event *event, enum chat_event_kind kind, uint64_t *ret_index)
+read_delta(struct feed *feed, enum chat_event_kind kind, uint64_t *ret_index)
 {
     struct str text = STR_EMPTY;
-    int rc = intake_member(&event->feed->in, 0, "delta", &text);
+    int rc = intake_member(&feed->in, 0, "delta", &text);
     if (text.len > 0)
-        *ret_index = output_index(event) + 1;
-    return rc < 0 ? rc : feed_text(event->feed, kind, 0, text);
+        *ret_index = output_index(feed) + 1;
+    return rc < 0 ? rc : feed_text(feed, kind, 0, text);
 }
 
 static int
-read_text_delta(struct event *event)
+read_text_delta(struct feed *feed)
 {
-    return read_delta(event, CHAT_EVENT_TEXT, &event->reader->text_index);
+    struct str list = json_raw(feed->in.doc, json_get(feed->in.doc, 0, STR("logprobs")));
+    int rc = 0;
+    if (responses_logprobs(list).len > 0) {
+        struct str raw =
+            arena_printf(feed->in.arena, "{\"content\":%.*s,\"refusal\":null}", STR_ARG(list));
+        rc = raw.ptr == NULL ? -ERR_NOMEM : feed_text(feed, CHAT_EVENT_LOGPROBS, 0, raw);
+    }
+    return rc < 0 ? rc : read_delta(feed, CHAT_EVENT_TEXT, &reader_of(feed)->text_index);
 }
 
 static int
-read_refusal_delta(struct event *event)
+read_refusal_delta(struct feed *feed)
 {
-    return read_delta(event, CHAT_EVENT_REFUSAL, &event->reader->text_index);
+    return read_delta(feed, CHAT_EVENT_REFUSAL, &reader_of(feed)->text_index);
 }
 
 static int
-read_thought_delta(struct event *event)
+read_thought_delta(struct feed *feed)
 {
-    return read_delta(event, CHAT_EVENT_REASONING, &event->reader->thought_index);
+    return read_delta(feed, CHAT_EVENT_REASONING, &reader_of(feed)->thought_index);
 }
 
 /* Paragraphs of a summary, as join_texts puts them together in a whole answer. */
 static int
-read_summary_part(struct event *event)
+read_summary_part(struct feed *feed)
 {
-    bool later = event->reader->thought_index == output_index(event) + 1;
-    return later ? feed_text(event->feed, CHAT_EVENT_REASONING, 0, STR("\n\n")) : 0;
+    bool later = reader_of(feed)->thought_index == output_index(feed) + 1;
+    return later ? feed_text(feed, CHAT_EVENT_REASONING, 0, STR("\n\n")) : 0;
 }
 
 static int
-read_call_delta(struct event *event)
+read_call_delta(struct feed *feed)
 {
-    uint32_t tool = call_find(event);
+    uint32_t tool = call_find(feed);
     struct str text = STR_EMPTY;
-    int rc = intake_member(&event->feed->in, 0, "delta", &text);
-    return rc < 0 || tool == UINT32_MAX ? rc : call_text(event, tool, text);
+    int rc = intake_member(&feed->in, 0, "delta", &text);
+    return rc < 0 || tool == UINT32_MAX ? rc : call_text(feed, tool, text);
 }
 
 static int
-read_end(struct event *event)
+read_end(struct feed *feed)
 {
-    const struct json_doc *doc = event->feed->in.doc;
+    const struct json_doc *doc = feed->in.doc;
     uint32_t response = json_get(doc, 0, STR("response"));
-    struct responses_reader *reader = event->reader;
+    struct responses_reader *reader = reader_of(feed);
     struct usage usage;
     int rc = 0;
     reader->ended = true;
     for (uint32_t i = 0; i < reader->call_count && rc == 0; i++)
-        rc = call_end(event, i, JSON_NONE);
+        rc = call_end(feed, i, JSON_NONE);
     if (rc == 0)
-        rc = feed_finish(event->feed, 0, responses_finish(doc, response, reader->call_count > 0));
+        rc = feed_finish(feed, 0, responses_finish(doc, response, reader->call_count > 0));
     if (rc == 0 && responses_usage(doc, response, &usage))
-        rc = feed_usage(event->feed, &usage);
-    return rc < 0 ? rc : feed_end(event->feed);
+        rc = feed_usage(feed, &usage);
+    return rc < 0 ? rc : feed_end(feed);
 }
 
 static int
-read_failure(struct event *event)
+read_failure(struct feed *feed)
 {
-    const struct json_doc *doc = event->feed->in.doc;
+    const struct json_doc *doc = feed->in.doc;
     uint32_t response = json_get(doc, 0, STR("response"));
     uint32_t error = intake_get(doc, response, STR("error"));
     if (error == JSON_NONE)
         error = intake_get(doc, 0, STR("error"));
-    event->reader->ended = true;
-    int rc = feed_finish(event->feed, 0, CHAT_FINISH_ERROR);
-    return rc < 0 ? rc : feed_error(event->feed, error != JSON_NONE ? error : 0);
+    reader_of(feed)->ended = true;
+    int rc = feed_finish(feed, 0, CHAT_FINISH_ERROR);
+    return rc < 0 ? rc : feed_error(feed, error != JSON_NONE ? error : 0);
 }
 
-static const struct {
-    const char *type;
-    int (*read)(struct event *event);
-} rows[] = {
+static const struct feed_row rows[] = {
     {"response.output_text.delta", read_text_delta},
     {"response.function_call_arguments.delta", read_call_delta},
     {"response.reasoning_summary_text.delta", read_thought_delta},
@@ -337,27 +332,10 @@ reader_read(void *state, const struct stream_frame *frame, struct json_doc *scra
             struct arena *arena, struct chat_event **ret_events, struct err *err)
 {
     struct responses_reader *reader = state;
-    struct chat_event *list = NULL;
-    struct feed feed = {.in = {scratch, arena, err}, .end = &list};
-    struct event event = {&feed, reader};
-    int rc = 0;
-    *ret_events = NULL;
-    if (reader->ended || str_starts(frame->data, STR("[DONE]")))
-        return 0;
-    if (json_scan(scratch, frame->data, &dialect_reply_limits, err) < 0)
-        return -ERR_PARSE;
-    if (!json_is(scratch, 0, JSON_OBJECT))
-        return err_set(err, ERR_PARSE, "an event of the stream is not an object");
-    uint32_t type = json_get(scratch, 0, STR("type"));
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        if (!json_string_eq(scratch, type, str_from(rows[i].type)))
-            continue;
-        rc = rows[i].read(&event);
-        break;
-    }
-    if (rc == 0)
-        *ret_events = list;
-    return rc == -ERR_INVALID || rc == -ERR_UNSUPPORTED ? -ERR_PARSE : rc;
+    const struct intake in = {scratch, arena, err};
+    struct feed feed;
+    bool open = feed_open(&feed, reader, &in, scratch, frame, reader->ended);
+    return feed_close(&feed, open ? feed_typed(&feed, rows, ARRAY_LEN(rows)) : feed.rc, ret_events);
 }
 
 const struct stream_reader_class responses_reader_class = {

@@ -91,15 +91,10 @@ read_input(const struct intake *in, uint32_t node, struct chat_request *request)
 static int
 read_instructions(const struct intake *in, uint32_t node, struct chat_request *request)
 {
-    struct chat_message *head = request->messages;
-    request->messages = NULL; /* before the input, wherever it stands in the body */
-    struct chat_message *system = chat_message_add(&request->messages, CHAT_ROLE_SYSTEM, in->arena);
+    struct chat_message *system = intake_system(in, request);
     struct chat_part *part =
         system == NULL ? NULL : chat_part_add(&system->parts, CHAT_PART_TEXT, in->arena);
-    if (part == NULL)
-        return -ERR_NOMEM;
-    system->next = head;
-    return intake_text(in, node, "instructions", &part->text);
+    return part == NULL ? -ERR_NOMEM : intake_text(in, node, "instructions", &part->text);
 }
 
 /* ---- tools ----------------------------------------------------------------------------------- */
@@ -117,11 +112,7 @@ read_tool(const struct intake *in, uint32_t node, struct str type, struct chat_t
 {
     const struct json_doc *doc = in->doc;
     tool->custom = str_eq(type, STR("custom"));
-    int rc = intake_member(in, node, "name", &tool->name);
-    if (rc == 0)
-        rc = intake_member(in, node, "description", &tool->description);
-    if (rc == 0)
-        rc = intake_object(in, json_get(doc, node, STR("parameters")), "parameters", &tool->schema);
+    int rc = intake_function(in, node, tool);
     if (rc == 0)
         rc = intake_object(in, json_get(doc, node, STR("format")), "format", &tool->format);
     if (rc == 0)
@@ -134,7 +125,9 @@ read_tools(const struct intake *in, uint32_t node, struct chat_request *request)
 {
     const struct json_doc *doc = in->doc;
     struct chat_tool **end = &request->tools;
-    unsigned offers = 0;
+    static const char *const known[] = {"type",   "name",   "description", "parameters",
+                                        "format", "strict", NULL};
+    unsigned offers = 0; /* and tools, whose members are looked at one by one */
     if (!json_is(doc, node, JSON_ARRAY))
         return intake_kind_error(in, "tools", "a list");
     for (uint32_t at = json_first(doc, node); at != JSON_NONE; at = json_sibling(doc, node, at)) {
@@ -151,6 +144,8 @@ read_tools(const struct intake *in, uint32_t node, struct chat_request *request)
         } else if (rc == 0) {
             struct chat_tool *tool = chat_tool_add(end, in->arena);
             rc = tool == NULL ? -ERR_NOMEM : read_tool(in, at, type, tool);
+            if (rc == 0 && offers++ < MEMBERS_MAX)
+                rc = intake_rest(in, at, "tools", known, request);
             end = tool != NULL ? &tool->next : end;
         }
         if (rc < 0)
@@ -162,21 +157,16 @@ read_tools(const struct intake *in, uint32_t node, struct chat_request *request)
 static int
 read_tool_choice(const struct intake *in, uint32_t node, struct chat_request *request)
 {
-    static const struct {
-        const char *name;
-        enum chat_tool_choice choice;
-    } rows[] = {
+    static const struct intake_choice rows[] = {
         {"auto", CHAT_CHOICE_AUTO}, {"none", CHAT_CHOICE_NONE}, {"required", CHAT_CHOICE_REQUIRED}};
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        if (!json_string_eq(in->doc, node, str_from(rows[i].name)))
-            continue;
-        request->tool_choice = rows[i].choice;
+    if (intake_choice(in, node, rows, ARRAY_LEN(rows), request))
         return 0;
-    }
     struct str type = STR_EMPTY;
     int rc = intake_member(in, node, "type", &type);
     if (rc < 0)
         return rc;
+    if (str_eq(type, STR("allowed_tools")))
+        return intake_allowed_tools(in, node, request);
     if (!str_eq(type, STR("function")) && !str_eq(type, STR("custom")))
         return err_set(in->err, ERR_UNSUPPORTED, "this form of `tool_choice` cannot be translated");
     request->tool_choice = CHAT_CHOICE_NAMED;
@@ -186,110 +176,17 @@ read_tool_choice(const struct intake *in, uint32_t node, struct chat_request *re
 /* ---- settings -------------------------------------------------------------------------------- */
 
 static int
-read_model(const struct intake *in, uint32_t node, struct chat_request *request)
-{
-    return intake_text(in, node, "model", &request->model);
-}
-
-static int
-read_stream(const struct intake *in, uint32_t node, struct chat_request *request)
-{
-    enum chat_switch value = CHAT_OFF;
-    int rc = intake_switch(in, node, "stream", &value);
-    request->stream = value == CHAT_ON;
-    return rc;
-}
-
-static int
 read_max_output(const struct intake *in, uint32_t node, struct chat_request *request)
 {
     return intake_count(in, node, "max_output_tokens", FACTS_OUTPUT_MAX, &request->max_output);
 }
 
 static int
-read_number(const struct intake *in, uint32_t node, const char *field, struct str *ret_raw)
-{
-    if (!json_is(in->doc, node, JSON_NUMBER))
-        return intake_kind_error(in, field, "a number");
-    *ret_raw = json_raw(in->doc, node);
-    return 0;
-}
-
-static int
-read_temperature(const struct intake *in, uint32_t node, struct chat_request *request)
-{
-    return read_number(in, node, "temperature", &request->temperature);
-}
-
-static int
-read_top_p(const struct intake *in, uint32_t node, struct chat_request *request)
-{
-    return read_number(in, node, "top_p", &request->top_p);
-}
-
-static int
-read_parallel(const struct intake *in, uint32_t node, struct chat_request *request)
-{
-    return intake_switch(in, node, "parallel_tool_calls", &request->parallel_tools);
-}
-
-/* Members of an object that have no place here go to others as "FIELD.MEMBER". */
-static int
-keep_rest(const struct intake *in, uint32_t node, const char *field, const char *const *known,
-          struct chat_request *request)
-{
-    const struct json_doc *doc = in->doc;
-    if (!json_is(doc, node, JSON_OBJECT))
-        return intake_kind_error(in, field, "an object");
-    if (json_count(doc, node) > MEMBERS_MAX)
-        return err_set(in->err, ERR_INVALID, "field `%s` has too many members", field);
-    for (uint32_t key = json_first(doc, node); key != JSON_NONE;
-         key = json_sibling(doc, node, key)) {
-        bool is_known = intake_absent(doc, key + 1);
-        struct str raw = json_raw(doc, key);
-        for (const char *const *at = known; *at != NULL; at++)
-            is_known = is_known || json_string_eq(doc, key, str_from(*at));
-        if (is_known)
-            continue;
-        struct str name = arena_printf(in->arena, "%s.%.*s", field,
-                                       (int)MIN(raw.len - 2, (size_t)64), raw.ptr + 1);
-        if (name.ptr == NULL ||
-            chat_field_add(&request->others, name, json_raw(doc, key + 1), in->arena) < 0)
-            return -ERR_NOMEM;
-    }
-    return 0;
-}
-
-static int
 read_reasoning(const struct intake *in, uint32_t node, struct chat_request *request)
 {
     static const char *const known[] = {"effort", NULL};
-    int rc = keep_rest(in, node, "reasoning", known, request);
+    int rc = intake_rest(in, node, "reasoning", known, request);
     return rc < 0 ? rc : intake_member(in, node, "effort", &request->effort);
-}
-
-static int
-read_format(const struct intake *in, uint32_t format, struct chat_request *request)
-{
-    const struct json_doc *doc = in->doc;
-    struct str type = STR("text");
-    int rc = intake_member(in, format, "type", &type);
-    if (rc < 0 || str_eq(type, STR("text")))
-        return rc;
-    if (str_eq(type, STR("json_object"))) {
-        request->format = CHAT_FORMAT_JSON;
-        return 0;
-    }
-    if (!str_eq(type, STR("json_schema")))
-        return err_set(in->err, ERR_UNSUPPORTED, "this `text.format` cannot be translated");
-    request->format = CHAT_FORMAT_SCHEMA;
-    rc = intake_member(in, format, "name", &request->format_name);
-    if (rc == 0)
-        rc = intake_object(in, json_get(doc, format, STR("schema")), "text.format.schema",
-                           &request->schema);
-    return rc < 0 ? rc
-                  : intake_switch(in, json_get(doc, format, STR("strict")), "text.format.strict",
-                                  &request->schema_strict);
 }
 
 static int
@@ -297,17 +194,29 @@ read_text(const struct intake *in, uint32_t node, struct chat_request *request)
 {
     static const char *const known[] = {"format", "verbosity", NULL};
     uint32_t verbosity = intake_get(in->doc, node, STR("verbosity"));
-    int rc = keep_rest(in, node, "text", known, request);
+    uint32_t format = intake_get(in->doc, node, STR("format"));
+    int rc = intake_rest(in, node, "text", known, request);
     if (rc == 0 && verbosity != JSON_NONE)
         rc = chat_field_add(&request->others, STR("verbosity"), json_raw(in->doc, verbosity),
                             in->arena);
-    return rc < 0 ? rc : read_format(in, intake_get(in->doc, node, STR("format")), request);
+    return rc < 0 || format == JSON_NONE ? rc : intake_format(in, format, format, request);
 }
 
+/* Of what an answer may include, one is a setting elsewhere. */
 static int
-read_user(const struct intake *in, uint32_t node, struct chat_request *request)
+read_include(const struct intake *in, uint32_t node, struct chat_request *request)
 {
-    return intake_text(in, node, "user", &request->user);
+    const struct json_doc *doc = in->doc;
+    uint32_t tops = intake_get(doc, 0, STR("top_logprobs"));
+    int rc = chat_field_add(&request->others, STR("include"), json_raw(doc, node), in->arena);
+    uint32_t at = json_is(doc, node, JSON_ARRAY) ? json_first(doc, node) : JSON_NONE;
+    while (at != JSON_NONE && !json_string_eq(doc, at, STR("message.output_text.logprobs")))
+        at = json_sibling(doc, node, at);
+    if (rc == 0 && at != JSON_NONE)
+        rc = chat_field_add(&request->others, STR("logprobs"), STR("true"), in->arena);
+    if (rc == 0 && at != JSON_NONE && tops != JSON_NONE)
+        rc = chat_field_add(&request->others, STR("top_logprobs"), json_raw(doc, tops), in->arena);
+    return rc;
 }
 
 /* Said by responses_refuse_state, and harmless when it let them pass. */
@@ -321,22 +230,24 @@ read_nothing(const struct intake *in, uint32_t node, struct chat_request *reques
 }
 
 static const struct intake_row responses_rows[] = {
-    {"model", read_model},
+    {"model", intake_row_model},
     {"input", read_input},
     {"instructions", read_instructions},
-    {"stream", read_stream},
+    {"stream", intake_row_stream},
     {"stream_options", read_nothing},
     {"max_output_tokens", read_max_output},
-    {"temperature", read_temperature},
-    {"top_p", read_top_p},
+    {"temperature", intake_row_temperature},
+    {"top_p", intake_row_top_p},
     {"tools", read_tools},
     {"tool_choice", read_tool_choice},
-    {"parallel_tool_calls", read_parallel},
+    {"parallel_tool_calls", intake_row_parallel},
     {"reasoning", read_reasoning},
     {"text", read_text},
-    {"user", read_user},
-    {"safety_identifier", read_user},
+    {"user", intake_row_user},
+    {"safety_identifier", intake_row_user},
     {"background", read_nothing},
+    {"include", read_include},
+    {"top_logprobs", read_nothing}, /* says nothing unless they are included */
 };
 
 int
@@ -344,13 +255,9 @@ responses_request_in(const struct json_doc *doc, struct arena *arena,
                      struct chat_request *ret_request, struct err *err)
 {
     const struct intake in = {doc, arena, err};
-    struct chat_request request = {.choices = 1, .include_usage = true};
-    int rc = intake_fields(&in, responses_rows, ARRAY_LEN(responses_rows), &request);
-    if (rc == 0)
-        rc = responses_refuse_state(doc, err);
-    if (rc == 0)
-        rc = seal_open(&request, arena);
-    if (rc == 0)
-        *ret_request = request;
-    return rc;
+    const struct chat_request defaults = {.choices = 1, .include_usage = true};
+    int rc = responses_refuse_state(doc, err);
+    return rc < 0 ? rc
+                  : intake_request(&in, responses_rows, ARRAY_LEN(responses_rows), &defaults,
+                                   ret_request);
 }

@@ -4,61 +4,27 @@
  * Owns: nothing.
  * Invariant: stored nowhere (store false); tools are strict only where the caller said so. What
  *            cannot be said is refused or noted (loss.c). Spec: WIRE-FORMATS 3, 6. */
+#include "dataplane/dialect/emit_int.h"
 #include "dataplane/dialect/responses_int.h"
-
-#include "lib/base/map.h"
-
-struct emit {
-    struct json_writer writer;
-    const struct dialect_target *target;
-    struct arena *arena;
-    struct err *err;
-    struct map customs; /* calls of custom tools, by id */
-};
 
 /* ---- parts ----------------------------------------------------------------------------------- */
 
-static int
-put_data_url(struct emit *emit, const char *key, const struct chat_part *part)
-{
-    struct json_writer *writer = &emit->writer;
-    struct buf url;
-    json_key(writer, key);
-    if (part->data.len == 0) {
-        json_value_str(writer, part->url);
-        return 0;
-    }
-    buf_init(&url, part->data.len + part->media_type.len + 64);
-    buf_put_str(&url, STR("data:"));
-    buf_put_str(&url, part->media_type);
-    buf_put_str(&url, STR(";base64,"));
-    buf_put_str(&url, part->data);
-    json_value_str(writer, buf_str(&url));
-    writer->out->failed |= url.failed;
-    buf_fini(&url);
-    return 0;
-}
-
-static int
+static void
 put_file(struct emit *emit, const struct chat_part *part)
 {
     struct json_writer *writer = &emit->writer;
-    if (part->text.len > 0) { /* a text document: its title and its text */
-        struct str text = arena_printf(emit->arena, "%.*s%s%.*s", STR_ARG(part->name),
-                                       part->name.len > 0 ? "\n\n" : "", STR_ARG(part->text));
-        if (text.ptr == NULL)
-            return -ERR_NOMEM;
+    if (part->text.len > 0) {
         json_member_str(writer, "type", STR("input_text"));
-        json_member_str(writer, "text", text);
-        return 0;
+        json_member_str(writer, "text", emit_document(emit, part));
+        return;
     }
     json_member_str(writer, "type", STR("input_file"));
     if (part->data.len == 0) {
         json_member_str(writer, "file_url", part->url);
-        return 0;
+        return;
     }
     json_member_str(writer, "filename", part->name.len > 0 ? part->name : STR("document.pdf"));
-    return put_data_url(emit, "file_data", part);
+    emit_url(writer, "file_data", part);
 }
 
 /* One part of a user's or system's content, or of a result. */
@@ -66,29 +32,25 @@ static int
 put_part(struct emit *emit, const struct chat_part *part)
 {
     struct json_writer *writer = &emit->writer;
-    int rc = 0;
-    if (part->cache.len > 0)
-        loss_note(emit->target, STR("cache_control"));
+    emit_note_part(emit, part);
     if (part->file_id.len > 0)
-        return err_set(emit->err, ERR_UNSUPPORTED,
-                       "field `file_id` cannot be carried to openai-responses");
+        return emit_refuse(emit, "file_id");
     if (part->kind == CHAT_PART_AUDIO)
-        return err_set(emit->err, ERR_UNSUPPORTED,
-                       "field `input_audio` cannot be carried to openai-responses");
+        return emit_refuse(emit, "input_audio");
     json_open_object(writer);
     if (part->kind == CHAT_PART_IMAGE) {
         json_member_str(writer, "type", STR("input_image"));
-        rc = put_data_url(emit, "image_url", part);
+        emit_url(writer, "image_url", part);
         if (part->name.len > 0)
             json_member_str(writer, "detail", part->name);
     } else if (part->kind == CHAT_PART_FILE) {
-        rc = put_file(emit, part);
+        put_file(emit, part);
     } else {
         json_member_str(writer, "type", STR("input_text"));
         json_member_str(writer, "text", part->text);
     }
     json_close_object(writer);
-    return rc;
+    return 0;
 }
 
 static bool
@@ -105,22 +67,18 @@ static int
 put_message(struct emit *emit, const struct chat_message *message)
 {
     struct json_writer *writer = &emit->writer;
-    const char *role = message->role == CHAT_ROLE_SYSTEM      ? "system"
-                       : message->role == CHAT_ROLE_DEVELOPER ? "developer"
-                                                              : "user";
     bool any = false;
     int rc = 0;
     if (message->name.len > 0)
-        loss_note(emit->target, STR("name"));
+        emit_note(emit, "name");
     for (const struct chat_part *part = message->parts; part != NULL && rc == 0;
          part = part->next) {
         if (!is_content(part))
             continue;
         if (!any) {
             json_open_object(writer);
-            json_member_str(writer, "role", str_from(role));
-            json_key(writer, "content");
-            json_open_array(writer);
+            json_member_str(writer, "role", emit_role(message, true));
+            json_key_array(writer, "content");
         }
         any = true;
         rc = put_part(emit, part);
@@ -137,13 +95,14 @@ put_result(struct emit *emit, const struct chat_part *result)
 {
     struct json_writer *writer = &emit->writer;
     const struct chat_part *content = result->content;
-    bool custom = map_get(&emit->customs, result->id) != NULL;
+    const struct chat_part *call = map_get(&emit->calls, result->id);
     int rc = 0;
     if (result->is_error)
-        loss_note(emit->target, STR("is_error"));
+        emit_note(emit, "is_error");
     json_open_object(writer);
     json_member_str(writer, "type",
-                    custom ? STR("custom_tool_call_output") : STR("function_call_output"));
+                    call != NULL && call->custom ? STR("custom_tool_call_output")
+                                                 : STR("function_call_output"));
     json_member_str(writer, "call_id", result->id);
     json_key(writer, "output");
     if (content == NULL || (content->next == NULL && content->kind == CHAT_PART_TEXT)) {
@@ -177,8 +136,7 @@ put_output_text(struct json_writer *writer, const struct chat_part *part)
     bool refusal = part->kind == CHAT_PART_REFUSAL;
     json_open_object(writer);
     json_member_str(writer, "role", STR("assistant"));
-    json_key(writer, "content");
-    json_open_array(writer);
+    json_key_array(writer, "content");
     json_open_object(writer);
     json_member_str(writer, "type", refusal ? STR("refusal") : STR("output_text"));
     json_member_str(writer, refusal ? "refusal" : "text", part->text);
@@ -204,7 +162,7 @@ put_assistant(struct emit *emit, const struct chat_message *message)
                 seal_open_reasoning(part->signature, &id, &encrypted))
                 responses_put_reasoning(&emit->writer, part->text, part->signature, false, id);
             else
-                loss_note(emit->target, STR("thinking"));
+                emit_note(emit, "thinking");
             break;
         case CHAT_PART_TEXT:
         case CHAT_PART_REFUSAL:
@@ -226,13 +184,10 @@ put_assistant(struct emit *emit, const struct chat_message *message)
 static int
 put_input(struct emit *emit, const struct chat_message *message)
 {
-    json_key(&emit->writer, "input");
-    json_open_array(&emit->writer);
+    json_key_array(&emit->writer, "input");
     for (; message != NULL; message = message->next) {
-        int rc = 0;
-        for (const struct chat_part *part = message->parts; part && rc == 0; part = part->next)
-            if (part->kind == CHAT_PART_TOOL_RESULT)
-                rc = put_result(emit, part);
+        bool more = true;
+        int rc = emit_results(emit, message, put_result, &more);
         if (rc == 0)
             rc = message->role == CHAT_ROLE_ASSISTANT ? put_assistant(emit, message)
                                                       : put_message(emit, message);
@@ -245,12 +200,12 @@ put_input(struct emit *emit, const struct chat_message *message)
 
 /* ---- tools and settings ---------------------------------------------------------------------- */
 
-static void
+static int
 put_tool(struct emit *emit, const struct chat_tool *tool)
 {
     struct json_writer *writer = &emit->writer;
     if (tool->cache.len > 0)
-        loss_note(emit->target, STR("cache_control"));
+        emit_note(emit, "cache_control");
     json_open_object(writer);
     json_member_str(writer, "type", tool->custom ? STR("custom") : STR("function"));
     json_member_str(writer, "name", tool->name);
@@ -259,39 +214,11 @@ put_tool(struct emit *emit, const struct chat_tool *tool)
     if (tool->custom && tool->format.len > 0)
         json_member_raw(writer, "format", tool->format);
     if (!tool->custom) {
-        json_member_raw(writer, "parameters",
-                        tool->schema.len > 0 ? tool->schema
-                                             : STR("{\"type\":\"object\",\"properties\":{}}"));
+        emit_schema(writer, "parameters", tool->schema);
         json_member_bool(writer, "strict", tool->strict == CHAT_ON); /* its default is true */
     }
     json_close_object(writer);
-}
-
-static void
-put_tools(struct emit *emit, const struct chat_request *request)
-{
-    static const char *const choices[] = {[CHAT_CHOICE_AUTO] = "auto",
-                                          [CHAT_CHOICE_NONE] = "none",
-                                          [CHAT_CHOICE_REQUIRED] = "required"};
-    struct json_writer *writer = &emit->writer;
-    if (request->tools == NULL)
-        return;
-    json_key(writer, "tools");
-    json_open_array(writer);
-    for (const struct chat_tool *tool = request->tools; tool != NULL; tool = tool->next)
-        put_tool(emit, tool);
-    json_close_array(writer);
-    if (request->tool_choice == CHAT_CHOICE_NAMED) {
-        json_key(writer, "tool_choice");
-        json_open_object(writer);
-        json_member_str(writer, "type", STR("function"));
-        json_member_str(writer, "name", request->tool_choice_name);
-        json_close_object(writer);
-    } else if (request->tool_choice != CHAT_CHOICE_UNSET) {
-        json_member_str(writer, "tool_choice", str_from(choices[request->tool_choice]));
-    }
-    if (request->parallel_tools != CHAT_UNSET)
-        json_member_bool(writer, "parallel_tool_calls", request->parallel_tools == CHAT_ON);
+    return 0;
 }
 
 static void
@@ -300,11 +227,9 @@ put_text(struct json_writer *writer, const struct chat_request *request, struct 
     bool schema = request->format == CHAT_FORMAT_SCHEMA;
     if (!schema && request->format != CHAT_FORMAT_JSON && verbosity.len == 0)
         return;
-    json_key(writer, "text");
-    json_open_object(writer);
+    json_key_object(writer, "text");
     if (schema || request->format == CHAT_FORMAT_JSON) {
-        json_key(writer, "format");
-        json_open_object(writer);
+        json_key_object(writer, "format");
         json_member_str(writer, "type", schema ? STR("json_schema") : STR("json_object"));
         if (schema) {
             json_member_str(writer, "name",
@@ -320,7 +245,8 @@ put_text(struct json_writer *writer, const struct chat_request *request, struct 
     json_close_object(writer);
 }
 
-static void
+/* true: reasoning may come, and its state is wanted */
+static bool
 put_reasoning(struct emit *emit, const struct chat_request *request)
 {
     struct json_writer *writer = &emit->writer;
@@ -330,122 +256,102 @@ put_reasoning(struct emit *emit, const struct chat_request *request)
     if (effort.len == 0 && request->thinking == CHAT_THINKING_BUDGET)
         effort = reasoning_effort(request->thinking_budget);
     if ((effort.len == 0 && !thinks) || request->thinking == CHAT_THINKING_OFF)
-        return;
+        return false;
     if (emit->target->no_reasoning_control) {
-        loss_note(emit->target, STR("reasoning_effort"));
-        return;
+        emit_note(emit, "reasoning_effort");
+        return false;
     }
-    json_key(writer, "reasoning");
-    json_open_object(writer);
+    json_key_object(writer, "reasoning");
     if (effort.len > 0)
         json_member_str(writer, "effort", effort);
     if (thinks) /* who asks for thinking wants to see some */
         json_member_str(writer, "summary", STR("auto"));
     json_close_object(writer);
-    if (!str_eq(effort, STR("none")))
-        json_member_raw(writer, "include", STR("[\"reasoning.encrypted_content\"]"));
+    return !str_eq(effort, STR("none"));
 }
 
-static int
-put_others(struct emit *emit, const struct chat_request *request)
+static void
+put_include(struct json_writer *writer, bool reasoning, bool logprobs)
 {
-    static const char *const native[] = {
-        "metadata",     "prompt_cache_key", "prompt_cache_retention",
-        "service_tier", "truncation",       NULL};
-    static const char *const advisory[] = {
-        "client_metadata", "store",  "verbosity",     "prediction",        "context_management",
-        "cache_control",   "speed",  "inference_geo", "output_config",     "safetySettings",
-        "safety_settings", "labels", "include",       "reasoning.summary", NULL};
-    struct chat_request rest = {0};
-    for (const struct chat_field *field = request->others; field; field = field->next) {
-        bool own = false;
-        for (const char *const *at = native; *at != NULL; at++)
-            own = own || str_eq(field->name, str_from(*at));
-        if (own && str_eq(field->raw, STR("\"standard_only\""))) {
-            loss_note(emit->target, field->name);
-            continue;
-        }
-        if (own) {
-            json_key_str(&emit->writer, field->name);
-            json_value_raw(&emit->writer, field->raw);
-            continue;
-        }
-        if (str_eq(field->name, STR("verbosity")))
-            continue;
-        struct chat_field one = {.name = field->name, .raw = field->raw};
-        rest.others = &one;
-        int rc = loss_others(&rest, emit->target, "openai-responses", advisory, emit->err);
-        if (rc < 0)
-            return rc;
-    }
-    return 0;
+    if (!reasoning && !logprobs)
+        return;
+    json_key_array(writer, "include");
+    if (reasoning)
+        json_value_str(writer, STR("reasoning.encrypted_content"));
+    if (logprobs)
+        json_value_str(writer, STR("message.output_text.logprobs"));
+    json_close_array(writer);
 }
 
 static int
 put_settings(struct emit *emit, const struct chat_request *request)
 {
     struct json_writer *writer = &emit->writer;
+    static const char *const native[] = {"metadata",
+                                         "prompt_cache_key",
+                                         "prompt_cache_retention",
+                                         "service_tier",
+                                         "truncation",
+                                         "top_logprobs",
+                                         NULL};
+    static const char *const placed[] = {"verbosity", "logprobs", NULL};
     struct str verbosity = STR_EMPTY;
     int rc = 0;
-    for (const struct chat_field *field = request->others; field; field = field->next)
+    bool logprobs = false;
+    for (const struct chat_field *field = request->others; field; field = field->next) {
         if (str_eq(field->name, STR("verbosity")))
             verbosity = field->raw;
-    if (request->max_output > 0)
-        json_member_u64(writer, "max_output_tokens", request->max_output);
-    if (request->temperature.len > 0)
-        json_member_raw(writer, "temperature", request->temperature);
-    if (request->top_p.len > 0)
-        json_member_raw(writer, "top_p", request->top_p);
+        logprobs =
+            logprobs || (str_eq(field->name, STR("logprobs")) && str_eq(field->raw, STR("true")));
+    }
+    emit_limit(emit, "max_output_tokens", request->max_output);
+    emit_raw(emit, "temperature", request->temperature);
+    emit_raw(emit, "top_p", request->top_p);
     if (request->top_k.len > 0)
-        loss_note(emit->target, STR("top_k"));
+        emit_note(emit, "top_k");
     if (request->choices > 1)
-        rc = loss(emit->target, "openai-responses", STR("n"), false, emit->err);
+        rc = emit_lose(emit, "n");
     if (rc == 0 && request->stops != NULL)
-        rc = loss(emit->target, "openai-responses", STR("stop"), false, emit->err);
+        rc = emit_lose(emit, "stop");
     if (rc < 0)
         return rc;
     put_text(writer, request, verbosity);
-    put_reasoning(emit, request);
+    put_include(writer, put_reasoning(emit, request), logprobs);
     if (request->user.len > 64)
-        loss_note(emit->target, STR("metadata.user_id"));
+        emit_note(emit, "metadata.user_id");
     else if (request->user.len > 0)
         json_member_str(writer, "safety_identifier", request->user);
     json_member_bool(writer, "store", false);
     if (request->stream)
         json_member_bool(writer, "stream", true);
-    return put_others(emit, request);
+    return emit_others(emit, native, placed);
 }
 
 static int
-map_customs(struct emit *emit, const struct chat_message *message)
+put_all(struct emit *emit)
 {
-    void *old = NULL;
-    for (; message != NULL; message = message->next)
-        for (struct chat_part *part = message->parts; part != NULL; part = part->next)
-            if (part->kind == CHAT_PART_TOOL_CALL && part->custom &&
-                map_put(&emit->customs, part->id, part, &old) < 0)
-                return -ERR_NOMEM;
-    return 0;
+    int rc = emit_map_calls(emit);
+    json_member_str(&emit->writer, "model", emit->target->model);
+    if (rc == 0)
+        rc = put_input(emit, emit->request->messages);
+    if (rc == 0 && emit->request->tools != NULL)
+        rc = emit_tools(emit, "tools", put_tool);
+    if (rc < 0)
+        return rc;
+    if (emit->request->tools != NULL)
+        emit_choice(emit, false);
+    return put_settings(emit, emit->request);
 }
 
 int
 responses_request_out(const struct chat_request *request, const struct dialect_target *target,
                       struct arena *arena, struct buf *out, struct err *err)
 {
-    struct emit emit = {.target = target, .arena = arena, .err = err};
-    map_init(&emit.customs);
-    json_writer_init(&emit.writer, out);
-    json_open_object(&emit.writer);
-    json_member_str(&emit.writer, "model", target->model);
-    int rc = map_customs(&emit, request->messages);
-    if (rc == 0)
-        rc = put_input(&emit, request->messages);
-    if (rc == 0)
-        put_tools(&emit, request);
-    if (rc == 0)
-        rc = put_settings(&emit, request);
-    if (rc == 0)
-        json_close_object(&emit.writer);
-    map_fini(&emit.customs);
-    return rc < 0 ? rc : out->failed ? -ERR_TOO_LARGE : 0;
+    struct emit emit = {.request = request,
+                        .target = target,
+                        .dialect = "openai-responses",
+                        .has_custom = true,
+                        .arena = arena,
+                        .err = err};
+    return emit_run(&emit, out, put_all);
 }

@@ -5,6 +5,7 @@
  * Invariant: an item is added, filled and done; sequence_number rises by one; response.completed
  *            (incomplete) only for a clean end. Spec: WIRE-FORMATS 4.3. Proved by
  *            writer_test.c. */
+#include "dataplane/dialect/emit_int.h"
 #include "dataplane/dialect/responses_int.h"
 
 #include <stdio.h>
@@ -21,13 +22,15 @@ struct item {
     bool custom;
     bool done;
     struct buf text;
-    struct buf id; /* call_id of a call, signature of reasoning */
+    struct buf id; /* call_id of a call, signature of reasoning, logprobs of a text */
     struct buf name;
 };
 struct responses_writer {
+    struct pieces held; /* calls of custom tools that came as functions */
     struct stream_writer_options options;
     struct buf id;
     struct buf model;
+    struct buf logprobs; /* of the next delta: what stands between the brackets */
     struct usage usage;
     struct item *items;
     uint32_t item_count;
@@ -46,12 +49,14 @@ writer_init(void *state, const struct stream_writer_options *options)
     *writer = (struct responses_writer){.options = *options};
     buf_init(&writer->id, NAME_BYTES_MAX);
     buf_init(&writer->model, NAME_BYTES_MAX);
+    buf_init(&writer->logprobs, ITEM_BYTES_MAX);
 }
 
 static void
 writer_fini(void *state)
 {
     struct responses_writer *writer = state;
+    pieces_fini(&writer->held);
     for (uint32_t i = 0; i < writer->item_count; i++) {
         buf_fini(&writer->items[i].text);
         buf_fini(&writer->items[i].id);
@@ -60,6 +65,7 @@ writer_fini(void *state)
     free(writer->items);
     buf_fini(&writer->id);
     buf_fini(&writer->model);
+    buf_fini(&writer->logprobs);
     *writer = (struct responses_writer){0};
 }
 
@@ -69,20 +75,17 @@ static void
 event_open(struct responses_writer *writer, struct json_writer *json, const char *type,
            struct buf *out)
 {
-    buf_put_str(out, STR("event: "));
-    buf_put_str(out, str_from(type));
-    buf_put_str(out, STR("\ndata: "));
-    json_writer_init(json, out);
-    json_open_object(json);
-    json_member_str(json, "type", str_from(type));
+    emit_event_open(json, type, out);
     json_member_u64(json, "sequence_number", writer->sequence++);
 }
 
 static void
-event_close(struct json_writer *json)
+put_logprobs(struct json_writer *json, const struct buf *list)
 {
-    json_close_object(json);
-    buf_put_str(json->out, STR("\n\n"));
+    json_key_array(json, "logprobs");
+    if (list->len > 0)
+        emit_line(json, buf_str(list));
+    json_close_array(json);
 }
 
 static void
@@ -115,6 +118,7 @@ put_place(const struct responses_writer *writer, struct json_writer *json, uint3
 static void
 put_part(struct json_writer *json, const struct item *item, struct str text)
 {
+    static const struct buf none = {0};
     json_open_object(json);
     if (item->kind == CHAT_PART_REFUSAL) {
         json_member_str(json, "type", STR("refusal"));
@@ -125,7 +129,7 @@ put_part(struct json_writer *json, const struct item *item, struct str text)
     } else {
         json_member_str(json, "type", STR("output_text"));
         json_member_raw(json, "annotations", STR("[]"));
-        json_member_raw(json, "logprobs", STR("[]"));
+        put_logprobs(json, text.len > 0 ? &item->id : &none);
         json_member_str(json, "text", text);
     }
     json_close_object(json);
@@ -170,8 +174,7 @@ put_item(const struct responses_writer *writer, struct json_writer *json, uint32
     } else {
         json_member_str(json, "type", STR("message"));
         json_member_str(json, "status", status);
-        json_key(json, "content");
-        json_open_array(json);
+        json_key_array(json, "content");
         if (item->done)
             put_part(json, item, text);
         json_close_array(json);
@@ -199,7 +202,7 @@ put_response(struct responses_writer *writer, const char *type, enum chat_finish
         put_item(writer, &json, i);
     json_close_array(&json);
     responses_put_tail(&json, &head);
-    event_close(&json);
+    emit_event_close(&json);
 }
 
 static void
@@ -238,7 +241,7 @@ part_event(struct responses_writer *writer, uint32_t index, bool done, struct bu
     put_place(writer, &json, index);
     json_key(&json, "part");
     put_part(&json, item, done ? buf_str(&item->text) : STR_EMPTY);
-    event_close(&json);
+    emit_event_close(&json);
 }
 
 static struct item *
@@ -269,7 +272,7 @@ item_begin(struct responses_writer *writer, uint32_t index, struct buf *out)
     json_member_u64(&json, "output_index", index);
     json_key(&json, "item");
     put_item(writer, &json, index);
-    event_close(&json);
+    emit_event_close(&json);
     if (kind != CHAT_PART_TOOL_CALL && kind != CHAT_PART_REDACTED)
         part_event(writer, index, false, out);
 }
@@ -294,8 +297,8 @@ item_whole(struct responses_writer *writer, uint32_t index, struct buf *out)
                                                       : "text",
                     buf_str(&item->text));
     if (item->kind == CHAT_PART_TEXT)
-        json_member_raw(&json, "logprobs", STR("[]"));
-    event_close(&json);
+        put_logprobs(&json, &item->id);
+    emit_event_close(&json);
 }
 
 static void
@@ -314,7 +317,7 @@ item_end(struct responses_writer *writer, uint32_t index, struct buf *out)
     json_member_u64(&json, "output_index", index);
     json_key(&json, "item");
     put_item(writer, &json, index);
-    event_close(&json);
+    emit_event_close(&json);
 }
 
 /* Text and thoughts come one after the other; a call ends by itself. */
@@ -342,9 +345,15 @@ put_delta(struct responses_writer *writer, uint32_t index, struct str text, stru
     event_open(writer, &json, type, out);
     put_place(writer, &json, index);
     json_member_str(&json, "delta", text);
-    if (item->kind == CHAT_PART_TEXT)
-        json_member_raw(&json, "logprobs", STR("[]"));
-    event_close(&json);
+    if (item->kind == CHAT_PART_TEXT) {
+        put_logprobs(&json, &writer->logprobs);
+        if (item->id.len > 0 && writer->logprobs.len > 0)
+            buf_put_byte(&item->id, ',');
+        buf_put_str(&item->id, buf_str(&writer->logprobs));
+        out->failed |= item->id.failed;
+        writer->logprobs.len = 0;
+    }
+    emit_event_close(&json);
 }
 
 /* The item of this kind that grows now, or a new one. */
@@ -448,13 +457,13 @@ writer_error(const struct chat_error *error, struct buf *out)
     responses_put_error(&json, error, true);
     json_member_str(&json, "code", error->code);
     json_member_str(&json, "message", error->message);
-    event_close(&json);
+    emit_event_close(&json);
     event_open(&none, &json, "response.failed", out);
     json_key(&json, "response");
     responses_put_head(&json, &head);
     json_value_raw(&json, STR("[]"));
     responses_put_tail(&json, &head);
-    event_close(&json);
+    emit_event_close(&json);
     return out->failed ? -ERR_NOMEM : 0;
 }
 
@@ -486,6 +495,10 @@ put_event(struct responses_writer *writer, const struct chat_event *event, struc
         if (writer->finish == CHAT_FINISH_NONE)
             writer->finish = event->finish;
         return event->id.len > 0 ? put_text(writer, CHAT_PART_REFUSAL, event->id, out) : 0;
+    case CHAT_EVENT_LOGPROBS: /* several may come before their text */
+        if (writer->logprobs.len > 0)
+            buf_put_byte(&writer->logprobs, ',');
+        return buf_put_str(&writer->logprobs, responses_chat_logprobs(event->text));
     case CHAT_EVENT_USAGE:
         writer->usage = event->usage;
         return 0;
@@ -496,7 +509,6 @@ put_event(struct responses_writer *writer, const struct chat_event *event, struc
         put_end(writer, out);
         return 0;
     case CHAT_EVENT_START:
-    case CHAT_EVENT_LOGPROBS: /* refused in a request of this dialect */
     case CHAT_EVENT_PING:
         break;
     }
@@ -504,7 +516,7 @@ put_event(struct responses_writer *writer, const struct chat_event *event, struc
 }
 
 static int
-writer_write(void *state, const struct chat_event *event, struct buf *out)
+write_event(void *state, const struct chat_event *event, struct buf *out)
 {
     struct responses_writer *writer = state;
     if (writer->ended || event->choice > 0) /* one answer */
@@ -517,9 +529,10 @@ writer_write(void *state, const struct chat_event *event, struct buf *out)
 }
 
 static int
-writer_keepalive(struct buf *out)
+writer_write(void *state, const struct chat_event *event, struct buf *out)
 {
-    return sse_put_comment(out, STR("keep-alive"));
+    struct responses_writer *writer = state;
+    return freeform_write(&writer->held, event, write_event, writer, out);
 }
 
 const struct stream_writer_class responses_writer_class = {
@@ -528,5 +541,5 @@ const struct stream_writer_class responses_writer_class = {
     .fini = writer_fini,
     .write = writer_write,
     .error = writer_error,
-    .keepalive = writer_keepalive,
+    .keepalive = emit_keepalive,
 };

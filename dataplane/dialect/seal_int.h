@@ -3,7 +3,7 @@
  * Floor: dataplane/dialect; any thread.
  * Owns: nothing.
  * Invariant: what was sealed comes back byte for byte; a canonical request holds no sealed id.
- *            Proved by seal_test.c. Spec: WIRE-FORMATS trap 4, 3.7. */
+ *            Proved by carry_test.c. Spec: WIRE-FORMATS trap 4, 3.7. */
 #ifndef BERTH_DATAPLANE_DIALECT_SEAL_INT_H
 #define BERTH_DATAPLANE_DIALECT_SEAL_INT_H
 

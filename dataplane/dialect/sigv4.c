@@ -10,6 +10,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/digest.h"
 #include "lib/base/err.h"
+#include "lib/text/uri.h"
 
 #define CANONICAL_BYTES_MAX (64u << 10)
 
@@ -42,24 +43,6 @@ put_hex_digest(struct buf *out, struct str bytes)
     buf_put(out, hex, 2 * SHA256_BYTES);
 }
 
-/* The path is encoded once more than on the wire. */
-static void
-put_canonical_path(struct buf *out, struct str path)
-{
-    static const char digits[] = "0123456789ABCDEF";
-    for (size_t i = 0; i < path.len; i++) {
-        unsigned char c = (unsigned char)path.ptr[i];
-        bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (word || c == '/' || c == '-' || c == '_' || c == '.' || c == '~') {
-            buf_put_byte(out, (char)c);
-        } else {
-            buf_put_byte(out, '%');
-            buf_put_byte(out, digits[c >> 4]);
-            buf_put_byte(out, digits[c & 15u]);
-        }
-    }
-}
-
 static void
 derive(struct str secret, struct str date, const struct sigv4_call *call,
        uint8_t ret_key[SHA256_BYTES])
@@ -82,7 +65,7 @@ static void
 put_canonical(const struct sigv4_call *call, struct str date, struct str token, struct buf *out)
 {
     buf_put_str(out, STR("POST\n"));
-    put_canonical_path(out, call->path);
+    uri_encode(out, call->path, "/"); /* once more than on the wire */
     buf_put_str(out, STR("\n\nhost:"));
     buf_put_str(out, call->host);
     buf_put_str(out, STR("\nx-amz-date:"));

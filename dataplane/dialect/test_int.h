@@ -68,6 +68,21 @@ struct test_stream {
 };
 
 static inline int
+test_events(struct test_stream *stream, const struct chat_event *event)
+{
+    int rc = 0;
+    for (; rc == 0 && event != NULL; event = event->next) {
+        if (stream->dump != NULL)
+            test_dump(stream->dump, event);
+        if (stream->collect != NULL)
+            rc = collect_event(stream->collect, event);
+        if (rc == 0 && stream->out_class != NULL)
+            rc = stream->out_class->write(stream->writer, event, stream->out);
+    }
+    return rc;
+}
+
+static inline int
 test_frame(const struct dialect *dialect, void *reader, const struct stream_frame *frame,
            struct json_doc *scratch, struct test_stream *stream)
 {
@@ -78,14 +93,7 @@ test_frame(const struct dialect *dialect, void *reader, const struct stream_fram
     if (stream->look != NULL)
         dialect->reader->look(stream->look, frame, scratch);
     int rc = dialect->reader->read(reader, frame, scratch, &arena, &event, &err);
-    for (; rc == 0 && event != NULL; event = event->next) {
-        if (stream->dump != NULL)
-            test_dump(stream->dump, event);
-        if (stream->collect != NULL)
-            rc = collect_event(stream->collect, event);
-        if (rc == 0 && stream->out_class != NULL)
-            rc = stream->out_class->write(stream->writer, event, stream->out);
-    }
+    rc = rc == 0 ? test_events(stream, event) : rc;
     arena_fini(&arena);
     return rc;
 }
@@ -103,14 +111,7 @@ test_close(const struct dialect *dialect, void *reader, struct test_stream *stre
     rc = dialect->reader->close(reader, &arena, &event);
     if (stream->look != NULL && (stream->look->seen & STREAM_FINISH) != 0)
         stream->look->seen |= STREAM_END;
-    for (; rc == 0 && event != NULL; event = event->next) {
-        if (stream->dump != NULL)
-            test_dump(stream->dump, event);
-        if (stream->collect != NULL)
-            rc = collect_event(stream->collect, event);
-        if (rc == 0 && stream->out_class != NULL)
-            rc = stream->out_class->write(stream->writer, event, stream->out);
-    }
+    rc = rc == 0 ? test_events(stream, event) : rc;
     arena_fini(&arena);
     return rc;
 }
@@ -156,6 +157,27 @@ test_scan(struct json_doc *doc, struct str text)
     json_init(doc);
     if (json_scan(doc, text, NULL, &err) < 0)
         fail_msg("%s in %.*s", err.text, STR_ARG(text));
+}
+
+/* The conversation of api/golden/ in the dialect's own words. For free(). */
+static UNUSED char *
+test_golden(const struct dialect *dialect, bool stream, size_t *ret_size)
+{
+    char path[256];
+    const char *name = dialect->wire != NULL ? dialect->wire->name : dialect->name;
+    const char *suffix = !stream                             ? "json"
+                         : dialect->framing == STREAM_NDJSON ? "ndjson"
+                         : dialect->framing == STREAM_AWS    ? "bin"
+                                                             : "sse";
+    (void)snprintf(path, sizeof(path), "api/golden/chat_tools.%s.%s", name, suffix);
+    FILE *file = fopen(path, "rbe");
+    if (file == NULL)
+        fail_msg("no %s", path);
+    char *bytes = malloc(TEST_BYTES_MAX);
+    assert_non_null(bytes);
+    *ret_size = fread(bytes, 1, TEST_BYTES_MAX, file);
+    (void)fclose(file);
+    return bytes;
 }
 
 #define assert_str(got, want)                                                   \

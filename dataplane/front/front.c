@@ -29,7 +29,8 @@ below_version(struct str path, struct str *ret_version)
 {
     static const struct str beta[] = {{"/v1beta1/", 9}, {"/v1beta/", 8}, {"/v1alpha/", 9}};
     *ret_version = STR("/v1");
-    if (str_eq(path, STR("/api/chat"))) /* Ollama's, which has no versions */
+    if (str_eq(path, STR("/api/chat")) ||
+        str_eq(path, STR("/api/tags"))) /* Ollama's, which has no versions */
         *ret_version = STR("/api");
     if (str_starts(path, STR("/api/")))
         path = str_skip(path, 4);
@@ -50,7 +51,8 @@ below_version(struct str path, struct str *ret_version)
     return path;
 }
 
-/* The path is the row's; *ret_model is what stands where the row says "{model}". */
+/* The path is the row's; *ret_model is what stands where the row says "{model}". Before a verb,
+ * some clients leave out "models/" when the name has a slash itself. */
 static bool
 endpoint_matches(const struct endpoint *row, struct str version, struct str path,
                  struct str *ret_model)
@@ -61,8 +63,12 @@ endpoint_matches(const struct endpoint *row, struct str version, struct str path
     if (at == SIZE_MAX)
         return str_eq(path, row->path) && str_eq(version, row->version);
     struct str suffix = str_skip(row->path, at + name.len);
-    if (!str_starts(path, str_make(row->path.ptr, at)) || !str_ends(path, suffix) ||
-        path.len <= at + suffix.len)
+    if (!str_starts(path, str_make(row->path.ptr, at))) {
+        if (suffix.len == 0)
+            return false;
+        at = 1;
+    }
+    if (!str_ends(path, suffix) || path.len <= at + suffix.len)
         return false;
     *ret_model = str_make(path.ptr + at, path.len - at - suffix.len);
     return true;
@@ -135,8 +141,19 @@ take_path(struct exchange *x, struct str model, struct str query)
     x->array =
         x->endpoint->stream && !(uri_query_get(query, STR("alt"), &alt) && str_eq(alt, STR("sse")));
     if (uri_decode(model, &x->arena, &name) != 0 || arena_dup(&x->arena, name, &name) != 0)
-        name = STR_EMPTY; /* the body's model, or the refusal for none */
+        name = x->endpoint->list_models ? model : STR_EMPTY; /* unknown; the body's model */
     x->facts.model = name;
+}
+
+/* Behind "/models/" stands a name, not a path: vendors' SDKs write its slashes as %2F. */
+static bool
+path_is_plain(struct str path)
+{
+    static const struct str models = {"/models/", 8};
+    size_t at = str_find(path, models);
+    if (at != SIZE_MAX && at + models.len < path.len)
+        path.len = at + models.len - 1;
+    return uri_path_is_plain(path);
 }
 
 /* NULL: the request is answered already. */
@@ -148,7 +165,7 @@ front_endpoint(struct http_stream *stream, const struct http_head *head, struct 
     const struct endpoint *endpoint = endpoint_exact(head->method, head->target);
     if (endpoint != NULL)
         return endpoint;
-    if (!uri_split_target(head->target, ret_path, ret_query) || !uri_path_is_plain(*ret_path)) {
+    if (!uri_split_target(head->target, ret_path, ret_query) || !path_is_plain(*ret_path)) {
         refuse(stream, dialect_of(head, head->target), HTTP_ERROR_bad_request);
         return NULL;
     }
@@ -201,6 +218,14 @@ front_body(struct http_stream *stream, struct str bytes)
 }
 
 static void
+front_refused(struct http_stream *stream, unsigned status)
+{
+    struct exchange *exchange = http_stream_user(stream);
+    if (exchange != NULL)
+        pipeline_body_refused(exchange, status);
+}
+
+static void
 front_writable(struct http_stream *stream)
 {
     struct exchange *exchange = http_stream_user(stream);
@@ -230,4 +255,5 @@ const struct http_handler front_handler = {.request = front_request,
                                            .complete = front_complete,
                                            .writable = front_writable,
                                            .closed = front_closed,
-                                           .conn_closed = front_conn_closed};
+                                           .conn_closed = front_conn_closed,
+                                           .refused = front_refused};

@@ -74,6 +74,59 @@ refusals_are_in_the_dialect(void **state)
     }
 }
 
+/* The cap, what is gone of it, what the call may cost and when it begins anew; where the wallet
+ * never got all that its cap allows, the usual words. */
+static void
+capped_wallets_say_so(void **state)
+{
+    static const struct {
+        int64_t cap;
+        const char *want;
+    } rows[] = {{5000000000, " of its $5.00 is spent or held, and this request may cost "
+                             "up to $"},
+                {5000000000, "It begins anew at 2026-11-22T00:00:00Z"},
+                {INT64_MAX, "does not cover this request"},
+                {INT64_MIN, "is frozen by its owner"}, /* whatever its cap says */
+                {0, "does not cover this request"}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct fund_word word = {.granted = 1000000000,
+                                       .status = rows[i].cap < 0 ? FUND_FROZEN : FUND_EMPTY,
+                                       .free = rows[i].cap < 0 ? INT64_MAX : 0,
+                                       .balance = 1000000000,
+                                       .cap = MAX(rows[i].cap, (int64_t)0),
+                                       .cap_spent = 4000000000,
+                                       .cap_resets_s = 1795305600};
+        struct reply reply;
+        ask_with(&reply, CHAT, KEY, "application/json", BODY("openai/dear"));
+        uint64_t end = clock_mono_ms() + DEADLINE_MS;
+        while (!reply.ended && clock_mono_ms() < end) {
+            loop_step(rig.loop, STEP_MS);
+            fund_hear(wallet(), &word);
+            worker_funds_changed(&rig.worker);
+        }
+        want_body(&reply, 402, rows[i].want);
+    }
+}
+
+/* The control plane says nothing: 503 after a while, and when to try again; nothing was held. */
+static void
+a_silent_control_plane_is_not_an_empty_wallet(void **state)
+{
+    struct reply reply;
+    const int64_t there = atomic_load(&wallet()->available);
+    (void)state;
+    fund_grant(wallet(), 1000000000, FUND_OK);
+    ask_with(&reply, CHAT, KEY, "application/json", BODY("openai/dear"));
+    uint64_t end = clock_mono_ms() + DEADLINE_MS;
+    while (!reply.ended && clock_mono_ms() < end)
+        loop_step(rig.loop, STEP_MS);
+    assert_true(reply.ended);
+    want_body(&reply, 503, "has not lent it enough in time");
+    assert_true(atomic_load(&wallet()->available) >= there);
+    assert_int_equal(atomic_load(&wallet()->held), 0);
+}
+
 static void
 fails_over_before_the_first_token_only(void **state)
 {
@@ -150,6 +203,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         CASE(whole_answer_passes_unchanged),
         CASE(refusals_are_in_the_dialect),
+        CASE(capped_wallets_say_so),
+        CASE(a_silent_control_plane_is_not_an_empty_wallet),
         CASE(fails_over_before_the_first_token_only),
         CASE(provider_errors_tell_whose_fault_it_is),
     };

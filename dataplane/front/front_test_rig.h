@@ -50,6 +50,8 @@ struct rig {
     struct buf seen; /* last body that the provider got */
     char seen_target[128];
     char seen_auth[128];
+    char seen_codings[32]; /* content-encoding, accept-encoding */
+    char seen_accepts[32];
     struct http_stream *hanging;
     uint32_t provider_closed;
 };
@@ -63,6 +65,10 @@ provider_request(struct http_stream *stream, const struct http_head *head)
     struct str auth = http_field_get(head, STR("authorization"));
     (void)snprintf(rig.seen_target, sizeof(rig.seen_target), "%.*s", STR_ARG(head->target));
     (void)snprintf(rig.seen_auth, sizeof(rig.seen_auth), "%.*s", STR_ARG(auth));
+    (void)snprintf(rig.seen_codings, sizeof(rig.seen_codings), "%.*s",
+                   STR_ARG(http_field_get(head, STR("content-encoding"))));
+    (void)snprintf(rig.seen_accepts, sizeof(rig.seen_accepts), "%.*s",
+                   STR_ARG(http_field_get(head, STR("accept-encoding"))));
     http_stream_collect(stream, 1u << 24);
 }
 
@@ -146,25 +152,32 @@ static const struct http_call_ops reply_ops = {
     .head = reply_head, .body = reply_body, .done = reply_done, .failed = reply_failed};
 
 static UNUSED void
-ask_with(struct reply *reply, const char *path, const char *bearer, const char *type,
-         const char *body)
+ask_call(struct reply *reply, const struct http_call_ops *ops, const char *path, struct str body,
+         const struct http_field *fields, size_t field_count)
 {
     memset(reply, 0, sizeof(*reply));
     buf_init(&reply->body, 1u << 24);
-    char auth[160];
-    (void)snprintf(auth, sizeof(auth), "Bearer %s", bearer);
-    reply->segment = str_from(body);
-    const struct http_field fields[] = {{STR("authorization"), str_from(auth)},
-                                        {STR("content-type"), str_from(type)}};
-    struct http_call_conf conf = {.ops = &reply_ops,
+    reply->segment = body;
+    struct http_call_conf conf = {.ops = ops,
                                   .user = reply,
                                   .method = STR("POST"),
                                   .target = str_from(path),
                                   .fields = fields,
-                                  .field_count = ARRAY_LEN(fields),
+                                  .field_count = field_count,
                                   .segments = &reply->segment,
                                   .segment_count = 1};
     assert_int_equal(http_call_start(rig.origin, &conf, &reply->call), 0);
+}
+
+static UNUSED void
+ask_with(struct reply *reply, const char *path, const char *bearer, const char *type,
+         const char *body)
+{
+    char auth[160];
+    (void)snprintf(auth, sizeof(auth), "Bearer %s", bearer);
+    const struct http_field fields[] = {{STR("authorization"), str_from(auth)},
+                                        {STR("content-type"), str_from(type)}};
+    ask_call(reply, &reply_ops, path, str_from(body), fields, ARRAY_LEN(fields));
 }
 
 static UNUSED void
@@ -237,7 +250,7 @@ want_journal(uint64_t after, const char *part)
     buf_fini(&out);
 }
 
-static uint64_t
+static UNUSED uint64_t
 mark(void)
 {
     journal_commit(rig.worker.journal);

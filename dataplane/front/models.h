@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT
- * models.h - GET /v1/models in the caller's dialect.
+ * models.h - GET /v1/models and /v1/models/ID in the caller's dialect.
  * Floor: dataplane/front; the worker's thread.
  * Owns: nothing.
- * Invariant: what is listed can be called by its id. */
+ * Invariant: what is listed can be called by its id, by this caller. front_models_test.c. */
 #ifndef BERTH_DATAPLANE_FRONT_MODELS_H
 #define BERTH_DATAPLANE_FRONT_MODELS_H
 
 #include "dataplane/pipeline/exchange.h"
 
-/* models_answer - answer and settle. dialect: whose shape; OpenAI's has context length, modalities
- * and prices (decimal dollars a million tokens) as extra fields. Models that nobody may call
- * because their price is not known are left out. */
+/* models_answer - answer and settle; one model when the exchange's facts name one, else all and the
+ * routes as route/NAME. dialect: whose shape, with modalities, capabilities and prices (decimal
+ * dollars a million tokens) as extra fields, OpenAI's with the context length too. Models that
+ * nobody may call because their price is not known are not in the list. */
 void models_answer(struct exchange *exchange, const struct dialect *dialect);
 
 #endif

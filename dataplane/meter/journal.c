@@ -19,7 +19,6 @@
 #define HEADS_BYTES ((1u + JOURNAL_SHARED_MAX) * (sizeof(struct record_head) + 8u))
 #define TICKET_BYTES (2u * HEADS_BYTES + JOURNAL_INTENT_BYTES_MAX + JOURNAL_OUTCOME_BYTES_MAX)
 #define WASTE_BYTES (HEADS_BYTES + JOURNAL_OUTCOME_BYTES_MAX)
-#define PENDING_BYTES_MAX ((size_t)16 * JOURNAL_SEGMENT_BYTES)
 
 int
 journal_alloc(const char *dir, uint64_t epoch, uint32_t stream, uint32_t segment_count_max,
@@ -107,7 +106,7 @@ journal_add_spare(struct journal *journal, struct err *err)
     struct segment *used = journal_take_used(journal);
     if (used != NULL) {
         int rc = segment_reuse(journal, &used, journal->next_number, err);
-        if (rc != 0 || used == NULL) {
+        if (rc != 0) {
             pthread_mutex_lock(&journal->lock);
             journal->segment_count--;
             pthread_mutex_unlock(&journal->lock);
@@ -155,7 +154,11 @@ journal_open(const struct journal_conf *conf, struct journal **ret_journal, stru
     if (rc != 0)
         return rc;
     ASSERT(journal != NULL);
-    rc = journal_add_spare(journal, err);
+    rc = buf_reserve(&journal->pending, TICKET_BYTES); /* see journal_append */
+    if (rc != 0)
+        (void)err_set(err, ERR_NOMEM, "no memory for a journal");
+    else
+        rc = journal_add_spare(journal, err);
     if (rc != 0) {
         journal_close(&journal);
         return rc;
@@ -177,11 +180,23 @@ journal_free_bytes(const struct journal *journal)
     return free_bytes;
 }
 
+/* After a sync that failed: again when everything that was written is in the ledger. */
+static bool
+disk_trusted(struct journal *journal)
+{
+    if (atomic_load(&journal->posted) < journal_last(journal))
+        return false;
+    atomic_store(&journal->sync_failed, false);
+    return true;
+}
+
 int
 journal_admit(struct journal *journal, struct journal_ticket *ret_ticket)
 {
-    if (UNLIKELY(journal->failing ||
-                 atomic_load_explicit(&journal->sync_failed, memory_order_relaxed)))
+    if (UNLIKELY(journal->failing))
+        return -ERR_NO_SPACE;
+    if (UNLIKELY(atomic_load_explicit(&journal->sync_failed, memory_order_relaxed)) &&
+        !disk_trusted(journal))
         return -ERR_NO_SPACE;
     while (UNLIKELY(journal_free_bytes(journal) < journal->reserved + TICKET_BYTES)) {
         if (journal_add_spare(journal, NULL) != 0)
@@ -225,7 +240,11 @@ journal_append(struct journal *journal, struct journal_ticket *ticket, struct re
             journal_roll(journal);
         /* else the disk refuses: the bytes stay queued behind this segment's end, see commit */
     }
-    (void)!buf_reserve(pending, most); /* sticky: asserted below */
+    if (UNLIKELY(buf_reserve(pending, most) !=
+                 0)) { /* no memory: there is room for one at a time */
+        journal_commit(journal);
+        pending->failed = false;
+    }
     struct str pieces[1 + JOURNAL_SHARED_MAX];
     size_t count = 0;
     pieces[count++] = members->own;
@@ -327,7 +346,14 @@ journal_commit(struct journal *journal)
     pthread_mutex_unlock(&journal->lock);
     atomic_store_explicit(&journal->current->committed, journal->at, memory_order_release);
     atomic_store_explicit(&journal->last_committed, journal->next_seq - 1, memory_order_release);
-    atomic_store_explicit(&journal->unsynced, true, memory_order_release);
+    /* Sequentially consistent: whoever goes to sleep says so first and then looks here. */
+    atomic_store(&journal->unsynced, true);
+}
+
+bool
+journal_unsynced(const struct journal *journal)
+{
+    return atomic_load(&journal->unsynced);
 }
 
 int
@@ -356,7 +382,10 @@ journal_sync(struct journal *journal)
         if (fds[i] >= 0)
             (void)close(fds[i]);
     }
-    atomic_store(&journal->sync_failed, rc != 0);
+    /* The kernel may have dropped what it could not write: a later success proves nothing about it.
+     * It is safe when it is in the ledger, see disk_trusted. */
+    if (rc != 0)
+        atomic_store(&journal->sync_failed, true);
     return rc;
 }
 

@@ -71,14 +71,24 @@ bool journal_dirty(const struct journal *journal);
 
 /* ---- sync thread --------------------------------------------------------------------------------
  */
-/* journal_sync - fdatasync when something was written since the last call. 0 or -ERR_IO. */
+/* journal_sync - fdatasync when something was written since the last call. 0 or -ERR_IO: nothing is
+ * admitted until everything that was written is in the ledger (journal_trim). */
 int journal_sync(struct journal *journal) MUST_USE;
+/* journal_unsynced - something was written since the last journal_sync. Any thread. */
+bool journal_unsynced(const struct journal *journal);
 /* journal_read - committed records only: append up to count_max outcome records with seq > after,
- * as a JSON array's elements
- * ("{...},{...}"), at most bytes_max; *ret_count how many, *ret_last the last seq. */
+ * as a JSON array's elements ("{...},{...}"), at most bytes_max; *ret_count how many, *ret_last the
+ * last seq. -ERR_IO, -ERR_NOMEM, -ERR_PARSE: what was appended to out is of no use; try again. */
 int journal_read(struct journal *journal, uint64_t after, size_t count_max, size_t bytes_max,
                  struct buf *out, size_t *ret_count, uint64_t *ret_last) MUST_USE;
-/* journal_trim - everything up to seq is in the ledger: drop whole segments. */
+/* journal_read_shared - the same for one upload: members that records have in common are appended
+ * to `shared` once, as "{...},{...}", and named by their place there, from 0, in the last member of
+ * each record, "texts":[...]. shared NULL: journal_read. api/plane.md "usage". */
+int journal_read_shared(struct journal *journal, uint64_t after, size_t count_max, size_t bytes_max,
+                        struct buf *out, struct buf *shared, size_t *ret_count,
+                        uint64_t *ret_last) MUST_USE;
+/* journal_trim - everything up to seq is in the ledger: drop whole segments; a disk that failed to
+ * sync is tried again when nothing depends on it. */
 void journal_trim(struct journal *journal, uint64_t seq);
 /* journal_fill_percent - how much of the bound on disk is used, 0..100. */
 uint32_t journal_fill_percent(struct journal *journal);

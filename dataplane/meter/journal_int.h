@@ -28,6 +28,10 @@ struct segment_head {
 };
 _Static_assert(sizeof(struct segment_head) == 64, "segment_head is a disk format");
 
+/* What waits to be written. When the disk refuses, it may come to be written behind the end of its
+ * segment. */
+#define PENDING_BYTES_MAX (16u * JOURNAL_SEGMENT_BYTES)
+
 enum record_kind { RECORD_INTENT = 1, RECORD_OUTCOME = 2, RECORD_TEXT = 3 };
 struct record_head {
     uint32_t crc; /* crc32c of everything behind it, payload included; starts from the segment's */
@@ -74,6 +78,18 @@ struct text_table {
     struct buf ends; /* uint32_t each */
 };
 
+/* Where in an upload the texts of the segment that is being read stand: text n's place is at n - 1.
+ * Those beyond, of which there are few, are written out. */
+#define PLACES_MAX 256u
+struct text_places {
+    uint32_t turn;  /* of a segment in an upload: what has another one is not there */
+    uint16_t count; /* of the upload */
+    struct {
+        uint32_t turn;
+        uint16_t place;
+    } rows[PLACES_MAX];
+};
+
 /* Reads a segment through a window, so that many records cost one pread(2). */
 struct segment_reader {
     const struct segment *segment;
@@ -110,6 +126,7 @@ struct journal {
     uint32_t synced_number; /* fdatasync thread: the newest segment of its last call */
     _Atomic bool unsynced;
     _Atomic bool sync_failed;
+    _Atomic uint64_t posted; /* of the last journal_trim */
 
     /* reader (sync thread) */
     bool read_begun;
@@ -118,6 +135,7 @@ struct journal {
     uint64_t read_seq;
     uint64_t read_passed; /* seq of the outcome before the cursor; 0: none yet */
     struct segment_reader reader;
+    struct text_places places;
 };
 
 int segment_create(struct journal *journal, uint32_t number, uint64_t first_seq,
@@ -126,13 +144,16 @@ int segment_create(struct journal *journal, uint32_t number, uint64_t first_seq,
  * failure the segment is closed and its file removed. */
 int segment_reuse(struct journal *journal, struct segment **segment, uint32_t number,
                   struct err *err) MUST_USE;
+/* segment_open - -ERR_PARSE: it has no head, so that nothing can be in it. Other errors say nothing
+ * about what is in it. */
 int segment_open(const char *path, struct segment **ret_segment, struct segment_head *ret_head,
                  struct err *err) MUST_USE;
 void segment_close(struct segment **segment, bool remove_file);
 void segment_reader_init(struct segment_reader *reader);
 void segment_reader_fini(struct segment_reader *reader);
 /* segment_next - the record at *at: 0 and advances *at; -ERR_AGAIN at the end or at `limit`;
- * -ERR_PARSE for one that cannot be. payload: borrowed until the next call. */
+ * -ERR_PARSE for one that cannot be; -ERR_IO, -ERR_NOMEM: it may be there. payload: borrowed until
+ * the next call. */
 int segment_next(struct segment_reader *reader, const struct segment *segment, uint32_t limit,
                  uint32_t *at, struct record_head *ret_head, struct str *ret_payload) MUST_USE;
 /* segment_verify - the record that segment_next just returned is whole and of this use of the file:
@@ -162,6 +183,8 @@ void text_table_clear(struct text_table *table); /* at the start of each segment
 /* text_table_note - a RECORD_TEXT was read. 0, -ERR_PARSE (not the next number), -ERR_NOMEM. */
 int text_table_note(struct text_table *table, const struct record_head *head,
                     struct str payload) MUST_USE;
+/* text_table_get - text `number`, from 1; ptr NULL: there is none. Until the next note. */
+struct str text_table_get(const struct text_table *table, uint16_t number);
 /* record_members - append an intent's or outcome's members, texts included. 0, -ERR_PARSE (names a
  * text that is not there), -ERR_NOMEM. */
 int record_members(const struct text_table *table, const struct record_head *head,

@@ -12,6 +12,8 @@
 /* Files kept to be written again: their blocks are allocated and written, so that fdatasync needs
  * no metadata. */
 #define USED_MAX 16u
+/* Of an upload's common members; more is written out. */
+#define SHARED_BYTES_MAX ((size_t)16u * 1024u)
 #define SEGMENT_HEAD_BYTES ((uint32_t)sizeof(struct segment_head))
 
 /* The first segment with number >= wanted, or NULL; the sync thread alone removes segments, so the
@@ -32,14 +34,65 @@ segment_from(struct journal *journal, uint32_t wanted)
     return found;
 }
 
+/* The place of text `number` in the upload's list, where it is put when it is not there yet.
+ * -ERR_TOO_LARGE: it has to be written out. */
 static int
-outcome_put(struct buf *out, bool first, const struct text_table *texts,
-            const struct record_head *head, struct str payload)
+text_place(struct journal *journal, uint16_t number, struct str text, struct buf *shared,
+           uint16_t *ret_place)
+{
+    struct text_places *places = &journal->places;
+    if (number > PLACES_MAX || text.len < 2 || text.ptr[0] != ',')
+        return -ERR_TOO_LARGE;
+    if (places->rows[number - 1u].turn != places->turn) {
+        if (shared->len + text.len + 2 > SHARED_BYTES_MAX)
+            return -ERR_TOO_LARGE;
+        (void)buf_put_str(shared, places->count == 0 ? STR("{") : STR(",{"));
+        (void)buf_put_str(shared, str_skip(text, 1)); /* its comma */
+        (void)buf_put_byte(shared, '}');
+        places->rows[number - 1u].turn = places->turn;
+        places->rows[number - 1u].place = places->count++;
+    }
+    *ret_place = places->rows[number - 1u].place;
+    return 0;
+}
+
+/* record_members, but with names for texts. */
+static int
+members_named(struct journal *journal, const struct record_head *head, struct str payload,
+              struct buf *out, struct buf *shared)
+{
+    uint16_t named[JOURNAL_SHARED_MAX];
+    size_t count = 0;
+    (void)buf_put_str(out, payload);
+    for (size_t i = 0; i < JOURNAL_SHARED_MAX; i++) {
+        if (head->shared[i] == 0)
+            continue;
+        struct str text = text_table_get(&journal->reader.texts, head->shared[i]);
+        if (text.ptr == NULL)
+            return -ERR_PARSE;
+        if (text_place(journal, head->shared[i], text, shared, &named[count]) == 0)
+            count++;
+        else
+            (void)buf_put_str(out, text);
+    }
+    for (size_t i = 0; i < count; i++) {
+        (void)buf_put_str(out, i == 0 ? STR(",\"texts\":[") : STR(","));
+        (void)buf_put_u64(out, named[i]);
+    }
+    if (count > 0)
+        (void)buf_put_byte(out, ']');
+    return out->failed || shared->failed ? -ERR_NOMEM : 0;
+}
+
+static int
+outcome_put(struct journal *journal, bool first, const struct record_head *head, struct str payload,
+            struct buf *out, struct buf *shared)
 {
     (void)buf_put_str(out, first ? STR("{\"seq\":\"") : STR(",{\"seq\":\""));
     (void)buf_put_u64(out, head->seq);
     (void)buf_put_str(out, STR("\","));
-    int rc = record_members(texts, head, payload, out);
+    int rc = shared != NULL ? members_named(journal, head, payload, out, shared)
+                            : record_members(&journal->reader.texts, head, payload, out);
     (void)buf_put_byte(out, '}');
     return rc;
 }
@@ -65,12 +118,23 @@ read_from(struct journal *journal, uint32_t number)
     journal->read_number = number;
     journal->read_at = SEGMENT_HEAD_BYTES;
     text_table_clear(&journal->reader.texts);
+    journal->places.turn++;
 }
 
 int
 journal_read(struct journal *journal, uint64_t after, size_t count_max, size_t bytes_max,
              struct buf *out, size_t *ret_count, uint64_t *ret_last)
 {
+    return journal_read_shared(journal, after, count_max, bytes_max, out, NULL, ret_count,
+                               ret_last);
+}
+
+int
+journal_read_shared(struct journal *journal, uint64_t after, size_t count_max, size_t bytes_max,
+                    struct buf *out, struct buf *shared, size_t *ret_count, uint64_t *ret_last)
+{
+    journal->places.turn++;
+    journal->places.count = 0;
     if (after < journal->read_seq || !journal->read_begun) {
         read_from(journal, 0); /* the oldest */
         journal->read_seq = 0;
@@ -91,6 +155,10 @@ journal_read(struct journal *journal, uint64_t after, size_t count_max, size_t b
         struct str payload;
         int rc =
             segment_next(&journal->reader, segment, committed, &journal->read_at, &head, &payload);
+        if (rc == -ERR_IO || rc == -ERR_NOMEM) {
+            bad = rc; /* not the end: what is behind must not count as lost */
+            break;
+        }
         if (rc != 0) {
             segment = segment_from(journal, segment->number + 1);
             continue;
@@ -111,7 +179,7 @@ journal_read(struct journal *journal, uint64_t after, size_t count_max, size_t b
         journal->read_passed = head.seq;
         if (head.seq <= after)
             continue;
-        bad = outcome_put(out, count == 0, &journal->reader.texts, &head, payload);
+        bad = outcome_put(journal, count == 0, &head, payload, out, shared);
         last = head.seq;
         count++;
     }
@@ -128,6 +196,7 @@ journal_read(struct journal *journal, uint64_t after, size_t count_max, size_t b
 void
 journal_trim(struct journal *journal, uint64_t seq)
 {
+    atomic_store(&journal->posted, seq);
     pthread_mutex_lock(&journal->lock);
     while (!list_empty(&journal->segments)) {
         struct segment *oldest = LIST_ENTRY(journal->segments.next, struct segment, node);

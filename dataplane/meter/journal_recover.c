@@ -15,6 +15,7 @@
 #include "lib/base/num.h"
 
 #define RECOVER_SEGMENTS_MAX 1048576u
+#define RECOVER_BYTES_MAX (JOURNAL_SEGMENT_BYTES + PENDING_BYTES_MAX) /* of one segment */
 
 struct open_intent {
     uint64_t request;
@@ -39,13 +40,17 @@ static int
 recovery_note(struct recovery *recovery, const struct record_head *head, struct str payload)
 {
     /* Intents count too: the segments with the outcomes before them may be gone. */
+    struct text_table *texts = &recovery->journal->reader.texts;
+    for (size_t i = 0; i < JOURNAL_SHARED_MAX; i++) {
+        if (head->shared[i] != 0 && text_table_get(texts, head->shared[i]).ptr == NULL)
+            return -ERR_PARSE;
+    }
     recovery->journal->next_seq = MAX(recovery->journal->next_seq, head->seq + 1);
     if (head->kind == RECORD_OUTCOME) {
         struct str key = str_make((const char *)&head->request, sizeof(head->request));
         free(map_remove(&recovery->intents, key));
         return 0;
     }
-    struct text_table *texts = &recovery->journal->reader.texts;
     if (head->kind == RECORD_TEXT)
         return text_table_note(texts, head, payload);
     recovery->members.len = 0;
@@ -75,13 +80,14 @@ recovery_scan(struct recovery *recovery, struct segment *segment)
         struct record_head head;
         struct str payload;
         uint32_t behind = at;
+        int rc =
+            segment_next(&journal->reader, segment, RECOVER_BYTES_MAX, &behind, &head, &payload);
+        if (rc == 0)
+            rc = segment_verify(segment, &head, payload);
+        if (rc == 0)
+            rc = recovery_note(recovery, &head, payload);
         /* The end: zeros, an earlier use of the file, or a record torn by power loss. */
-        if (segment_next(&journal->reader, segment, JOURNAL_SEGMENT_BYTES, &behind, &head,
-                         &payload) != 0 ||
-            segment_verify(segment, &head, payload) != 0)
-            break;
-        int rc = recovery_note(recovery, &head, payload);
-        if (rc == -ERR_PARSE)
+        if (rc == -ERR_AGAIN || rc == -ERR_PARSE)
             break;
         if (rc != 0)
             return rc;
@@ -91,6 +97,12 @@ recovery_scan(struct recovery *recovery, struct segment *segment)
     atomic_store(&segment->committed, at);
     journal->at = at;
     return 0;
+}
+
+static int
+cannot_write(const struct journal *journal, struct err *err)
+{
+    return err_set(err, ERR_NO_SPACE, "cannot write to the journal in %s", journal->dir);
 }
 
 /* Write the missing outcomes behind the last good record, or into a new segment. */
@@ -113,6 +125,10 @@ recovery_finish(struct recovery *recovery, struct err *err)
             JOURNAL_SEGMENT_BYTES) {
             journal->current = last;
             journal_commit(journal);
+            if (journal->failing) { /* these records are of this segment and of no other */
+                rc = cannot_write(journal, err);
+                break;
+            }
             rc = segment_create(journal, last->number + 1, journal->next_seq, &last, err);
             if (rc != 0)
                 break;
@@ -123,11 +139,15 @@ recovery_finish(struct recovery *recovery, struct err *err)
         const struct record_head head = {
             .kind = RECORD_OUTCOME, .request = intent->request, .seq = journal->next_seq++};
         struct str text = buf_str(&members);
-        record_put(&journal->pending, last->salt, &head, &text, 1);
+        if (!members.failed) /* never a part of one */
+            record_put(&journal->pending, last->salt, &head, &text, 1);
+        if (members.failed || journal->pending.failed) {
+            rc = err_set(err, ERR_NOMEM, "no memory to complete the journal in %s", journal->dir);
+            break;
+        }
     }
     /* Whole records may follow those that were torn: a second recovery must not go on with them. */
-    size_t end = journal->at + journal->pending.len + sizeof(struct record_head);
-    if (journal->pending.len > 0 && end <= JOURNAL_SEGMENT_BYTES) {
+    if (journal->pending.len > 0) {
         static const struct record_head nothing;
         (void)buf_put(&journal->pending, &nothing, sizeof(nothing));
     }
@@ -137,7 +157,7 @@ recovery_finish(struct recovery *recovery, struct err *err)
     journal->reader.segment = NULL; /* its window is from before these records */
     buf_fini(&members);
     if (rc == 0 && journal->failing)
-        rc = err_set(err, ERR_NO_SPACE, "cannot write to the journal in %s", journal->dir);
+        rc = cannot_write(journal, err);
     atomic_store(&journal->last_committed, journal->next_seq - 1);
     return rc;
 }
@@ -146,7 +166,7 @@ struct found {
     uint64_t epoch;
     uint32_t stream;
     uint32_t number;
-    char name[128];
+    char name[64];
 };
 
 static int
@@ -199,14 +219,13 @@ found_list(const char *dir, uint64_t current_epoch, struct found **ret_found, si
     size_t cap = 0;
     int rc = 0;
     struct dirent *entry;
-    while (rc == 0 && (entry = readdir(handle)) != NULL) {
+    while ((entry = readdir(handle)) != NULL) {
         struct found one;
         if (!found_parse(str_from(entry->d_name), &one) || one.epoch == current_epoch)
             continue;
         if (count == cap) {
             cap = cap == 0 ? 16 : cap * 2;
-            struct found *more =
-                cap > RECOVER_SEGMENTS_MAX ? NULL : realloc(found, cap * sizeof(*found));
+            struct found *more = realloc(found, cap * sizeof(*found));
             if (more == NULL) {
                 rc = err_set(err, ERR_NOMEM, "no memory to list %s", dir);
                 break;
@@ -254,18 +273,24 @@ recover_stream(const char *dir, const struct found *found, size_t count, uint64_
         struct segment *segment = NULL;
         struct segment_head head;
         (void)snprintf(path, sizeof(path), "%s/%s", dir, found[i].name);
-        if (segment_open(path, &segment, &head, NULL) != 0) {
+        rc = segment_open(path, &segment, &head, err);
+        if (rc == 0) {
+            segment_place(recovery.journal, segment, found[i].number);
+        } else if (rc == -ERR_PARSE) {
             recovery.bad++;
             (void)unlink(path); /* never got its head: nothing can be in it */
-            continue;
+            rc = 0;
         }
-        segment_place(recovery.journal, segment, found[i].number);
     }
     if (rc == 0) {
         LIST_FOREACH (node, &recovery.journal->segments) {
-            rc = recovery_scan(&recovery, LIST_ENTRY(node, struct segment, node));
-            if (rc != 0)
+            struct segment *segment = LIST_ENTRY(node, struct segment, node);
+            rc = recovery_scan(&recovery, segment);
+            if (rc != 0) {
+                rc = err_set(err, (enum err_code) - rc, "cannot read journal segment %s: %s",
+                             segment->path, err_text(rc));
                 break;
+            }
         }
     }
     if (rc == 0 && !list_empty(&recovery.journal->segments))

@@ -36,9 +36,10 @@ segment_put_head(const struct journal *journal, struct segment *segment, uint64_
     segment->last_seq = 0;
     segment->open_intents = 0;
     atomic_store(&segment->committed, (uint32_t)sizeof(head));
-    if (pwrite(segment->fd, &head, sizeof(head), 0) == (ssize_t)sizeof(head))
+    ssize_t wrote = pwrite(segment->fd, &head, sizeof(head), 0);
+    if (wrote == (ssize_t)sizeof(head))
         return 0;
-    return errno != 0 ? errno : EIO;
+    return wrote < 0 ? errno : EIO;
 }
 
 int
@@ -57,7 +58,7 @@ segment_create(struct journal *journal, uint32_t number, uint64_t first_seq,
         failed = segment_put_head(journal, segment, first_seq);
     if (failed != 0) {
         int rc = err_set_errno(err, failed, "cannot make journal segment %s", segment->path);
-        segment_close(&segment, true);
+        segment_close(&segment, segment->fd >= 0); /* else the file is not ours */
         return rc;
     }
     *ret_segment = segment;
@@ -93,14 +94,18 @@ segment_open(const char *path, struct segment **ret_segment, struct segment_head
     if (segment == NULL)
         return err_set(err, ERR_NOMEM, "no memory for a journal segment");
     list_init(&segment->node);
+    ASSERT(str_copy(segment->path, sizeof(segment->path), str_from(path)));
     segment->fd = open(path, O_RDWR | O_CLOEXEC);
-    bool path_fits = str_copy(segment->path, sizeof(segment->path), str_from(path));
     ssize_t got = segment->fd < 0 ? -1 : pread(segment->fd, ret_head, sizeof(*ret_head), 0);
-    bool good = path_fits && got == (ssize_t)sizeof(*ret_head) &&
+    if (got < 0) { /* not that there is nothing in it */
+        int rc = err_set_errno(err, errno, "cannot read journal segment %s", path);
+        segment_close(&segment, false);
+        return rc;
+    }
+    bool ours = got == (ssize_t)sizeof(*ret_head) &&
                 (memcmp(ret_head->magic, SEGMENT_MAGIC, sizeof(ret_head->magic)) == 0 ||
-                 memcmp(ret_head->magic, SEGMENT_MAGIC_OLD, sizeof(ret_head->magic)) == 0) &&
-                ret_head->crc == digest_crc32c(0, ret_head, offsetof(struct segment_head, crc));
-    if (!good) {
+                 memcmp(ret_head->magic, SEGMENT_MAGIC_OLD, sizeof(ret_head->magic)) == 0);
+    if (!ours || ret_head->crc != digest_crc32c(0, ret_head, offsetof(struct segment_head, crc))) {
         segment_close(&segment, false);
         return err_set(err, ERR_PARSE, "%s is not a journal segment", path);
     }
@@ -114,12 +119,11 @@ void
 segment_close(struct segment **segment, bool remove_file)
 {
     struct segment *gone = TAKE(*segment);
-    if (gone == NULL)
-        return;
+    ASSERT(gone != NULL);
     list_remove(&gone->node);
     if (gone->fd >= 0)
         (void)close(gone->fd);
-    if (remove_file && gone->path[0] != '\0')
+    if (remove_file)
         (void)unlink(gone->path);
     free(gone);
 }
@@ -140,7 +144,7 @@ record_put(struct buf *out, uint32_t salt, const struct record_head *head, const
     for (size_t i = 0; i < count; i++)
         payload += pieces[i].len;
     size_t bytes = record_bytes(payload);
-    if (buf_reserve(out, bytes) != 0)
+    if (buf_reserve(out, bytes) != 0) /* out has failed */
         return;
     char *start = out->ptr + out->len;
     char *at = start + sizeof(*head);
@@ -176,28 +180,33 @@ segment_reader_fini(struct segment_reader *reader)
     text_table_fini(&reader->texts);
 }
 
-/* Pointer to `bytes` bytes of the segment at `at`, all of them below `limit`; NULL when unreadable.
- */
-static const char *
+/* *ret_span: `bytes` bytes of the segment at `at`, all of them below `limit`. 0; -ERR_AGAIN (the
+ * file ends before), -ERR_IO, -ERR_NOMEM. */
+static int
 reader_span(struct segment_reader *reader, const struct segment *segment, uint32_t limit,
-            uint32_t at, size_t bytes)
+            uint32_t at, size_t bytes, const char **ret_span)
 {
     struct buf *window = &reader->window;
     bool inside = reader->segment == segment && at >= reader->window_at &&
                   at + bytes <= reader->window_at + window->len;
     if (!inside) {
+        reader->segment = NULL;
         window->len = 0;
-        if (buf_reserve(window, WINDOW_BYTES) != 0)
-            return NULL;
+        int rc = buf_reserve(window, WINDOW_BYTES);
+        if (rc != 0)
+            return rc;
         size_t want = MIN((size_t)(limit - at), (size_t)WINDOW_BYTES);
         ssize_t got = pread(segment->fd, window->ptr, want, at);
+        if (got < 0)
+            return -ERR_IO;
         reader->segment = segment;
         reader->window_at = at;
-        window->len = got > 0 ? (size_t)got : 0;
+        window->len = (size_t)got;
         if (window->len < bytes)
-            return NULL;
+            return -ERR_AGAIN;
     }
-    return window->ptr + (at - reader->window_at);
+    *ret_span = window->ptr + (at - reader->window_at);
+    return 0;
 }
 
 int
@@ -205,23 +214,23 @@ segment_next(struct segment_reader *reader, const struct segment *segment, uint3
              uint32_t *at, struct record_head *ret_head, struct str *ret_payload)
 {
     struct record_head head;
+    const char *bytes;
     if (*at + sizeof(head) > limit)
         return -ERR_AGAIN;
-    const char *bytes = reader_span(reader, segment, limit, *at, sizeof(head));
-    if (bytes == NULL)
-        return -ERR_AGAIN;
+    int rc = reader_span(reader, segment, limit, *at, sizeof(head), &bytes);
+    if (rc != 0)
+        return rc;
     memcpy(&head, bytes, sizeof(head));
     if (head.crc == 0 && head.bytes == 0 && head.kind == 0)
         return -ERR_AGAIN; /* preallocated zeros */
     if (head.bytes > JOURNAL_OUTCOME_BYTES_MAX || *at + record_bytes(head.bytes) > limit)
         return -ERR_PARSE;
-    bytes = reader_span(reader, segment, limit, *at, record_bytes(head.bytes));
-    if (bytes == NULL)
-        return -ERR_PARSE;
-    const char *payload = bytes + sizeof(head);
+    rc = reader_span(reader, segment, limit, *at, record_bytes(head.bytes), &bytes);
+    if (rc != 0)
+        return rc;
     *at += (uint32_t)record_bytes(head.bytes);
     *ret_head = head;
-    *ret_payload = str_make(payload, head.bytes);
+    *ret_payload = str_make(bytes + sizeof(head), head.bytes);
     return 0;
 }
 

@@ -112,8 +112,11 @@ reads_back_in_order(void **state)
     uint64_t last = 9;
     assert_int_equal(journal_read(journal, 0, 10, 1u << 20, &out, &count, &last), 0);
     assert_int_equal(count, 0); /* nothing committed yet */
+    assert_false(journal_unsynced(journal));
     journal_commit(journal);
+    assert_true(journal_unsynced(journal));
     assert_int_equal(journal_sync(journal), 0);
+    assert_false(journal_unsynced(journal));
     assert_int_equal(journal_read(journal, 0, 2, 1u << 20, &out, &count, &last), 0);
     assert_int_equal(count, 2);
     assert_int_equal(last, 2);
@@ -297,6 +300,55 @@ interrupted_is_numbered_behind_what_was_trimmed(void **state)
     journal_remove(&recovered.journals[0]);
 }
 
+/* The same records as one upload: the texts that it lists, put where they are named, make what
+ * journal_read gave. */
+static void
+assert_named_texts(struct journal *journal, uint64_t after, size_t count_max,
+                   const struct buf *want)
+{
+    struct buf out;
+    struct buf shared;
+    struct buf whole;
+    struct str texts[256];
+    size_t text_count = 0;
+    size_t count = 0;
+    uint64_t last = 0;
+    buf_init(&out, 1u << 20);
+    buf_init(&shared, 1u << 20);
+    buf_init(&whole, 1u << 20);
+    assert_int_equal(
+        journal_read_shared(journal, after, count_max, 1u << 20, &out, &shared, &count, &last), 0);
+    assert_true(out.len < want->len && shared.len <= (16u << 10));
+    for (struct str rest = buf_str(&shared); rest.len > 0; text_count++) {
+        size_t end = str_find_byte(rest, '}');
+        assert_true(end != SIZE_MAX && text_count < ARRAY_LEN(texts));
+        texts[text_count] = str_make(rest.ptr + 1, end - 1);
+        rest = str_skip(rest, MIN(end + 2, rest.len));
+    }
+    const struct str name = STR(",\"texts\":[");
+    struct str rest = buf_str(&out);
+    for (size_t at; (at = str_find(rest, name)) != SIZE_MAX;) {
+        (void)buf_put(&whole, rest.ptr, at);
+        struct str place;
+        struct str places = str_skip(rest, at + name.len);
+        size_t end = str_find_byte(places, ']');
+        rest = str_skip(places, end + 1);
+        places.len = end;
+        while (places.len > 0) {
+            uint64_t number = 0;
+            str_cut(places, ',', &place, &places);
+            assert_int_equal(num_u64(place, text_count - 1, &number), 0);
+            (void)buf_put_byte(&whole, ',');
+            (void)buf_put_str(&whole, texts[number]);
+        }
+    }
+    (void)buf_put_str(&whole, rest);
+    assert_true(str_eq(buf_str(&whole), buf_str(want)));
+    buf_fini(&out);
+    buf_fini(&shared);
+    buf_fini(&whole);
+}
+
 /* Texts that records share are written once a segment, and every reader sees whole members: across
  * segments, from the middle, after a crash, and when there are more texts than the table takes. */
 static void
@@ -344,6 +396,9 @@ shared_texts_are_whole_again(void **state)
         out.len = 0;
         assert_int_equal(journal_read(journal, after, 300, 1u << 20, &out, &count, &last), 0);
         assert_int_equal(last, after + count);
+        if (batch % 16 == 1 &&
+            batch < 65) /* the first texts of a table; later ones are written out */
+            assert_named_texts(journal, after, 300, &out);
         struct str rest = buf_str(&out);
         for (uint64_t seq = after + 1; seq <= last && seq <= REQUESTS - 2; seq++) {
             char want[160];

@@ -119,19 +119,27 @@ text_end(const struct text_table *table, uint16_t number)
     return end;
 }
 
+struct str
+text_table_get(const struct text_table *table, uint16_t number)
+{
+    if (number == 0 || number > table->ends.len / sizeof(uint32_t))
+        return (struct str){NULL, 0};
+    uint32_t start = text_end(table, (uint16_t)(number - 1u));
+    return str_make(table->bytes.ptr + start, text_end(table, number) - start);
+}
+
 int
 record_members(const struct text_table *table, const struct record_head *head, struct str payload,
                struct buf *out)
 {
     (void)buf_put_str(out, payload);
     for (size_t i = 0; i < JOURNAL_SHARED_MAX; i++) {
-        uint16_t number = head->shared[i];
-        if (number == 0)
+        if (head->shared[i] == 0)
             continue;
-        if (number > table->ends.len / sizeof(uint32_t))
+        struct str text = text_table_get(table, head->shared[i]);
+        if (text.ptr == NULL)
             return -ERR_PARSE;
-        uint32_t start = text_end(table, (uint16_t)(number - 1u));
-        (void)buf_put(out, table->bytes.ptr + start, text_end(table, number) - start);
+        (void)buf_put_str(out, text);
     }
     return out->failed ? -ERR_NOMEM : 0;
 }

@@ -74,6 +74,33 @@ answer_possible(const struct price_call *call)
     return MAX(tokens, other);
 }
 
+/* Everything by the piece at once: which of it the provider will count is not known yet. */
+static void
+put_pieces(const struct price_call *call, struct usage *usage, struct price *price)
+{
+    if (call->most == NULL)
+        return;
+    tariff_worst_pieces(call->tariff, call->made_s, price);
+    for (size_t i = 0; i < USAGE_CLASS_COUNT; i++) {
+        if (!usage_is_tokens((enum usage_class)i) && i != USAGE_request)
+            usage->count[i] = MIN(call->most[i], USAGE_COUNT_MAX);
+    }
+    if (call->image_pico != 0)
+        price->pico[USAGE_image] = call->image_pico;
+}
+
+/* The model has prices, but none for what this call is of: it was listed for another use. */
+static bool
+is_priced_otherwise(const struct price_call *call)
+{
+    const struct price *price = &call->tariff->rows[0].price;
+    for (size_t i = 0; i < USAGE_CLASS_COUNT; i++) {
+        if (price->pico[i] != 0)
+            return true;
+    }
+    return false;
+}
+
 int
 price_hold(const struct price_call *call, int64_t *ret_nano)
 {
@@ -91,7 +118,10 @@ price_hold(const struct price_call *call, int64_t *ret_nano)
     usage.count[USAGE_request] = 1;
     /* a claim may come to be as long as it can be, and be priced by that */
     tariff_worst(call->tariff, call->made_s, prompt_possible(call), &worst);
+    put_pieces(call, &usage, &worst);
     int rc = price_charge(&worst, &usage, call->markup_bps, &charge);
+    if (rc == 0 && call->most != NULL && charge.total.nano == 0 && is_priced_otherwise(call))
+        return -ERR_NOT_FOUND;
     if (rc == 0)
         *ret_nano = charge.total.nano;
     return rc;
@@ -110,6 +140,17 @@ cut_to(struct usage *usage, const enum usage_class *classes, size_t count, uint6
     }
 }
 
+static int
+charge_at(const struct price_call *call, const struct price *price, const struct usage *usage,
+          struct charge *ret_charge)
+{
+    if (LIKELY(call->image_pico == 0))
+        return price_charge(price, usage, call->markup_bps, ret_charge);
+    struct price pictured = *price;
+    pictured.pico[USAGE_image] = call->image_pico;
+    return price_charge(&pictured, usage, call->markup_bps, ret_charge);
+}
+
 void
 price_settle(const struct price_call *call, int64_t held, struct usage *usage,
              struct charge *ret_charge, const struct tariff_row **ret_row)
@@ -118,13 +159,18 @@ price_settle(const struct price_call *call, int64_t held, struct usage *usage,
         usage->count[USAGE_request] = 1;
     cut_to(usage, usage_prompt_classes, USAGE_PROMPT_CLASS_COUNT, prompt_possible(call));
     cut_to(usage, usage_answer_classes, USAGE_ANSWER_CLASS_COUNT, answer_possible(call));
+    for (size_t i = 0; call->most != NULL && i < USAGE_CLASS_COUNT; i++) {
+        enum usage_class class_ = (enum usage_class)i;
+        if (!usage_is_tokens(class_) && class_ != USAGE_request)
+            cut_to(usage, &class_, 1, call->most[i]);
+    }
     *ret_charge = (struct charge){{0}, {0}, {0}};
     *ret_row = NULL;
     if (call->free || call->tariff->count == 0)
         return;
     *ret_row = tariff_pick(call->tariff, call->made_s, usage);
     struct charge charge;
-    if (price_charge(&(*ret_row)->price, usage, call->markup_bps, &charge) != 0)
+    if (charge_at(call, &(*ret_row)->price, usage, &charge) != 0)
         charge = (struct charge){.total = {INT64_MAX}, .cost = {INT64_MAX}};
     if (charge.total.nano > held) { /* nobody pays what he could not know */
         usage->clamped = true;

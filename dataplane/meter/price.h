@@ -27,10 +27,16 @@ struct price_call {
     uint64_t context_tokens;
     uint64_t answer_tokens_max;
     uint64_t seen_bytes;
+    /* what is no token: the most of each class that the request can come to (USAGE_CLASS_COUNT of
+     * them), or NULL: nothing by the piece is held. image_pico: of one image as it was asked for
+     * (tariff_image), 0: as the row says */
+    const uint64_t *most;
+    int64_t image_pico;
     int64_t made_s; /* wall clock: the prices of that moment hold */
 };
 /* price_hold - the most that the call can cost, nano-dollars; 0 when it is free. 0;
- * -ERR_NOT_FOUND: no price is known; -ERR_RANGE: beyond what money can be. */
+ * -ERR_NOT_FOUND: no price is known, or (with `most`) none for anything that the call counts;
+ * -ERR_RANGE: beyond what money can be. */
 int price_hold(const struct price_call *call, int64_t *ret_nano) MUST_USE;
 /* price_settle - cut what cannot be (usage->clamped tells), choose the row, charge. held: what was
  * set aside for the call: the ceiling, set clamped when it cuts. *ret_row: NULL when free. */

@@ -41,7 +41,7 @@ setup(void **state)
     set_row(&rows[1], 1000, SERVICE_standard, 2000000);
     set_row(&rows[2], 0, SERVICE_priority, 1500000);
     set_row(&rows[3], 1000, SERVICE_priority, 3000000);
-    tariff = (struct tariff){rows, 4};
+    tariff = (struct tariff){.rows = rows, .count = 4};
     return tariff_seal(&tariff);
 }
 
@@ -98,6 +98,37 @@ test_hold(void **state)
         if (rc != cases[i].want_err || held != cases[i].want)
             fail_msg("%s: %d, %lld, want %lld", cases[i].name, rc, (long long)held,
                      (long long)cases[i].want);
+    }
+}
+
+/* A price beyond any money: no hold; a claim of it costs what is held, and is marked. No price, or
+ * none to pay: no charge. */
+static void
+test_beyond_money(void **state)
+{
+    struct tariff_row row = {.price = {.known = true, .version = 1}};
+    struct tariff huge = {.rows = &row, .count = 1};
+    struct tariff none = {.count = 0};
+    (void)state;
+    row.price.pico[USAGE_input] = INT64_MAX;
+    assert_int_equal(tariff_seal(&huge), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        struct price_call call = call_of(1u << 20, 10, 0, 0);
+        struct usage usage = {.evidence = EVIDENCE_PROVIDER};
+        const struct tariff_row *used = NULL;
+        struct charge charge;
+        int64_t held = -1;
+        usage.count[USAGE_input] = 1u << 20;
+        call.tariff = i == 2 ? &none : &huge;
+        call.free = i == 1;
+        if (i == 0) {
+            assert_int_equal(price_hold(&call, &held), -ERR_RANGE);
+            assert_int_equal(held, -1);
+        }
+        price_settle(&call, 77, &usage, &charge, &used);
+        assert_int_equal(charge.total.nano, i == 0 ? 77 : 0);
+        assert_int_equal(charge.cost.nano, i == 0 ? 77 : 0);
+        assert_true((used != NULL) == (i == 0) && usage.clamped == (i == 0));
     }
 }
 
@@ -259,11 +290,51 @@ test_cost_of_pricing(void **state)
     assert_true(spent / rounds < 50000);
 }
 
+/* What is counted by the piece: held at its utmost, cut to that, at the price it was asked for. */
+static void
+test_pieces(void **state)
+{
+    (void)state;
+    struct tariff_row piece = {.price = {.known = true, .version = 1}};
+    struct tariff other = {.rows = &piece, .count = 1};
+    const uint64_t most[USAGE_CLASS_COUNT] = {[USAGE_image] = 3, [USAGE_second_in] = 7};
+    struct price_call call = call_of(0, 0, 0, 0);
+    struct usage usage = {.evidence = EVIDENCE_COUNTED};
+    struct charge charge;
+    const struct tariff_row *row = NULL;
+    int64_t held = 0;
+    piece.price.pico[USAGE_image] = 40000000;
+    call.tariff = &other;
+    call.chat = false;
+    call.most = most;
+    assert_int_equal(price_hold(&call, &held), 0);
+    assert_int_equal(held, 3 * 40000);
+    call.image_pico = 80000000; /* of the size and quality that was asked for */
+    assert_int_equal(price_hold(&call, &held), 0);
+    assert_int_equal(held, 3 * 80000);
+    usage.count[USAGE_image] = 2;
+    price_settle(&call, held, &usage, &charge, &row);
+    assert_int_equal(charge.total.nano, 2 * 80000);
+    assert_false(usage.clamped);
+    usage.count[USAGE_image] = 1000;
+    price_settle(&call, held, &usage, &charge, &row);
+    assert_int_equal(charge.total.nano, held);
+    assert_int_equal(usage.count[USAGE_image], 3);
+    assert_true(usage.clamped);
+    call.image_pico = 0;
+    piece.price.pico[USAGE_image] = 0;
+    assert_int_equal(price_hold(&call, &held), 0); /* nothing costs anything: free */
+    piece.price.pico[USAGE_query] = 1;             /* a price, but for nothing of this */
+    assert_int_equal(price_hold(&call, &held), -ERR_NOT_FOUND);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hold),
+        cmocka_unit_test_setup(test_pieces, setup),
+        cmocka_unit_test(test_beyond_money),
         cmocka_unit_test(test_settle),
         cmocka_unit_test(test_row_and_ceiling),
         cmocka_unit_test(test_random_claims),

@@ -235,6 +235,9 @@ node_apply_funds(struct node *node, const struct json_doc *doc)
             .returned = nano_get(doc, row, "returned", 0),
             .free = nano_get(doc, row, "free", status == FUND_OK ? INT64_MAX : 0),
             .balance = nano_get(doc, row, "balance", 0),
+            .cap = nano_get(doc, row, "cap", 0),
+            .cap_spent = nano_get(doc, row, "cap_spent", 0),
+            .cap_resets_s = nano_get(doc, row, "cap_resets", 0),
             .status = status,
         };
         fund_hear(fund, &word);

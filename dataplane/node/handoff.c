@@ -22,6 +22,7 @@ struct handoff_peer {
 struct handoff_server {
     struct loop_io io;
     struct node *node;
+    struct metric_series *attest;
     struct handoff_peer peers[AGENTS_MAX];
 };
 
@@ -61,6 +62,8 @@ peer_message(struct handoff_peer *peer, const struct handoff *message, int fd)
 {
     switch (message->kind) {
     case HANDOFF_CONN:
+        if (message->token > 0)
+            metric_observe(peer->server->attest, message->token);
         if (fd >= 0)
             node_adopt(peer->node, fd, binding_proved(peer->node, message));
         return;
@@ -151,6 +154,7 @@ node_handoff_start(struct node *node, struct err *err)
     if (server == NULL)
         return err_set(err, ERR_NOMEM, "no memory for the hand-over socket");
     server->node = node;
+    server->attest = metrics_series(node->metrics, METRIC_attest, NULL);
     for (size_t i = 0; i < AGENTS_MAX; i++)
         server->peers[i] = (struct handoff_peer){.io = {.fd = -1}, .node = node, .server = server};
     server->io = (struct loop_io){.fd = -1, .ready = server_ready};

@@ -79,9 +79,14 @@ struct node {
     struct tls_context *tls;
     pthread_t fsync_thread;
     bool fsync_started;
+    pthread_mutex_t fsync_lock; /* for its sleep while nothing is to be synced */
+    pthread_cond_t fsync_wake;
+    _Atomic bool fsync_asleep;
     _Atomic bool stopping;
     uint32_t workers_left; /* to drain */
     struct buf out;        /* scratch for records */
+    struct buf shared;     /* scratch of upload.c */
+    bool usage_texts;      /* the control plane knows them; since `welcome` */
 };
 
 /* ---- workers.c ---- */
@@ -104,6 +109,7 @@ void node_suspend(struct node *node, const uint8_t incarnation[INCARNATION_BYTES
 /* node_replace - connections of `old` become `new`'s on every worker; both are borrowed. */
 void node_replace(struct node *node, struct live_binding *old, struct live_binding *new);
 void node_want_funds(struct worker *worker, struct fund *fund);
+void node_journal_written(struct worker *worker); /* wakes the fdatasync thread when it sleeps */
 
 /* ---- sync.c, apply.c, upload.c ---- */
 int node_sync_start(struct node *node, struct err *err) MUST_USE;

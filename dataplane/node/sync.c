@@ -34,6 +34,7 @@ on_up(struct link *link, void *user)
 {
     struct node *node = user;
     struct json_writer w;
+    node->usage_texts = false;
     node->out.len = 0;
     json_writer_init(&w, &node->out);
     json_open_object(&w);
@@ -99,8 +100,10 @@ static void
 on_welcome(struct node *node, const struct json_doc *doc)
 {
     uint64_t lease = LEASE_MS_DEFAULT;
+    bool taken = false;
     (void)!json_u64(doc, json_get(doc, 0, STR("lease_ms")), 3600000, &lease);
     on_keys(node, doc);
+    node->usage_texts = json_bool(doc, json_get(doc, 0, STR("usage_texts")), &taken) == 0 && taken;
     node->lease_ms = (uint32_t)lease;
     node_say_returned(node);
     node_send_lease(node);
@@ -179,6 +182,48 @@ want_run(struct loop_task *task)
         node_send_lease(node);
 }
 
+static bool
+fsync_is_due(const struct node *node)
+{
+    for (uint32_t i = 0; i < node->worker_count; i++) {
+        if (journal_unsynced(node->workers[i].worker.journal))
+            return true;
+    }
+    return false;
+}
+
+static void
+fsync_wake(struct node *node)
+{
+    pthread_mutex_lock(&node->fsync_lock);
+    atomic_store(&node->fsync_asleep, false);
+    pthread_cond_signal(&node->fsync_wake);
+    pthread_mutex_unlock(&node->fsync_lock);
+}
+
+void
+node_journal_written(struct worker *worker)
+{
+    struct node *node = worker->node;
+    if (UNLIKELY(atomic_load(&node->fsync_asleep)))
+        fsync_wake(node);
+}
+
+/* A timer that fires 200 times a second costs an idle host more than everything else here. */
+static void
+fsync_sleep(struct node *node)
+{
+    pthread_mutex_lock(&node->fsync_lock);
+    for (;;) {
+        atomic_store(&node->fsync_asleep, true); /* before the look: see journal_commit */
+        if (atomic_load(&node->stopping) || fsync_is_due(node))
+            break;
+        pthread_cond_wait(&node->fsync_wake, &node->fsync_lock);
+    }
+    atomic_store(&node->fsync_asleep, false);
+    pthread_mutex_unlock(&node->fsync_lock);
+}
+
 static void *
 fsync_main(void *arg)
 {
@@ -186,6 +231,7 @@ fsync_main(void *arg)
     thread_share(0, SLICE_US);
     while (!atomic_load(&node->stopping)) {
         struct timespec nap = {.tv_nsec = FSYNC_EVERY_NS};
+        fsync_sleep(node);
         (void)nanosleep(&nap, NULL);
         for (uint32_t i = 0; i < node->worker_count; i++) {
             if (journal_sync(node->workers[i].worker.journal) != 0)
@@ -261,6 +307,7 @@ node_sync_start(struct node *node, struct err *err)
 {
     node->lease_ms = LEASE_MS_DEFAULT;
     buf_init(&node->out, OUT_BYTES_MAX);
+    buf_init(&node->shared, OUT_BYTES_MAX);
     list_init(&node->want_task.node);
     node->want_task.run = want_run;
     timer_init(&node->upload_timer, upload_tick);
@@ -271,6 +318,8 @@ node_sync_start(struct node *node, struct err *err)
     if (rc != 0)
         return rc;
     timer_arm(loop_timers(node->loop), &node->upload_timer, clock_mono_ms() + UPLOAD_EVERY_MS);
+    pthread_mutex_init(&node->fsync_lock, NULL);
+    pthread_cond_init(&node->fsync_wake, NULL);
     if (pthread_create(&node->fsync_thread, NULL, fsync_main, node) != 0)
         return err_set(err, ERR_SYSTEM, "cannot start the sync thread");
     node->fsync_started = true;
@@ -283,8 +332,10 @@ void
 node_sync_stop(struct node *node)
 {
     atomic_store(&node->stopping, true);
-    if (node->fsync_started)
+    if (node->fsync_started) {
+        fsync_wake(node);
         (void)pthread_join(node->fsync_thread, NULL);
+    }
     timer_cancel(loop_timers(node->loop), &node->upload_timer);
     link_free(&node->link);
     while (!list_empty(&node->uploads)) {
@@ -296,4 +347,5 @@ node_sync_stop(struct node *node)
     }
     config_release(&node->config);
     buf_fini(&node->out);
+    buf_fini(&node->shared);
 }

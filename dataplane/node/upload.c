@@ -124,19 +124,28 @@ upload_send(struct node *node, struct upload *upload)
     size_t count = 0;
     uint64_t last = 0;
     struct json_writer w;
-    node->out.len = 0;
-    json_writer_init(&w, &node->out);
+    struct buf *out = &node->out;
+    struct buf *shared = &node->shared;
+    out->len = shared->len = 0;
+    out->failed = shared->failed = false;
+    json_writer_init(&w, out);
     json_open_object(&w);
     json_member_str(&w, "type", STR("usage"));
     field_put(&w, "epoch", journal_epoch(upload->journal));
     field_put(&w, "stream", journal_stream(upload->journal));
     field_put(&w, "first", upload->posted + 1);
-    json_key(&w, "records");
-    (void)buf_put_byte(&node->out, '[');
-    int rc = journal_read(upload->journal, upload->posted, BATCH_RECORDS_MAX, BATCH_BYTES_MAX,
-                          &node->out, &count, &last);
-    (void)buf_put_str(&node->out, STR("]}"));
-    if (rc != 0 || count == 0 || node->out.failed)
+    (void)buf_put_str(out, STR(",\"records\":["));
+    int rc =
+        journal_read_shared(upload->journal, upload->posted, BATCH_RECORDS_MAX, BATCH_BYTES_MAX,
+                            out, node->usage_texts ? shared : NULL, &count, &last);
+    if (rc != 0 || count == 0)
+        return;
+    if (shared->len > 0) {
+        (void)buf_put_str(out, STR("],\"texts\":["));
+        (void)buf_put_str(out, buf_str(shared));
+    }
+    (void)buf_put_str(out, STR("]}"));
+    if (out->failed)
         return;
     if (link_send(node->link, buf_str(&node->out))) {
         upload->sent = last;

@@ -250,6 +250,7 @@ worker_start(struct node *node, uint32_t index, struct err *err)
         return rc;
     w->worker.node = node;
     w->worker.want_funds = node_want_funds;
+    w->worker.journal_written = node_journal_written;
     (void)snprintf(dir, sizeof(dir), "%s/journal", node->options.data);
     struct journal_conf journal = {.dir = dir,
                                    .epoch = node->epoch,

@@ -70,8 +70,10 @@ build_forward(struct exchange *x, struct str **ret_segments, size_t *ret_count, 
     struct json_doc *doc = &x->worker->doc;
     struct splice splice;
     splice_init(&splice, &x->arena);
-    int rc = x->endpoint->dialect->forward_edits(doc, x->endpoint->kind, &x->facts, model->upstream,
-                                                 x->facts.stream, &splice);
+    int rc = x->media != NULL
+                 ? media_edit(x->media, doc, body, model->upstream, &splice)
+                 : x->endpoint->dialect->forward_edits(doc, x->endpoint->kind, &x->facts,
+                                                       model->upstream, x->facts.stream, &splice);
     size_t bytes = 0;
     if (rc == 0 && x->wants_cost)
         rc = splice_member_remove(&splice, doc, 0, STR("usage"));
@@ -87,6 +89,32 @@ drop_field(struct chat_field **list, struct str name)
         list = &(*list)->next;
     if (*list != NULL)
         *list = (*list)->next;
+}
+
+static int
+one_segment(struct exchange *x, struct str **ret_segments, size_t *ret_count, struct err *err)
+{
+    struct str *segment = ARENA_NEW(&x->arena, struct str);
+    if (segment == NULL)
+        return err_set(err, ERR_NOMEM, "Berth has no memory for this request.");
+    *segment = buf_str(&x->attempt.body);
+    *ret_segments = segment;
+    *ret_count = 1;
+    return 0;
+}
+
+/* What is no conversation, in another vendor's words. */
+static int
+build_carried(struct exchange *x, struct str **ret_segments, size_t *ret_count, struct err *err)
+{
+    struct attempt *a = &x->attempt;
+    buf_init(&a->body, WHOLE_BYTES_MAX);
+    int rc = a->carrier->request(&x->worker->doc, exchange_model(x)->upstream, &x->arena, &a->body,
+                                 &a->wish, err);
+    a->wish.model = x->facts.model;
+    a->wish.created_s = (uint64_t)(clock_wall_ns() / 1000000000);
+    a->dropped = a->wish.dropped;
+    return rc == 0 ? one_segment(x, ret_segments, ret_count, err) : rc;
 }
 
 /* Another dialect: rebuilt from the canonical request. */
@@ -110,15 +138,7 @@ build_translated(struct exchange *x, struct str **ret_segments, size_t *ret_coun
     if (rc == 0)
         rc = arena_dup(&x->arena, buf_str(&dropped), &a->dropped);
     buf_fini(&dropped);
-    if (rc != 0)
-        return rc;
-    struct str *segment = ARENA_NEW(&x->arena, struct str);
-    if (segment == NULL)
-        return err_set(err, ERR_NOMEM, "Berth has no memory for this request.");
-    *segment = buf_str(&a->body);
-    *ret_segments = segment;
-    *ret_count = 1;
-    return 0;
+    return rc == 0 ? one_segment(x, ret_segments, ret_count, err) : rc;
 }
 
 static int
@@ -180,17 +200,27 @@ put_signature(struct exchange *x, struct str target, struct str body, struct htt
     return 0;
 }
 
+static struct str
+body_type(const struct exchange *x)
+{
+    const struct carrier *carrier = x->attempt.carrier;
+    if (carrier != NULL && carrier->content_type != NULL)
+        return str_from(carrier->content_type);
+    return x->form_type.len > 0 ? x->form_type : STR("application/json");
+}
+
 static size_t
 put_fields(struct exchange *x, struct http_field *fields)
 {
     const struct config_provider *provider = exchange_model(x)->provider;
     const struct dialect *dialect = exchange_dialect(x);
     size_t count = 0;
-    fields[count++] = (struct http_field){STR("content-type"), STR("application/json")};
+    fields[count++] = (struct http_field){STR("content-type"), body_type(x)};
+    fields[count++] = (struct http_field){STR("accept-encoding"), STR("identity")};
     fields[count++] =
         (struct http_field){STR("x-client-request-id"), str_make(x->id, REQUEST_ID_BYTES)};
     if (provider->key.len > 0 && !is_signed(x)) {
-        fields[count++] = (struct http_field){str_from(dialect->auth_field), provider->auth_value};
+        fields[count++] = (struct http_field){str_from(provider->auth_field), provider->auth_value};
     }
     bool same = dialect_same(dialect, x->endpoint->dialect);
     for (uint32_t i = 0; same && i < x->forwarded_count && count < CALL_FIELDS_MAX - 7; i++)
@@ -212,8 +242,12 @@ attempt_call(struct exchange *x, struct err *err)
     const struct config_model *model = exchange_model(x);
     struct attempt *a = &x->attempt;
     a->dialect = exchange_dialect(x);
-    a->translated = !dialect_same(exchange_dialect(x), x->endpoint->dialect);
-    if (a->translated && x->endpoint->kind != CHAT_ENDPOINT_CHAT)
+    a->translated = !dialect_same(a->dialect, x->endpoint->dialect);
+    a->carrier = a->translated ? carrier_find(a->dialect, x->endpoint->kind) : NULL;
+    if (x->media != NULL) /* what is not carried passes as it is, to whoever has the address */
+        a->translated = a->carrier != NULL;
+    bool talks = x->endpoint->kind == CHAT_ENDPOINT_CHAT && a->dialect->request_out != NULL;
+    if (a->translated && a->carrier == NULL && !talks)
         return err_set(err, ERR_UNSUPPORTED, "Provider %.*s has no such endpoint.",
                        STR_ARG(model->provider->name));
     struct http_origin *origin = origins_get(x->worker->origins, x->config, model->provider);
@@ -222,8 +256,9 @@ attempt_call(struct exchange *x, struct err *err)
                        STR_ARG(model->provider->name));
     struct str *segments = NULL;
     size_t segment_count = 0;
-    int rc = a->translated ? build_translated(x, &segments, &segment_count, err)
-                           : build_forward(x, &segments, &segment_count, err);
+    int rc = a->carrier != NULL ? build_carried(x, &segments, &segment_count, err)
+             : a->translated    ? build_translated(x, &segments, &segment_count, err)
+                                : build_forward(x, &segments, &segment_count, err);
     struct str target = STR_EMPTY;
     if (rc == 0 && put_target(x, &target) != 0)
         rc = err_set(err, ERR_UNSUPPORTED, "Provider %.*s has no such endpoint.",
@@ -265,6 +300,8 @@ attempt_scan(struct exchange *x, struct err *err)
 {
     struct json_doc *doc = &x->worker->doc;
     struct str body = http_stream_body(x->stream);
+    if (x->form_type.len > 0)
+        return 0;
     if (doc->text.ptr == body.ptr && doc->text.len == body.len && x->attempts == 0)
         return 0;
     return json_scan(doc, body, NULL, err);
@@ -341,7 +378,7 @@ on_head(struct http_call *call, const struct http_head *head)
     struct exchange *x = http_call_user(call);
     struct attempt *a = &x->attempt;
     struct str type = http_field_get(head, STR("content-type"));
-    enum stream_framing framing = exchange_dialect(x)->framing;
+    enum stream_framing framing = x->media != NULL ? STREAM_SSE : exchange_dialect(x)->framing;
     a->status = head->status;
     a->json = str_starts(type, STR("application/json"));
     a->last_bytes_ms = loop_now_ms(x->worker->loop);
@@ -352,9 +389,12 @@ on_head(struct http_call *call, const struct http_head *head)
         max = (size_t)1024u * 1024u;
     } else if (x->facts.stream && str_starts(type, frames_type(framing))) {
         a->mode = REPLY_STREAM;
-        frames_init(&a->frames, framing, 0);
+        frames_init(&a->frames, framing, x->media != NULL ? MEDIA_EVENT_BYTES_MAX : 0);
         a->frames_open = true;
-        max = SSE_EVENT_BYTES_MAX;
+        max = x->media != NULL ? MEDIA_EVENT_BYTES_MAX : SSE_EVENT_BYTES_MAX;
+    } else if (reply_media_head(x, type)) {
+        a->mode = REPLY_BYTES;
+        max = REPLY_MEDIA_HEAD_BYTES;
     } else {
         a->mode = REPLY_WHOLE;
     }
@@ -382,6 +422,10 @@ on_body(struct http_call *call, struct str bytes, bool last)
         reply_stream_bytes(x, bytes);
         return;
     }
+    if (a->mode == REPLY_BYTES) {
+        reply_media_bytes(x, bytes);
+        return;
+    }
     if (buf_put_str(&a->reply, bytes) != 0)
         attempt_failed(x, HTTP_ERROR_upstream_protocol, STR("The provider's reply is too large."));
 }
@@ -398,8 +442,16 @@ on_done(struct http_call *call)
     case REPLY_ERROR:
         reply_error(x);
         return;
+    case REPLY_BYTES:
+        reply_media_done(x);
+        return;
     case REPLY_WHOLE:
-        reply_whole(x);
+        if (x->attempt.carrier != NULL)
+            reply_carried(x);
+        else if (x->media != NULL)
+            reply_media_whole(x);
+        else
+            reply_whole(x);
         return;
     case REPLY_NONE:
         break;
@@ -456,7 +508,7 @@ attempt_timer(struct exchange *x)
         return;
     const struct config_settings *settings = &x->config->settings;
     uint64_t now = loop_now_ms(x->worker->loop);
-    uint64_t age_ms = (clock_mono_ns() - x->started_ns) / 1000000u;
+    uint64_t age_ms = (loop_now_ns(x->worker->loop) - x->started_ns) / 1000000u;
     bool too_long = settings->request_timeout_ms != 0 && age_ms >= settings->request_timeout_ms;
     struct str text = STR("The provider did not answer in time.");
     if (!a->committed) {

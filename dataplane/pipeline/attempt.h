@@ -11,12 +11,14 @@
 #include "api/money.h"
 #include "dataplane/dialect/dialect.h"
 #include "dataplane/dialect/frames.h"
+#include "dataplane/media/carry.h"
 #include "dataplane/view/mask.h"
 #include "lib/http/client.h"
 
 struct exchange;
 
-enum reply_mode { REPLY_NONE, REPLY_WHOLE, REPLY_ERROR, REPLY_STREAM };
+/* BYTES: sound, passed on as it comes. */
+enum reply_mode { REPLY_NONE, REPLY_WHOLE, REPLY_ERROR, REPLY_STREAM, REPLY_BYTES };
 
 /* What a translated stream carries beyond a passed one. */
 struct translation {
@@ -30,9 +32,12 @@ struct attempt {
     enum reply_mode mode;
     uint16_t status; /* of the upstream */
     bool translated;
-    bool committed; /* the client has our head: no other target any more */
-    bool ended;     /* the stream's clean end was seen */
-    bool json;      /* content-type of the reply */
+    const struct carrier *carrier; /* translates what is no conversation; else NULL */
+    struct carry_wish wish;
+    bool committed;  /* the client has our head: no other target any more */
+    bool ended;      /* the stream's clean end was seen */
+    bool json;       /* content-type of the reply */
+    struct str type; /* the same as it stands, where it is passed on */
     uint32_t retry_after_s;
     uint64_t last_bytes_ms; /* stall watch */
     struct buf reply;       /* WHOLE, ERROR: collected; STREAM: held until the first token */

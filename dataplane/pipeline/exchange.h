@@ -7,6 +7,7 @@
 #ifndef BERTH_DATAPLANE_PIPELINE_EXCHANGE_H
 #define BERTH_DATAPLANE_PIPELINE_EXCHANGE_H
 
+#include "dataplane/media/media.h"
 #include "dataplane/meter/price.h"
 #include "dataplane/pipeline/attempt.h"
 #include "dataplane/pipeline/caller.h"
@@ -33,20 +34,24 @@ struct exchange {
     struct http_field *forwarded; /* fields that the dialect passes on */
     uint32_t forwarded_count;
     uint64_t content_length;
+    enum coding_kind coding; /* of the body as sent */
     bool json_content;
-    bool deputy;      /* smells of a confused deputy: proxy fields, a browser's Origin */
-    bool misdirected; /* so does a Host that is no name of a container's own listener */
+    struct str form_type; /* content-type of a form, where the endpoint takes one */
+    bool deputy;          /* smells of a confused deputy: proxy fields, a browser's Origin */
+    bool misdirected;     /* so does a Host that is no name of a container's own listener */
     bool many_credentials;
 
     /* identify */
     struct live_binding *binding; /* borrowed from the connection's caller */
     struct fund *fund;
-    struct str record_json; /* who pays and who calls, for the journal */
+    struct str record_json;    /* who pays and who calls, for the journal */
+    const struct scope *scope; /* what it may use, in the config; NULL = everything */
 
     /* route */
-    struct chat_facts facts; /* model and stream from the head on, where the URL says them */
-    bool array;              /* the stream goes out as one JSON array (Gemini without alt=sse) */
-    bool wants_cost;         /* usage.cost in the answer */
+    struct chat_facts facts;   /* model and stream from the head on, where the URL says them */
+    struct media_facts *media; /* of a call that is no conversation, in the arena; else NULL */
+    bool array;                /* the stream goes out as one JSON array (Gemini without alt=sse) */
+    bool wants_cost;           /* usage.cost in the answer */
     struct route_targets targets;
     uint32_t target_at;
     bool by_responses; /* this target is tried a second time, through its Responses endpoint */
@@ -98,6 +103,9 @@ const struct config_model *exchange_model(const struct exchange *exchange);
  * at OpenAI's other endpoint only (WIRE-FORMATS trap 3). After route. */
 const struct dialect *exchange_dialect(const struct exchange *exchange);
 
+/* exchange_reader - who looks at the events of its streamed answer. After route. */
+const struct stream_reader_class *exchange_reader(const struct exchange *exchange);
+
 /* exchange_ttft_ms, exchange_stall_ms - how long a stream may take to its first token, and be
  * silent after it: the route's word, else the settings'. */
 static inline uint32_t
@@ -123,6 +131,8 @@ struct exchange *pipeline_start(struct worker *worker, struct http_stream *strea
 /* pipeline_body - the body is complete (http_stream_body): runs the BODY layers and the first
  * attempt. */
 void pipeline_body(struct exchange *exchange);
+/* pipeline_body_refused - the server takes no more of the body: answer 413, 400 or 503. */
+void pipeline_body_refused(struct exchange *exchange, unsigned status);
 void pipeline_resume(struct exchange *exchange);
 /* pipeline_closed - the stream is gone: cancel what runs, settle, free. */
 void pipeline_closed(struct exchange *exchange, enum http_close_reason reason);

@@ -7,8 +7,8 @@
 
 #include "dataplane/pipeline/reply.h"
 #include "lib/base/check.h"
-#include "lib/base/clock.h"
 #include "lib/base/num.h"
+#include "lib/text/multipart.h"
 
 #define FORWARDED_NAMES_MAX 16u
 
@@ -42,27 +42,47 @@ exchange_dialect(const struct exchange *exchange)
         return exchange->attempt.dialect;
     bool learned = exchange->facts.has_tools && exchange->config == worker->config &&
                    worker->series != NULL && worker->series[model->index].tools_by_responses;
-    if (UNLIKELY(exchange->by_responses || learned) && model->provider->dialect == &dialect_openai)
+    if (UNLIKELY(exchange->by_responses || learned || model->responses_only) &&
+        model->provider->dialect == &dialect_openai)
         return &dialect_responses;
     return model->provider->dialect;
+}
+
+const struct stream_reader_class *
+exchange_reader(const struct exchange *exchange)
+{
+    return exchange->media != NULL ? &media_reader : exchange_dialect(exchange)->reader;
+}
+
+static bool
+answers_in_tokens(const struct exchange *x)
+{
+    if (x->media != NULL)
+        return x->media->text_answer || x->media->answer_tokens_max > 0;
+    return x->endpoint->kind == CHAT_ENDPOINT_CHAT ||
+           x->endpoint->kind == CHAT_ENDPOINT_COMPLETIONS;
 }
 
 struct price_call
 exchange_price_call(const struct exchange *x, const struct config_model *model)
 {
-    return (struct price_call){.tariff = &model->tariff,
-                               .free = model->free || x->endpoint->kind == CHAT_ENDPOINT_TOKENS,
-                               .chat = x->endpoint->kind == CHAT_ENDPOINT_CHAT ||
-                                       x->endpoint->kind == CHAT_ENDPOINT_COMPLETIONS,
-                               .tools = x->facts.has_tools,
-                               .choices = x->facts.choices,
-                               .markup_bps = x->config->settings.markup_bps,
-                               .prompt_bytes = x->facts.prompt_bytes,
-                               .asked = x->facts.max_output,
-                               .context_tokens = model->context_tokens,
-                               .answer_tokens_max = model->max_output_tokens,
-                               .seen_bytes = x->attempt.look.total_bytes,
-                               .made_s = x->made_s};
+    const struct media_facts *media = x->media;
+    bool talks = media == NULL || media->text_answer; /* the model's window and limit hold */
+    return (struct price_call){
+        .tariff = &model->tariff,
+        .free = model->free || x->endpoint->kind == CHAT_ENDPOINT_TOKENS,
+        .chat = answers_in_tokens(x),
+        .tools = x->facts.has_tools,
+        .choices = x->facts.choices,
+        .markup_bps = x->config->settings.markup_bps,
+        .prompt_bytes = x->facts.prompt_bytes,
+        .asked = x->facts.max_output,
+        .context_tokens = talks ? model->context_tokens : 0,
+        .answer_tokens_max = talks ? model->max_output_tokens : 0,
+        .seen_bytes = x->attempt.look.total_bytes,
+        .most = media != NULL ? media->most : NULL,
+        .image_pico = media != NULL ? tariff_image(&model->tariff, media->quality, media->size) : 0,
+        .made_s = x->made_s};
 }
 
 static void
@@ -121,34 +141,62 @@ is_json(struct str content_type)
            (charset.len == 0 || str_eq_nocase(charset, STR("charset=utf-8")));
 }
 
-/* One pass over the fields: credentials, what the dialect forwards, what smells. */
+/* A form's type names its boundary; the provider needs it as it is. */
+static void
+note_type(struct exchange *x, struct str content_type)
+{
+    struct str boundary;
+    x->json_content = is_json(content_type);
+    x->form_type = STR_EMPTY;
+    if (media_is_form(x->endpoint->kind) && multipart_boundary(content_type, &boundary) &&
+        arena_dup(&x->arena, content_type, &x->form_type) != 0)
+        x->form_type = STR_EMPTY;
+}
+
+static struct str
+bearer_of(struct str said)
+{
+    bool bearer = str_starts(said, STR("Bearer ")) ||
+                  (said.len > 7 && str_eq_nocase(str_make(said.ptr, 7), STR("bearer ")));
+    return bearer ? str_trim(str_skip(said, 7)) : STR("?");
+}
+
+/* One pass over the fields: credentials, what the body is, what smells. The length of a name says
+ * which it can be. */
 static void
 note_field(struct exchange *x, const struct http_field *field, uint32_t *credentials)
 {
-    static const struct str key_fields[] = {
-        {"x-api-key", 9}, {"x-goog-api-key", 14}, {"api-key", 7}};
-    if (str_eq(field->name, STR("authorization"))) {
-        struct str said = field->value;
-        bool bearer = str_starts(said, STR("Bearer ")) ||
-                      (said.len > 7 && str_eq_nocase(str_make(said.ptr, 7), STR("bearer ")));
-        (*credentials)++;
-        x->credential = bearer ? str_trim(str_skip(said, 7)) : STR("?");
-        return;
+    struct str name = field->name;
+    switch (name.len) {
+    case 13:
+        if (str_eq(name, STR("authorization"))) {
+            (*credentials)++;
+            x->credential = bearer_of(field->value);
+        }
+        break;
+    case 7:
+    case 9:
+    case 14:
+        if (str_eq(name, STR("x-api-key")) || str_eq(name, STR("api-key")) ||
+            str_eq(name, STR("x-goog-api-key"))) {
+            (*credentials)++;
+            x->credential = field->value.len > 0 ? field->value : STR("?");
+        }
+        break;
+    case 12:
+        if (str_eq(name, STR("content-type")))
+            note_type(x, field->value);
+        break;
+    case 16:
+        if (str_eq(name, STR("content-encoding")))
+            x->coding = x->coding == CODING_IDENTITY ? coding_kind(field->value) : CODING_UNKNOWN;
+        break;
+    default:
+        break;
     }
-    for (size_t i = 0; i < ARRAY_LEN(key_fields); i++) {
-        if (!str_eq(field->name, key_fields[i]))
-            continue;
-        (*credentials)++;
-        x->credential = field->value.len > 0 ? field->value : STR("?");
-        return;
-    }
-    if (str_eq(field->name, STR("content-type"))) {
-        x->json_content = is_json(field->value);
-    } else if (str_starts(field->name, STR("x-forwarded-")) ||
-               str_eq(field->name, STR("forwarded")) || str_eq(field->name, STR("via")) ||
-               str_eq(field->name, STR("origin"))) {
+    if (str_starts(name, STR("x-forwarded-")) || str_eq(name, STR("forwarded")) ||
+        str_eq(name, STR("via")) || str_eq(name, STR("origin")))
         x->deputy = true;
-    }
 }
 
 static int
@@ -219,7 +267,7 @@ exchange_new(struct worker *worker, struct http_stream *stream, const struct htt
     x->worker = worker;
     x->stream = stream;
     x->endpoint = endpoint;
-    x->started_ns = clock_mono_ns();
+    x->started_ns = loop_now_ns(worker->loop);
     x->content_length = head->content_length;
     timer_init(&x->timer, exchange_timer);
     list_init(&x->wait_node);
@@ -301,6 +349,23 @@ pipeline_resume(struct exchange *x)
         attempt_start(x);
 }
 
+void
+pipeline_body_refused(struct exchange *x, unsigned status)
+{
+    if (x->settled)
+        return;
+    enum http_error refusal = HTTP_ERROR_overloaded;
+    struct str text = STR_EMPTY;
+    if (status == 413) {
+        refusal = HTTP_ERROR_too_large;
+    } else if (status == 400) {
+        refusal = HTTP_ERROR_bad_request;
+        text = STR("The body is not what its content-encoding says, or not all of it.");
+    }
+    (void)exchange_fail(x, refusal, text);
+    pipeline_refuse(x);
+}
+
 /* A request that ended well under the current configuration: no look-up by label. */
 static bool
 count_completed(const struct exchange *x)
@@ -346,7 +411,7 @@ pipeline_settle(struct exchange *x, enum usage_outcome outcome)
     x->settled = true;
     x->outcome = x->left && outcome != OUTCOME_revoked ? OUTCOME_client_gone : outcome;
     if (x->ended_ns == 0)
-        x->ended_ns = clock_mono_ns();
+        x->ended_ns = loop_now_ns(x->worker->loop);
     while (x->layer_entered > 0) {
         const struct layer *layer = layer_table[--x->layer_entered];
         if (layer->settle != NULL)
@@ -380,6 +445,8 @@ pipeline_refuse(struct exchange *x)
                                               str_make(x->id, REQUEST_ID_BYTES)};
     if (row->status == 402)
         fields[count++] = (struct http_field){STR("x-should-retry"), STR("false")};
+    if (x->refusal == HTTP_ERROR_content_coding)
+        fields[count++] = (struct http_field){STR("accept-encoding"), STR(CODING_LIST)};
     if (x->retry_after_s > 0) {
         size_t bytes = num_write_u64(retry, x->retry_after_s);
         fields[count++] = (struct http_field){STR("retry-after"), str_make(retry, bytes)};

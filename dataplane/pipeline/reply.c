@@ -63,6 +63,10 @@ reply_estimate(struct exchange *x)
 void
 reply_delivered(struct exchange *x)
 {
+    if (x->media != NULL) {
+        reply_media_delivered(x);
+        return;
+    }
     const struct stream_look *look = &x->attempt.look;
     bool estimate = x->stream == NULL && x->targets.on_leave == CONFIG_LEAVE_ESTIMATE;
     bool reported = look->usage.evidence != EVIDENCE_NONE;
@@ -87,8 +91,8 @@ holds_key(const struct exchange *x, struct str body)
     return mask_holds(&exchange_model(x)->provider->mask, body);
 }
 
-static void
-answer(struct exchange *x, unsigned status, struct str body, struct str content_type)
+void
+reply_answer(struct exchange *x, unsigned status, struct str body, struct str content_type)
 {
     struct http_field fields[REPLY_FIELDS_MAX + 1];
     x->status = (uint16_t)status;
@@ -118,7 +122,7 @@ answer_translated(struct exchange *x)
     if (rc == 0)
         rc = x->endpoint->dialect->answer_out(&whole, &x->arena, &out);
     if (rc == 0)
-        answer(x, 200, buf_str(&out), STR("application/json"));
+        reply_answer(x, 200, buf_str(&out), STR("application/json"));
     buf_fini(&out);
     if (rc != 0) {
         (void)exchange_fail(x, HTTP_ERROR_upstream_protocol,
@@ -138,7 +142,7 @@ reply_tokens(struct exchange *x)
                (unsigned long long)(x->facts.prompt_bytes / BYTES_PER_TOKEN + 1u));
     x->status = 200;
     pipeline_settle(x, OUTCOME_completed);
-    answer(x, 200, buf_str(&out), STR("application/json"));
+    reply_answer(x, 200, buf_str(&out), STR("application/json"));
     buf_fini(&out);
 }
 
@@ -162,7 +166,7 @@ reply_whole(struct exchange *x)
         return;
     }
     a->look = look;
-    x->first_token_ns = clock_mono_ns();
+    x->first_token_ns = loop_now_ns(x->worker->loop);
     x->ended_ns = x->first_token_ns; /* all of it came at once */
     x->usage = look.usage;
     if (x->usage.evidence == EVIDENCE_NONE && x->endpoint->kind != CHAT_ENDPOINT_TOKENS) {
@@ -181,7 +185,7 @@ reply_whole(struct exchange *x)
     if (a->translated)
         answer_translated(x);
     else
-        answer(x, a->status, body, STR("application/json"));
+        reply_answer(x, a->status, body, STR("application/json"));
     attempt_stop(x);
 }
 
@@ -244,7 +248,7 @@ answer_error(struct exchange *x, struct chat_error *error)
     x->status = error->status;
     if (!a->translated && a->json && !holds_key(x, body)) {
         pipeline_settle(x, OUTCOME_upstream_error);
-        answer(x, error->status, body, STR("application/json"));
+        reply_answer(x, error->status, body, STR("application/json"));
         attempt_stop(x);
         return;
     }
@@ -254,7 +258,7 @@ answer_error(struct exchange *x, struct chat_error *error)
     error->message = error_text(x, error);
     int rc = x->endpoint->dialect->error_out(error, &out, &status);
     pipeline_settle(x, OUTCOME_upstream_error);
-    answer(x, status, rc == 0 ? buf_str(&out) : STR("{}"), STR("application/json"));
+    reply_answer(x, status, rc == 0 ? buf_str(&out) : STR("{}"), STR("application/json"));
     buf_fini(&out);
     attempt_stop(x);
 }

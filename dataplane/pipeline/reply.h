@@ -17,6 +17,21 @@ void reply_tokens(struct exchange *exchange);
 void reply_error(struct exchange *exchange);
 void reply_stream_bytes(struct exchange *exchange, struct str bytes);
 void reply_stream_done(struct exchange *exchange);
+/* reply_answer - a whole answer, with the cost in it where the caller wants it. Settled before. */
+void reply_answer(struct exchange *exchange, unsigned status, struct str body,
+                  struct str content_type);
+/* ---- reply_media.c: what is no conversation.
+ * reply_media_head - the reply, whose head is here, is sound that is passed on as it comes.
+ * reply_media_bytes, _done - it comes, and ends. reply_media_whole - any other reply of a 200.
+ * reply_carried - a reply of a 200 that the attempt's carrier translates.
+ * reply_media_delivered - account for what came, reported or not. */
+#define REPLY_MEDIA_HEAD_BYTES ((size_t)4096u)
+bool reply_media_head(struct exchange *exchange, struct str content_type);
+void reply_media_bytes(struct exchange *exchange, struct str bytes);
+void reply_media_done(struct exchange *exchange);
+void reply_media_whole(struct exchange *exchange);
+void reply_carried(struct exchange *exchange);
+void reply_media_delivered(struct exchange *exchange);
 /* reply_stream_cut - the upstream failed or timed out in mid-stream, or we cut: error event, end.
  */
 void reply_stream_cut(struct exchange *exchange, enum usage_outcome outcome,

@@ -43,7 +43,7 @@ stream_commit(struct exchange *x)
     uint32_t count = reply_head_fields(x, fields, type, false);
     a->committed = true;
     x->status = 200;
-    x->first_token_ns = clock_mono_ns();
+    x->first_token_ns = loop_now_ns(x->worker->loop);
     http_stream_respond(x->stream, 200, fields, count, HTTP_LENGTH_UNKNOWN);
     if (a->reply.len > 0)
         (void)stream_write(x, buf_str(&a->reply), false);
@@ -183,14 +183,13 @@ static bool
 stream_frame(struct exchange *x, const struct sse_event *event, struct buf *out)
 {
     struct attempt *a = &x->attempt;
-    const struct dialect *target = exchange_dialect(x);
     struct stream_frame frame = {.name = event->name, .data = event->data};
     if (!event->has_data) { /* comments: pass, but they are not progress */
         if (!a->translated && !x->left)
             stream_put(x, stream_masked(x, event->raw, false, out));
         return true;
     }
-    target->reader->look(&a->look, &frame, &x->worker->frame_doc);
+    exchange_reader(x)->look(&a->look, &frame, &x->worker->frame_doc);
     uint32_t flags = a->look.flags;
     if (x->left) { /* nobody listens: only the provider's report counts */
         if ((flags & (STREAM_ERROR | STREAM_END)) != 0)
@@ -260,7 +259,7 @@ static bool
 stream_close(struct exchange *x)
 {
     struct attempt *a = &x->attempt;
-    const struct stream_reader_class *reader = exchange_dialect(x)->reader;
+    const struct stream_reader_class *reader = exchange_reader(x);
     struct chat_event *events = NULL;
     struct arena arena;
     struct buf out;
@@ -319,9 +318,13 @@ reply_stream_cut(struct exchange *x, enum usage_outcome outcome, enum http_error
     if (x->left)
         pipeline_leave_end(x);
     if (x->stream != NULL) {
-        if (x->endpoint->dialect->writer->error(&error, &out) == 0)
-            (void)stream_write(x, buf_str(&out), true);
-        http_stream_cut(x->stream);
+        if (x->attempt.mode == REPLY_BYTES) { /* sound has no words for it */
+            http_stream_abort(x->stream);
+        } else {
+            if (x->endpoint->dialect->writer->error(&error, &out) == 0)
+                (void)stream_write(x, buf_str(&out), true);
+            http_stream_cut(x->stream);
+        }
     }
     buf_fini(&out);
 }

@@ -10,6 +10,8 @@
 
 #include "dataplane/pipeline/exchange.h"
 #include "lib/base/check.h"
+#include "lib/base/clock.h"
+#include "lib/base/num.h"
 #include "lib/base/rand.h"
 
 #define OPEN_REQUESTS_MAX 20000u
@@ -28,6 +30,15 @@ worker_commit(struct loop_hook *hook)
 {
     struct worker *worker = CONTAINER_OF(hook, struct worker, commit);
     journal_commit(worker->journal);
+    if (worker->journal_written != NULL)
+        loop_at_end(worker->loop, &worker->tell, LOOP_FREE);
+}
+
+static void
+worker_tell(struct loop_hook *hook)
+{
+    struct worker *worker = CONTAINER_OF(hook, struct worker, tell);
+    worker->journal_written(worker);
 }
 
 int
@@ -45,6 +56,7 @@ worker_init(struct worker *worker, uint32_t index, struct loop *loop, struct liv
     list_init(&worker->exchanges);
     list_init(&worker->waiting);
     loop_hook_init(&worker->commit, worker_commit);
+    loop_hook_init(&worker->tell, worker_tell);
     json_init(&worker->doc);
     json_init(&worker->frame_doc);
     buf_init(&worker->target, TARGET_BYTES_MAX);
@@ -138,6 +150,19 @@ worker_revoke(struct worker *worker, struct live_binding *binding)
         count++;
     }
     return count;
+}
+
+const struct record_clock *
+worker_clock(struct worker *worker)
+{
+    struct record_clock *clock = &worker->record_clock;
+    uint64_t tick = loop_now_ms(worker->loop);
+    if (clock->bytes == 0 || clock->tick_ms != tick) {
+        clock->tick_ms = tick;
+        clock->wall_ms = clock_wall_ns() / 1000000;
+        clock->bytes = num_write_u64(clock->text, (uint64_t)clock->wall_ms);
+    }
+    return clock;
 }
 
 void

@@ -23,8 +23,10 @@ enum dataplane_metric {
 /* Room for those members of a usage record that it shares with no other. */
 #define RECORD_OWN_BYTES 1536u
 /* Text of the wall clock, made once a tick of the loop. */
+/* The wall clock, ms since 1970, and as digits. */
 struct record_clock {
     uint64_t tick_ms;
+    int64_t wall_ms;
     size_t bytes; /* 0 = none yet */
     char text[20];
 };
@@ -58,6 +60,7 @@ struct worker {
     struct funds *funds;
     struct metrics *metrics;
     struct loop_hook commit; /* journal_commit in the COMMIT phase */
+    struct loop_hook tell;   /* journal_written in the FREE phase: behind the bytes that leave */
     struct json_doc doc;     /* scratch: valid within one callback */
     struct json_doc frame_doc;
     char record_own[RECORD_OWN_BYTES]; /* scratch */
@@ -74,6 +77,8 @@ struct worker {
     uint64_t request_count;
     /* Asks the sync thread for more money; set by the node. Any time, cheap. */
     void (*want_funds)(struct worker *worker, struct fund *fund);
+    /* Something waits for journal_sync; set by the node. Cheap. */
+    void (*journal_written)(struct worker *worker);
     void *node;
     struct metric_series *series_open;
     /* of the current config's models, by index: what nearly every request counts */
@@ -103,6 +108,8 @@ void worker_funds_changed(struct worker *worker);
 size_t worker_revoke(struct worker *worker, struct live_binding *binding);
 /* worker_abandon - end the exchanges that are read on though their callers are gone. */
 void worker_abandon(struct worker *worker);
+/* worker_clock - read once a millisecond of the loop. Until the next call. */
+const struct record_clock *worker_clock(struct worker *worker);
 /* worker_touch_journal - something was appended: commit at the end of this turn. */
 void worker_touch_journal(struct worker *worker);
 

@@ -8,7 +8,9 @@
 
 #include <stdlib.h>
 
+#include "dataplane/media/maker.h"
 #include "dataplane/view/config_int.h"
+#include "dataplane/view/scope.h"
 
 #include "lib/base/check.h"
 #include "lib/base/num.h"
@@ -17,6 +19,31 @@
 #define CONFIG_VERSION 1u
 #define TIMEOUT_MS_MAX 86400000u
 #define BODY_BYTES_CAP ((size_t)100u * 1024u * 1024u)
+
+static const char *const kind_names[] = {"chat",          "embedding",  "image", "speech",
+                                         "transcription", "moderation", "rerank"};
+_Static_assert(ARRAY_LEN(kind_names) == CONFIG_KIND_COUNT, "a name a kind");
+
+enum chat_endpoint
+config_kind_endpoint(enum config_kind kind)
+{
+    static const enum chat_endpoint endpoints[CONFIG_KIND_COUNT] = {
+        [CONFIG_CHAT] = CHAT_ENDPOINT_CHAT,
+        [CONFIG_EMBEDDING] = CHAT_ENDPOINT_EMBEDDINGS,
+        [CONFIG_IMAGE] = CHAT_ENDPOINT_IMAGES,
+        [CONFIG_SPEECH] = CHAT_ENDPOINT_SPEECH,
+        [CONFIG_TRANSCRIPTION] = CHAT_ENDPOINT_TRANSCRIPTIONS,
+        [CONFIG_MODERATION] = CHAT_ENDPOINT_MODERATIONS,
+        [CONFIG_RERANK] = CHAT_ENDPOINT_RERANK,
+    };
+    return endpoints[kind];
+}
+
+const char *
+config_kind_name(enum config_kind kind)
+{
+    return kind_names[kind];
+}
 
 int
 config_bad(struct parser *p, enum err_code code, const char *field, const char *why)
@@ -117,6 +144,8 @@ parse_provider(struct parser *p, uint32_t node)
         json_is(p->doc, json_get(p->doc, node, STR("allow_private")), JSON_TRUE);
     provider->dialect = dialect_find(dialect);
     if (provider->dialect == NULL)
+        provider->dialect = maker_find(dialect);
+    if (provider->dialect == NULL)
         return config_bad(p, ERR_UNSUPPORTED, "dialect", "is not one of this data plane's");
     if (uri_parse(base, &provider->base, NULL) != 0)
         return config_bad(p, ERR_INVALID, "base_url", "is not an http(s) URL");
@@ -125,8 +154,11 @@ parse_provider(struct parser *p, uint32_t node)
         provider->base.path.len--;
     if (!http_valid_value(provider->key))
         return config_bad(p, ERR_INVALID, "key", "cannot stand in a header");
-    provider->auth_value = arena_printf(&p->config->arena, "%s%.*s", provider->dialect->auth_prefix,
-                                        STR_ARG(provider->key));
+    bool bearer = json_is(p->doc, json_get(p->doc, node, STR("bearer")), JSON_TRUE);
+    provider->auth_field = bearer ? "authorization" : provider->dialect->auth_field;
+    provider->auth_value =
+        arena_printf(&p->config->arena, "%s%.*s",
+                     bearer ? "Bearer " : provider->dialect->auth_prefix, STR_ARG(provider->key));
     if (provider->auth_value.ptr == NULL ||
         mask_init(&provider->mask, provider->key, &p->config->arena) != 0)
         return config_bad(p, ERR_NOMEM, "key", "no memory");
@@ -185,13 +217,22 @@ parse_model(struct parser *p, uint32_t node)
     if (rc == 0)
         rc = get_array(p, node, "output_modalities", &model->output_modalities);
     if (rc == 0)
+        rc = get_array(p, node, "capabilities", &model->capabilities);
+    if (rc == 0)
+        rc = get_text(p, node, "alias_of", false, &model->alias_of);
+    if (rc == 0)
         rc = config_price(p, node, &model->tariff);
     if (rc != 0)
         return rc;
     model->provider = provider_named(config, provider);
     if (model->provider == NULL)
         return config_bad(p, ERR_NOT_FOUND, "provider", "names no provider of this document");
-    model->kind = str_eq(kind, STR("embedding")) ? CONFIG_EMBEDDING : CONFIG_CHAT;
+    model->kind = CONFIG_CHAT;
+    model->responses_only = str_eq(kind, STR("responses"));
+    for (size_t i = 0; i < ARRAY_LEN(kind_names); i++) {
+        if (str_eq(kind, str_from(kind_names[i])))
+            model->kind = (enum config_kind)i;
+    }
     model->free = json_is(p->doc, json_get(p->doc, node, STR("free")), JSON_TRUE);
     model->index = p->index;
     struct buf record;
@@ -274,6 +315,8 @@ parse_key(struct parser *p, uint32_t node)
         rc = get_text(p, node, "hash", true, &hash);
     if (rc == 0)
         rc = get_text(p, node, "wallet", true, &wallet);
+    if (rc == 0)
+        rc = config_scope(p, node, &key->scope);
     if (rc != 0)
         return rc;
     if (hex_decode(hash, key->hash, SHA256_BYTES) != 0)
@@ -287,6 +330,21 @@ parse_key(struct parser *p, uint32_t node)
         0)
         return config_bad(p, ERR_NOMEM, "hash", "no memory");
     return old == NULL ? 0 : config_bad(p, ERR_DUPLICATE, "hash", "is there twice");
+}
+
+static int
+parse_container(struct parser *p, uint32_t node)
+{
+    struct config_container *container = &p->config->containers[p->index];
+    int rc = get_text(p, node, "name", true, &container->name);
+    if (rc == 0)
+        rc = config_scope(p, node, &container->scope);
+    if (rc != 0)
+        return rc;
+    void *old = NULL;
+    if (map_put(&p->config->container_by_name, container->name, container, &old) != 0)
+        return config_bad(p, ERR_NOMEM, "name", "no memory");
+    return old == NULL ? 0 : config_bad(p, ERR_DUPLICATE, "name", "is there twice");
 }
 
 typedef int (*parse_record_fn)(struct parser *p, uint32_t node);
@@ -328,6 +386,7 @@ config_free(struct config *config)
     map_fini(&config->model_by_bare);
     map_fini(&config->route_by_name);
     map_fini(&config->key_by_hash);
+    map_fini(&config->container_by_name);
     arena_fini(&config->arena);
     free(config);
 }
@@ -353,6 +412,9 @@ config_fill(struct parser *p, uint32_t root)
                         parse_route);
     if (rc == 0)
         rc = parse_list(p, root, "keys", sizeof(*c->keys), &c->keys, &c->key_count, parse_key);
+    if (rc == 0)
+        rc = parse_list(p, root, "containers", sizeof(*c->containers), &c->containers,
+                        &c->container_count, parse_container);
     return rc;
 }
 
@@ -370,6 +432,7 @@ config_parse(const struct json_doc *doc, uint32_t object, uint64_t revision, str
     map_init(&config->model_by_bare);
     map_init(&config->route_by_name);
     map_init(&config->key_by_hash);
+    map_init(&config->container_by_name);
     config->revision = revision;
     atomic_store(&config->refs, 1u);
     uint8_t digest[SHA256_BYTES];
@@ -400,8 +463,18 @@ config_release(struct config **config)
         config_free(gone);
 }
 
+const struct scope *
+config_container_scope(const struct config *config, struct str name)
+{
+    if (config->container_count == 0)
+        return NULL;
+    const struct config_container *container = map_get(&config->container_by_name, name);
+    return container != NULL ? container->scope : NULL;
+}
+
 size_t
-config_near(const struct config *config, struct str id, struct str *ret_ids, size_t max)
+config_near(const struct config *config, const struct scope *scope, struct str id,
+            struct str *ret_ids, size_t max)
 {
     unsigned distances[8];
     size_t count = 0;
@@ -416,7 +489,7 @@ config_near(const struct config *config, struct str id, struct str *ret_ids, siz
         unsigned far = str_distance(id, known);
         if (known_slash != SIZE_MAX)
             far = MIN(far, str_distance(tail, str_skip(known, known_slash + 1)) + 1u);
-        if (far > 2u + id.len / 3u)
+        if (far > 2u + id.len / 3u || !scope_allows(scope, &config->models[i]))
             continue;
         size_t at = count < max ? count++ : max;
         while (at > 0 && distances[at - 1] > far) {

@@ -18,20 +18,33 @@
 #include "lib/http/client.h"
 #include "lib/text/uri.h"
 
+struct scope;
+
 struct config_provider {
     struct str name;
     const struct dialect *dialect;
-    struct uri base;       /* spans in the config's arena; path without a trailing '/' */
-    struct str key;        /* the provider's secret; never printed */
-    struct mask mask;      /* of the key */
-    struct str auth_value; /* prefix of the dialect and key, as it stands in the header */
+    struct uri base;        /* spans in the config's arena; path without a trailing '/' */
+    struct str key;         /* the provider's secret; never printed */
+    struct mask mask;       /* of the key */
+    const char *auth_field; /* the dialect's, or for an access token "authorization" */
+    struct str auth_value;  /* prefix and key, as they stand in the header */
     struct str ca_file;
     enum http_protocol protocol;
     bool allow_private; /* the owner says that it stands at a private address */
     uint32_t index;     /* position in config.providers */
 };
 
-enum config_kind { CONFIG_CHAT, CONFIG_EMBEDDING };
+/* Which endpoints a model answers. */
+enum config_kind {
+    CONFIG_CHAT,
+    CONFIG_EMBEDDING,
+    CONFIG_IMAGE,
+    CONFIG_SPEECH,
+    CONFIG_TRANSCRIPTION,
+    CONFIG_MODERATION,
+    CONFIG_RERANK,
+    CONFIG_KIND_COUNT
+};
 
 struct config_model {
     struct str id;          /* what callers say */
@@ -41,11 +54,14 @@ struct config_model {
     const struct config_provider *provider;
     struct tariff tariff; /* count 0: no price is known */
     bool free;            /* the owner wants no money for it */
+    bool responses_only;  /* a chat model that its provider has at its Responses endpoint alone */
     enum config_kind kind;
     uint64_t context_tokens;     /* 0 = not known */
     uint64_t max_output_tokens;  /* 0 = not known */
     struct str input_modalities; /* JSON arrays for lists of models; empty = not known */
     struct str output_modalities;
+    struct str capabilities; /* likewise */
+    struct str alias_of;     /* id of the model that this is another name of; empty = none */
 };
 
 #define CONFIG_TARGETS_MAX 8u
@@ -66,6 +82,13 @@ struct config_key {
     struct str name;
     struct str record_json; /* members of its journal records: wallet, subject */
     struct fund *fund;
+    const struct scope *scope; /* NULL: it may use every model */
+};
+
+/* What a container may use, when its owner said so. */
+struct config_container {
+    struct str name;
+    const struct scope *scope;
 };
 
 struct config_settings {
@@ -89,10 +112,13 @@ struct config {
     uint32_t route_count;
     struct config_key *keys;
     uint32_t key_count;
+    struct config_container *containers;
+    uint32_t container_count;
     struct map model_by_id;
     struct map model_by_bare; /* the part behind the first '/': the first model that has it */
     struct map route_by_name;
     struct map key_by_hash; /* key: the 32 raw bytes */
+    struct map container_by_name;
     _Atomic uint32_t refs;
 };
 
@@ -104,7 +130,15 @@ int config_parse(const struct json_doc *doc, uint32_t object, uint64_t revision,
                  struct funds *funds, struct config **ret_config, struct err *err) MUST_USE;
 struct config *config_acquire(struct config *config);
 void config_release(struct config **config);
-/* config_near - up to `max` model ids that look like `id`, nearest first; returns how many. */
-size_t config_near(const struct config *config, struct str id, struct str *ret_ids, size_t max);
+/* config_kind_endpoint - the one that models of this kind are for, or the first of several. */
+enum chat_endpoint config_kind_endpoint(enum config_kind kind);
+/* config_kind_name - as in documents: "chat", "embedding", ...; static. */
+const char *config_kind_name(enum config_kind kind);
+/* config_near - up to `max` ids of models in `scope` that look like `id`, nearest first; returns
+ * how many. */
+size_t config_near(const struct config *config, const struct scope *scope, struct str id,
+                   struct str *ret_ids, size_t max);
+/* config_container_scope - what the container of that name may use; NULL: every model. */
+const struct scope *config_container_scope(const struct config *config, struct str name);
 
 #endif

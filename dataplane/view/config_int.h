@@ -22,5 +22,7 @@ int config_bad(struct parser *parser, enum err_code code, const char *field, con
 /* config_price - the member "price" of a model: every row of its tariff, into the config's arena.
  * Absent: count 0, no price is known. */
 int config_price(struct parser *parser, uint32_t model_node, struct tariff *ret_tariff) MUST_USE;
+/* config_scope - the member "models" of a key or a container, behind all models. Absent: NULL. */
+int config_scope(struct parser *parser, uint32_t node, const struct scope **ret_scope) MUST_USE;
 
 #endif

@@ -51,6 +51,39 @@ read_key(struct parser *p, uint32_t node, struct tariff_row *row)
     return 0;
 }
 
+/* Images by quality and size. */
+static int
+read_pictures(struct parser *p, uint32_t node, struct tariff *tariff)
+{
+    uint32_t list = json_get(p->doc, node, STR("pictures"));
+    if (list == JSON_NONE)
+        return 0;
+    if (!json_is(p->doc, list, JSON_ARRAY) || json_count(p->doc, list) > TARIFF_PICTURES_MAX)
+        return config_bad(p, ERR_RANGE, "price.pictures", "must be a list, and not too long");
+    struct tariff_picture *pictures =
+        arena_array(&p->config->arena, (size_t)json_count(p->doc, list) + 1, sizeof(*pictures));
+    if (pictures == NULL)
+        return config_bad(p, ERR_NOMEM, "price.pictures", "no memory");
+    for (uint32_t at = json_first(p->doc, list); at != JSON_NONE;
+         at = json_sibling(p->doc, list, at)) {
+        struct tariff_picture *picture = &pictures[tariff->picture_count++];
+        struct str pico;
+        if (json_string(p->doc, json_get(p->doc, at, STR("quality")), &p->config->arena,
+                        &picture->quality) != 0 ||
+            json_string(p->doc, json_get(p->doc, at, STR("size")), &p->config->arena,
+                        &picture->size) != 0 ||
+            json_string(p->doc, json_get(p->doc, at, STR("image")), &p->config->arena, &pico) !=
+                0 ||
+            num_i64(pico, 0, PRICE_PICO_MAX, &picture->pico) != 0 ||
+            arena_dup(&p->config->arena, picture->quality, &picture->quality) != 0 ||
+            arena_dup(&p->config->arena, picture->size, &picture->size) != 0)
+            return config_bad(p, ERR_INVALID, "price.pictures",
+                              "need quality, size and image: pico-dollars");
+    }
+    tariff->pictures = pictures;
+    return 0;
+}
+
 int
 config_price(struct parser *p, uint32_t model_node, struct tariff *ret_tariff)
 {
@@ -85,6 +118,8 @@ config_price(struct parser *p, uint32_t model_node, struct tariff *ret_tariff)
     }
     if (rc == 0 && tariff_seal(&tariff) != 0)
         rc = config_bad(p, ERR_INVALID, "price.rows", "do not hold together");
+    if (rc == 0)
+        rc = read_pictures(p, node, &tariff);
     if (rc == 0)
         *ret_tariff = tariff;
     return rc;

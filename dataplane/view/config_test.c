@@ -60,7 +60,7 @@ good_document(void **state)
     assert_true(str_eq(model->provider->base.path, STR("/v1")));
     assert_int_equal(config->settings.markup_bps, 500);
     struct str near[3];
-    assert_int_equal(config_near(config, STR("gpt4o-mini"), near, 3), 1);
+    assert_int_equal(config_near(config, NULL, STR("gpt4o-mini"), near, 3), 1);
     assert_true(str_eq(near[0], model->id));
     config_release(&config);
 }

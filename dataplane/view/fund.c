@@ -140,6 +140,9 @@ fund_hear(struct fund *fund, const struct fund_word *word)
     }
     atomic_store(&fund->free, word->free);
     atomic_store(&fund->balance, word->balance);
+    atomic_store(&fund->cap, word->cap);
+    atomic_store(&fund->cap_spent, word->cap_spent);
+    atomic_store(&fund->cap_resets_s, word->cap_resets_s);
     atomic_store(&fund->status, (int)word->status);
     low_set(fund);
     atomic_store(&fund->wanted, false);

@@ -38,6 +38,9 @@ struct fund {
     _Atomic int64_t low;      /* below this it asks for more */
     _Atomic int64_t free;     /* what the wallet could still lend, as last told */
     _Atomic int64_t balance;  /* what it has, lent or not, as last told */
+    _Atomic int64_t cap;      /* of a capped wallet, else 0; as last told */
+    _Atomic int64_t cap_spent;
+    _Atomic int64_t cap_resets_s; /* when the next period begins */
     /* sync thread */
     int64_t returned;     /* cumulative in this epoch, by us or taken back */
     int64_t target;       /* what to have */
@@ -51,6 +54,9 @@ struct fund_word {
     int64_t returned; /* likewise */
     int64_t free;
     int64_t balance;
+    int64_t cap; /* 0: none */
+    int64_t cap_spent;
+    int64_t cap_resets_s;
     enum fund_status status;
 };
 

@@ -81,7 +81,6 @@ runc_cleanup() {
 identity_cleanup() {
   local status=$?
   runc_cleanup
-  (exit "$status")
-  e2e_cleanup
+  e2e_cleanup "$status"
 }
 trap identity_cleanup EXIT

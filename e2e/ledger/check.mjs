@@ -4,31 +4,14 @@
 //   SIM url   SOCKET of the admin API   PRICES: {upstream model: {class: pico-dollars}}   NAME of the round
 // Money is BigInt: pico-dollars where prices are, nano-dollars where money is.
 import fs from "node:fs";
-import http from "node:http";
+import { admin, get, halfUp, nano } from "./books.mjs";
 
-const { SIM, SOCKET, NAME } = process.env;
+const { SIM, NAME } = process.env;
 const [MODE, ...files] = process.argv.slice(2);
 const prices = JSON.parse(fs.readFileSync(process.env.PRICES));
 const exact = MODE === "exact";
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-function get(options) {
-  return new Promise((resolve, reject) => {
-    http.get(options, (reply) => {
-      let text = "";
-      reply.setEncoding("utf8");
-      reply.on("data", (piece) => (text += piece));
-      reply.on("end", () => {
-        try {
-          resolve(JSON.parse(text));
-        } catch (error) {
-          reject(new Error(`${error.message}: ${text.slice(0, 200)}`));
-        }
-      });
-    }).on("error", reject);
-  });
-}
-const admin = (path) => get({ socketPath: SOCKET, path, host: "admin" });
 const bill = async () => (await get(`${SIM}/sim/bill`)).entries;
 async function pages(path, member) {
   const rows = [];
@@ -41,11 +24,6 @@ async function pages(path, member) {
 }
 const records = () => pages("/api/v1/usage/records", "records");
 
-const halfUp = (value, divisor) => (value + divisor / 2n) / divisor;
-function nano(text) {
-  const [, sign, whole, part = ""] = /^(-?)(\d+)(?:\.(\d{1,9}))?$/.exec(text);
-  return BigInt(sign + whole + part.padEnd(9, "0"));
-}
 // What Berth must say about an entry of the bill: one sum in pico-dollars, each result rounded once.
 function want(entry) {
   const price = prices[entry.model];

@@ -6,12 +6,11 @@
 //   BASE url, KEY   SIM url   SOCKET of the admin API   SEED
 // A new dialect is a row of `callers` and of `providers`, and a provider of whopays.sh.
 import http from "node:http";
+import { admin, billed as readBill, chargeOf, nano, records } from "./books.mjs";
 
-const { BASE, KEY, SIM, SOCKET } = process.env;
+const { BASE, KEY } = process.env;
 const PARALLEL = 24;
 const PRICE = { input: 1000n, cached: 100n, output: 5000n, reasoning: 5000n }; // nano-dollars a token
-const MARKUP = 500n;
-const halfUp = (value, divisor) => (value + divisor / 2n) / divisor;
 let state = BigInt(process.env.SEED ?? 1) | 1n;
 function random(below) {
   state = (state * 6364136223846793005n + 1442695040888963407n) & 0xffffffffffffffffn;
@@ -140,43 +139,9 @@ function call(one) {
   });
 }
 
-// ---- what others say ---------------------------------------------------------------------------------
-
-function get(options) {
-  return new Promise((resolve, reject) => {
-    http.get(options, (reply) => {
-      let text = "";
-      reply.setEncoding("utf8");
-      reply.on("data", (piece) => (text += piece));
-      reply.on("end", () => {
-        try {
-          resolve(JSON.parse(text));
-        } catch (error) {
-          reject(new Error(`${error.message}: ${text.slice(0, 200)}`));
-        }
-      });
-    }).on("error", reject);
-  });
-}
-const admin = (path) => get({ socketPath: SOCKET, path, host: "admin" });
-async function records() {
-  const rows = [];
-  for (let after = ""; ;) {
-    const page = await admin(`/api/v1/usage/records?limit=500${after}`);
-    rows.push(...page.records);
-    if (!page.continue) return rows;
-    after = `&after=${encodeURIComponent(page.continue)}`;
-  }
-}
-function nano(text) {
-  const [, sign, whole, part = ""] = /^(-?)(\d+)(?:\.(\d{1,9}))?$/.exec(String(text));
-  return BigInt(sign + whole + part.padEnd(9, "0"));
-}
-
 // ---- the rules ---------------------------------------------------------------------------------------
 
 const costOf = (usage) => Object.entries(usage).reduce((sum, [name, count]) => sum + (PRICE[name] ?? 0n) * BigInt(count), 0n);
-const chargeOf = (cost) => halfUp(cost * (10000n + MARKUP), 10000n);
 const tokens = (bytes) => Math.ceil(bytes / 4);
 
 function byBill(one, record, answers) {
@@ -264,9 +229,7 @@ for (let until = Date.now() + 30000, before = -1; Date.now() < until; await new 
   if (posted.length === before && wanted.every((one) => byId.has(one.id))) break;
   before = posted.length;
 }
-const billed = new Map();
-for (const entry of (await get(`${SIM}/sim/bill`)).entries)
-  if (entry.delivered !== "none") billed.set(entry.request_id, [...(billed.get(entry.request_id) ?? []), entry]);
+const billed = await readBill();
 
 let bad = 0;
 function verdict(name, faults) {

@@ -6,49 +6,17 @@ import assert from "node:assert/strict";
 import http2 from "node:http2";
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
+import { ask, parameters, run, test, throws as thrown, words } from "./harness.mjs";
 
 const openai = new OpenAI({ maxRetries: 0 });
 const anthropic = new Anthropic({ maxRetries: 0 });
 const GPT = "openai/gpt-4o-mini";
 const CLAUDE = "anthropic/claude-haiku-4.5";
-const ask = (text) => [{ role: "user", content: text }];
-const words = (text) => text.split(" ").filter((word) => word !== "").length;
-
-const parameters = {
-  type: "object",
-  properties: { city: { type: "string" }, days: { type: "integer" } },
-  required: ["city"],
-};
 const functionTool = { type: "function", function: { name: "weather", description: "The weather", parameters } };
 const messagesTool = { name: "weather", description: "The weather", input_schema: parameters };
 
-let bad = 0;
-const tests = [];
-const test = (name, body) => tests.push([name, body]);
-async function run([name, body]) {
-  let timer;
-  const late = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error("no answer in 20 s")), 20000)));
-  try {
-    await Promise.race([body(), late]);
-    console.log(`ok sdk: ${name}`);
-  } catch (error) {
-    bad++;
-    console.log(`not ok sdk: ${name}: ${String(error.message ?? error).replace(/\s+/g, " ").slice(0, 400)}`);
-  } finally {
-    clearTimeout(timer);
-  }
-}
 // thrown by call(), an instance of `type` with this status
-async function throws(type, status, call) {
-  try {
-    await call();
-  } catch (error) {
-    assert.ok(error instanceof type, `a ${error.constructor.name}, not a ${type.name}: ${error.message}`);
-    assert.equal(error.status, status);
-    return error;
-  }
-  assert.fail("nothing was thrown");
-}
+const throws = (type, status, call) => thrown(status, call, type);
 
 // ---- what both kinds of model must do behind the OpenAI SDK ------------------------------------------
 
@@ -369,5 +337,4 @@ test("HTTP/2, prior knowledge: 100 parallel streams on one connection", async ()
   }
 });
 
-for (const one of tests) await run(one);
-process.exit(bad === 0 ? 0 : 1);
+await run("sdk");

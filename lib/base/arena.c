@@ -18,8 +18,9 @@
 #define IDLE_BLOCKS_MAX 256u
 
 /* Under the address sanitizer each piece is a block of its own that goes back to malloc at once, so
- * that a byte too far, or a use after the end of a request, is seen. */
-#if defined(__SANITIZE_ADDRESS__)
+ * that a byte too far, or a use after the end of a request, is seen. For coverage it is so, too
+ * (BERTH_SEPARATE): tests in which the nth allocation fails reach every piece. */
+#if defined(__SANITIZE_ADDRESS__) || defined(BERTH_SEPARATE)
 #define SEPARATE 1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)

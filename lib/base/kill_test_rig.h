@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -116,6 +117,33 @@ kill_rig_run(uint64_t nth, void (*work)(void), kill_rig_seen_fn *seen, uint64_t 
     if (WIFSIGNALED(status))
         return WTERMSIG(status) == SIGKILL && calls == nth ? 1 : -1;
     return WEXITSTATUS(status) == 0 ? 0 : WEXITSTATUS(status) == 77 ? -77 : -1;
+}
+
+/* kill_rig_each - a death in front of every call that work() writes with (BERTH_KILLS=full), or of
+ * `sample` of them; begin() before each, check(nth) after it. Returns the deaths; 0: this machine
+ * does not let us; -1: work() failed. *ret_calls: how many points there are. */
+typedef void kill_rig_step_fn(void);
+typedef void kill_rig_check_fn(uint64_t nth);
+static inline int
+kill_rig_each(uint64_t sample, kill_rig_step_fn *begin, kill_rig_step_fn *work,
+              kill_rig_check_fn *check, uint64_t *ret_calls)
+{
+    const char *full = getenv("BERTH_KILLS");
+    uint64_t made;
+    int deaths = 0;
+    begin();
+    int ended = kill_rig_run(0, work, NULL, ret_calls);
+    if (ended != 0)
+        return ended == -77 ? 0 : -1;
+    uint64_t every = full != NULL && strcmp(full, "full") == 0 ? 1 : *ret_calls / sample + 1;
+    for (uint64_t nth = 1; nth <= *ret_calls; nth += every) {
+        begin();
+        if (kill_rig_run(nth, work, NULL, &made) != 1)
+            return -1;
+        check(nth);
+        deaths++;
+    }
+    return deaths;
 }
 
 /* kill_rig_shared - zeroed memory that child and parent both see. */

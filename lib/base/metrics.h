@@ -34,7 +34,7 @@ struct metric_series *metrics_series(struct metrics *metrics, size_t index,
                                      const struct str *label_values);
 void metric_add(struct metric_series *series, int64_t delta);
 void metric_set(struct metric_series *series, int64_t value);
-/* metric_observe - nanoseconds into a histogram with 1-2-5 buckets from 100 us to 100 s. */
+/* metric_observe - nanoseconds into a histogram with 1-2-5 buckets from 10 us to 100 s. */
 void metric_observe(struct metric_series *series, uint64_t value_ns);
 int64_t metric_value(const struct metric_series *series);
 /* metrics_render - append the text exposition format 0.0.4. 0, -ERR_TOO_LARGE, -ERR_NOMEM (what was

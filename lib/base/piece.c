@@ -19,8 +19,8 @@
 #define IDLE_BYTES_MAX (1u << 20)
 
 /* Under the address sanitizer every piece is malloc's, so that a byte too far, or a use after the
- * end, is seen. */
-#if defined(__SANITIZE_ADDRESS__)
+ * end, is seen; for coverage, too (arena.c). */
+#if defined(__SANITIZE_ADDRESS__) || defined(BERTH_SEPARATE)
 #define SEPARATE 1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)

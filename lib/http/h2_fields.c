@@ -329,6 +329,7 @@ known_name(struct str name, bool *ret_indexed)
         KNOWN("x-goog-api-key", false)
         break;
     case 15:
+        KNOWN("accept-encoding", true)
         KNOWN("idempotency-key", false)
         break;
     case 17:

@@ -9,6 +9,7 @@
 #ifndef BERTH_LIB_HTTP_SERVER_H
 #define BERTH_LIB_HTTP_SERVER_H
 
+#include "lib/http/coding.h"
 #include "lib/http/message.h"
 #include "lib/net/channel.h"
 #include "lib/net/sock.h"
@@ -41,6 +42,9 @@ struct http_handler {
     void (*closed)(struct http_stream *stream, enum http_close_reason reason);
     /* Optional: a connection ended; its last stream is closed already. */
     void (*conn_closed)(struct http_conn *conn);
+    /* Optional: the rest of the body is refused: 413, 400 (it does not decode), 503. Whoever does
+     * not answer here leaves it to the server, whose words are no dialect's. */
+    void (*refused)(struct http_stream *stream, unsigned status);
 };
 
 /* Zero = default in brackets. */
@@ -94,6 +98,10 @@ struct str http_stream_target(const struct http_stream *stream);
 /* http_stream_collect - in `request` only: gather the body in one block of <= bytes_max; more is
  * answered 413 through `closed(HTTP_REFUSED)` unless a handler answers first. */
 void http_stream_collect(struct http_stream *stream, uint64_t bytes_max);
+/* http_stream_decode - in `request` only, after http_stream_collect if at all: the body comes in
+ * this coding and is delivered or collected decoded; the limits hold for it as sent and as decoded.
+ * 0, -ERR_NOMEM. */
+int http_stream_decode(struct http_stream *stream, enum coding_kind kind) MUST_USE;
 /* http_stream_body - the collected body, from `complete` until `closed`. Writable memory. */
 struct str http_stream_body(const struct http_stream *stream);
 /* http_stream_release_body - the collected body is no longer needed: an open stream then holds

@@ -161,10 +161,11 @@ h1_deliver(struct http_conn *conn, struct str bytes)
     int r = stream_body(conn->u.h1.stream, bytes);
     if (r == 0 || !conn_alive(conn))
         return;
-    if (r == -ERR_TOO_LARGE && conn->u.h1.stream->responded)
+    unsigned status;
+    if (!stream_refused(conn->u.h1.stream, r, &status))
+        h1_refuse(conn, status, HTTP_REFUSED);
+    else if (conn_alive(conn))
         conn->u.h1.phase = H1_DISCARD; /* the handler answers; the connection closes after it */
-    else
-        h1_refuse(conn, r == -ERR_TOO_LARGE ? 413 : 503, HTTP_REFUSED);
 }
 
 static size_t

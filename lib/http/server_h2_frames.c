@@ -202,9 +202,9 @@ h2_deliver(struct http_stream *stream, struct str bytes)
     int r = stream_body(stream, bytes);
     if (r == 0 || stream->closing || !conn_alive(stream->conn))
         return;
-    if (r == -ERR_TOO_LARGE && stream->responded)
-        return; /* the handler answers; the rest is dropped and the stream reset after it */
-    h2_refuse(stream, r == -ERR_TOO_LARGE ? 413 : 503, HTTP_REFUSED);
+    unsigned status;
+    if (!stream_refused(stream, r, &status)) /* the rest is dropped; the answer ends in a reset */
+        h2_refuse(stream, status, HTTP_REFUSED);
 }
 
 static int

@@ -56,7 +56,9 @@ struct http_stream {
     struct str method;
     struct str target;
     struct out_block *body; /* collected */
+    struct coding *coding;  /* NULL: the body is plain; then `collecting` may be set, else not */
     uint64_t collect_bytes_max;
+    uint64_t decoded_bytes;
     uint64_t body_length; /* announced, or unknown */
     uint64_t body_seen;
     uint64_t length_left; /* of the response; unknown: until end */
@@ -69,6 +71,7 @@ struct http_stream {
     uint32_t window_bytes; /* body bytes in the current rate window */
     enum http_close_reason reason;
     bool collecting : 1;
+    bool collect_decoded : 1; /* collecting what comes out of `coding` */
     bool too_large : 1;
     bool complete : 1;      /* request body seen to its end */
     bool notified : 1;      /* handler->complete called */
@@ -229,8 +232,11 @@ void stream_end_later(struct http_stream *stream, enum http_close_reason reason)
 /* stream_request - call the handler; checks the announced length before and after. Returns 0, or
  * the status to refuse with (413). */
 unsigned stream_request(struct http_stream *stream, struct http_head *head);
-/* stream_body - deliver or collect. 0, -ERR_TOO_LARGE, -ERR_NOMEM. */
+/* stream_body - deliver or collect. 0, -ERR_TOO_LARGE, -ERR_NOMEM, -ERR_PARSE (does not decode). */
 int stream_body(struct http_stream *stream, struct str bytes) MUST_USE;
+/* stream_refused - stream_body failed with `code`: has the handler answered, or does it now?
+ * Otherwise refuse with *ret_status. */
+COLD bool stream_refused(struct http_stream *stream, int code, unsigned *ret_status);
 /* stream_complete - the request body is through. */
 void stream_complete(struct http_stream *stream);
 /* stream_refusal - the JSON body of our own error answers. Static. */

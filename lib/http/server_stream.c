@@ -13,6 +13,8 @@
 #include "lib/http/message_int.h"
 #include "lib/http/server_int.h"
 
+#define DECODE_BYTES (15u * 1024u)
+
 struct http_stream *
 stream_new(struct http_conn *conn)
 {
@@ -77,7 +79,10 @@ stream_close(struct http_stream *stream, enum http_close_reason reason)
         server->conf.handler->closed(stream, reason);
     stream_drop_body(stream);
     out_clear(&server->pool, &stream->out);
-    free(stream->text_heap);
+    if (UNLIKELY(stream->text_heap != NULL || stream->coding != NULL)) {
+        free(stream->text_heap);
+        coding_free(&stream->coding);
+    }
     stream->conn->stream_count--;
     list_push_front(&server->free_streams, &stream->node);
 }
@@ -149,6 +154,41 @@ stream_collect_grow(struct http_stream *stream, size_t more)
     return 0;
 }
 
+/* Undo the coding, into the collected body or piece by piece. */
+static int
+stream_decode(struct http_stream *stream, struct str bytes)
+{
+    const struct http_handler *handler = stream->conn->server->conf.handler;
+    uint64_t max = stream->conn->server->conf.body_bytes_max;
+    UNINIT char piece[DECODE_BYTES];
+    char *out = piece;
+    size_t room = sizeof piece;
+    size_t count = 0;
+    if (stream->collect_decoded)
+        max = MIN(max, stream->collect_bytes_max);
+    do {
+        if (stream->collect_decoded) {
+            bool full = stream->body == NULL || stream->body->end == stream->body->size;
+            int r = full ? stream_collect_grow(stream, DECODE_BYTES) : 0;
+            if (r < 0)
+                return r;
+            out = stream->body->bytes + stream->body->end;
+            room = stream->body->size - stream->body->end;
+        }
+        int r = coding_next(stream->coding, &bytes, out, room, &count);
+        if (r < 0)
+            return r;
+        stream->decoded_bytes += count;
+        if (stream->decoded_bytes > max)
+            return -ERR_TOO_LARGE;
+        if (stream->collect_decoded)
+            stream->body->end += count;
+        else if (count > 0 && handler->body != NULL && !stream->closing && !stream->ended)
+            handler->body(stream, str_make(piece, count));
+    } while (count == room && !stream->closing);
+    return 0;
+}
+
 int
 stream_body(struct http_stream *stream, struct str bytes)
 {
@@ -161,6 +201,8 @@ stream_body(struct http_stream *stream, struct str bytes)
     if (stream->closing || stream->ended || bytes.len == 0)
         return 0;
     if (!stream->collecting) {
+        if (UNLIKELY(stream->coding != NULL))
+            return stream_decode(stream, bytes);
         if (handler->body != NULL)
             handler->body(stream, bytes);
         return 0;
@@ -179,12 +221,37 @@ stream_body(struct http_stream *stream, struct str bytes)
     return 0;
 }
 
+bool
+stream_refused(struct http_stream *stream, int code, unsigned *ret_status)
+{
+    const struct http_handler *handler = stream->conn->server->conf.handler;
+    *ret_status = code == -ERR_TOO_LARGE ? 413 : code == -ERR_PARSE ? 400 : 503;
+    if (!stream->responded && !stream->closing && handler->refused != NULL)
+        handler->refused(stream, *ret_status);
+    return stream->responded || stream->closing;
+}
+
+/* The body ended before its coding did. */
+static COLD bool
+stream_cut_short(struct http_stream *stream)
+{
+    unsigned status;
+    if (coding_complete(stream->coding))
+        return false;
+    struct http_field type = {STR("content-type"), STR("application/json")};
+    if (!stream_refused(stream, -ERR_PARSE, &status))
+        http_stream_answer(stream, status, &type, 1, stream_refusal(status));
+    return true;
+}
+
 void
 stream_complete(struct http_stream *stream)
 {
     const struct http_handler *handler = stream->conn->server->conf.handler;
     stream->complete = true;
     if (stream->closing || stream->ended || stream->notified)
+        return;
+    if (UNLIKELY(stream->coding != NULL) && stream_cut_short(stream))
         return;
     stream->notified = true;
     if (handler->complete != NULL)
@@ -277,6 +344,18 @@ http_stream_collect(struct http_stream *stream, uint64_t bytes_max)
     ASSERT(stream->body_seen == 0);
     stream->collecting = true;
     stream->collect_bytes_max = bytes_max;
+}
+
+int
+http_stream_decode(struct http_stream *stream, enum coding_kind kind)
+{
+    ASSERT(stream->body_seen == 0 && stream->coding == NULL);
+    int r = coding_new(kind, &stream->coding);
+    if (r == 0) {
+        stream->collect_decoded = stream->collecting;
+        stream->collecting = false;
+    }
+    return r;
 }
 
 struct str

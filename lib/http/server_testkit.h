@@ -105,6 +105,9 @@ kit_request(struct http_stream *stream, const struct http_head *head)
         http_stream_collect(stream, 8);
     else if (str_eq(head->target, STR("/pause")))
         http_stream_pause(stream, true);
+    enum coding_kind coding = coding_kind(http_field_get(head, STR("content-encoding")));
+    if (coding != CODING_IDENTITY && coding != CODING_UNKNOWN)
+        assert_int_equal(http_stream_decode(stream, coding), 0);
 }
 
 static void
@@ -163,8 +166,8 @@ kit_open(struct kit *kit, const struct http_server_conf *conf)
     static const struct clock_source source = {kit_mono_ns, kit_wall_ns, NULL};
     clock_replace(&source);
     memset(kit, 0, sizeof *kit);
-    kit->handler = (struct http_handler){kit_request,  kit_body,   kit_complete,
-                                         kit_writable, kit_closed, kit_conn_closed};
+    kit->handler = (struct http_handler){kit_request, kit_body,        kit_complete, kit_writable,
+                                         kit_closed,  kit_conn_closed, NULL};
     if (conf != NULL)
         kit->conf = *conf;
     struct err err = {0};

@@ -178,5 +178,8 @@ void json_member_i64(struct json_writer *writer, const char *key, int64_t value)
 void json_member_u64(struct json_writer *writer, const char *key, uint64_t value);
 void json_member_bool(struct json_writer *writer, const char *key, bool value);
 void json_member_raw(struct json_writer *writer, const char *key, struct str raw);
+/* a key, and its object or array opened */
+void json_key_object(struct json_writer *writer, const char *key);
+void json_key_array(struct json_writer *writer, const char *key);
 
 #endif

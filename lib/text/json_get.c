@@ -99,7 +99,7 @@ take_equal(struct str *s, struct str part)
     if (!str_starts(*s, part)) {
         return false;
     }
-    *s = str_make(s->ptr + part.len, s->len - part.len);
+    *s = str_skip(*s, part.len); /* either may be empty, and nowhere */
     return true;
 }
 

@@ -279,3 +279,17 @@ json_member_raw(struct json_writer *writer, const char *key, struct str raw)
     json_key(writer, key);
     json_value_raw(writer, raw);
 }
+
+void
+json_key_object(struct json_writer *writer, const char *key)
+{
+    json_key(writer, key);
+    json_open_object(writer);
+}
+
+void
+json_key_array(struct json_writer *writer, const char *key)
+{
+    json_key(writer, key);
+    json_open_array(writer);
+}

@@ -84,6 +84,10 @@ documents(void **state)
     json_member_u64(&w, "u", UINT64_MAX);
     json_member_bool(&w, "b", false);
     json_member_raw(&w, "r", STR("1e999"));
+    json_key_object(&w, "o");
+    json_key_array(&w, "a");
+    json_close_array(&w);
+    json_close_object(&w);
     json_key_str(&w, STR("k\""));
     json_open_array(&w);
     json_value_null(&w);
@@ -96,7 +100,7 @@ documents(void **state)
     json_close_object(&w);
     TEST_STR_EQ(buf_str(&out),
                 STR("{\"s\":\"x\\n\",\"i\":-9223372036854775808,\"u\":18446744073709551615,"
-                    "\"b\":false,\"r\":1e999,\"k\\\"\":[null,{},[true]]}"));
+                    "\"b\":false,\"r\":1e999,\"o\":{\"a\":[]},\"k\\\"\":[null,{},[true]]}"));
     assert_false(out.failed);
     buf_fini(&out);
 }

@@ -155,14 +155,6 @@ any_stop(__m256i v)
 AVX2 const char *
 skip_string_wide(const char *at, const char *end, bool *ret_escaped)
 {
-    /* Most strings are keys and short values, so 16 bytes are tried first. */
-    if (end - at >= 16) {
-        unsigned stops = skip_block_stops(at);
-        at += stops != 0 ? __builtin_ctz(stops) : 16;
-        if (stops != 0 && *at != '\\') {
-            return at;
-        }
-    }
     uint64_t carry = 0;
     for (; end - at >= 64; at += 64) {
         struct pair v = {

@@ -309,6 +309,22 @@ uri_decode(struct str text, struct arena *arena, struct str *ret_text)
     return 0;
 }
 
+void
+uri_encode(struct buf *out, struct str text, const char *also)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (word || (c != '\0' && (strchr("-_.~", c) != NULL || strchr(also, c) != NULL))) {
+            (void)buf_put_byte(out, (char)c);
+        } else {
+            const char escape[] = {'%', digits[c >> 4], digits[c & 15u]};
+            (void)buf_put(out, escape, sizeof(escape));
+        }
+    }
+}
+
 bool
 uri_query_get(struct str query, struct str key, struct str *ret_value)
 {

@@ -8,6 +8,7 @@
 #define BERTH_LIB_TEXT_URI_H
 
 #include "lib/base/arena.h"
+#include "lib/base/buf.h"
 #include "lib/base/err.h"
 
 struct uri {
@@ -31,6 +32,9 @@ bool uri_path_is_plain(struct str path);
 /* uri_decode - percent-decode ('+' is left alone) into the arena; *ret_text is `text` itself when
  * there is nothing to decode. Refuses bad escapes and %00: -ERR_PARSE; -ERR_NOMEM. */
 int uri_decode(struct str text, struct arena *arena, struct str *ret_text) MUST_USE;
+/* uri_encode - append text with every byte but [A-Za-z0-9-_.~] and those in `also` as %XX; sticky
+ * in out->failed. */
+void uri_encode(struct buf *out, struct str text, const char *also);
 /* uri_query_get - raw (undecoded) value of the first `key`, empty without '='; false when absent.
  */
 bool uri_query_get(struct str query, struct str key, struct str *ret_value);

@@ -168,6 +168,11 @@ decoding_and_queries(void **state)
     arena_init(&arena, 4096);
     assert_int_equal(uri_decode(STR("a%20b+c%C3%a9"), &arena, &s), 0);
     TEST_STR_EQ(s, STR("a b+c\xc3\xa9"));
+    struct buf encoded;
+    buf_init(&encoded, 64);
+    uri_encode(&encoded, str_make("a/Z-_.~ :\xc3%\0", 12), "/");
+    TEST_STR_EQ(buf_str(&encoded), STR("a/Z-_.~%20%3A%C3%25%00"));
+    buf_fini(&encoded);
     assert_int_equal(uri_decode(STR("%00"), &arena, &s), -ERR_PARSE);
     assert_int_equal(uri_decode(STR("%4"), &arena, &s), -ERR_PARSE);
     assert_int_equal(uri_decode(STR("%"), &arena, &s), -ERR_PARSE);

@@ -259,13 +259,32 @@ ascii_bytes(struct str s)
     return at;
 }
 
+/* ASCII in whole blocks of 128, from the start. */
+AVX2 static size_t
+ascii_wide(struct str s)
+{
+    size_t at = 0;
+    for (; s.len - at >= 128; at += 128) {
+        const __m256i *block = (const __m256i *)(const void *)(s.ptr + at);
+        __m256i low = _mm256_or_si256(_mm256_loadu_si256(block), _mm256_loadu_si256(block + 1));
+        __m256i high =
+            _mm256_or_si256(_mm256_loadu_si256(block + 2), _mm256_loadu_si256(block + 3));
+        if (_mm256_movemask_epi8(_mm256_or_si256(low, high)) != 0) {
+            return at;
+        }
+    }
+    return at;
+}
+
 size_t
 utf8_valid_bytes(struct str s)
 {
     /* Most text is ASCII, or begins with much of it. */
-    size_t ascii = ascii_bytes(s);
+    bool wide = s.len >= 64 && __builtin_cpu_supports("avx2");
+    size_t ascii = wide ? ascii_wide(s) : 0;
+    ascii += ascii_bytes(str_skip(s, ascii));
     struct str rest = str_skip(s, ascii);
-    if (rest.len >= 64 && __builtin_cpu_supports("avx2") && valid_wide(rest)) {
+    if (rest.len >= 64 && wide && valid_wide(rest)) {
         return s.len;
     }
     return ascii + utf8_valid_bytes_portable(rest);

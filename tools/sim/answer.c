@@ -32,6 +32,15 @@ mix(uint64_t value)
     return value ^ value >> 32;
 }
 
+/* A chunk never ends within a character. */
+static uint64_t
+whole_runes(struct str text, uint64_t offset)
+{
+    while (offset < text.len && ((unsigned char)text.ptr[offset] & 0xc0u) == 0x80u)
+        offset++;
+    return offset;
+}
+
 void
 answer_make(const struct sim_request *request, const struct directives *directives,
             struct sim_answer *ret_answer)
@@ -60,6 +69,16 @@ answer_make(const struct sim_request *request, const struct directives *directiv
         answer.completion = (answer.tool_name.len + answer.tool_arguments.len + 3) / 4;
         pieces = answer.tool_arguments.len;
         answer.chunk_count = MIN((pieces + 7) / 8, UINT64_C(1000));
+    } else if (request->document.len > 0 && !directive_given(directives, DIRECTIVE_WORDS)) {
+        answer.document = request->document;
+        answer.words = answer.document.len;
+        answer.completion = (answer.words + 3) / 4;
+        if (answer.completion > request->max_tokens) {
+            answer.completion = request->max_tokens;
+            answer.words = whole_runes(answer.document, answer.completion * 4);
+            answer.cut_by_limit = true;
+        }
+        answer.chunk_count = MIN((answer.words + 7) / 8, UINT64_C(1000));
     } else {
         answer.words = directive_value(directives, DIRECTIVE_WORDS, 8 + answer.seed % 24);
         if (answer.words > request->max_tokens) {
@@ -81,20 +100,15 @@ answer_make(const struct sim_request *request, const struct directives *directiv
 void
 answer_words(const struct sim_answer *answer, uint64_t from, uint64_t to, struct buf *out)
 {
+    if (answer->document.len > 0) {
+        buf_put_str(out, str_make(answer->document.ptr + from, to - from));
+        return;
+    }
     for (uint64_t i = from; i < to; i++) {
         if (i > 0)
             buf_put_byte(out, ' ');
         buf_put_str(out, str_from(dictionary[mix(answer->seed + i) % ARRAY_LEN(dictionary)]));
     }
-}
-
-/* A chunk never ends within a character. */
-static uint64_t
-whole_runes(struct str text, uint64_t offset)
-{
-    while (offset < text.len && ((unsigned char)text.ptr[offset] & 0xc0u) == 0x80u)
-        offset++;
-    return offset;
 }
 
 void
@@ -104,9 +118,10 @@ answer_chunk_span(const struct sim_answer *answer, uint64_t index, uint64_t *ret
     uint64_t pieces = answer->tool_call ? answer->tool_arguments.len : answer->words;
     *ret_from = (uint64_t)((uint128_t)pieces * index / answer->chunk_count);
     *ret_to = (uint64_t)((uint128_t)pieces * (index + 1) / answer->chunk_count);
-    if (answer->tool_call) {
-        *ret_from = whole_runes(answer->tool_arguments, *ret_from);
-        *ret_to = whole_runes(answer->tool_arguments, *ret_to);
+    struct str text = answer->tool_call ? answer->tool_arguments : answer->document;
+    if (text.len > 0) {
+        *ret_from = whole_runes(text, *ret_from);
+        *ret_to = whole_runes(text, *ret_to);
     }
 }
 
@@ -122,6 +137,8 @@ answer_delivered(const struct sim_answer *answer, uint64_t chunks)
     answer_chunk_span(answer, chunks - 1, &from, &to);
     if (answer->tool_call)
         to = (answer->tool_name.len + to + 3) / 4;
+    else if (answer->document.len > 0)
+        to = (to + 3) / 4;
     return MIN(to + answer->reasoning, answer->completion);
 }
 

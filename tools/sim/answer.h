@@ -3,8 +3,9 @@
  *            how a dialect writes it.
  * Floor: tools/sim; one thread at a time.
  * Owns: nothing: texts live in the exchange's arena.
- * Invariant: completion tokens = words of the answer (a tool call: (bytes of name and arguments +
- *            3) / 4) + reasoning; the concatenated chunks are the whole answer. answer_test.c. */
+ * Invariant: completion tokens = words of the answer (a tool call or a document: (bytes of name and
+ *            JSON + 3) / 4) + reasoning; the concatenated chunks are the whole answer.
+ *            request_test.c. */
 #ifndef BERTH_TOOLS_SIM_ANSWER_H
 #define BERTH_TOOLS_SIM_ANSWER_H
 
@@ -16,7 +17,8 @@ struct sim_answer {
     bool tool_call;
     struct str tool_name;
     struct str tool_arguments;
-    bool cut_by_limit; /* max_tokens was smaller */
+    struct str document; /* JSON in place of words; `words` are its bytes then */
+    bool cut_by_limit;   /* max_tokens was smaller */
     bool include_usage;
     uint64_t words;
     uint64_t chunk_count; /* content chunks of a stream, >= 1 */
@@ -24,6 +26,9 @@ struct sim_answer {
     uint64_t cached;
     uint64_t completion; /* with reasoning */
     uint64_t reasoning;
+    uint64_t units;     /* billed by the piece: media.h */
+    int64_t unit_nano;  /* what one costs, 0 = as in the price table */
+    bool units_at_once; /* they are due with the first byte */
     enum directive_lie lie;
 };
 
@@ -33,8 +38,8 @@ void answer_make(const struct sim_request *request, const struct directives *dir
 /* answer_words - append words [from, to) of the text, each but the first of all with a space
  * before. */
 void answer_words(const struct sim_answer *answer, uint64_t from, uint64_t to, struct buf *out);
-/* answer_chunk_words - which words, or for tool calls bytes of the arguments, are in chunk
- * `index`. */
+/* answer_chunk_span - which words, or bytes of a tool call's arguments or of the document, are in
+ * chunk `index`. */
 void answer_chunk_span(const struct sim_answer *answer, uint64_t index, uint64_t *ret_from,
                        uint64_t *ret_to);
 /* answer_delivered - completion tokens of the first `chunks` content chunks. */

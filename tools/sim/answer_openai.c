@@ -359,6 +359,8 @@ embeddings_write(const struct sim_request *request, const struct sim_answer *ans
     }
     buf_put_str(out, STR("],\"model\":"));
     json_put_string(out, answer->model);
+    if (str_starts(answer->model, STR("mistral"))) /* whose client wants one */
+        buf_printf(out, ",\"id\":\"embd-sim%016llx\"", (unsigned long long)answer->seed);
     if (!usage.missing)
         buf_printf(out, ",\"usage\":{\"prompt_tokens\":%lld,\"total_tokens\":%lld}",
                    (long long)usage.prompt, (long long)usage.prompt);

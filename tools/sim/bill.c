@@ -34,12 +34,31 @@ struct bill {
 };
 
 static const struct price_row defaults[] = {
-    {STR("gpt-4o"), {2500, 10000, 1250}},         {STR("gpt-4o-mini"), {150, 600, 75}},
-    {STR("gpt-4.1"), {2000, 8000, 500}},          {STR("gpt-4.1-mini"), {400, 1600, 100}},
-    {STR("gpt-5"), {1250, 10000, 125}},           {STR("gpt-5-mini"), {250, 2000, 25}},
-    {STR("text-embedding-3-small"), {20, 0, 20}}, {STR("text-embedding-3-large"), {130, 0, 130}},
-    {STR("claude-haiku-4-5"), {1000, 5000, 100}}, {STR("claude-sonnet-4-5"), {3000, 15000, 300}},
-    {STR("claude-opus-4-5"), {5000, 25000, 500}}, {STR("*"), {1000, 2000, 500}},
+    {STR("gpt-4o"), {2500, 10000, 1250, 0}},
+    {STR("gpt-4o-mini"), {150, 600, 75, 0}},
+    {STR("gpt-4.1"), {2000, 8000, 500, 0}},
+    {STR("gpt-4.1-mini"), {400, 1600, 100, 0}},
+    {STR("gpt-5"), {1250, 10000, 125, 0}},
+    {STR("gpt-5-mini"), {250, 2000, 25, 0}},
+    {STR("text-embedding-3-small"), {20, 0, 20, 0}},
+    {STR("text-embedding-3-large"), {130, 0, 130, 0}},
+    {STR("claude-haiku-4-5"), {1000, 5000, 100, 0}},
+    {STR("claude-sonnet-4-5"), {3000, 15000, 300, 0}},
+    {STR("claude-opus-4-5"), {5000, 25000, 500, 0}},
+    {STR("*"), {1000, 2000, 500, 0}},
+    {STR("dall-e-2"), {.unit_nano = 20000000}},
+    {STR("dall-e-3"), {.unit_nano = 40000000}},
+    {STR("gpt-image-1"), {5000, 40000, 0, 10000}},
+    {STR("tts-1"), {.unit_nano = 15000}},
+    {STR("whisper-1"), {.unit_nano = 100000}},
+    {STR("gpt-4o-mini-tts"), {600, 12000, 0, 250000}},
+    {STR("gpt-4o-transcribe"), {2500, 10000, 0, 6000}},
+    {STR("flux-schnell"), {.unit_nano = 3000000}},
+    {STR("stable-image-core"), {.unit_nano = 30000000}},
+    {STR("imagen-4.0-generate-001"), {.unit_nano = 40000000}},
+    {STR("omni-moderation-latest"), {0, 0, 0, 0}},
+    {STR("rerank-v3.5"), {.unit_nano = 2000000}},
+    {STR("jina-reranker-v2-base-multilingual"), {18, 0, 0, 0}},
 };
 
 int
@@ -103,6 +122,8 @@ bill_load_prices(struct bill *bill, struct str json, struct err *err)
         rc = price_number(node, "input_nano", &row->price.input_nano, err);
         if (rc == 0)
             rc = price_number(node, "output_nano", &row->price.output_nano, err);
+        if (rc == 0)
+            rc = price_number(node, "unit_nano", &row->price.unit_nano, err);
         row->price.cached_nano = row->price.input_nano;
         if (rc == 0 && tree_get(node, STR("cached_nano")) != NULL)
             rc = price_number(node, "cached_nano", &row->price.cached_nano, err);
@@ -147,9 +168,10 @@ static int64_t
 entry_cost(const struct bill_price *price, const struct bill_entry *entry)
 {
     uint64_t cached = MIN(entry->cached, entry->prompt);
-    int128_t cost = (int128_t)(entry->prompt - cached) * price->input_nano +
-                    (int128_t)cached * price->cached_nano +
-                    (int128_t)entry->completion * price->output_nano;
+    int128_t cost =
+        (int128_t)(entry->prompt - cached) * price->input_nano +
+        (int128_t)cached * price->cached_nano + (int128_t)entry->completion * price->output_nano +
+        (int128_t)entry->units * (entry->unit_nano != 0 ? entry->unit_nano : price->unit_nano);
     return cost > INT64_MAX ? INT64_MAX : (int64_t)cost;
 }
 
@@ -191,6 +213,7 @@ render_entry(struct json_writer *json, const struct bill_entry *entry)
     json_member_u64(json, "cached_tokens", entry->cached);
     json_member_u64(json, "completion_tokens", entry->completion);
     json_member_u64(json, "reasoning_tokens", entry->reasoning);
+    json_member_u64(json, "units", entry->units);
     json_member_i64(json, "cost_nano", entry->cost_nano);
     json_close_object(json);
 }

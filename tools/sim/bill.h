@@ -2,8 +2,8 @@
  * bill.h - the simulator's own bill: what a provider would charge for every request that it served.
  * Floor: tools/sim; any thread.
  * Owns: the price table and the entries.
- * Invariant: cost = (prompt - cached) * input + cached * cached price + completion * output, in
- *            nano-dollars; what was not delivered is not charged (bill_test.c). */
+ * Invariant: cost = (prompt - cached) * input + cached * cached price + completion * output + units
+ *            * unit price, in nano-dollars; what was not delivered is not charged (bill_test.c). */
 #ifndef BERTH_TOOLS_SIM_BILL_H
 #define BERTH_TOOLS_SIM_BILL_H
 
@@ -20,6 +20,7 @@ struct bill_price {
     int64_t input_nano;
     int64_t output_nano;
     int64_t cached_nano;
+    int64_t unit_nano; /* of what is billed by the piece */
 };
 
 /* Token counts; cached is part of prompt, reasoning part of completion. */
@@ -33,6 +34,8 @@ struct bill_entry {
     uint64_t cached;
     uint64_t completion;
     uint64_t reasoning;
+    uint64_t units;
+    int64_t unit_nano; /* 0 = as in the price table */
     int64_t cost_nano;
 };
 

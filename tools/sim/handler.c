@@ -38,6 +38,22 @@ static const struct route routes[] = {
     {STR("POST"), STR(":countTokens"), SIM_GEMINI_COUNT, &sim_gemini, true, false},
     {STR("POST"), STR("/chat/completions"), SIM_CHAT, &sim_openai, true, false}, /* Azure */
     {STR("POST"), STR("/embeddings"), SIM_EMBEDDINGS, &sim_openai, true, false},
+    {STR("POST"), STR("/images/generations"), SIM_IMAGES, &sim_openai, true, false},
+    {STR("POST"), STR("/images/edits"), SIM_IMAGES, &sim_openai, true, false},
+    {STR("POST"), STR("/images/variations"), SIM_IMAGES, &sim_openai, true, false},
+    {STR("POST"), STR("/audio/speech"), SIM_SPEECH, &sim_openai, true, false},
+    {STR("POST"), STR("/audio/transcriptions"), SIM_TRANSCRIPTIONS, &sim_openai, true, false},
+    {STR("POST"), STR("/audio/translations"), SIM_TRANSCRIPTIONS, &sim_openai, true, false},
+    {STR("POST"), STR("/moderations"), SIM_MODERATIONS, &sim_openai, true, false},
+    {STR("POST"), STR(":batchEmbedContents"), SIM_EMBED_GEMINI, &sim_gemini, true, false},
+    {STR("POST"), STR(":predict"), SIM_IMAGEN, &sim_gemini, true, false},
+    {STR("POST"), STR("/predictions"), SIM_REPLICATE, &sim_openai, true, false},
+    {STR("POST"), STR("/v2beta/stable-image/generate/core"), SIM_STABILITY, &sim_openai, false,
+     false},
+    {STR("POST"), STR("/v2/embed"), SIM_EMBED_COHERE, &sim_cohere, false, false},
+    {STR("POST"), STR("/api/embed"), SIM_EMBED_OLLAMA, &sim_ollama, false, false},
+    {STR("POST"), STR("/v2/rerank"), SIM_RERANK, &sim_cohere, false, false},
+    {STR("POST"), STR("/rerank"), SIM_RERANK, &sim_openai, true, false},
 };
 
 static const struct route *
@@ -104,6 +120,9 @@ read_head(struct exchange *exchange, const struct http_head *head, struct str pa
         exchange->dialect = route->dialect;
     exchange->entry.dialect = exchange->dialect->name;
     exchange->denied = !credential_ok(sim, head);
+    if (arena_dup(&exchange->arena, http_field_get(head, STR("content-type")),
+                  &exchange->form_type) != 0)
+        exchange->form_type = STR_EMPTY;
     struct err err = {0};
     exchange->bad_header =
         directives_parse(&exchange->header, http_field_get(head, STR("x-sim")), &err) != 0;
@@ -133,30 +152,12 @@ sim_on_request(struct http_stream *stream, const struct http_head *head)
     http_stream_set_user(stream, exchange);
     if (!uri_split_target(head->target, &path, &query))
         path = STR("/");
-    exchange->control = str_starts(path, STR("/sim/"));
+    exchange->control = str_starts(path, STR("/sim/")) || str_eq(path, STR("/token"));
     read_head(exchange, head, path);
     http_stream_collect(stream, SIM_BODY_BYTES_MAX);
 }
 
 /* ---- it is complete -------------------------------------------------------------------------- */
-
-static void
-answer_models(struct exchange *exchange)
-{
-    const struct bill *bill = exchange->thread->sim->bill;
-    size_t count = 0;
-    struct str *models =
-        arena_array(&exchange->arena, bill_model_count(bill) + 1, sizeof(struct str));
-    for (size_t i = 0; models != NULL && i < bill_model_count(bill); i++) {
-        if (!str_eq(bill_model(bill, i), STR("*")))
-            models[count++] = bill_model(bill, i);
-    }
-    exchange->control = true; /* free of charge */
-    const struct sim_dialect *dialect =
-        exchange->dialect->models != NULL ? exchange->dialect : &sim_openai;
-    dialect->models(models, count, &exchange->body);
-    exchange_answer_now(exchange, 200, "application/json");
-}
 
 /* The words of directive faults: status, and what the answer will be. */
 static bool
@@ -232,6 +233,40 @@ answer_request(struct exchange *exchange, const struct sim_request *request)
     exchange_start(exchange);
 }
 
+/* Images, sound and the like: one answer, known as a whole. */
+static void
+take_media(struct exchange *exchange, const struct route *route, struct str path)
+{
+    struct sim_thread *thread = exchange->thread;
+    struct directives in_text = {0};
+    struct sim_media media = {.model = STR_EMPTY};
+    struct err err = {0};
+    if (route->endpoint == SIM_STABILITY)
+        media.model = STR("stable-image-core");
+    else if (media_is_named(route->endpoint))
+        media.model = route_model(route, path);
+    if (media_parse(http_stream_body(exchange->stream), exchange->form_type, route->endpoint,
+                    &thread->doc, &exchange->arena, &media, &err) != 0) {
+        exchange_error(exchange, 400, str_from(err.text));
+        return;
+    }
+    script_apply(thread->sim->script, route->path, media.model, &exchange->directives);
+    directives_merge(&exchange->directives, &exchange->header);
+    if (directives_parse(&in_text, directives_in_text(media.text), &err) != 0) {
+        exchange_error(exchange, 400, str_from(err.text));
+        return;
+    }
+    directives_merge(&exchange->directives, &in_text);
+    exchange->answer.lie =
+        (enum directive_lie)directive_value(&exchange->directives, DIRECTIVE_LIE_USAGE, LIE_NONE);
+    exchange->content_type = media_write(&media, &exchange->answer, &exchange->body);
+    exchange->status = 200;
+    exchange->streamed = str_eq(str_from(exchange->content_type), STR("text/event-stream"));
+    fill_entry(exchange);
+    if (!answer_fault(exchange))
+        exchange_start(exchange);
+}
+
 static void
 take_request(struct exchange *exchange, const struct route *route, struct str path)
 {
@@ -244,6 +279,10 @@ take_request(struct exchange *exchange, const struct route *route, struct str pa
         request.model = route_model(route, path);
     if (exchange->bad_header) {
         exchange_error(exchange, 400, STR("x-sim: unknown directive or bad value"));
+        return;
+    }
+    if (media_is(route->endpoint)) {
+        take_media(exchange, route, path);
         return;
     }
     if (request_parse(http_stream_body(exchange->stream), route->endpoint, &thread->doc,
@@ -286,8 +325,8 @@ sim_on_complete(struct http_stream *stream)
                                                            : STR("Incorrect API key provided."));
     } else if (route != NULL) {
         take_request(exchange, route, path);
-    } else if (str_eq(path, STR("/v1/models")) && str_eq(method, STR("GET"))) {
-        answer_models(exchange);
+    } else if (listing_is(method, path)) {
+        listing_answer(exchange, path, query);
     } else {
         exchange_error(exchange, 404, STR("no such endpoint"));
     }
@@ -318,6 +357,8 @@ exchange_bill(struct exchange *exchange, enum http_close_reason reason)
     } else if (exchange->streamed && exchange->chunk > 0) {
         entry->delivered = BILL_PARTIAL;
         entry->completion = answer_delivered(answer, exchange->chunk);
+    } else if (answer->units_at_once && exchange->body_written > 0) {
+        entry->delivered = BILL_PARTIAL;
     } else {
         charged = false;
     }
@@ -327,6 +368,8 @@ exchange_bill(struct exchange *exchange, enum http_close_reason reason)
         entry->prompt = answer->prompt;
         entry->cached = answer->cached;
         entry->reasoning = MIN(answer->reasoning, entry->completion);
+        entry->units = answer->units;
+        entry->unit_nano = answer->unit_nano;
     } else {
         entry->completion = 0;
     }

@@ -94,7 +94,9 @@ read_messages(struct reader *reader, uint32_t messages, struct err *err)
         request->message_count++;
         read_content(reader, json_get(doc, message, STR("content")), &result);
         read_tool_calls(reader, message);
-        request->last_is_user = is_user && !result;
+        if (!json_string_eq(doc, role, STR("system")) &&
+            !json_string_eq(doc, role, STR("developer")))
+            request->last_is_user = is_user && !result;
     }
     int rc = arena_dup(reader->arena, buf_str(&user), &request->last_user);
     buf_fini(&user);
@@ -121,6 +123,51 @@ value_of_schema(const struct json_doc *doc, uint32_t schema)
     if (json_string_eq(doc, type, STR("null")))
         return STR("null");
     return STR("\"value\"");
+}
+
+/* An object with a value for each property of the schema. */
+static int
+object_of_schema(struct reader *reader, uint32_t schema, struct str *ret_object)
+{
+    const struct json_doc *doc = reader->doc;
+    uint32_t properties = json_get(doc, schema, STR("properties"));
+    struct buf out;
+    buf_init(&out, 1u << 20);
+    buf_put_byte(&out, '{');
+    if (json_is(doc, properties, JSON_OBJECT)) {
+        for (uint32_t key = json_first(doc, properties); key != JSON_NONE;
+             key = json_sibling(doc, properties, key)) {
+            if (out.len > 1)
+                buf_put_str(&out, STR(","));
+            buf_put_str(&out, json_raw(doc, key));
+            buf_put_byte(&out, ':');
+            buf_put_str(&out, value_of_schema(doc, key + 1));
+        }
+    }
+    buf_put_byte(&out, '}');
+    int rc = out.failed ? -ERR_TOO_LARGE : arena_dup(reader->arena, buf_str(&out), ret_object);
+    buf_fini(&out);
+    return rc;
+}
+
+/* Where the dialects have the schema of a structured answer; the deeper place first. */
+static int
+read_answer_schema(struct reader *reader)
+{
+    static const char *const places[] = {"response_format.json_schema.schema",
+                                         "response_format.json_schema",
+                                         "text.format.schema",
+                                         "output_config.format.schema",
+                                         "output_format.schema",
+                                         "generationConfig.responseJsonSchema",
+                                         "generationConfig.responseSchema",
+                                         "format"};
+    for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+        uint32_t schema = json_path(reader->doc, 0, places[i]);
+        if (json_is(reader->doc, schema, JSON_OBJECT))
+            return object_of_schema(reader, schema, &reader->request->document);
+    }
+    return 0;
 }
 
 /* The tool's own object: OpenAI's is one level deeper. */
@@ -178,25 +225,7 @@ request_tool(struct reader *reader, uint32_t tools)
     if (json_string(doc, json_get(doc, function, STR("name")), reader->arena,
                     &reader->request->tool_name) != 0)
         return 0;
-    uint32_t properties = json_get(doc, schema, STR("properties"));
-    struct buf out;
-    buf_init(&out, 1u << 20);
-    buf_put_byte(&out, '{');
-    if (json_is(doc, properties, JSON_OBJECT)) {
-        for (uint32_t key = json_first(doc, properties); key != JSON_NONE;
-             key = json_sibling(doc, properties, key)) {
-            if (out.len > 1)
-                buf_put_str(&out, STR(","));
-            buf_put_str(&out, json_raw(doc, key));
-            buf_put_byte(&out, ':');
-            buf_put_str(&out, value_of_schema(doc, key + 1));
-        }
-    }
-    buf_put_byte(&out, '}');
-    int rc = out.failed ? -ERR_TOO_LARGE
-                        : arena_dup(reader->arena, buf_str(&out), &reader->request->tool_arguments);
-    buf_fini(&out);
-    return rc;
+    return object_of_schema(reader, schema, &reader->request->tool_arguments);
 }
 
 static int
@@ -217,6 +246,8 @@ read_inputs(struct reader *reader, uint32_t root, struct err *err)
         json_string_eq(doc, json_get(doc, root, STR("encoding_format")), STR("base64"));
     request->dimensions = 256;
     uint32_t dimensions = json_get(doc, root, STR("dimensions"));
+    if (dimensions == JSON_NONE)
+        dimensions = json_get(doc, root, STR("output_dimension")); /* Mistral's word */
     if (dimensions != JSON_NONE &&
         (json_u64(doc, dimensions, 4096, &request->dimensions) != 0 || request->dimensions == 0))
         return err_set(err, ERR_INVALID, "dimensions: 1 to 4096");
@@ -282,6 +313,8 @@ request_parse(struct str body, enum sim_endpoint endpoint, struct json_doc *doc,
         request.stream = ret_request->stream;
         rc = request_other(&reader, err);
         if (rc == 0)
+            rc = read_answer_schema(&reader);
+        if (rc == 0)
             *ret_request = request;
         return rc;
     }
@@ -303,6 +336,8 @@ request_parse(struct str body, enum sim_endpoint endpoint, struct json_doc *doc,
             rc = read_messages(&reader, json_get(doc, 0, STR("messages")), err);
         if (rc == 0)
             rc = request_tool(&reader, json_get(doc, 0, STR("tools")));
+        if (rc == 0)
+            rc = read_answer_schema(&reader);
         if (rc == 0 && wants_responses(&reader))
             rc = err_set(err, ERR_INVALID,
                          "Function tools with reasoning_effort are not supported for this model "

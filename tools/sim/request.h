@@ -11,17 +11,28 @@
 #include "tools/sim/directive.h"
 
 enum sim_endpoint {
-    SIM_CHAT,         /* POST /v1/chat/completions */
-    SIM_EMBEDDINGS,   /* POST /v1/embeddings */
-    SIM_MESSAGES,     /* POST /v1/messages */
-    SIM_COUNT_TOKENS, /* POST /v1/messages/count_tokens */
-    SIM_GEMINI,       /* POST /v1beta/models/MODEL:generateContent, :streamGenerateContent */
-    SIM_GEMINI_COUNT, /* POST /v1beta/models/MODEL:countTokens */
-    SIM_RESPONSES,    /* POST /v1/responses */
-    SIM_OLLAMA,       /* POST /api/chat */
-    SIM_COHERE,       /* POST /v2/chat */
-    SIM_COMPLETIONS,  /* POST /v1/completions */
-    SIM_CONVERSE,     /* POST /model/MODEL/converse, /converse-stream */
+    SIM_CHAT,           /* POST /v1/chat/completions */
+    SIM_EMBEDDINGS,     /* POST /v1/embeddings */
+    SIM_MESSAGES,       /* POST /v1/messages */
+    SIM_COUNT_TOKENS,   /* POST /v1/messages/count_tokens */
+    SIM_GEMINI,         /* POST /v1beta/models/MODEL:generateContent, :streamGenerateContent */
+    SIM_GEMINI_COUNT,   /* POST /v1beta/models/MODEL:countTokens */
+    SIM_RESPONSES,      /* POST /v1/responses */
+    SIM_OLLAMA,         /* POST /api/chat */
+    SIM_COHERE,         /* POST /v2/chat */
+    SIM_COMPLETIONS,    /* POST /v1/completions */
+    SIM_CONVERSE,       /* POST /model/MODEL/converse, /converse-stream */
+    SIM_IMAGES,         /* POST /v1/images/generations, edits, variations: media.h */
+    SIM_SPEECH,         /* POST /v1/audio/speech */
+    SIM_TRANSCRIPTIONS, /* POST /v1/audio/transcriptions, translations */
+    SIM_MODERATIONS,    /* POST /v1/moderations */
+    SIM_RERANK,         /* POST /v1/rerank, /v2/rerank */
+    SIM_EMBED_GEMINI,   /* POST /v1beta/models/MODEL:batchEmbedContents */
+    SIM_EMBED_COHERE,   /* POST /v2/embed */
+    SIM_EMBED_OLLAMA,   /* POST /api/embed */
+    SIM_IMAGEN,         /* POST /v1beta/models/MODEL:predict */
+    SIM_STABILITY,      /* POST /v2beta/stable-image/generate/SERVICE */
+    SIM_REPLICATE,      /* POST /v1/models/OWNER/NAME/predictions */
     SIM_ENDPOINT_COUNT
 };
 
@@ -30,13 +41,14 @@ struct sim_request {
     struct str model;
     bool stream;
     bool include_usage;
-    bool last_is_user; /* the last message is a user's text, not a tool's result */
+    bool last_is_user; /* the last message, a system's aside, is a user's text */
     uint64_t text_bytes;
     uint64_t message_count;
     uint64_t max_tokens;       /* UINT64_MAX when absent */
     struct str last_user;      /* all texts of the last user message, joined by newlines */
     struct str tool_name;      /* of the first tool, or empty */
     struct str tool_arguments; /* JSON object made from its schema */
+    struct str document;       /* the same for the schema that the answer has to keep, or empty */
     /* embeddings */
     struct str *inputs;
     size_t input_count;

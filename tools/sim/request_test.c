@@ -48,6 +48,10 @@ static const struct row rows[] = {
     {"the call that the text asks for", SIM_CHAT,
      STR(M "[{\"role\":\"user\",\"content\":\"x [[call: f {\\\"a\\\":1}]]\"}]," TOOL), 0, 9,
      STR("x [[call: f {\"a\":1}]]"), STR("{\"a\":1}"), true},
+    {"a call that a system message follows", SIM_CHAT,
+     STR(M "[{\"role\":\"user\",\"content\":\"w\"},{\"role\":\"system\",\"content\":\"1234\"}]"
+           "," TOOL),
+     0, 8, STR("w"), STR(ARGUMENTS), true},
     {"a call of a tool that is not offered", SIM_CHAT,
      STR(M "[{\"role\":\"user\",\"content\":\"[[call: g {}]]\"}]," TOOL), 0, 7,
      STR("[[call: g {}]]"), STR(""), false},
@@ -110,6 +114,70 @@ test_requests(void **state)
 }
 
 static void
+test_answers_keep_a_schema(void **state)
+{
+#define SCHEMA "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"integer\"}}}"
+#define USER "[{\"role\":\"user\",\"content\":\"w\"}]"
+#define CHAT "{\"model\":\"m\",\"max_tokens\":99,\"messages\":" USER ","
+    static const struct {
+        enum sim_endpoint endpoint;
+        struct str body;
+        struct str want;
+    } cases[] = {
+        {SIM_CHAT,
+         STR(CHAT "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\","
+                  "\"schema\":" SCHEMA "}}}"),
+         STR("{\"a\":1}")},
+        {SIM_CHAT, STR(CHAT "\"response_format\":{\"type\":\"text\"}}"), STR("")},
+        {SIM_MESSAGES,
+         STR(CHAT "\"output_config\":{\"format\":{\"type\":\"json_schema\",\"schema\":" SCHEMA
+                  "}}}"),
+         STR("{\"a\":1}")},
+        {SIM_COHERE,
+         STR(CHAT "\"response_format\":{\"type\":\"json_object\",\"json_schema\":" SCHEMA "}}"),
+         STR("{\"a\":1}")},
+        {SIM_OLLAMA, STR(CHAT "\"format\":" SCHEMA "}"), STR("{\"a\":1}")},
+        {SIM_RESPONSES,
+         STR("{\"model\":\"m\",\"input\":\"w\",\"text\":{\"format\":{\"type\":\"json_schema\","
+             "\"schema\":" SCHEMA "}}}"),
+         STR("{\"a\":1}")},
+        {SIM_GEMINI,
+         STR("{\"contents\":[{\"parts\":[{\"text\":\"w\"}]}],\"generationConfig\":{"
+             "\"responseMimeType\":\"application/json\",\"responseSchema\":" SCHEMA "}}"),
+         STR("{\"a\":1}")},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct json_doc doc;
+        struct arena arena;
+        struct sim_request request = {0};
+        struct sim_answer answer;
+        struct directives none = {0};
+        struct buf text;
+        struct err err = {0};
+        json_init(&doc);
+        arena_init(&arena, 1u << 20);
+        buf_init(&text, 1u << 16);
+        assert_int_equal(
+            request_parse(cases[i].body, cases[i].endpoint, &doc, &arena, &request, &err), 0);
+        answer_make(&request, &none, &answer);
+        assert_true(str_eq(answer.document, cases[i].want));
+        if (cases[i].want.len > 0) {
+            answer_words(&answer, 0, answer.words, &text);
+            assert_true(str_eq(buf_str(&text), cases[i].want));
+            assert_int_equal(answer.completion, 2);
+            request.max_tokens = 1;
+            answer_make(&request, &none, &answer);
+            assert_true(answer.cut_by_limit);
+            assert_int_equal(answer.words, 4);
+        }
+        buf_fini(&text);
+        json_fini(&doc);
+        arena_fini(&arena);
+    }
+}
+
+static void
 test_chunks_are_the_answer(void **state)
 {
     static const uint64_t counts[] = {1, 2, 3, 7, 20, 50};
@@ -166,6 +234,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_requests),
+        cmocka_unit_test(test_answers_keep_a_schema),
         cmocka_unit_test(test_chunks_are_the_answer),
         cmocka_unit_test(test_chunks_of_tool_calls),
     };

@@ -14,6 +14,7 @@
 #include "tools/sim/answer.h"
 #include "tools/sim/bill.h"
 #include "tools/sim/canned.h"
+#include "tools/sim/media.h"
 #include "tools/sim/script.h"
 
 #define SIM_BODY_BYTES_MAX (64u << 20)
@@ -57,6 +58,7 @@ struct exchange {
     struct sim_answer answer;
     struct bill_entry entry;
     const char *content_type;
+    struct str form_type; /* content-type of the request, in the arena */
     enum exchange_phase phase;
     enum sim_endpoint endpoint;
     uint64_t chunk;        /* content chunks written */
@@ -80,6 +82,10 @@ void exchange_answer_now(struct exchange *exchange, unsigned status, const char 
 /* exchange_error - in the dialect's shape. */
 void exchange_error(struct exchange *exchange, unsigned status, struct str message);
 void exchange_step(struct exchange *exchange);
+
+/* ---- listing.c: GET /v1/models, /v1beta/models, /api/tags ------------------------------------ */
+bool listing_is(struct str method, struct str path);
+void listing_answer(struct exchange *exchange, struct str path, struct str query);
 
 /* ---- control.c: /sim/... --------------------------------------------------------------------- */
 void control_handle(struct exchange *exchange);

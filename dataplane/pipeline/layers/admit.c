@@ -14,9 +14,17 @@ admit_request(struct exchange *x)
     x->config = config_acquire(worker->config);
     if (x->endpoint->list_models)
         return LAYER_NEXT;
-    if (!x->json_content)
+    bool form = media_is_form(x->endpoint->kind);
+    if (form && x->form_type.len == 0)
+        return exchange_fail(x, HTTP_ERROR_media_type,
+                             STR("The body must be multipart/form-data with a boundary."));
+    if (!form && !x->json_content)
         return exchange_fail(x, HTTP_ERROR_media_type, STR_EMPTY);
+    if (x->coding == CODING_UNKNOWN)
+        return exchange_fail(x, HTTP_ERROR_content_coding, STR_EMPTY);
     uint64_t max = x->config->settings.body_bytes_max;
+    if (form)
+        max = MAX(max, MEDIA_FORM_BYTES_MAX);
     if (x->content_length != HTTP_LENGTH_UNKNOWN && x->content_length > max)
         return exchange_fail(x, HTTP_ERROR_too_large, STR_EMPTY);
     if (worker->open_count > worker->open_max) {
@@ -28,6 +36,8 @@ admit_request(struct exchange *x)
         return exchange_fail(x, HTTP_ERROR_journal_unavailable, STR_EMPTY);
     }
     http_stream_collect(x->stream, max);
+    if (x->coding != CODING_IDENTITY && http_stream_decode(x->stream, x->coding) != 0)
+        return exchange_fail(x, HTTP_ERROR_overloaded, STR_EMPTY);
     return LAYER_NEXT;
 }
 

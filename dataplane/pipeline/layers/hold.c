@@ -5,8 +5,10 @@
  * Invariant: what is captured was held before; a request that cannot be covered never reaches a
  *            provider. DESIGN section 7. */
 #include "dataplane/pipeline/exchange.h"
+
+#include <time.h>
+
 #include "lib/base/check.h"
-#include "lib/base/clock.h"
 
 #define LEASE_WAIT_MS 1500u      /* for an answer */
 #define LEASE_WAIT_MS_MAX 10000u /* while there are answers, and others are quicker */
@@ -38,6 +40,33 @@ all_free(const struct exchange *x)
     return true;
 }
 
+/* The wallet was given all that its cap allows. left: nano, neither spent nor held. ptr NULL: it is
+ * not the cap. */
+static struct str
+cap_text(struct exchange *x, int64_t need, int64_t left)
+{
+    char want[32];
+    char spent[32];
+    char cap[32];
+    char when[32];
+    struct tm tm;
+    const struct money all = {atomic_load(&x->fund->cap)};
+    const struct money used = {MAX(all.nano - left, (int64_t)0)};
+    int64_t given = atomic_load(&x->fund->cap_spent) + atomic_load(&x->fund->balance);
+    time_t resets = (time_t)atomic_load(&x->fund->cap_resets_s);
+    if (all.nano == 0 || given < all.nano || gmtime_r(&resets, &tm) == NULL)
+        return str_make(NULL, 0);
+    money_format((struct money){need}, want);
+    money_format(used, spent);
+    money_format(all, cap);
+    (void)strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    return arena_printf(
+        &x->arena,
+        "Wallet '%s' is capped: $%s of its $%s is spent or held, and this request may cost "
+        "up to $%s. It begins anew at %s; or set a smaller max_tokens.",
+        x->fund->wallet, spent, cap, want, when);
+}
+
 static enum layer_verdict
 hold_refuse(struct exchange *x, int64_t need, bool silence)
 {
@@ -54,10 +83,14 @@ hold_refuse(struct exchange *x, int64_t need, bool silence)
     /* What is held for other requests may come back, so that the balance may be more. */
     int64_t here = MAX(atomic_load(&x->fund->available), (int64_t)0);
     int64_t elsewhere = atomic_load(&x->fund->free);
-    money_format((struct money){here > INT64_MAX - elsewhere ? INT64_MAX : here + elsewhere}, left);
+    const struct money sum = {here > INT64_MAX - elsewhere ? INT64_MAX : here + elsewhere};
+    money_format(sum, left);
     money_format((struct money){atomic_load(&x->fund->balance)}, balance);
     bool frozen = atomic_load(&x->fund->status) == FUND_FROZEN;
-    struct str text = arena_printf(
+    struct str text = frozen ? str_make(NULL, 0) : cap_text(x, need, sum.nano);
+    if (text.ptr != NULL)
+        return exchange_fail(x, HTTP_ERROR_no_funds, text);
+    text = arena_printf(
         &x->arena,
         frozen ? "Wallet '%s' is frozen by its owner."
                : "Wallet '%s' does not cover this request: it may cost up to $%s and $%s is "
@@ -80,7 +113,7 @@ hold_request(struct exchange *x)
 {
     int64_t need = 0;
     if (x->made_s == 0)
-        x->made_s = clock_wall_ns() / 1000000000;
+        x->made_s = worker_clock(x->worker)->wall_ms / 1000;
     int rc = worst_case(x, &need);
     if (rc == -ERR_NOT_FOUND)
         return exchange_fail(x, HTTP_ERROR_unpriced, STR_EMPTY);

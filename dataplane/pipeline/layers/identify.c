@@ -51,6 +51,9 @@ identify_bound(struct exchange *x, struct caller *caller)
     x->binding = binding;
     x->fund = binding->fund;
     x->record_json = binding->record_json;
+    /* `admit`, the next layer of this turn, takes the same config for this request */
+    if (x->worker->config != NULL)
+        x->scope = config_container_scope(x->worker->config, binding->binding.name);
     return LAYER_NEXT;
 }
 
@@ -86,6 +89,7 @@ identify_request(struct exchange *x)
         return exchange_fail(x, HTTP_ERROR_unauthenticated, STR_EMPTY);
     x->fund = key->fund;
     x->record_json = key->record_json;
+    x->scope = key->scope;
     return LAYER_NEXT;
 }
 

@@ -5,7 +5,6 @@
  * so a client never has a complete answer that nobody recorded. api/plane.md. */
 #include "dataplane/pipeline/exchange.h"
 #include "lib/base/check.h"
-#include "lib/base/clock.h"
 #include "lib/base/num.h"
 
 static char *
@@ -34,16 +33,11 @@ put_money(char *at, struct str name, struct money money)
     return at;
 }
 
-/* What both rows begin with. The clock is read once a millisecond of the loop. */
+/* What both rows begin with. */
 static char *
 put_id(const struct exchange *x, char *at)
 {
-    struct record_clock *clock = &x->worker->record_clock;
-    uint64_t tick = loop_now_ms(x->worker->loop);
-    if (clock->bytes == 0 || clock->tick_ms != tick) {
-        clock->tick_ms = tick;
-        clock->bytes = num_write_u64(clock->text, (uint64_t)(clock_wall_ns() / 1000000));
-    }
+    const struct record_clock *clock = worker_clock(x->worker);
     at = put(at, STR("\"id\":\""));
     at = mempcpy(at, x->id, REQUEST_ID_BYTES);
     at = put(at, STR("\",\"at_ms\":"));

@@ -30,14 +30,14 @@ route_look(struct exchange *x, enum config_kind kind, struct err *err)
 {
     struct worker *worker = x->worker;
     struct str name = x->facts.model;
-    bool current = x->config == worker->config && name.len <= ROUTE_MEMO_BYTES;
+    bool current = x->config == worker->config && x->scope == NULL && name.len <= ROUTE_MEMO_BYTES;
     struct route_memo *memo = route_memo(worker, name);
     if (current && memo->config_generation == worker->config_generation && memo->kind == kind &&
         str_eq(str_make(memo->name, memo->bytes), name)) {
         x->targets = memo->targets;
         return 0;
     }
-    int rc = route_resolve(x->config, name, kind, &x->targets, err);
+    int rc = route_resolve(x->config, x->scope, name, kind, &x->targets, err);
     if (rc == 0 && current) {
         memo->config_generation = worker->config_generation;
         memo->kind = kind;
@@ -48,23 +48,76 @@ route_look(struct exchange *x, enum config_kind kind, struct err *err)
     return rc;
 }
 
+static int
+read_chat(struct exchange *x, struct err *err)
+{
+    struct worker *worker = x->worker;
+    int rc = json_scan(&worker->doc, http_stream_body(x->stream), NULL, err);
+    if (rc == 0)
+        rc =
+            x->endpoint->dialect->facts(&worker->doc, x->endpoint->kind, &x->arena, &x->facts, err);
+    x->wants_cost = rc == 0 && cost_wanted(&worker->doc);
+    return rc;
+}
+
+/* What is no conversation: JSON, or a form. */
+static int
+read_media(struct exchange *x, struct err *err)
+{
+    struct json_doc *doc = media_is_form(x->endpoint->kind) ? NULL : &x->worker->doc;
+    struct str body = http_stream_body(x->stream);
+    struct media_facts *facts = ARENA_NEW(&x->arena, struct media_facts);
+    int rc = facts == NULL ? err_set(err, ERR_NOMEM, "Berth has no memory for this request.") : 0;
+    if (rc == 0 && doc != NULL)
+        rc = json_scan(doc, body, NULL, err);
+    if (rc == 0)
+        rc = media_facts(x->endpoint->kind, doc, body, x->form_type, &x->arena, facts, err);
+    if (rc != 0)
+        return rc;
+    x->media = facts;
+    x->wants_cost = doc != NULL && cost_wanted(doc);
+    x->facts = (struct chat_facts){.model = facts->model,
+                                   .model_node = JSON_NONE,
+                                   .stream = facts->stream,
+                                   .include_usage = true,
+                                   .max_output_node = JSON_NONE,
+                                   .max_output = facts->answer_tokens_max,
+                                   .prompt_bytes = facts->prompt_tokens_max,
+                                   .choices = 1};
+    return 0;
+}
+
+/* The models that answer an endpoint; of those not named: chat. */
+static enum config_kind
+kind_of(enum chat_endpoint endpoint)
+{
+    static const enum config_kind kinds[CHAT_ENDPOINT_COUNT] = {
+        [CHAT_ENDPOINT_EMBEDDINGS] = CONFIG_EMBEDDING,
+        [CHAT_ENDPOINT_IMAGES] = CONFIG_IMAGE,
+        [CHAT_ENDPOINT_IMAGE_EDITS] = CONFIG_IMAGE,
+        [CHAT_ENDPOINT_IMAGE_VARIATIONS] = CONFIG_IMAGE,
+        [CHAT_ENDPOINT_SPEECH] = CONFIG_SPEECH,
+        [CHAT_ENDPOINT_TRANSCRIPTIONS] = CONFIG_TRANSCRIPTION,
+        [CHAT_ENDPOINT_TRANSLATIONS] = CONFIG_TRANSCRIPTION,
+        [CHAT_ENDPOINT_MODERATIONS] = CONFIG_MODERATION,
+        [CHAT_ENDPOINT_RERANK] = CONFIG_RERANK,
+    };
+    return kinds[endpoint];
+}
+
 static enum layer_verdict
 route_request(struct exchange *x)
 {
-    struct worker *worker = x->worker;
     struct err err = {0};
-    int rc = json_scan(&worker->doc, http_stream_body(x->stream), NULL, &err);
-    if (rc == 0)
-        rc = x->endpoint->dialect->facts(&worker->doc, x->endpoint->kind, &x->arena, &x->facts,
-                                         &err);
+    int rc = media_is(x->endpoint->kind) ? read_media(x, &err) : read_chat(x, &err);
     if (rc != 0)
         return route_fail(x, chat_error_row(rc), &err);
-    x->wants_cost = cost_wanted(&worker->doc);
-    enum config_kind kind =
-        x->endpoint->kind == CHAT_ENDPOINT_EMBEDDINGS ? CONFIG_EMBEDDING : CONFIG_CHAT;
+    enum config_kind kind = kind_of(x->endpoint->kind);
     rc = route_look(x, kind, &err);
     if (rc != 0)
-        return route_fail(x, HTTP_ERROR_model_not_found, &err);
+        return route_fail(
+            x, rc == -ERR_PERMISSION ? HTTP_ERROR_model_not_allowed : HTTP_ERROR_model_not_found,
+            &err);
     return LAYER_NEXT;
 }
 

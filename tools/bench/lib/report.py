@@ -2,6 +2,7 @@
 """Ratios and the table."""
 import os
 import platform
+import statistics
 
 SATURATED = 0.95  # of its core
 NOISE = 0.05      # of the proxy's core taken by others: requests a second are not comparable
@@ -88,6 +89,15 @@ def percent(value):
     return f"{value * 100:.0f}"
 
 
+def quartiles(samples):
+    """The CPU us/request between which half of the rounds lie: how quiet the machine was."""
+    values = [sample["cpu_us"] for sample in samples]
+    if len(values) < 2 or not values[0]:
+        return "-"
+    low, _, high = statistics.quantiles(values, n=4, method="inclusive")
+    return f"{low:.1f}-{high:.1f}"
+
+
 def request_rows(case):
     nginx = case["targets"].get("nginx")
     lines = []
@@ -99,7 +109,7 @@ def request_rows(case):
                 cpu_ratio = f"{nginx['cpu_us'] / one['cpu_us']:.2f}"
         own = one["proxy_cpu_s"] > 0
         lines.append(f"| {case['name']} | {name} | {one['rps']:,.0f} | {ratio} | "
-                     f"{one['cpu_us']:.2f} | " .replace("| 0.00 |", "| - |") +
+                     f"{one['cpu_us']:.2f} | {quartiles(case['samples'][name])} | ".replace("| 0.00 |", "| - |") +
                      (f"{one['requests'] / one['proxy_cpu_s']:,.0f}" if own else "-") +
                      f" | {cpu_ratio or '-'} | {percent(one['proxy_cpu'])} | "
                      f"{percent(one['upstream_cpu'])} | {percent(one['generator_cpu'])} | "
@@ -116,9 +126,9 @@ def markdown(results):
              "programs took of the proxy's core.", ""]
     closed = [case for case in cases if case["kind"] in ("wrk", "h2")]
     if closed:
-        lines += ["| case | target | requests/s | over nginx | CPU us/request | requests/CPU s | "
-                  "over nginx | proxy | upstream | generator | control | foreign |",
-                  "|---|---|---|---|---|---|---|---|---|---|---|---|"]
+        lines += ["| case | target | requests/s | over nginx | CPU us/request | half of the rounds | "
+                  "requests/CPU s | over nginx | proxy | upstream | generator | control | foreign |",
+                  "|---|---|---|---|---|---|---|---|---|---|---|---|---|"]
         for case in closed:
             lines += request_rows(case)
         lines.append("")

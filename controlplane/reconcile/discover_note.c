@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT
+ * discover_note.c - what a scan found: a summary in the provider's row, its condition, a log line.
+ * Floor: controlplane/reconcile; engine thread.
+ * Owns: nothing.
+ * Invariant: the row and its summary are one commit. */
+#include <stdio.h>
+
+#include "controlplane/catalog/catalog.h"
+#include "controlplane/object/condition.h"
+#include "controlplane/reconcile/discover_int.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/base/map.h"
+
+#define SUMMARY_NAMES_MAX 100u
+#define ROW_ARENA_BYTES (16u * 1024u * 1024u)
+
+/* Names of each kind of news, as JSON lists. known: names that the catalogue has already. */
+struct summary {
+    struct buf names[SEEN_NEWS];
+    size_t counts[SEEN_NEWS];
+    struct map known;
+};
+
+static void
+summary_init(struct summary *summary, struct str provider)
+{
+    struct catalog_model model;
+    size_t cursor = 0;
+    memset(summary->counts, 0, sizeof summary->counts);
+    for (size_t i = 0; i < SEEN_NEWS; i++) {
+        buf_init(&summary->names[i], 65536);
+        buf_put_byte(&summary->names[i], '[');
+    }
+    map_init(&summary->known);
+    while (catalog_next(provider, &cursor, &model) == 0) {
+        struct str names[] = {str_skip(model.id, provider.len + 1), model.upstream};
+        /* on no memory a known model is reported as added: the summary alone is wrong */
+        for (size_t i = 0; i < ARRAY_LEN(names); i++)
+            (void)!map_put(&summary->known, names[i], summary, NULL);
+    }
+}
+
+static void
+summary_fini(struct summary *summary)
+{
+    for (size_t i = 0; i < SEEN_NEWS; i++)
+        buf_fini(&summary->names[i]);
+    map_fini(&summary->known);
+}
+
+static void
+note(enum seen_news news, struct str name, void *user)
+{
+    struct summary *summary = user;
+    struct buf *out = &summary->names[news];
+    if (news == SEEN_ADDED && map_get(&summary->known, name))
+        return;
+    if (summary->counts[news]++ >= SUMMARY_NAMES_MAX)
+        return;
+    if (out->len > 1)
+        buf_put_byte(out, ',');
+    (void)json_put_string(out, name);
+}
+
+static const char *
+trigger_name(enum discover_trigger trigger)
+{
+    static const char *const names[] = {"schedule", "created", "hand"};
+    return names[trigger];
+}
+
+static struct str
+row_key(struct str provider, struct arena *arena)
+{
+    return arena_printf(arena, SNAPSHOT_SEEN_PREFIX "%.*s", STR_ARG(provider));
+}
+
+void
+scan_load(const struct scan *scan, struct seen *seen)
+{
+    struct arena arena;
+    struct store_row row;
+    seen_init(seen);
+    arena_init(&arena, ROW_ARENA_BYTES);
+    struct str key = row_key(str_from(scan->provider), &arena);
+    if (key.ptr && store_get(scan->discover->conf.engine->conf.store, key, &arena, &row) == 0 &&
+        seen_read(seen, row.value) < 0) {
+        seen_fini(seen);
+        seen_init(seen);
+    }
+    arena_fini(&arena);
+}
+
+static void
+put_last(struct json_writer *writer, const struct scan *scan, const struct summary *summary,
+         bool suspect, const char *problem)
+{
+    char at[32];
+    clock_format_rfc3339(clock_wall_ns(), at);
+    json_key(writer, "last");
+    json_open_object(writer);
+    json_member_str(writer, "at", str_from(at));
+    json_member_str(writer, "trigger", str_from(trigger_name(scan->trigger)));
+    json_member_bool(writer, "ok", problem[0] == '\0');
+    if (problem[0])
+        json_member_str(writer, "problem", str_from(problem));
+    if (summary) {
+        json_member_u64(writer, "listed", scan->listing.count);
+        if (suspect)
+            json_member_bool(writer, "suspect", true);
+        for (size_t i = 0; i < SEEN_NEWS; i++) {
+            json_member_raw(writer, seen_news_name((enum seen_news)i), buf_str(&summary->names[i]));
+        }
+    }
+    json_close_object(writer);
+}
+
+static int
+store_row(const struct scan *scan, const struct seen *seen, const struct summary *summary,
+          bool suspect, const char *problem)
+{
+    struct buf out;
+    struct json_writer writer;
+    struct arena arena;
+    buf_init(&out, SEEN_BYTES_MAX);
+    arena_init(&arena, 4096);
+    json_writer_init(&writer, &out);
+    json_open_object(&writer);
+    json_member_i64(&writer, "tried_ms", clock_wall_ns() / 1000000);
+    seen_put(seen, &writer);
+    put_last(&writer, scan, summary, suspect, problem);
+    json_close_object(&writer);
+    const struct store_op op = {.key = row_key(str_from(scan->provider), &arena),
+                                .value = buf_str(&out)};
+    int code = out.failed ? -ERR_TOO_LARGE : op.key.ptr ? 0 : -ERR_NOMEM;
+    if (code == 0)
+        code = store_commit(scan->discover->conf.engine->conf.store, NULL, 0, &op, 1, NULL);
+    arena_fini(&arena);
+    buf_fini(&out);
+    return code;
+}
+
+/* The Provider's own word on it. */
+static void
+tell_provider(const struct scan *scan, bool ok, const char *reason, const char *message)
+{
+    struct store *store = scan->discover->conf.engine->conf.store;
+    struct arena arena;
+    struct object object;
+    arena_init(&arena, 4u * OBJECT_BYTES_MAX);
+    /* somebody may change it meanwhile: the next scan says it again */
+    if (object_get(store, kind_at(KIND_PROVIDER), str_from(scan->provider), &arena, &object,
+                   NULL) == 0)
+        (void)!condition_write(store, &object, "Listed", ok, reason, message);
+    arena_fini(&arena);
+}
+
+static void
+say(const struct scan *scan, const struct summary *summary, const struct seen *seen, bool suspect)
+{
+    char text[256];
+    const size_t *n = summary->counts;
+    (void)snprintf(text, sizeof text,
+                   "%zu listed; %zu added, %zu returned, %zu disabled, %zu repriced, %zu missing",
+                   scan->listing.count, n[SEEN_ADDED], n[SEEN_RETURNED], n[SEEN_DISABLED],
+                   n[SEEN_REPRICED], n[SEEN_MISSING]);
+    if (suspect && seen->suspect >= SEEN_SUSPECT_EVENT_MAX) {
+        LOG_WARN("a provider lists less than half of its models, again; none was taken away",
+                 LOG_C("provider", scan->provider), LOG_U("scans", seen->suspect),
+                 LOG_U("missing", n[SEEN_MISSING]));
+        tell_provider(scan, false, "MassVanish", text);
+        return;
+    }
+    LOG_INFO("a provider was asked for its models", LOG_C("provider", scan->provider),
+             LOG_C("trigger", trigger_name(scan->trigger)), LOG_U("listed", scan->listing.count),
+             LOG_U("added", n[SEEN_ADDED]), LOG_U("returned", n[SEEN_RETURNED]),
+             LOG_U("disabled", n[SEEN_DISABLED]), LOG_U("repriced", n[SEEN_REPRICED]),
+             LOG_U("missing", n[SEEN_MISSING]));
+    tell_provider(scan, true, suspect ? "Suspect" : "Scanned", text);
+}
+
+int
+scan_note(struct scan *scan, struct err *err)
+{
+    struct seen seen;
+    struct summary summary;
+    bool suspect = false;
+    scan_load(scan, &seen);
+    summary_init(&summary, str_from(scan->provider));
+    int code = seen_apply(&seen, &scan->listing, scan->trigger == DISCOVER_HAND,
+                          clock_wall_ns() / 1000000, note, &summary, &suspect);
+    for (size_t i = 0; i < SEEN_NEWS; i++)
+        buf_put_byte(&summary.names[i], ']');
+    if (code == 0)
+        code = store_row(scan, &seen, &summary, suspect, "");
+    if (code == 0)
+        say(scan, &summary, &seen, suspect);
+    summary_fini(&summary);
+    seen_fini(&seen);
+    return code < 0 ? err_set(err, (enum err_code) - code, "keeping its list: %s", err_text(code))
+                    : 0;
+}
+
+void
+scan_note_failure(struct scan *scan, const struct err *why)
+{
+    struct seen seen;
+    scan_load(scan, &seen);
+    LOG_WARN("a provider's list of models could not be read", LOG_C("provider", scan->provider),
+             LOG_E(why));
+    if (store_row(scan, &seen, NULL, false, why->text) == 0)
+        tell_provider(scan, false, "ListFailed", why->text);
+    seen_fini(&seen);
+}
+
+struct str
+discover_last(struct store *store, struct str provider, struct arena *arena, int64_t *ret_at_ms)
+{
+    struct json_doc doc;
+    struct store_row row;
+    struct str last = STR_EMPTY;
+    struct str key = row_key(provider, arena);
+    *ret_at_ms = 0;
+    if (!key.ptr || store_get(store, key, arena, &row) < 0)
+        return last;
+    json_init(&doc);
+    if (json_scan(&doc, row.value, NULL, NULL) == 0) {
+        last = json_raw(&doc, json_get(&doc, 0, STR("last")));
+        if (json_i64(&doc, json_get(&doc, 0, STR("tried_ms")), 0, INT64_MAX, ret_at_ms) < 0)
+            *ret_at_ms = 0;
+    }
+    json_fini(&doc);
+    return last;
+}

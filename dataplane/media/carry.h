@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT
+ * carry.h - calls that are no conversation, carried to a vendor who says them otherwise: out of
+ *           OpenAI's shape and back into it.
+ * Floor: dataplane/media, on dialect; any thread, no I/O.
+ * Owns: nothing.
+ * Invariant: what a vendor cannot do is refused naming the field; numbers pass as the very text
+ *            that they came in. embed_test.c, picture_test.c, carry_fuzz.c. */
+#ifndef BERTH_DATAPLANE_MEDIA_CARRY_H
+#define BERTH_DATAPLANE_MEDIA_CARRY_H
+
+#include "dataplane/dialect/dialect.h"
+
+/* What the answer has to keep of the request. model: as the caller said it, borrowed. created_s:
+ * of the answer, since 1970. count: answers that are due. tokens: of the prompt, by estimate, told
+ * where the vendor tells none. dropped: members that he has no place for, comma separated, in the
+ * arena. */
+struct carry_wish {
+    struct str model;
+    uint64_t created_s;
+    bool base64;
+    uint64_t count;
+    uint64_t tokens;
+    struct str dropped;
+};
+/* request: doc is the caller's body in OpenAI's shape; model the target's name. *ret_wish without
+ * model and created_s. 0; -ERR_INVALID, -ERR_RANGE, -ERR_UNSUPPORTED with the field in err,
+ * -ERR_NOMEM.
+ * answer: a 200 of the vendor, scanned, into OpenAI's shape; *ret_usage evidence NONE where nothing
+ * was reported or counted. 0; -ERR_INVALID: it is none; -ERR_NOT_FOUND: nothing was made
+ * (*ret_usage is set); -ERR_TIMEOUT: it is not done; -ERR_NOMEM. */
+struct carrier {
+    int (*request)(const struct json_doc *doc, struct str model, struct arena *arena,
+                   struct buf *out, struct carry_wish *ret_wish, struct err *err);
+    int (*answer)(const struct json_doc *doc, const struct carry_wish *wish, struct buf *out,
+                  struct usage *ret_usage);
+    const char *content_type; /* of the request; NULL = JSON */
+};
+/* carrier_find - who carries calls of this endpoint to providers of this dialect, or NULL. */
+const struct carrier *carrier_find(const struct dialect *target, enum chat_endpoint endpoint);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT
+ * carry_fuzz.c - a first byte says the vendor; then a request, a line end, and his answer: what is
+ *                written is JSON again.
+ * Floor: dataplane/media; one thread.
+ * Owns: nothing.
+ * Invariant: proves carry.h. */
+#include "dataplane/media/carry.h"
+
+#include "dataplane/media/maker.h"
+#include "lib/base/check.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void
+check_json(const struct buf *out)
+{
+    static struct json_doc again;
+    struct err err = {0};
+    int rc = json_scan(&again, buf_str(out), NULL, &err);
+    ASSERT(rc == 0);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct json_doc doc;
+    static const struct json_limits limits = {.allow_duplicates = true};
+    static const struct {
+        const struct dialect *target;
+        enum chat_endpoint endpoint;
+        const char *model;
+    } rows[] = {{&dialect_gemini, CHAT_ENDPOINT_EMBEDDINGS, "m"},
+                {&dialect_cohere, CHAT_ENDPOINT_EMBEDDINGS, "m"},
+                {&dialect_ollama, CHAT_ENDPOINT_EMBEDDINGS, "m"},
+                {&dialect_gemini, CHAT_ENDPOINT_IMAGES, "m"},
+                {&dialect_gemini, CHAT_ENDPOINT_IMAGES, "imagen"},
+                {&maker_replicate, CHAT_ENDPOINT_IMAGES, "o/m"},
+                {&maker_stability, CHAT_ENDPOINT_IMAGES, "sd3"}};
+    struct arena arena;
+    struct buf out;
+    struct str request;
+    struct str reply;
+    struct err err = {0};
+    struct usage usage = {.evidence = EVIDENCE_NONE};
+    struct carry_wish wish = {.count = 0};
+    if (size == 0) {
+        return 0;
+    }
+    size_t row = data[0] % ARRAY_LEN(rows);
+    const struct carrier *carrier = carrier_find(rows[row].target, rows[row].endpoint);
+    (void)str_cut(str_make((const char *)data + 1, size - 1), '\n', &request, &reply);
+    arena_init(&arena, 4u << 20);
+    buf_init(&out, 16u << 20);
+    wish.count = data[0] / 16u;
+    wish.base64 = (data[0] & 8u) != 0;
+    if (json_scan(&doc, request, NULL, &err) == 0 &&
+        carrier->request(&doc, str_from(rows[row].model), &arena, &out, &wish, &err) == 0 &&
+        carrier->content_type == NULL) {
+        check_json(&out);
+    }
+    out.len = 0;
+    wish.model = STR("m");
+    if (json_scan(&doc, reply, &limits, NULL) == 0 &&
+        carrier->answer(&doc, &wish, &out, &usage) == 0) {
+        check_json(&out);
+        ASSERT(usage.count[USAGE_input] <= USAGE_COUNT_MAX);
+    }
+    buf_fini(&out);
+    arena_fini(&arena);
+    return 0;
+}

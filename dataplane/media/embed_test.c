@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT
+ * embed_test.c - embeddings there and back: the exact bytes of each vendor.
+ * Floor: test.
+ * Owns: nothing.
+ * Invariant: proves carry.h. */
+#include "dataplane/media/test_int.h"
+
+static void
+requests(void **state)
+{
+    (void)state;
+    static const struct {
+        struct carried_request request;
+        uint64_t want_count;
+        bool want_base64;
+    } rows[] = {
+        {{&dialect_gemini, "m\"1",
+          "{\"model\":\"x\",\"input\":[\"a\\n\",\"b\"],\"dimensions\":768,\"user\":\"u\"}", 0,
+          "{\"requests\":[{\"model\":\"models/"
+          "m\\\"1\",\"content\":{\"parts\":[{\"text\":\"a\\n\"}]},"
+          "\"outputDimensionality\":768},{\"model\":\"models/m\\\"1\",\"content\":{\"parts\":[{"
+          "\"text\":\"b\"}]},\"outputDimensionality\":768}]}",
+          "user"},
+         2,
+         false},
+        {{&dialect_cohere, "m\"1",
+          "{\"model\":\"x\",\"input\":\"a\",\"encoding_format\":\"base64\"}", 0,
+          "{\"model\":\"m\\\"1\",\"input_type\":\"search_document\",\"embedding_types\":[\"float\"]"
+          ","
+          "\"texts\":[\"a\"]}",
+          ""},
+         1,
+         true},
+        {{&dialect_cohere, "m\"1",
+          "{\"input\":[\"a\"],\"input_type\":\"search_query\",\"dimensions\":256,\"user\":null}", 0,
+          "{\"model\":\"m\\\"1\",\"input_type\":\"search_query\",\"embedding_types\":[\"float\"],"
+          "\"output_dimension\":256,\"texts\":[\"a\"]}",
+          ""},
+         1,
+         false},
+        {{&dialect_ollama, "m\"1", "{\"input\":[\"a\",\"b\"],\"dimensions\":4}", 0,
+          "{\"model\":\"m\\\"1\",\"dimensions\":4,\"input\":[\"a\",\"b\"]}", ""},
+         2,
+         false},
+        {{&dialect_ollama, "m\"1", "{\"input\":[1,2]}", -ERR_UNSUPPORTED, "`input` has tokens", ""},
+         0,
+         false},
+        {{&dialect_ollama, "m\"1", "{\"input\":[[1],[2]]}", -ERR_UNSUPPORTED, "`input`", ""},
+         0,
+         false},
+        {{&dialect_ollama, "m\"1", "{\"input\":[]}", -ERR_RANGE, "`input`", ""}, 0, false},
+        {{&dialect_ollama, "m\"1", "{}", -ERR_INVALID, "`input`", ""}, 0, false},
+        {{&dialect_gemini, "m\"1", "{\"input\":\"a\",\"dimensions\":0}", -ERR_RANGE, "`dimensions`",
+          ""},
+         0,
+         false},
+        {{&dialect_gemini, "m\"1", "{\"input\":\"a\",\"encoding_format\":\"int8\"}", -ERR_INVALID,
+          "`encoding_format`", ""},
+         0,
+         false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct carry_wish wish = {.count = 0};
+        check_request(CHAT_ENDPOINT_EMBEDDINGS, &rows[i].request, &wish);
+        if (rows[i].request.want_err != 0)
+            continue;
+        assert_int_equal(wish.count, rows[i].want_count);
+        assert_int_equal(wish.base64, rows[i].want_base64);
+    }
+}
+
+static void
+answers(void **state)
+{
+    (void)state;
+    static const struct {
+        const struct dialect *target;
+        const char *body;
+        bool base64;
+        uint64_t count;
+        int want_err;
+        const char *want;
+        uint64_t want_tokens; /* reported */
+    } rows[] = {
+        {&dialect_gemini, "{\"embeddings\":[{\"values\":[0.1, -2.50e-3]},{\"values\":[1]}]}", false,
+         2, 0,
+         "{\"object\":\"list\",\"data\":[{\"object\":\"embedding\",\"index\":0,\"embedding\":[0.1, "
+         "-2.50e-3]},{\"object\":\"embedding\",\"index\":1,\"embedding\":[1]}],\"model\":\"g/m\","
+         "\"usage\":{\"prompt_tokens\":5,\"total_tokens\":5}}",
+         0},
+        {&dialect_cohere,
+         "{\"embeddings\":{\"float\":[[1,-2]]},\"meta\":{\"billed_units\":{\"input_tokens\":7}}}",
+         true, 1, 0,
+         "{\"object\":\"list\",\"data\":[{\"object\":\"embedding\",\"index\":0,\"embedding\":"
+         "\"AACAPwAAAMA=\"}],\"model\":\"g/m\",\"usage\":{\"prompt_tokens\":7,\"total_tokens\":7}}",
+         7},
+        {&dialect_ollama, "{\"embeddings\":[[0.5]],\"prompt_eval_count\":3}", false, 1, 0,
+         "{\"object\":\"list\",\"data\":[{\"object\":\"embedding\",\"index\":0,\"embedding\":[0.5]}"
+         "],\"model\":\"g/m\",\"usage\":{\"prompt_tokens\":3,\"total_tokens\":3}}",
+         3},
+        {&dialect_ollama, "{\"embeddings\":[[0.5]]}", false, 2, -ERR_INVALID, "", 0},
+        {&dialect_ollama, "{\"embeddings\":[[\"x\"]]}", false, 1, -ERR_INVALID, "", 0},
+        {&dialect_cohere, "{\"embeddings\":[[0.5]]}", false, 1, -ERR_INVALID, "", 0},
+        {&dialect_gemini, "{\"error\":{}}", false, 1, -ERR_INVALID, "", 0},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct carry_wish wish = {
+            .model = STR("g/m"), .base64 = rows[i].base64, .count = rows[i].count, .tokens = 5};
+        struct usage usage = check_answer(CHAT_ENDPOINT_EMBEDDINGS, rows[i].target, rows[i].body,
+                                          &wish, rows[i].want_err, rows[i].want);
+        assert_int_equal(usage.count[USAGE_input], rows[i].want_tokens);
+    }
+}
+
+static void
+nobody_else(void **state)
+{
+    (void)state;
+    assert_null(carrier_find(&dialect_anthropic, CHAT_ENDPOINT_EMBEDDINGS));
+    assert_null(carrier_find(&dialect_cohere, CHAT_ENDPOINT_IMAGES));
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(requests), cmocka_unit_test(answers),
+                                       cmocka_unit_test(nobody_else)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

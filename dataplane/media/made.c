@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT
+ * made.c - OpenAI's images at Stability (a form in, base64 out) and Replicate (JSON in, addresses
+ *          out).
+ * Floor: dataplane/media; any thread.
+ * Owns: nothing.
+ * Invariant: see carry.h. Two equal requests give equal bytes. */
+#include "dataplane/media/carry_int.h"
+
+#define BOUNDARY "berth-9bVJ3kq0cXw2mZt7"
+
+/* ---- Stability ------------------------------------------------------------------------------- */
+
+static void
+put_field(struct buf *out, const char *name, struct str value)
+{
+    buf_printf(out, "--" BOUNDARY "\r\nContent-Disposition: form-data; name=\"%s\"\r\n\r\n", name);
+    buf_put_str(out, value);
+    buf_put_str(out, STR("\r\n"));
+}
+
+static int
+stability_request(const struct json_doc *doc, struct str model, struct arena *arena,
+                  struct buf *out, struct carry_wish *ret_wish, struct err *err)
+{
+    struct picture picture;
+    struct str prompt;
+    int rc = picture_read(doc, arena, 1, "b64_json", &picture, ret_wish, err);
+    if (rc == 0 && json_string(doc, picture.prompt, arena, &prompt) != 0)
+        rc = err_set(err, ERR_NOMEM, "Berth has no memory for this request.");
+    if (rc == 0 && str_find(prompt, STR(BOUNDARY)) != SIZE_MAX)
+        rc = err_set(err, ERR_INVALID, "field `prompt` cannot be carried to this provider");
+    if (rc != 0)
+        return rc;
+    put_field(out, "prompt", prompt);
+    if (str_starts(model, STR("sd3")))
+        put_field(out, "model", model);
+    if (picture.aspect != NULL)
+        put_field(out, "aspect_ratio", str_from(picture.aspect));
+    put_field(out, "output_format", STR("png"));
+    buf_put_str(out, STR("--" BOUNDARY "--\r\n"));
+    return out->failed ? -ERR_NOMEM : 0;
+}
+
+static int
+stability_answer(const struct json_doc *doc, const struct carry_wish *wish, struct buf *out,
+                 struct usage *ret_usage)
+{
+    uint32_t image = json_get(doc, 0, STR("image"));
+    uint32_t reason = json_get(doc, 0, STR("finish_reason"));
+    *ret_usage = (struct usage){.evidence = EVIDENCE_COUNTED};
+    if (!json_is(doc, image, JSON_STRING) || json_raw(doc, image).len <= 2)
+        return -ERR_INVALID;
+    if (json_string_eq(doc, reason, STR("CONTENT_FILTERED"))) /* a blurred one */
+        return -ERR_NOT_FOUND;
+    ret_usage->count[USAGE_image] = 1;
+    buf_printf(out,
+               "{\"created\":%llu,\"data\":[{\"b64_json\":", (unsigned long long)wish->created_s);
+    buf_put_str(out, json_raw(doc, image));
+    buf_put_str(out, STR("}]}"));
+    return out->failed ? -ERR_NOMEM : 0;
+}
+
+/* ---- Replicate ------------------------------------------------------------------------------- */
+
+static int
+replicate_request(const struct json_doc *doc, struct str model, struct arena *arena,
+                  struct buf *out, struct carry_wish *ret_wish, struct err *err)
+{
+    struct picture picture;
+    int rc = picture_read(doc, arena, 1, "url", &picture, ret_wish, err);
+    (void)model;
+    if (rc != 0)
+        return rc;
+    buf_put_str(out, STR("{\"input\":{\"prompt\":"));
+    buf_put_str(out, json_raw(doc, picture.prompt));
+    if (picture.aspect != NULL)
+        buf_printf(out, ",\"aspect_ratio\":\"%s\"", picture.aspect);
+    buf_put_str(out, STR("}}"));
+    return out->failed ? -ERR_NOMEM : 0;
+}
+
+static void
+put_address(const struct json_doc *doc, uint32_t node, uint64_t *made, struct buf *out)
+{
+    if (!json_is(doc, node, JSON_STRING))
+        return;
+    buf_put_str(out, *made > 0 ? STR(",{\"url\":") : STR("{\"url\":"));
+    buf_put_str(out, json_raw(doc, node));
+    buf_put_byte(out, '}');
+    (*made)++;
+}
+
+/* status: starting, processing: it takes longer than the call may. */
+static int
+replicate_answer(const struct json_doc *doc, const struct carry_wish *wish, struct buf *out,
+                 struct usage *ret_usage)
+{
+    uint32_t status = json_get(doc, 0, STR("status"));
+    uint32_t output = json_get(doc, 0, STR("output"));
+    uint64_t made = 0;
+    *ret_usage = (struct usage){.evidence = EVIDENCE_COUNTED};
+    if (json_string_eq(doc, status, STR("starting")) ||
+        json_string_eq(doc, status, STR("processing")))
+        return -ERR_TIMEOUT;
+    if (!json_string_eq(doc, status, STR("succeeded")))
+        return json_is(doc, status, JSON_STRING) ? -ERR_NOT_FOUND : -ERR_INVALID;
+    buf_printf(out, "{\"created\":%llu,\"data\":[", (unsigned long long)wish->created_s);
+    put_address(doc, output, &made, out);
+    uint32_t at = json_is(doc, output, JSON_ARRAY) ? json_first(doc, output) : JSON_NONE;
+    for (; at != JSON_NONE; at = json_sibling(doc, output, at))
+        put_address(doc, at, &made, out);
+    buf_put_str(out, STR("]}"));
+    ret_usage->count[USAGE_image] = made;
+    if (made == 0)
+        return -ERR_NOT_FOUND;
+    return out->failed ? -ERR_NOMEM : 0;
+}
+
+const struct carrier carrier_picture_stability = {.request = stability_request,
+                                                  .answer = stability_answer,
+                                                  .content_type =
+                                                      "multipart/form-data; boundary=" BOUNDARY};
+const struct carrier carrier_picture_replicate = {.request = replicate_request,
+                                                  .answer = replicate_answer};

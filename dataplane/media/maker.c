@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT
+ * maker.c - addresses of Stability and Replicate.
+ * Floor: dataplane/media; any thread.
+ * Owns: nothing.
+ * Invariant: see maker.h. */
+#include "dataplane/media/maker.h"
+
+#include "lib/text/uri.h"
+
+/* Stable Image has an address a model; Stable Diffusion 3 one for all, the model is in the form. */
+static int
+stability_path(enum chat_endpoint endpoint, struct str model, bool stream, struct buf *out)
+{
+    static const struct {
+        const char *model;
+        const char *service;
+    } rows[] = {{"stable-image-core", "core"}, {"stable-image-ultra", "ultra"}};
+    (void)stream;
+    const char *service = str_starts(model, STR("sd3")) ? "sd3" : NULL;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (str_eq(model, str_from(rows[i].model)))
+            service = rows[i].service;
+    }
+    if (endpoint != CHAT_ENDPOINT_IMAGES || service == NULL)
+        return -ERR_UNSUPPORTED;
+    buf_put_str(out, STR("/v2beta/stable-image/generate/"));
+    return buf_put_str(out, str_from(service));
+}
+
+/* Models are OWNER/NAME. */
+static int
+replicate_path(enum chat_endpoint endpoint, struct str model, bool stream, struct buf *out)
+{
+    (void)stream;
+    if (endpoint != CHAT_ENDPOINT_IMAGES)
+        return -ERR_UNSUPPORTED;
+    buf_put_str(out, STR("/v1/models/"));
+    uri_encode(out, model, "/");
+    buf_put_str(out, STR("/predictions"));
+    return out->failed ? -ERR_TOO_LARGE : 0;
+}
+
+/* Their errors are read as anybody's: `errors`, `detail`, `name` and what the status says. */
+static int
+read_error(uint16_t status, struct str body, struct arena *arena, struct chat_error *ret_error)
+{
+    return dialect_openai.error_in(status, body, arena, ret_error);
+}
+
+/* JSON with the picture in it, not the picture; an answer when it is done, not a ticket. */
+static const struct dialect_field stability_fields[] = {{"accept", "application/json"},
+                                                        {NULL, NULL}};
+static const struct dialect_field replicate_fields[] = {{"prefer", "wait=60"}, {NULL, NULL}};
+
+const struct dialect maker_stability = {
+    .name = "stability",
+    .auth_field = "authorization",
+    .auth_prefix = "Bearer ",
+    .fixed_fields = stability_fields,
+    .framing = STREAM_SSE,
+    .path = stability_path,
+    .error_in = read_error,
+};
+const struct dialect maker_replicate = {
+    .name = "replicate",
+    .auth_field = "authorization",
+    .auth_prefix = "Bearer ",
+    .fixed_fields = replicate_fields,
+    .framing = STREAM_SSE,
+    .path = replicate_path,
+    .error_in = read_error,
+};
+
+const struct dialect *
+maker_find(struct str name)
+{
+    static const struct dialect *const makers[] = {&maker_stability, &maker_replicate};
+    for (size_t i = 0; i < ARRAY_LEN(makers); i++) {
+        if (str_eq(name, str_from(makers[i]->name)))
+            return makers[i];
+    }
+    return NULL;
+}

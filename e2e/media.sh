@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Must hold: images, speech, transcriptions, moderations and reranking cost what the provider's own bill says,
+# to the nano-dollar, and nothing where nothing came; the vendor's unmodified SDK makes them from inside a
+# container that knows a base URL and its own token.
+: "${AGENT:=1}"
+((EUID == 0)) && command -v podman >/dev/null || AGENT=0
+# shellcheck source=e2e/daemons.sh
+source "$(dirname "${BASH_SOURCE[0]}")/daemons.sh"
+command -v node >/dev/null || { skip media "needs node"; exit 0; }
+stack_start
+# Models at the catalogue's own prices, and what no provider of the offline stack has.
+{
+  for row in "house-cohere cohere-v2 $sim_url" "house-jina openai $sim_url/v1" \
+    "house-gemini gemini $sim_url/v1beta" "house-ollama ollama-native $sim_url" \
+    "house-stability stability $sim_url" "house-replicate replicate $sim_url"; do
+    read -r name dialect url <<<"$row"
+    printf -- '---\napiVersion: berth.dev/v1alpha1\nkind: Provider\nmetadata: {name: %s}\n' "$name"
+    printf 'spec: {dialect: %s, baseUrl: "%s", allowPrivate: true, key: {value: sim}}\n' "$dialect" "$url"
+  done
+  for row in "house-cohere rank rerank rerank-v3.5 query 0.002" \
+    "house-jina rank rerank jina-reranker-v2-base-multilingual input 0.018" \
+    "house-cohere embed embedding text-embedding-3-small input 0.02" \
+    "house-gemini imagen image imagen-4.0-generate-001 image 0.04" \
+    "house-stability core image stable-image-core image 0.03" \
+    "house-replicate flux image black-forest-labs/flux-schnell image 0.003" \
+    "house-gemini embed embedding text-embedding-3-small input 0.02" \
+    "house-ollama embed embedding text-embedding-3-small input 0.02"; do
+    read -r provider name kind upstream class price <<<"$row"
+    printf -- '---\napiVersion: berth.dev/v1alpha1\nkind: Model\nmetadata: {name: %s/%s}\n' "$provider" "$name"
+    printf 'spec: {provider: %s, upstream: %s, kind: %s, price: {%s: "%s"%s}}\n' "$provider" "$upstream" "$kind" "$class" \
+      "$price" "$([[ $class != input ]] || echo ', output: "0"')"
+  done
+} | apply >"$e2e_dir/apply.json"
+wallet_fund 1000.00
+key_create media
+models_are_there() { curl -s -H "authorization: Bearer $key" "$host_url/v1/models" | grep -q house-ollama/embed; }
+within 10 models_are_there || stop_suite media "own models do not arrive: $(cat "$e2e_dir/apply.json")"
+
+SOCKET=$BERTH_DATA/controlplane/admin.sock
+export SOCKET BASE=$host_url SIM=$sim_url KEY=$key
+node "$e2e_root/e2e/ledger/media.mjs" || e2e_bad=$((e2e_bad + 1))

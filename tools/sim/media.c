@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: MIT
+ * media.c - requests of these kinds, and their answers.
+ * Floor: tools/sim; one thread at a time.
+ * Owns: nothing.
+ * Invariant: see media.h. */
+#include "tools/sim/media.h"
+
+#include "lib/base/num.h"
+#include "lib/text/base64.h"
+#include "lib/text/multipart.h"
+#include "lib/text/utf8.h"
+
+#define JSON_TYPE "application/json"
+#define EVENT_TYPE "text/event-stream"
+#define WAVE_HEAD_BYTES 44u
+#define SOUND_BYTES_A_SECOND 32000u /* read: 16 kHz, 16 bit, one channel */
+#define MP3_BYTES_A_SECOND 16000u   /* made: 128 kbit/s */
+#define SPOKEN_CHARACTERS 15u
+#define SPOKEN_TOKENS 21u
+#define HEARD_TOKENS 10u
+#define PICTURE_TOKENS 100u
+#define DOCUMENTS_A_UNIT 100u
+
+bool
+media_is(enum sim_endpoint endpoint)
+{
+    return (endpoint >= SIM_EMBED_GEMINI && endpoint <= SIM_REPLICATE) || endpoint == SIM_IMAGES ||
+           endpoint == SIM_SPEECH || endpoint == SIM_TRANSCRIPTIONS ||
+           endpoint == SIM_MODERATIONS || endpoint == SIM_RERANK;
+}
+
+bool
+media_is_named(enum sim_endpoint endpoint)
+{
+    return endpoint == SIM_EMBED_GEMINI || endpoint == SIM_IMAGEN || endpoint == SIM_REPLICATE;
+}
+
+/* ---- requests -------------------------------------------------------------------------------- */
+
+static void
+take_field(struct sim_media *media, struct str name, struct str value)
+{
+    struct str *const texts[] = {&media->model, &media->text,    &media->text,  &media->text,
+                                 &media->size,  &media->quality, &media->format};
+    static const char *const names[] = {"model", "prompt",  "input",          "query",
+                                        "size",  "quality", "response_format"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (str_eq(name, str_from(names[i])))
+            *texts[i] = value;
+    }
+    if (str_eq(name, STR("n")))
+        (void)!num_u64(value, 100, &media->count);
+    if (str_eq(name, STR("stream")) || str_eq(name, STR("stream_format")))
+        media->stream = str_eq(value, STR("true")) || str_eq(value, STR("sse"));
+}
+
+static int
+parse_form(struct str body, struct str boundary, struct sim_media *media, struct err *err)
+{
+    struct multipart form;
+    struct multipart_part part;
+    int rc = multipart_open(&form, body, boundary, err);
+    while (rc == 0 && (rc = multipart_next(&form, &part, err)) == 0) {
+        if (part.file) {
+            media->file = part.content;
+            media->files++;
+        } else {
+            take_field(media, part.name, part.content);
+        }
+    }
+    return rc == -ERR_NOT_FOUND ? 0 : rc;
+}
+
+/* What is to be embedded, in the words of three vendors. */
+static void
+count_texts(const struct json_doc *doc, struct sim_media *media)
+{
+    static const char *const names[] = {"requests", "texts", "input"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        uint32_t list = json_get(doc, 0, str_from(names[i]));
+        if (!json_is(doc, list, JSON_ARRAY))
+            continue;
+        media->count = json_count(doc, list);
+        for (uint32_t at = json_first(doc, list); at != JSON_NONE;
+             at = json_sibling(doc, list, at)) {
+            uint32_t parts = json_path(doc, at, "content.parts");
+            uint32_t text = i == 0 ? json_get(doc, json_first(doc, parts), STR("text")) : at;
+            if (json_is(doc, text, JSON_STRING))
+                media->text_bytes += json_raw(doc, text).len - 2;
+        }
+    }
+}
+
+static int
+parse_json(struct str body, struct json_doc *doc, struct arena *arena, struct sim_media *media,
+           struct err *err)
+{
+    int rc = json_scan(doc, body, NULL, err);
+    for (uint32_t key = rc == 0 ? json_first(doc, 0) : JSON_NONE; key != JSON_NONE && rc == 0;
+         key = json_sibling(doc, 0, key)) {
+        struct str name = str_trim(json_raw(doc, key));
+        struct str value = json_raw(doc, key + 1);
+        if (json_is(doc, key + 1, JSON_STRING))
+            rc = json_string(doc, key + 1, arena, &value);
+        take_field(media, str_make(name.ptr + 1, name.len - 2), value);
+    }
+    if (rc == 0)
+        count_texts(doc, media);
+    uint32_t documents = json_get(doc, 0, STR("documents"));
+    uint32_t input = json_get(doc, 0, STR("input"));
+    (void)!json_u64(doc, json_path(doc, 0, "parameters.sampleCount"), 4, &media->count);
+    if (rc == 0 && documents != JSON_NONE)
+        media->count = json_count(doc, documents);
+    if (rc == 0 && json_is(doc, input, JSON_ARRAY))
+        media->count = json_count(doc, input);
+    return rc;
+}
+
+int
+media_parse(struct str body, struct str content_type, enum sim_endpoint endpoint,
+            struct json_doc *doc, struct arena *arena, struct sim_media *ret_media, struct err *err)
+{
+    struct str boundary;
+    struct sim_media media = {.endpoint = endpoint,
+                              .model = STR_EMPTY,
+                              .text = STR_EMPTY,
+                              .size = STR_EMPTY,
+                              .quality = STR_EMPTY,
+                              .format = STR_EMPTY,
+                              .file = STR_EMPTY,
+                              .count = 1};
+    media.model = ret_media->model; /* where the path says it */
+    int rc = multipart_boundary(content_type, &boundary)
+                 ? parse_form(body, boundary, &media, err)
+                 : parse_json(body, doc, arena, &media, err);
+    if (rc == 0 && media.model.len == 0)
+        rc = err_set(err, ERR_INVALID, "you must provide a model parameter");
+    if (rc == 0 && endpoint == SIM_TRANSCRIPTIONS && media.files == 0)
+        rc = err_set(err, ERR_INVALID, "file: a file is required");
+    if (rc == 0)
+        *ret_media = media;
+    return rc;
+}
+
+/* ---- answers --------------------------------------------------------------------------------- */
+
+static bool
+by_tokens(const struct sim_media *media)
+{
+    return str_starts(media->model, STR("gpt-")) || str_starts(media->model, STR("jina-"));
+}
+
+/* what: the pieces among the prompt's tokens, or NULL. */
+static void
+put_usage(const struct sim_answer *answer, const char *what, struct buf *out)
+{
+    struct sim_usage usage = answer_usage(answer);
+    long long read = what != NULL ? (long long)answer->units : 0;
+    if (usage.missing)
+        return;
+    buf_printf(out,
+               ",\"usage\":{\"type\":\"tokens\",\"input_tokens\":%lld,\"output_tokens\":%lld,"
+               "\"total_tokens\":%lld",
+               (long long)usage.prompt + read, (long long)usage.completion,
+               (long long)(usage.prompt + usage.completion) + read);
+    if (what != NULL)
+        buf_printf(out, ",\"input_token%s_details\":{\"text_tokens\":%lld,\"%s_tokens\":%lld}",
+                   what[0] == 'i' ? "s" : "", (long long)usage.prompt, what, read);
+    buf_put_byte(out, '}');
+}
+
+static void
+put_picture(const struct sim_media *media, uint64_t index, struct buf *out)
+{
+    char pixels[48];
+    for (size_t i = 0; i < sizeof(pixels); i++)
+        pixels[i] = (char)(media->text.len + i * 7 + index);
+    buf_put_byte(out, '"');
+    (void)!base64_put(out, str_make(pixels, sizeof(pixels)), false);
+    buf_put_byte(out, '"');
+}
+
+static const char *
+write_images(const struct sim_media *media, struct sim_answer *answer, struct buf *out)
+{
+    uint64_t each = str_eq(media->quality, STR("low"))      ? 272
+                    : str_eq(media->quality, STR("medium")) ? 1056
+                                                            : 4160;
+    bool tokens = by_tokens(media);
+    answer->units = tokens ? media->files * PICTURE_TOKENS : media->count;
+    answer->completion = tokens ? media->count * each : 0;
+    answer->prompt = tokens ? (media->text.len + 3) / 4 : 0;
+    if (media->stream) {
+        buf_put_str(out, STR("event: image_generation.partial_image\ndata: "
+                             "{\"type\":\"image_generation.partial_image\","
+                             "\"partial_image_index\":0,\"b64_json\":"));
+        put_picture(media, 0, out);
+        buf_put_str(out, STR("}\n\nevent: image_generation.completed\ndata: "
+                             "{\"type\":\"image_generation.completed\",\"b64_json\":"));
+        put_picture(media, 1, out);
+        put_usage(answer, "image", out);
+        buf_put_str(out, STR("}\n\n"));
+        return EVENT_TYPE;
+    }
+    buf_put_str(out, STR("{\"created\":1700000000,\"data\":["));
+    for (uint64_t i = 0; i < media->count; i++) {
+        buf_put_str(out, i > 0 ? STR(",") : STR(""));
+        if (!tokens && !str_eq(media->format, STR("b64_json"))) {
+            buf_printf(out, "{\"url\":\"https://images.invalid/%llu.png\"}", (unsigned long long)i);
+            continue;
+        }
+        buf_put_str(out, STR("{\"b64_json\":"));
+        put_picture(media, i, out);
+        buf_put_byte(out, '}');
+    }
+    buf_put_byte(out, ']');
+    if (tokens)
+        put_usage(answer, "image", out);
+    buf_put_byte(out, '}');
+    return JSON_TYPE;
+}
+
+static const char *
+write_speech(const struct sim_media *media, struct sim_answer *answer, struct buf *out)
+{
+    uint64_t characters = utf8_count(media->text);
+    uint64_t seconds = characters / SPOKEN_CHARACTERS + 1;
+    if (media->stream) {
+        answer->prompt = (media->text.len + 3) / 4;
+        answer->completion = seconds * SPOKEN_TOKENS;
+        for (uint64_t i = 0; i < seconds; i++)
+            buf_put_str(out, STR("event: speech.audio.delta\ndata: "
+                                 "{\"type\":\"speech.audio.delta\",\"audio\":\"//uQRAAA\"}\n\n"));
+        buf_put_str(out, STR("event: speech.audio.done\ndata: {\"type\":\"speech.audio.done\""));
+        put_usage(answer, NULL, out);
+        buf_put_str(out, STR("}\n\n"));
+        return EVENT_TYPE;
+    }
+    answer->units = by_tokens(media) ? seconds : characters;
+    answer->units_at_once = true;
+    for (uint64_t i = 0; i < seconds * MP3_BYTES_A_SECOND / 4; i++)
+        buf_put(out, "\xff\xfb\x90\x44", 4);
+    return "audio/mpeg";
+}
+
+static uint64_t
+seconds_of(struct str file)
+{
+    size_t head = str_starts(file, STR("RIFF")) ? WAVE_HEAD_BYTES : 0;
+    return (file.len - MIN(head, file.len) + SOUND_BYTES_A_SECOND - 1) / SOUND_BYTES_A_SECOND;
+}
+
+static const char *
+write_transcript(const struct sim_media *media, struct sim_answer *answer, struct buf *out)
+{
+    static const char *const words[] = {"the", "tide", "was", "out"};
+    uint64_t seconds = seconds_of(media->file);
+    bool tokens = by_tokens(media);
+    answer->units = tokens ? seconds * HEARD_TOKENS : seconds;
+    answer->prompt = tokens ? (media->text.len + 3) / 4 : 0;
+    answer->completion = tokens ? ARRAY_LEN(words) : 0;
+    if (media->stream) {
+        for (size_t i = 0; i < ARRAY_LEN(words); i++)
+            buf_printf(out, "data: {\"type\":\"transcript.text.delta\",\"delta\":\"%s%s\"}\n\n",
+                       i > 0 ? " " : "", words[i]);
+        buf_put_str(out, STR("data: {\"type\":\"transcript.text.done\",\"text\":\"the tide was "
+                             "out\""));
+        put_usage(answer, "audio", out);
+        buf_put_str(out, STR("}\n\ndata: [DONE]\n\n"));
+        return EVENT_TYPE;
+    }
+    bool verbose = str_eq(media->format, STR("verbose_json"));
+    if (media->format.len > 0 && !verbose && !str_eq(media->format, STR("json"))) {
+        buf_put_str(out, STR("the tide was out\n"));
+        return "text/plain; charset=utf-8";
+    }
+    buf_put_str(out, STR("{\"text\":\"the tide was out\""));
+    if (verbose)
+        buf_printf(out,
+                   ",\"task\":\"transcribe\",\"language\":\"english\",\"duration\":%llu.0,"
+                   "\"segments\":[]",
+                   (unsigned long long)seconds);
+    if (tokens)
+        put_usage(answer, "audio", out);
+    else
+        buf_printf(out, ",\"usage\":{\"type\":\"duration\",\"seconds\":%llu}",
+                   (unsigned long long)seconds);
+    buf_put_byte(out, '}');
+    return JSON_TYPE;
+}
+
+static const char *
+write_moderation(const struct sim_media *media, struct buf *out)
+{
+    buf_put_str(out, STR("{\"id\":\"modr-sim\",\"model\":"));
+    json_put_string(out, media->model);
+    buf_put_str(out, STR(",\"results\":["));
+    for (uint64_t i = 0; i < media->count; i++)
+        buf_printf(out,
+                   "%s{\"flagged\":false,\"categories\":{\"violence\":false},"
+                   "\"category_scores\":{\"violence\":0.01}}",
+                   i > 0 ? "," : "");
+    buf_put_str(out, STR("]}"));
+    return JSON_TYPE;
+}
+
+static const char *
+write_ranking(const struct sim_media *media, struct sim_answer *answer, struct buf *out)
+{
+    buf_put_str(out, STR("{\"id\":\"rerank-sim\",\"results\":["));
+    for (uint64_t i = 0; i < media->count; i++) /* the last one is the best */
+        buf_printf(out, "%s{\"index\":%llu,\"relevance_score\":0.%llu}", i > 0 ? "," : "",
+                   (unsigned long long)(media->count - 1 - i), (unsigned long long)(900 - i % 800));
+    buf_put_byte(out, ']');
+    if (by_tokens(media)) {
+        answer->prompt = media->count * ((media->text.len + 3) / 4 + 1);
+        buf_printf(out, ",\"usage\":{\"total_tokens\":%llu}", (unsigned long long)answer->prompt);
+    } else {
+        answer->units = (media->count + DOCUMENTS_A_UNIT - 1) / DOCUMENTS_A_UNIT;
+        buf_printf(out,
+                   ",\"meta\":{\"api_version\":{\"version\":\"2\"},\"billed_units\":"
+                   "{\"search_units\":%llu}}",
+                   (unsigned long long)answer->units);
+    }
+    buf_put_byte(out, '}');
+    return JSON_TYPE;
+}
+
+/* Images of vendors who say it otherwise; one, or as many as Imagen is asked for. */
+static const char *
+write_made(const struct sim_media *media, struct sim_answer *answer, struct buf *out)
+{
+    answer->units = media->count;
+    if (media->endpoint == SIM_REPLICATE) {
+        buf_put_str(out, STR("{\"id\":\"p1\",\"status\":\"succeeded\",\"output\":"
+                             "[\"https://images.invalid/1.png\"]}"));
+        return JSON_TYPE;
+    }
+    buf_put_str(out, media->endpoint == SIM_IMAGEN
+                         ? STR("{\"predictions\":[")
+                         : STR("{\"finish_reason\":\"SUCCESS\",\"image\":"));
+    for (uint64_t i = 0; i < media->count; i++) {
+        if (media->endpoint == SIM_IMAGEN)
+            buf_printf(out, "%s{\"bytesBase64Encoded\":", i > 0 ? "," : "");
+        put_picture(media, i, out);
+        buf_put_str(out, media->endpoint == SIM_IMAGEN ? STR("}") : STR(""));
+    }
+    buf_put_str(out, media->endpoint == SIM_IMAGEN ? STR("]}") : STR("}"));
+    return JSON_TYPE;
+}
+
+static const char *
+write_vectors(const struct sim_media *media, struct sim_answer *answer, struct buf *out)
+{
+    bool gemini = media->endpoint == SIM_EMBED_GEMINI;
+    bool cohere = media->endpoint == SIM_EMBED_COHERE;
+    answer->prompt = (media->text_bytes + 3) / 4;
+    buf_printf(out, "{\"embeddings\":%s[", cohere ? "{\"float\":" : "");
+    for (uint64_t i = 0; i < media->count; i++)
+        buf_printf(out, "%s%s[0.5,-0.25,%llu]%s", i > 0 ? "," : "", gemini ? "{\"values\":" : "",
+                   (unsigned long long)i, gemini ? "}" : "");
+    buf_put_str(out, cohere ? STR("]}") : STR("]"));
+    if (cohere)
+        buf_printf(out, ",\"meta\":{\"billed_units\":{\"input_tokens\":%llu}}",
+                   (unsigned long long)answer->prompt);
+    else if (!gemini)
+        buf_printf(out, ",\"prompt_eval_count\":%llu", (unsigned long long)answer->prompt);
+    buf_put_byte(out, '}');
+    return JSON_TYPE;
+}
+
+/* DALL-E's list: by quality and size; others have one price. */
+static int64_t
+picture_nano(const struct sim_media *media)
+{
+    bool wide = str_eq(media->size, STR("1792x1024")) || str_eq(media->size, STR("1024x1792"));
+    bool fine = str_eq(media->quality, STR("hd"));
+    if (media->endpoint != SIM_IMAGES || !str_eq(media->model, STR("dall-e-3")))
+        return 0;
+    return INT64_C(40000000) * (1 + (wide ? 1 : 0) + (fine ? 1 : 0));
+}
+
+const char *
+media_write(const struct sim_media *media, struct sim_answer *answer, struct buf *out)
+{
+    answer->model = media->model;
+    answer->unit_nano = picture_nano(media);
+    switch (media->endpoint) {
+    case SIM_IMAGES:
+        return write_images(media, answer, out);
+    case SIM_SPEECH:
+        return write_speech(media, answer, out);
+    case SIM_TRANSCRIPTIONS:
+        return write_transcript(media, answer, out);
+    case SIM_MODERATIONS:
+        return write_moderation(media, out);
+    case SIM_RERANK:
+        return write_ranking(media, answer, out);
+    case SIM_EMBED_GEMINI:
+    case SIM_EMBED_COHERE:
+    case SIM_EMBED_OLLAMA:
+        return write_vectors(media, answer, out);
+    case SIM_IMAGEN:
+    case SIM_STABILITY:
+    case SIM_REPLICATE:
+        return write_made(media, answer, out);
+    case SIM_CHAT:
+    case SIM_EMBEDDINGS:
+    case SIM_MESSAGES:
+    case SIM_COUNT_TOKENS:
+    case SIM_GEMINI:
+    case SIM_GEMINI_COUNT:
+    case SIM_RESPONSES:
+    case SIM_OLLAMA:
+    case SIM_COHERE:
+    case SIM_COMPLETIONS:
+    case SIM_CONVERSE:
+    case SIM_ENDPOINT_COUNT:
+        break;
+    }
+    return JSON_TYPE;
+}
