@@ -102,6 +102,33 @@ test_pick(void **state)
     assert_int_equal(worst.pico[USAGE_input], 30);
 }
 
+/* Pieces cost what the dearest row of the newest date that holds asks; tokens stay as they are. */
+static void
+test_worst_pieces(void **state)
+{
+    struct tariff_row rows[] = {row(0, SERVICE_standard, 0, 10), row(0, SERVICE_priority, 0, 20),
+                                row(2000, SERVICE_standard, 0, 30)};
+    static const int64_t images[] = {500, 700, 40};
+    static const struct {
+        int64_t at_s;
+        int64_t want;
+    } cases[] = {{1999, 700}, {2000, 40}, {9999, 40}};
+    struct tariff tariff = {.rows = rows, .count = ARRAY_LEN(rows)};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        rows[i].price.pico[USAGE_image] = images[i];
+    assert_int_equal(tariff_seal(&tariff), 0);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct price price = {.known = true};
+        price.pico[USAGE_input] = 7;
+        price.pico[USAGE_page] = 9; /* of an older question */
+        tariff_worst_pieces(&tariff, cases[i].at_s, &price);
+        assert_int_equal(price.pico[USAGE_image], cases[i].want);
+        assert_int_equal(price.pico[USAGE_input], 7);
+        assert_int_equal(price.pico[USAGE_page], 0);
+    }
+}
+
 static void
 test_bad_tariffs(void **state)
 {
@@ -298,7 +325,7 @@ main(void)
         cmocka_unit_test(test_too_much), cmocka_unit_test(test_pick),
         cmocka_unit_test(test_image),    cmocka_unit_test(test_bad_tariffs),
         cmocka_unit_test(test_random),   cmocka_unit_test(test_cost_of_a_choice),
-        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_names),    cmocka_unit_test(test_worst_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,10 +74,7 @@ test_register_pid(void **state)
                               "v2 of its own, so nothing tells it apart");
     assert_int_equal(box_do(&box, BOX_GET, "container-hand"), 200);
     assert_string_equal(order("{\"op\":\"release\",\"name\":\"hand\"}"), "ok");
-    pthread_mutex_lock(&rig.lock);
-    bool revoked = last_row()->revoked;
-    pthread_mutex_unlock(&rig.lock);
-    assert_true(revoked); /* release is answered when it is over */
+    assert_true(RIG_GET(last_row()->revoked)); /* release is answered when it is over */
     assert_int_equal(box_do(&box, BOX_GET, "container-hand"), 0);
     assert_string_equal(order("{\"op\":\"release\",\"name\":\"hand\"}"),
                         "no no container of this host was registered as hand");
@@ -135,9 +132,9 @@ test_register_cgroup(void **state)
     assert_int_equal(box_do(&first, BOX_GET, "container-grp"), 200);
     box_end(&first);
     assert_int_equal(box_do(&second, BOX_GET, "container-grp"), 200);
-    assert_false(last_row()->revoked);
+    assert_false(RIG_GET(last_row()->revoked));
     rig_agent_stop(SIGKILL); /* the holder knows whom it follows now */
-    int hosting = rig.hosting;
+    int hosting = RIG_GET(rig.hosting);
     rig_agent_start();
     RIG_WAIT(rig.hosting > hosting);
     assert_int_equal(box_do(&second, BOX_GET, "container-grp"), 200);
@@ -156,10 +153,8 @@ test_silence(void **state)
     (void)state;
     struct box box;
     rig_agent_stop(SIGTERM);
-    pthread_mutex_lock(&rig.lock);
-    rig.lease_ms = 1500;
-    pthread_mutex_unlock(&rig.lock);
-    int welcomes = rig.welcomes;
+    RIG_SET(rig.lease_ms, 1500);
+    int welcomes = RIG_GET(rig.welcomes);
     rig_agent_start();
     RIG_WAIT(rig.welcomes > welcomes && rig.plane.fd >= 0);
     box_start(&box, "silent", NULL, true);
@@ -176,16 +171,14 @@ test_silence(void **state)
     assert_int_equal(status, 401);
     if (served_ms < 1500 || served_ms > 3500)
         fail_msg("served for %u ms", (unsigned)served_ms);
-    pthread_mutex_lock(&rig.lock);
-    rig.tickless = false;
-    pthread_mutex_unlock(&rig.lock);
+    RIG_SET(rig.tickless, false);
     uint64_t end = clock_mono_ms() + 3000;
     while (box_do(&box, BOX_GET, "container-silent") != 200 && clock_mono_ms() < end)
         continue;
     assert_int_equal(box_do(&box, BOX_GET, "container-silent"), 200);
     box_end(&box);
     RIG_WAIT(last_row()->unbound);
-    rig.lease_ms = 15000;
+    RIG_SET(rig.lease_ms, 15000);
     rig_agent_stop(SIGTERM);
     rig_agent_start();
 }
@@ -205,7 +198,7 @@ test_upgrade(void **state)
     rig_agent_stop(SIGTERM);
     assert_int_equal(box_do(&box, BOX_SQUAT, ""), EADDRINUSE);
     rig.agent_program = path;
-    int hosting = rig.hosting;
+    int hosting = RIG_GET(rig.hosting);
     rig_agent_start();
     RIG_WAIT(rig.hosting > hosting);
     assert_int_equal(box_do(&box, BOX_GET, "container-upgraded"), 200);
@@ -226,7 +219,7 @@ test_reboot(void **state)
     rig_agent_stop(SIGKILL);
     rig.agent_args[0] = "--boot-id";
     rig.agent_args[1] = "11111111-2222-3333-4444-555555555555";
-    int hosting = rig.hosting;
+    int hosting = RIG_GET(rig.hosting);
     rig_agent_start();
     RIG_WAIT(rig.hosting > hosting && last_row()->revoked);
     assert_int_equal(box_do(&box, BOX_GET, "container-rebooted"), 0);
@@ -270,7 +263,7 @@ try_ways(const char *without)
     }
     assert_int_equal(box_do(&boxes[0], BOX_SQUAT, ""), EADDRINUSE);
     rig_agent_stop(SIGKILL);
-    int hosting = rig.hosting;
+    int hosting = RIG_GET(rig.hosting);
     rig_agent_start();
     RIG_WAIT(rig.hosting > hosting);
     assert_int_equal(box_do(&boxes[0], BOX_GET_LINK, "container-way-a"), 200);
@@ -326,7 +319,7 @@ test_late_poststop(void **state)
     box_start(&second, "late-2", NULL, true);
     first.name = second.name = "late";
     assert_int_equal(box_create(&first, "", text), 0);
-    const struct rig_row *old = last_row();
+    const struct rig_row *old = RIG_GET(last_row());
     (void)kill(first.pid, SIGKILL);
     assert_int_equal(box_create(&second, "", text), 0);
     RIG_WAIT(old->revoked);
@@ -334,7 +327,7 @@ test_late_poststop(void **state)
     assert_int_equal(box_poststop(&second, text), 0);
     assert_int_equal(box_poststop(&second, text), 0);
     assert_int_equal(box_do(&second, BOX_GET, "container-late"), 200);
-    assert_false(last_row()->revoked);
+    assert_false(RIG_GET(last_row()->revoked));
     box_end(&first);
     box_end(&second);
     RIG_WAIT(last_row()->revoked && last_row()->unbound);

@@ -30,6 +30,15 @@ all_gone(const char *name, bool unbound)
     return true;
 }
 
+/* Does the agent's last list of whom it hosts have this row? */
+static bool
+is_hosted(size_t row)
+{
+    char hex[2 * INCARNATION_BYTES + 1];
+    hex_encode(rig.rows[row].incarnation, INCARNATION_BYTES, hex);
+    return strstr(rig.hosting_text, hex) != NULL;
+}
+
 /* a, b: own namespaces; c: a sidecar of b; h1, h2: host network. */
 static void
 test_matrix(void **state)
@@ -94,10 +103,7 @@ test_recreate(void **state)
         assert_int_equal(box_do(&box, BOX_GET, "container-again"), 200);
         box_end(&box);
         assert_int_equal(box_poststop(&box, text), 0);
-        pthread_mutex_lock(&rig.lock);
-        bool gone = all_gone("again", false); /* poststop answers when it is revoked */
-        pthread_mutex_unlock(&rig.lock);
-        assert_true(gone);
+        assert_true(RIG_GET(all_gone("again", false))); /* poststop answers when it is revoked */
     }
 }
 
@@ -107,14 +113,14 @@ test_vetoes(void **state)
     (void)state;
     struct box box;
     box_start(&box, "veto", NULL, true);
-    rig.refuse = "a running container of this host has this name";
+    RIG_SET(rig.refuse, "a running container of this host has this name");
     assert_int_equal(box_create(&box, "", text), 1);
     assert_string_equal(text, "berth: a running container of this host has this name\n");
-    rig.refuse = NULL;
-    rig.silent = true;
+    RIG_SET(rig.refuse, NULL);
+    RIG_SET(rig.silent, true);
     assert_int_equal(box_create(&box, "", text), 1);
     assert_string_equal(text, "berth: the data plane did not take the binding in time\n");
-    rig.silent = false;
+    RIG_SET(rig.silent, false);
     assert_int_equal(box_do(&box, BOX_GET, "container-veto"), 0); /* undone */
     assert_int_equal(box_create(&box, "\"io.berth.name\":\"a b\"", text), 1);
     assert_string_equal(text,
@@ -125,9 +131,9 @@ test_vetoes(void **state)
     assert_int_equal(box_do(&box, BOX_GET, "container-veto"), 0);
     assert_int_equal(box_create(&box, "\"io.berth.name\":\"renamed\"", text), 0);
     assert_int_equal(box_do(&box, BOX_GET, "container-renamed"), 200);
-    size_t rows = rig.row_count; /* hooks installed twice: asked once */
+    size_t rows = RIG_GET(rig.row_count); /* hooks installed twice: asked once */
     assert_int_equal(box_create(&box, "\"io.berth.name\":\"renamed\"", text), 0);
-    assert_int_equal(rig.row_count, rows);
+    assert_int_equal(RIG_GET(rig.row_count), rows);
     assert_int_equal(box_do(&box, BOX_GET, "container-renamed"), 200);
     box_end(&box);
     box_start(&box, "squatted", NULL, true);
@@ -170,7 +176,7 @@ test_planes_down(void **state)
     pthread_mutex_unlock(&rig.lock);
     assert_int_equal(box_create(&box, "", text), 1);
     assert_string_equal(text, "berth: control plane down\n");
-    int welcomes = rig.welcomes;
+    int welcomes = RIG_GET(rig.welcomes);
     pthread_mutex_lock(&rig.lock);
     rig_control(true);
     pthread_mutex_unlock(&rig.lock);
@@ -226,20 +232,17 @@ test_restart(void **state)
     box_start(&dies, "dies", NULL, true);
     assert_created(&box);
     assert_created(&dies);
-    size_t rows = rig.row_count;
+    size_t rows = RIG_GET(rig.row_count);
     rig_agent_stop(SIGKILL);
     assert_int_equal(box_do(&box, BOX_SQUAT, ""), EADDRINUSE);
     box_end(&dies);
-    int hosting = rig.hosting;
+    int hosting = RIG_GET(rig.hosting);
     rig_agent_start();
     RIG_WAIT(rig.hosting > hosting);
     assert_int_equal(box_do(&box, BOX_GET, "container-survivor"), 200);
-    assert_int_equal(rig.row_count, rows); /* the same incarnation, not bound anew */
-    char hex[2 * INCARNATION_BYTES + 1];
-    hex_encode(rig.rows[rows - 2].incarnation, INCARNATION_BYTES, hex);
-    assert_non_null(strstr(rig.hosting_text, hex));
-    hex_encode(rig.rows[rows - 1].incarnation, INCARNATION_BYTES, hex);
-    assert_null(strstr(rig.hosting_text, hex));
+    assert_int_equal(RIG_GET(rig.row_count), rows); /* the same incarnation, not bound anew */
+    assert_true(RIG_GET(is_hosted(rows - 2)));
+    assert_false(RIG_GET(is_hosted(rows - 1)));
     box_end(&box);
     RIG_WAIT(all_gone("survivor", true));
 }
@@ -296,7 +299,7 @@ test_holder_dies(void **state)
     assert_created(&other);
     rig_agent_stop(SIGKILL);
     assert_int_equal(box_do(&box, BOX_SQUAT, ""), EADDRINUSE);
-    int hosting = rig.hosting;
+    int hosting = RIG_GET(rig.hosting);
     rig_agent_start();
     RIG_WAIT(rig.hosting > hosting);
     assert_int_equal(box_do(&box, BOX_GET, "container-held"), 200);
@@ -316,11 +319,11 @@ test_allow_untokened(void **state)
     rig.agent_args[0] = "--policy";
     rig.agent_args[1] = "allow-untokened";
     rig_agent_start();
-    rig.refuse = "no";
+    RIG_SET(rig.refuse, "no");
     RIG_WAIT(rig.plane.fd >= 0);
     assert_int_equal(box_create(&box, "", text), 0);
     assert_string_equal(text, "berth: no; the container starts without a token\n");
-    rig.refuse = NULL;
+    RIG_SET(rig.refuse, NULL);
     assert_int_equal(box_do(&box, BOX_GET, "container-free"), 0);
     box_end(&box);
     rig_agent_stop(SIGTERM);
@@ -356,9 +359,7 @@ test_old_kernel(void **state)
     rig.kernel_without = "pidfd_info,pidfd_netns,peerpidfd";
     rig_agent_start();
     RIG_WAIT(rig.plane.fd >= 0);
-    pthread_mutex_lock(&rig.lock);
-    rig.row_count = 0;
-    pthread_mutex_unlock(&rig.lock);
+    RIG_SET(rig.row_count, 0);
     test_matrix(state);
 }
 

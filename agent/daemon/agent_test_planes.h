@@ -96,13 +96,22 @@ struct rig {
 };
 static struct rig rig;
 
+/* What the doubles' thread reads or writes, from a test: never without the lock. The expression
+ * must not fail the test, which would leave the lock held. */
+#define RIG_GET(expr)                    \
+    ({                                   \
+        pthread_mutex_lock(&rig.lock);   \
+        __auto_type value_ = (expr);     \
+        pthread_mutex_unlock(&rig.lock); \
+        value_;                          \
+    })
+#define RIG_SET(place, value) ((void)RIG_GET((place) = (value)))
+
 #define RIG_WAIT(cond)                                     \
     do {                                                   \
         uint64_t end_ = clock_mono_ms() + RIG_DEADLINE_MS; \
         for (;;) {                                         \
-            pthread_mutex_lock(&rig.lock);                 \
-            bool met_ = (cond);                            \
-            pthread_mutex_unlock(&rig.lock);               \
+            bool met_ = RIG_GET(cond);                     \
             if (met_)                                      \
                 break;                                     \
             if (clock_mono_ms() > end_)                    \

@@ -22,11 +22,11 @@ rig_thread(void *user)
             rig.tick_ms = clock_mono_ms();
             rig_say("{\"type\":\"tick\",\"rev\":\"1\"}");
         }
-        pthread_mutex_unlock(&rig.lock);
-        /* wait outside the lock */
         struct pollfd fds[3] = {{.fd = rig.plane.fd, .events = POLLIN},
                                 {.fd = rig.plane_listener.fd, .events = POLLIN},
                                 {.fd = rig.control_fd, .events = POLLIN}};
+        pthread_mutex_unlock(&rig.lock);
+        /* wait outside the lock */
         (void)poll(fds, 3, 1);
     }
     return NULL;

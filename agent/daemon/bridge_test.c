@@ -71,7 +71,7 @@ test_bridge(void **state)
     assert_int_equal(box_do(&first, BOX_GET, "container-br-a"), 200); /* the better way, too */
     /* the agent comes again: so do the pins */
     rig_agent_stop(SIGTERM);
-    int hosting = rig.hosting;
+    int hosting = RIG_GET(rig.hosting);
     rig_agent_start();
     RIG_WAIT(rig.hosting > hosting);
     assert_int_equal(box_do(&first, BOX_GET_BRIDGE, "container-br-a"), 200);

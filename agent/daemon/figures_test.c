@@ -36,7 +36,7 @@ test_hooks_and_revocation(void **state)
         start = clock_mono_ns();
         (void)kill(box.pid, SIGKILL);
         RIG_WAIT(rig.rows[rig.row_count - 1].revoked);
-        revoked[i] = rig.rows[rig.row_count - 1].revoked_ns - start;
+        revoked[i] = RIG_GET(rig.rows[rig.row_count - 1].revoked_ns) - start;
         start = clock_mono_ns();
         assert_int_equal(box_poststop(&box, text), 0);
         poststop[i] = clock_mono_ns() - start;
@@ -59,13 +59,13 @@ test_attestation(void **state)
     box_start(&box, "attested", &box, true);
     assert_int_equal(box_create(&box, "", text), 0);
     for (size_t i = 0; i <= ROUNDS; i++) {
-        int conns = rig.conns;
+        int conns = RIG_GET(rig.conns);
         uint64_t start = clock_mono_ns();
         assert_int_equal(box_get("container-attested", BOX_GET), 401);
         RIG_WAIT(rig.conns > conns);
-        attested[i] = rig.attest_ns; /* the one before */
+        attested[i] = RIG_GET(rig.attest_ns); /* the one before */
         if (i > 0)
-            samples[i - 1] = rig.conn_ns - start;
+            samples[i - 1] = RIG_GET(rig.conn_ns) - start;
     }
     print_figure("connect to hand-over at the data plane", ROUNDS, 500);
     for (size_t i = 0; i < ROUNDS; i++)
@@ -82,7 +82,7 @@ test_many(void **state)
     (void)state;
     static struct box boxes[ROUNDS];
     static char names[ROUNDS][24];
-    size_t rows = rig.row_count;
+    size_t rows = RIG_GET(rig.row_count);
     RIG_WAIT(rig.rows[rows - 1].unbound); /* the test before is really over */
     size_t fds = rig_fds((size_t)rig.agent);
     for (size_t i = 0; i < ROUNDS; i++) {

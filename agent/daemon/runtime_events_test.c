@@ -69,30 +69,30 @@ test_rename(void **state)
     (void)state;
     RUN_OK(PODMAN, "run", "-d", "--name", "e-old", "--network", "none", SLEEPER);
     assert_int_equal(podman_ask("e-old", "container-e-old"), 200);
-    size_t rows = rig.row_count;
+    size_t rows = RIG_GET(rig.row_count);
     uint64_t start = clock_mono_ms();
     RUN_OK(PODMAN, "rename", "e-old", "e-new");
     RIG_WAIT(named("e-new"));
     print_message("podman rename to new token: %u ms\n", (unsigned)(clock_mono_ms() - start));
     assert_int_equal(podman_ask("e-new", "container-e-new"), 200);
     assert_int_equal(podman_ask("e-new", "container-e-old"), 401);
-    assert_int_equal(rig.row_count, rows); /* the same incarnation */
+    assert_int_equal(RIG_GET(rig.row_count), rows); /* the same incarnation */
     /* the old name is free for another one */
     RUN_OK(PODMAN, "run", "-d", "--name", "e-old", "--network", "none", SLEEPER);
     assert_int_equal(podman_ask("e-old", "container-e-old"), 200);
     assert_int_equal(podman_ask("e-old", "container-e-new"), 401);
     RUN_OK(PODMAN, "rm", "-f", "-t", "0", "e-old");
     /* refused: the old name holds */
-    int renames = rig.renames;
-    rig.refuse = "a running container of this host has this name";
+    int renames = RIG_GET(rig.renames);
+    RIG_SET(rig.refuse, "a running container of this host has this name");
     RUN_OK(PODMAN, "rename", "e-new", "e-taken");
     RIG_WAIT(rig.renames > renames);
     assert_int_equal(podman_ask("e-taken", "container-e-taken"), 401);
     assert_int_equal(podman_ask("e-taken", "container-e-new"), 200);
-    rig.refuse = NULL;
+    RIG_SET(rig.refuse, NULL);
     /* the next list asks again: every half minute, and at once when the agent starts */
     rig_agent_stop(SIGKILL);
-    int hosting = rig.hosting;
+    int hosting = RIG_GET(rig.hosting);
     rig_agent_start();
     RIG_WAIT(rig.hosting > hosting);
     RIG_WAIT(named("e-taken"));
@@ -117,10 +117,12 @@ test_pause(void **state)
     (void)state;
     char hex[2 * INCARNATION_BYTES + 1];
     RUN_OK(PODMAN, "run", "-d", "--name", "e-ice", "--network", "none", SLEEPER);
-    hex_encode(rig.rows[rig.row_count - 1].binding.incarnation, INCARNATION_BYTES, hex);
+    pthread_mutex_lock(&rig.lock);
+    hex_encode(rig.rows[rig.row_count - 1].incarnation, INCARNATION_BYTES, hex);
+    pthread_mutex_unlock(&rig.lock);
     RUN_OK(PODMAN, "pause", "e-ice");
     RIG_WAIT(told_paused(hex));
-    assert_false(rig.rows[rig.row_count - 1].revoked);
+    assert_false(RIG_GET(rig.rows[rig.row_count - 1].revoked));
     RUN_OK(PODMAN, "unpause", "e-ice");
     RIG_WAIT(told_paused(""));
     assert_int_equal(podman_ask("e-ice", "container-e-ice"), 200);
@@ -128,7 +130,7 @@ test_pause(void **state)
     RIG_WAIT(told_paused(hex));
     /* the next agent says it again */
     rig_agent_stop(SIGKILL);
-    rig.paused_text[0] = '\0';
+    RIG_SET(rig.paused_text[0], '\0');
     rig_agent_start();
     RIG_WAIT(told_paused(hex));
     RUN_OK(PODMAN, "rm", "-f", "-t", "0", "e-ice"); /* straight out of the ice */
@@ -155,7 +157,7 @@ test_without_hook(void **state)
     assert_int_equal(podman_ask("e-off-too", "container-e-off-too"), 0);
     rig_agent_stop(SIGTERM);
     RUN_OK(PODMAN_BARE, "run", "-d", "--name", "e-before", "--network", "none", SLEEPER);
-    int hosting = rig.hosting;
+    int hosting = RIG_GET(rig.hosting);
     rig_agent_start();
     RIG_WAIT(rig.hosting > hosting);
     assert_true(wait_status("e-before", "container-e-before", 200) > 0);

@@ -91,10 +91,7 @@ test_runc_life(void **state)
     assert_int_equal(status_of_output(), 401);
     RUN_OK(RUNC, "delete", "--force", "one");
     RUN_OK(RUNC, "delete", "--force", "two");
-    pthread_mutex_lock(&rig.lock);
-    bool over = all_over();
-    pthread_mutex_unlock(&rig.lock);
-    assert_true(over || rig.row_count > 0);
+    assert_true(RIG_GET(all_over() || rig.row_count > 0));
     RIG_WAIT(all_over());
 }
 
@@ -103,11 +100,11 @@ test_runc_veto(void **state)
 {
     (void)state;
     write_bundle("echo user code ran", "x", true);
-    rig.refuse = "not today";
+    RIG_SET(rig.refuse, "not today");
     assert_int_not_equal(RUN(RUNC, "run", "--bundle", path_of("bundle"), "never"), 0);
     assert_non_null(strstr(output, "berth: not today"));
     assert_null(strstr(output, "user code ran"));
-    rig.refuse = NULL;
+    RIG_SET(rig.refuse, NULL);
     (void)RUN(RUNC, "list", "-q");
     assert_string_equal(output, "");
 }
@@ -136,7 +133,7 @@ test_podman_matrix(void **state)
                                         "p-pod-a", "p-pod-b", "p-bridge"};
     bool bridge = RUN("iptables", "--version") == 0;
     size_t count = ARRAY_LEN(names) - (bridge ? 0 : 1);
-    size_t first = rig.row_count;
+    size_t first = RIG_GET(rig.row_count);
     podman_prepare();
     RUN_OK(PODMAN, "run", "-d", "--name", "p-none", "--network", "none", SLEEPER);
     if (bridge)
@@ -149,7 +146,8 @@ test_podman_matrix(void **state)
            "localhost/bb", "--infra-command", "sleep 1000");
     RUN_OK(PODMAN, "run", "-d", "--name", "p-pod-a", "--pod", "pod", SLEEPER);
     RUN_OK(PODMAN, "run", "-d", "--name", "p-pod-b", "--pod", "pod", SLEEPER);
-    assert_int_equal(rig.row_count, first + count); /* the pod's infra container got none */
+    assert_int_equal(RIG_GET(rig.row_count),
+                     first + count); /* the pod's infra container got none */
     for (size_t i = 0; i < count; i++) {
         for (size_t j = 0; j < count; j++) {
             char token[64];
@@ -166,10 +164,10 @@ test_podman_matrix(void **state)
     RUN_OK(PODMAN, "run", "-d", "--name", "p-note", "--network", "none", "--annotation",
            "io.berth.name=noted", SLEEPER);
     assert_int_equal(podman_ask("p-note", "container-noted"), 200);
-    rig.refuse = "not today";
+    RIG_SET(rig.refuse, "not today");
     assert_int_equal(RUN(PODMAN, "run", "--name", "p-veto", "--network", "none", SLEEPER), 126);
     assert_non_null(strstr(output, "berth: not today"));
-    rig.refuse = NULL;
+    RIG_SET(rig.refuse, NULL);
     RUN_OK(PODMAN, "pod", "rm", "-f", "-t", "0", "pod");
     RUN_OK(PODMAN, "rm", "-f", "-t", "0", "p-side");
     RUN_OK(PODMAN, "rm", "-f", "-a", "-t", "0");

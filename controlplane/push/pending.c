@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "controlplane/reconcile/bind.h"
+#include "lib/base/check.h"
 #include "lib/base/log.h"
 
 #define RECORD_BYTES_MAX (64u * 1024u)
@@ -62,10 +63,11 @@ give_up(struct pending *pending, const char *code, const char *reason)
     uint64_t id = pending->id;
     struct binding_row *row = bindings_find(&push->engine->bindings, str_from(pending->hex));
     struct err err = {0};
+    ASSERT(row); /* a row that ends takes what waits for it along: pending_forget_row */
     pending_free(pending);
     /* the reason first: behind the revocation nobody would read it */
     pending_refuse(agent, id, code, reason);
-    if (row && bind_revoke(push->engine, row, "not_acknowledged", &err) < 0)
+    if (bind_revoke(push->engine, row, "not_acknowledged", &err) < 0)
         LOG_ERROR("a refused binding could not be revoked", LOG_E(&err));
 }
 
@@ -105,11 +107,9 @@ pending_look(struct push *push)
             bindings_find(&push->engine->bindings, str_from(pending->hex));
         struct node *agent = pending->agent;
         uint64_t id = pending->id;
+        ASSERT(row);
         pending_free(pending);
-        if (row)
-            pending_answer_bound(agent, id, row);
-        else
-            pending_refuse(agent, id, "revoked", "the container was revoked meanwhile");
+        pending_answer_bound(agent, id, row);
     }
 }
 

@@ -202,6 +202,59 @@ test_nobody_waits(void **state)
     assert_int_equal(waiting(f), 0);
 }
 
+static bool
+becomes_refused(struct fixture *f, const char *name)
+{
+    uint64_t end = clock_mono_ms() + DEADLINE_MS;
+    while (clock_mono_ms() < end) {
+        loop_step(f->loop, 10);
+        LIST_FOREACH (at, &f->push->nodes) {
+            const struct node *node = LIST_ENTRY(at, struct node, in_push);
+            if (str_eq(str_from(node->name), str_from(name)) && node->nack[0] != '\0')
+                return true;
+        }
+    }
+    return false;
+}
+
+/* A data plane of another host is not told of the container: it is not waited for, and what it says
+ * of that revision concerns nobody. */
+static void
+test_data_plane_of_another_host(void **state)
+{
+    static struct peer other;
+    struct fixture *f = *state;
+    char path[128];
+    char nack[256];
+    (void)snprintf(path, sizeof path, "%s/pki", f->dir);
+    assert_int_equal(tls_pki_issue(path, "dataplane", "other", false, 1, &f->err), 0);
+    other = (struct peer){.boot = "boot-2", .mute = true};
+    f->dp.mute = true;
+    connect_both(f);
+    connect_peer(f, &other, "dataplane", "other");
+    WAIT_FOR(f, &other, "\"type\":\"tick\"");
+    send_bind(f, 1, "c1", "0b0b0b0b", "dev");
+    WAIT_FOR(f, &f->dp, "\"name\":\"dev\"");
+    const struct pending *pending = LIST_ENTRY(f->push->pending.next, struct pending, in_push);
+    unsigned long long revision = pending->revision;
+    (void)snprintf(nack, sizeof nack,
+                   "{\"type\":\"nack\",\"part\":\"bindings\",\"rev\":\"%llu\",\"reason\":\"no\"}",
+                   revision);
+    say(&other, nack);
+    assert_true(becomes_refused(f, "other"));
+    assert_int_equal(waiting(f), 1);
+    (void)snprintf(nack, sizeof nack, "{\"type\":\"ack\",\"part\":\"bindings\",\"rev\":\"%llu\"}",
+                   revision);
+    say(&f->dp, nack);
+    WAIT_FOR(f, &f->agent, "\"type\":\"bound\",\"id\":1");
+    assert_false(seen(&other, "\"name\":\"dev\""));
+    free_peer(&other);
+    for (size_t i = 0; i < 2; i++) {
+        (void)snprintf(path, sizeof path, "%s/pki/other.%s", f->dir, i == 0 ? "crt" : "key");
+        assert_int_equal(unlink(path), 0);
+    }
+}
+
 /* The revocation of what was refused fails: the row stays for the agent's next word, and is said
  * in the log; the agent hears no less. */
 static void
@@ -231,6 +284,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_no_data_plane_at_all, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nack, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nobody_waits, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_data_plane_of_another_host, setup, teardown),
         cmocka_unit_test_setup_teardown(test_revocation_fails, setup, teardown),
         cmocka_unit_test_setup_teardown(test_suspended, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rename, setup, teardown),

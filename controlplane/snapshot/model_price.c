@@ -11,6 +11,7 @@
 
 #include "controlplane/catalog/catalog.h"
 #include "controlplane/catalog/pricing.h"
+#include "lib/base/check.h"
 #include "lib/base/num.h"
 
 /* Names of the classes in a spec. Tokens are priced by the million, the rest by the piece. */
@@ -97,8 +98,8 @@ model_price(const struct object *object, struct tariff_row rows[TARIFF_ROWS_MAX]
     pricing.tiers.part[0].key = (int64_t)over;
     pricing.tiers.count = has_tier ? 1 : 0;
     uint32_t version = (uint32_t)(object->generation & UINT32_MAX);
-    if (pricing_tariff(&pricing, version, rows, ret_tariff) < 0)
-        ret_tariff->count = 0;
+    int code = pricing_tariff(&pricing, version, rows, ret_tariff);
+    ASSERT(code == 0); /* four services, two lengths */
 }
 
 static uint32_t
@@ -106,8 +107,7 @@ date_of(int64_t ms)
 {
     time_t seconds = (time_t)(ms / 1000);
     struct tm day;
-    if (!gmtime_r(&seconds, &day))
-        return 1;
+    ASSERT(gmtime_r(&seconds, &day)); /* any int64 of milliseconds is a year of an int */
     return (uint32_t)((day.tm_year + 1900) * 10000 + (day.tm_mon + 1) * 100 + day.tm_mday);
 }
 
@@ -127,6 +127,6 @@ model_price_listed(const struct seen_model *live, struct tariff_row rows[TARIFF_
     if (known && known[USAGE_input] == base->pico[USAGE_input] &&
         known[USAGE_output] == base->pico[USAGE_output])
         return; /* the catalogue says the same, and more */
-    if (pricing_tariff(&pricing, date_of(live->priced_ms), rows, tariff) < 0)
-        tariff->count = 0;
+    int code = pricing_tariff(&pricing, date_of(live->priced_ms), rows, tariff);
+    ASSERT(code == 0); /* one row */
 }

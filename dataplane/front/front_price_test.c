@@ -37,6 +37,8 @@ price_open(void **state)
         "{\"over\":100,\"input\":\"10000\",\"output\":\"20000\"},"
         "{\"service\":\"priority\",\"input\":\"3000\",\"output\":\"6000\"},"
         "{\"from\":4000000000,\"input\":\"9000\",\"output\":\"9000\"}]}},"
+        "{\"id\":\"openai/boundless\",\"provider\":\"openai\",\"upstream\":\"b\",\"max_output\":"
+        "4000000000,\"price\":{\"version\":1,\"output\":\"1000000000000000\"}},"
         "{\"id\":\"openai/free\",\"provider\":\"openai\",\"upstream\":\"f\",\"free\":true},"
         "{\"id\":\"anthropic/c\",\"provider\":\"anthropic\",\"upstream\":\"up-c\","
         "\"max_output\":1000,\"price\":{\"version\":1,\"input\":\"1000\",\"output\":\"2000\"}}],"
@@ -185,6 +187,60 @@ free_models_need_no_wallet(void **state)
     want_body(&reply, 402, "frozen");
 }
 
+/* ---- leases --------------------------------------------------------------------------------- */
+
+/* More than money can say: refused, whatever the wallet has. */
+static void
+what_no_wallet_could_hold(void **state)
+{
+    (void)state;
+    struct reply reply;
+    ask(&reply, CHAT, BODY("openai/boundless"));
+    want_body(&reply, 422, "amount_overflow");
+}
+
+static unsigned wishes;
+
+static void
+count_wishes(struct worker *worker, struct fund *fund)
+{
+    (void)worker;
+    (void)fund;
+    wishes++;
+}
+
+static bool
+is_waiting(void *arg)
+{
+    (void)arg;
+    return !list_empty(&rig.worker.waiting);
+}
+
+/* An answer that brings nothing, while the wallet has enough: others were quicker, and the next
+ * one is waited for. */
+static void
+others_took_what_came(void **state)
+{
+    (void)state;
+    struct reply reply;
+    struct fund_word word = {.granted = 1000000000, .returned = 1000000000, .status = FUND_OK};
+    fund_hear(wallet(), &word);
+    provider_says(200, "application/json", ANSWER);
+    ask_with(&reply, CHAT, KEY, "application/json", BODY("openai/a"));
+    step_until(is_waiting, NULL);
+    word.free = INT64_MAX;
+    fund_hear(wallet(), &word);
+    worker_funds_changed(&rig.worker);
+    assert_false(reply.ended);
+    assert_true(is_waiting(NULL));
+    word.granted = 2000000000;
+    fund_hear(wallet(), &word);
+    worker_funds_changed(&rig.worker);
+    step_until(reply_ended, &reply);
+    want_body(&reply, 200, "yo");
+    step_until(all_settled, NULL);
+}
+
 /* ---- who leaves in mid-stream ---------------------------------------------------------------- */
 
 #define ANT_START                                                                        \
@@ -298,6 +354,27 @@ cancelled(void **state)
     step_until(nobody_is_asked, NULL);
 }
 
+/* The lease is taken back during a call: what the call cost is owed, and more is asked for. */
+static void
+taken_back_meanwhile(void **state)
+{
+    (void)state;
+    uint64_t before = mark();
+    const struct fund_word word = {
+        .granted = 1000000000, .returned = 1000000000, .free = INT64_MAX, .status = FUND_OK};
+    leave(CHAT, STREAM_BODY("drain"), CHUNK("{\"content\":\"one\"}"));
+    step_until(caller_is_gone, NULL);
+    fund_hear(wallet(), &word);
+    rig.worker.want_funds = count_wishes;
+    wishes = 0;
+    (void)http_stream_write(rig.hanging, STR(CHUNK_STOP CHUNK_USAGE CHUNK_DONE));
+    step_until(all_settled, NULL);
+    want_journal(before, "\"charge\":\"20\"");
+    assert_int_equal(atomic_load(&wallet()->available), -20);
+    assert_int_equal(wishes, 1);
+    step_until(nobody_is_asked, NULL);
+}
+
 static void
 estimated(void **state)
 {
@@ -324,6 +401,9 @@ main(void)
         CASE(row_of_the_tariff),
         CASE(lies_cost_no_more_than_was_held),
         CASE(free_models_need_no_wallet),
+        CASE(what_no_wallet_could_hold),
+        CASE(others_took_what_came),
+        CASE(taken_back_meanwhile),
         CASE(drained_to_the_report),
         CASE(drained_until_it_breaks),
         CASE(drained_until_the_end_of_the_node),

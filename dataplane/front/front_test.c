@@ -81,13 +81,15 @@ capped_wallets_say_so(void **state)
 {
     static const struct {
         int64_t cap;
+        int64_t resets_s;
         const char *want;
-    } rows[] = {{5000000000, " of its $5.00 is spent or held, and this request may cost "
-                             "up to $"},
-                {5000000000, "It begins anew at 2026-11-22T00:00:00Z"},
-                {INT64_MAX, "does not cover this request"},
-                {INT64_MIN, "is frozen by its owner"}, /* whatever its cap says */
-                {0, "does not cover this request"}};
+    } rows[] = {{5000000000, 1795305600,
+                 " of its $5.00 is spent or held, and this request may cost up to $"},
+                {5000000000, 1795305600, "It begins anew at 2026-11-22T00:00:00Z"},
+                {5000000000, INT64_MAX, "does not cover this request"}, /* no such day */
+                {INT64_MAX, 1795305600, "does not cover this request"},
+                {INT64_MIN, 1795305600, "is frozen by its owner"}, /* whatever its cap says */
+                {0, 1795305600, "does not cover this request"}};
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const struct fund_word word = {.granted = 1000000000,
@@ -96,7 +98,7 @@ capped_wallets_say_so(void **state)
                                        .balance = 1000000000,
                                        .cap = MAX(rows[i].cap, (int64_t)0),
                                        .cap_spent = 4000000000,
-                                       .cap_resets_s = 1795305600};
+                                       .cap_resets_s = rows[i].resets_s};
         struct reply reply;
         ask_with(&reply, CHAT, KEY, "application/json", BODY("openai/dear"));
         uint64_t end = clock_mono_ms() + DEADLINE_MS;

@@ -21,6 +21,8 @@
 
 #define LONG_NAME "1-0-00000000000000000000000000000000000000000000000000000000001.journal"
 
+enum { TEXT_COUNT = PLACES_MAX + 44 };
+
 static char dir[64];
 
 static char *
@@ -388,6 +390,132 @@ test_texts_at_one_place(void **state)
     journal_remove(&journal);
 }
 
+/* A record names a text that is not there: it is not told by half, and not counted as told. */
+static void
+test_names_a_text_that_is_gone(void **state)
+{
+    struct journal *journal = open_journal(3, 0, 4);
+    struct record_head head;
+    struct buf out;
+    struct buf shared;
+    size_t count = 7;
+    uint64_t last = 7;
+    (void)state;
+    requests(journal, 1, 100, false);
+    int fd = open(path_of("0000000000000003-0-00000000.journal"), O_RDWR);
+    off_t at = (off_t)sizeof(struct segment_head);
+    assert_int_equal(pread(fd, &head, sizeof head, at), (ssize_t)sizeof head);
+    head.shared[0] = 9;
+    assert_int_equal(pwrite(fd, &head, sizeof head, at), (ssize_t)sizeof head);
+    (void)close(fd);
+    buf_init(&out, 4096);
+    buf_init(&shared, 4096);
+    assert_int_equal(journal_read(journal, 0, 9, 4096, &out, &count, &last), -ERR_PARSE);
+    assert_int_equal(journal_read_shared(journal, 0, 9, 4096, &out, &shared, &count, &last),
+                     -ERR_PARSE);
+    assert_true(count == 7 && last == 7 && shared.len == 0);
+    buf_fini(&out);
+    buf_fini(&shared);
+    journal_remove(&journal);
+}
+
+/* What an upload cannot name, it writes out: the text of a record is the same either way. */
+static void
+test_texts_written_out(void **state)
+{
+    static char big[TEXT_COUNT][1100];
+    static const struct {
+        const char *name;
+        unsigned count;
+        char first;
+        size_t bytes;  /* of each text */
+        unsigned want; /* how many of them the upload names */
+    } rows[] = {
+        {"few", 3, ',', 40, 3},
+        {"more than the list holds", 20, ',', 1000, 16},
+        {"more than have a place", TEXT_COUNT, ',', 20, 256},
+        {"no text that a list could have", 1, ',', 1, 0},
+        {"nor this one", 1, ' ', 9, 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct journal *journal = open_journal(3, 0, 4);
+        struct buf out;
+        struct buf shared;
+        size_t count = 0;
+        uint64_t last = 0;
+        for (unsigned n = 0; n < rows[i].count; n++) {
+            struct journal_ticket ticket;
+            (void)snprintf(big[n], sizeof big[n], ",\"k%03u\":\"%01000u", n, 0u);
+            big[n][rows[i].bytes - 1] = '"';
+            big[n][0] = rows[i].first;
+            const struct journal_members members = {.own = STR("\"id\":1"),
+                                                    .shared = {str_make(big[n], rows[i].bytes)}};
+            assert_int_equal(journal_admit(journal, &ticket), 0);
+            (void)journal_outcome(journal, &ticket, &members);
+        }
+        journal_commit(journal);
+        buf_init(&out, 1u << 20);
+        buf_init(&shared, 1u << 20);
+        assert_int_equal(
+            journal_read_shared(journal, 0, SIZE_MAX, SIZE_MAX, &out, &shared, &count, &last), 0);
+        assert_int_equal(count, rows[i].count);
+        unsigned named = 0;
+        for (unsigned n = 0; n < rows[i].count; n++) {
+            struct str text = str_make(big[n], rows[i].bytes);
+            bool listed = str_find(buf_str(&shared), str_skip(text, 1)) != SIZE_MAX;
+            bool written = str_find(buf_str(&out), text) != SIZE_MAX;
+            if (rows[i].bytes > 1 && listed == written)
+                fail_msg("%s: text %u is %s", rows[i].name, n, listed ? "twice there" : "gone");
+            named += rows[i].bytes > 1 && listed;
+        }
+        if (named != rows[i].want)
+            fail_msg("%s: %u named", rows[i].name, named);
+        buf_fini(&out);
+        buf_fini(&shared);
+        journal_remove(&journal);
+        assert_int_equal(files(true), 0);
+    }
+}
+
+/* Whatever room there is for an upload: it is whole, or it is refused and read again. */
+static void
+test_upload_without_room(void **state)
+{
+    static const char text[] = ",\"wallet\":\"a\"";
+    static const char want[] = "{\"seq\":\"1\",\"id\":1,\"texts\":[0]}";
+    struct journal *journal = open_journal(3, 0, 4);
+    struct journal_ticket ticket;
+    const struct journal_members members = {.own = STR("\"id\":1"), .shared = {str_from(text)}};
+    unsigned whole = 0;
+    (void)state;
+    assert_int_equal(journal_admit(journal, &ticket), 0);
+    (void)journal_outcome(journal, &ticket, &members);
+    journal_commit(journal);
+    for (size_t room = 1; room <= sizeof want + 1; room++) {
+        for (size_t shared_room = 1; shared_room <= sizeof text + 1; shared_room++) {
+            struct buf out;
+            struct buf shared;
+            size_t count = 0;
+            uint64_t last = 0;
+            buf_init(&out, room);
+            buf_init(&shared, shared_room);
+            int rc = journal_read_shared(journal, 0, 9, 9, &out, &shared, &count, &last);
+            assert_int_equal(rc, out.failed || shared.failed ? -ERR_NOMEM : 0);
+            if (rc == 0) {
+                assert_string_equal(buf_cstr(&out), want);
+                assert_true(str_eq(buf_str(&shared), STR("{\"wallet\":\"a\"}")));
+                assert_int_equal(last, 1);
+                whole++;
+            }
+            buf_fini(&out);
+            buf_fini(&shared);
+        }
+    }
+    assert_in_range(whole, 1, 20);
+    journal_remove(&journal);
+}
+
 int
 main(void)
 {
@@ -398,7 +526,10 @@ main(void)
                                        cmocka_unit_test(test_trim),
                                        cmocka_unit_test(test_records),
                                        cmocka_unit_test(test_damage_while_open),
-                                       cmocka_unit_test(test_texts_at_one_place)};
+                                       cmocka_unit_test(test_texts_at_one_place),
+                                       cmocka_unit_test(test_names_a_text_that_is_gone),
+                                       cmocka_unit_test(test_texts_written_out),
+                                       cmocka_unit_test(test_upload_without_room)};
     (void)snprintf(dir, sizeof dir, "/tmp/berth-journal-files-XXXXXX");
     if (mkdtemp(dir) == NULL)
         return 1;

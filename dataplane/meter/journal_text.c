@@ -122,7 +122,8 @@ text_end(const struct text_table *table, uint16_t number)
 struct str
 text_table_get(const struct text_table *table, uint16_t number)
 {
-    if (number == 0 || number > table->ends.len / sizeof(uint32_t))
+    ASSERT(number >= 1);
+    if (number > table->ends.len / sizeof(uint32_t))
         return (struct str){NULL, 0};
     uint32_t start = text_end(table, (uint16_t)(number - 1u));
     return str_make(table->bytes.ptr + start, text_end(table, number) - start);

@@ -456,7 +456,7 @@ on_done(struct http_call *call)
     case REPLY_NONE:
         break;
     }
-    ASSERT(!"a reply without a head");
+    check_failed(__FILE__, __LINE__, "a reply without a head");
 }
 
 static enum http_error

@@ -99,6 +99,33 @@ prices_have_rows(void **state)
     config_release(&config);
 }
 
+/* Pictures; and what stands for nothing: no price, no price of a class, no version. */
+static void
+prices_of_pictures(void **state)
+{
+    (void)state;
+    struct config *config = NULL;
+    struct err err = {0};
+    int rc = parse("{\"version\":1," PROVIDER ",\"models\":["
+                   "{\"id\":\"a\",\"provider\":\"openai\",\"upstream\":\"a\",\"price\":null},"
+                   "{\"id\":\"b\",\"provider\":\"openai\",\"upstream\":\"b\"},"
+                   "{\"id\":\"c\",\"provider\":\"openai\",\"upstream\":\"c\",\"price\":{"
+                   "\"input\":\"5\",\"cached\":null,\"pictures\":["
+                   "{\"quality\":\"hd\",\"size\":\"1x1\",\"image\":\"80\"},"
+                   "{\"quality\":\"l\\u006fw\",\"size\":\"1x1\",\"image\":\"20\"}]}}]}",
+                   &config, &err);
+    if (rc != 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(config->models[0].tariff.count, 0); /* paid use is refused */
+    assert_int_equal(config->models[1].tariff.count, 0);
+    const struct tariff *tariff = &config->models[2].tariff;
+    assert_int_equal(tariff->rows[0].price.version, 0);
+    assert_int_equal(tariff->rows[0].price.pico[USAGE_cached], 5); /* as input */
+    assert_int_equal(tariff_image(tariff, STR("hd"), STR("1x1")), 80);
+    assert_int_equal(tariff_image(tariff, STR("low"), STR("1x1")), 20);
+    config_release(&config);
+}
+
 struct refused {
     const char *name;
     const char *text;
@@ -188,9 +215,56 @@ bad_prices_name_the_record(void **state)
          "models[0].price.rows"},
         {"a second row for everything", PRICED("{\"rows\":[{\"input\":\"5\"}]}"),
          "models[0].price.rows"},
+        {"version that is none", PRICED("{\"version\":-1}"), "models[0].version"},
+        {"pictures are no list", PRICED("{\"pictures\":{}}"), "models[0].price.pictures"},
+        {"a picture without a quality", PRICED("{\"pictures\":[{}]}"), "models[0].price.pictures"},
+        {"a picture without a size", PRICED("{\"pictures\":[{\"quality\":\"hd\"}]}"),
+         "models[0].price.pictures"},
+        {"a picture without a price",
+         PRICED("{\"pictures\":[{\"quality\":\"hd\",\"size\":\"1x1\"}]}"),
+         "models[0].price.pictures"},
+        {"a picture's price that is none",
+         PRICED("{\"pictures\":[{\"quality\":\"hd\",\"size\":\"1x1\",\"image\":\"1.5\"}]}"),
+         "models[0].price.pictures"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         want_refused(&rows[i]);
+}
+
+/* As many as there may be, and one more. */
+static void
+prices_are_bounded(void **state)
+{
+    static const struct {
+        const char *list;
+        unsigned most;
+        const char *want;
+    } rows[] = {{"rows", TARIFF_ROWS_MAX - 1, "models[0].price.rows: are too many"},
+                {"pictures", TARIFF_PICTURES_MAX, "models[0].price.pictures: must be a list"}};
+    (void)state;
+    for (size_t i = 0; i < 2 * ARRAY_LEN(rows); i++) {
+        struct config *config = NULL;
+        struct err err = {0};
+        struct buf text;
+        unsigned count = rows[i / 2].most + i % 2;
+        buf_init(&text, 64u << 10);
+        (void)buf_printf(&text,
+                         "{\"version\":1," PROVIDER ",\"models\":[{\"id\":\"a\",\"provider\":"
+                         "\"openai\",\"upstream\":\"a\",\"price\":{\"%s\":[",
+                         rows[i / 2].list);
+        for (unsigned n = 1; n <= count; n++)
+            (void)buf_printf(&text,
+                             "%s{\"over\":%u,\"quality\":\"q\",\"size\":\"s\",\"image\":\"1\"}",
+                             n == 1 ? "" : ",", n);
+        (void)buf_printf(&text, "]}}]}");
+        int rc = parse(buf_cstr(&text), &config, &err);
+        buf_fini(&text);
+        if (i % 2 == 0 && rc != 0)
+            fail_msg("%s", err.text);
+        if (i % 2 == 1 && (rc == 0 || !str_starts(str_from(err.text), str_from(rows[i / 2].want))))
+            fail_msg("%s: %d %s", rows[i / 2].list, rc, err.text);
+        config_release(&config);
+    }
 }
 
 int
@@ -201,6 +275,8 @@ main(void)
         cmocka_unit_test(prices_have_rows),
         cmocka_unit_test(bad_documents_name_the_record),
         cmocka_unit_test(bad_prices_name_the_record),
+        cmocka_unit_test(prices_of_pictures),
+        cmocka_unit_test(prices_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -96,7 +96,7 @@ hold_refuse(struct exchange *x, int64_t need, bool silence)
                : "Wallet '%s' does not cover this request: it may cost up to $%s and $%s is "
                  "available (AI balance $%s). Add AI funds, or set a smaller max_tokens.",
         x->fund->wallet, want, left, balance);
-    return exchange_fail(x, HTTP_ERROR_no_funds, text.ptr != NULL ? text : STR_EMPTY);
+    return exchange_fail(x, HTTP_ERROR_no_funds, text); /* no memory: the usual words */
 }
 
 static void
@@ -119,7 +119,7 @@ hold_request(struct exchange *x)
         return exchange_fail(x, HTTP_ERROR_unpriced, STR_EMPTY);
     if (rc != 0)
         return exchange_fail(x, HTTP_ERROR_amount_overflow, STR_EMPTY);
-    if (rc == 0 && need == 0 && all_free(x))
+    if (need == 0 && all_free(x))
         return LAYER_NEXT; /* whatever the wallet's state */
     wait_end(x);
     uint32_t answers = atomic_load(&x->fund->answers);
