@@ -10,20 +10,23 @@
 
 #include "dataplane/dialect/dialect.h"
 
-/* What the answer has to keep of the request. model: as the caller said it, borrowed. created_s:
+/* What the answer has to keep of the request. model: as the caller said it, id: the request's, both
+ * borrowed. created_s:
  * of the answer, since 1970. count: answers that are due. tokens: of the prompt, by estimate, told
  * where the vendor tells none. dropped: members that he has no place for, comma separated, in the
  * arena. */
 struct carry_wish {
     struct str model;
+    struct str id;
     uint64_t created_s;
     bool base64;
     uint64_t count;
     uint64_t tokens;
     struct str dropped;
 };
-/* request: doc is the caller's body in OpenAI's shape; model the target's name. *ret_wish without
- * model and created_s. 0; -ERR_INVALID, -ERR_RANGE, -ERR_UNSUPPORTED with the field in err,
+/* Both take an object: media_facts, and whoever reads the answer, have refused all else.
+ * request: doc is the caller's body in OpenAI's shape; model the target's name. *ret_wish without
+ * model, id and created_s. 0; -ERR_INVALID, -ERR_RANGE, -ERR_UNSUPPORTED with the field in err,
  * -ERR_NOMEM.
  * answer: a 200 of the vendor, scanned, into OpenAI's shape; *ret_usage evidence NONE where nothing
  * was reported or counted. 0; -ERR_INVALID: it is none; -ERR_NOT_FOUND: nothing was made
@@ -35,7 +38,13 @@ struct carrier {
                   struct usage *ret_usage);
     const char *content_type; /* of the request; NULL = JSON */
 };
-/* carrier_find - who carries calls of this endpoint to providers of this dialect, or NULL. */
-const struct carrier *carrier_find(const struct dialect *target, enum chat_endpoint endpoint);
+/* carrier_find - who carries calls of this endpoint to providers of this dialect, or NULL. base: the
+ * path of the provider's address: Vertex is Gemini at another one. */
+const struct carrier *carrier_find(const struct dialect *target, enum chat_endpoint endpoint,
+                                   struct str base);
+
+/* embed_report - what an answer with embeddings says of its usage, whoever wrote it; false:
+ * nothing. */
+bool embed_report(const struct json_doc *doc, struct usage *ret_usage);
 
 #endif

@@ -53,14 +53,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     buf_init(&out, 16u << 20);
     wish.count = data[0] / 16u;
     wish.base64 = (data[0] & 8u) != 0;
-    if (json_scan(&doc, request, NULL, &err) == 0 &&
+    if (json_scan(&doc, request, NULL, &err) == 0 && json_is(&doc, 0, JSON_OBJECT) &&
         carrier->request(&doc, str_from(rows[row].model), &arena, &out, &wish, &err) == 0 &&
         carrier->content_type == NULL) {
         check_json(&out);
     }
     out.len = 0;
     wish.model = STR("m");
-    if (json_scan(&doc, reply, &limits, NULL) == 0 &&
+    if (json_scan(&doc, reply, &limits, NULL) == 0 && json_is(&doc, 0, JSON_OBJECT) &&
         carrier->answer(&doc, &wish, &out, &usage) == 0) {
         check_json(&out);
         ASSERT(usage.count[USAGE_input] <= USAGE_COUNT_MAX);

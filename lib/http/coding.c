@@ -16,12 +16,14 @@
 #define WINDOW_BITS_GZIP (15 + 16)
 #define WINDOW_BITS_ZLIB 15
 #define ZSTD_WINDOW_BITS 23
+#define ZSTD_HEADER_BYTES_MAX 18
 #define STEP_BYTES_MAX (1u << 30) /* zlib counts in 32 bits */
 
 struct coding {
     enum coding_kind kind;
     bool complete;
-    int failed; /* sticky */
+    int failed;           /* sticky */
+    uint32_t frame_bytes; /* zstd: taken of this frame, at least so many */
     uint64_t taken;
     uint64_t given;
     union {
@@ -135,15 +137,19 @@ step_brotli(struct coding *coding, struct str *input, char *out, size_t size, si
     return r == BROTLI_DECODER_RESULT_ERROR ? -ERR_PARSE : 0;
 }
 
+/* A frame that is there as a whole is decoded at once by the library, without its limit of the
+ * window: so that a body's verdict does not depend on how it arrives, a header comes bytewise. */
 static int
 step_zstd(struct coding *coding, struct str *input, char *out, size_t size, size_t *ret_count)
 {
-    ZSTD_inBuffer from = {input->ptr, input->len, 0};
+    bool header = coding->frame_bytes < ZSTD_HEADER_BYTES_MAX;
+    ZSTD_inBuffer from = {input->ptr, header ? MIN(input->len, (size_t)1) : input->len, 0};
     ZSTD_outBuffer to = {out, size, 0};
     size_t r = ZSTD_decompressStream(coding->u.zstd, &to, &from);
     *input = str_skip(*input, from.pos);
     *ret_count = to.pos;
     coding->complete = r == 0;
+    coding->frame_bytes = r == 0 ? 0 : coding->frame_bytes + (header ? (uint32_t)from.pos : 0);
     return ZSTD_isError(r) ? -ERR_PARSE : 0;
 }
 

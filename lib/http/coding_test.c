@@ -117,6 +117,8 @@ malformed_is_refused(void **state)
         ROW("plain text as br", CODING_BR, "{\"model\":\"a\"}", -ERR_PARSE, NULL),
         ROW("zstd, a window of 2 GiB", CODING_ZSTD, "\x28\xb5\x2f\xfd\x00\xa8\x01\x00\x00",
             -ERR_PARSE, NULL),
+        ROW("zstd, a window of 128 MiB, whole and with its size", CODING_ZSTD,
+            "\x28\xb5\x2f\xfd\x40\x88\x00\x00\x03\x08\x00\x61", -ERR_PARSE, NULL),
         ROW("zstd, a dictionary", CODING_ZSTD, "\x28\xb5\x2f\xfd\x21\x07\x01\x01\x00\x00",
             -ERR_PARSE, NULL),
     };
