@@ -29,7 +29,7 @@ api_key_make(char ret_key[API_KEY_BYTES + 1])
     for (size_t i = 0; i < RANDOM_CHARS; i++)
         ret_key[PREFIX_BYTES + i] = alphabet[random[i] & 63u];
     explicit_bzero(random, sizeof random);
-    snprintf(ret_key + BODY_BYTES, 9, "%08x", digest_crc32c(0, ret_key, BODY_BYTES));
+    (void)snprintf(ret_key + BODY_BYTES, 9, "%08x", digest_crc32c(0, ret_key, BODY_BYTES));
     ASSERT(api_key_plausible(str_make(ret_key, API_KEY_BYTES)));
 }
 
@@ -43,6 +43,6 @@ api_key_plausible(struct str key)
             return false;
     }
     char want[9];
-    snprintf(want, sizeof want, "%08x", digest_crc32c(0, key.ptr, BODY_BYTES));
+    (void)snprintf(want, sizeof want, "%08x", digest_crc32c(0, key.ptr, BODY_BYTES));
     return memcmp(want, key.ptr + BODY_BYTES, 8) == 0;
 }

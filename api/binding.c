@@ -86,8 +86,8 @@ binding_put_json(const struct binding *binding, bool with_signature, struct buf 
     return out->failed ? -ERR_TOO_LARGE : 0;
 }
 
-static bool
-is_name(struct str text)
+bool
+binding_valid_tag(struct str text)
 {
     if (text.len == 0 || text.len > NAME_BYTES_MAX)
         return false;
@@ -165,7 +165,7 @@ parse(const struct json_doc *doc, uint32_t object, struct arena *arena, bool req
         if (!(seen & (1u << i)) && !(request && fields[i].server))
             return err_set(err, ERR_INVALID, "binding: \"%s\" is missing", fields[i].key);
     }
-    if (!request && (!is_name(binding.name) || binding.number == 0))
+    if (!request && (!binding_valid_tag(binding.name) || binding.number == 0))
         return err_set(err, ERR_INVALID, "binding: bad name or number");
     if (binding.host.len == 0 || binding.container_id.len == 0)
         return err_set(err, ERR_INVALID, "binding: empty host or container_id");
@@ -215,7 +215,7 @@ bool
 binding_valid_name(struct str name)
 {
     bool digits = true;
-    if (!is_name(name))
+    if (!binding_valid_tag(name))
         return false;
     for (size_t i = 0; i < name.len; i++)
         digits = digits && name.ptr[i] >= '0' && name.ptr[i] <= '9';

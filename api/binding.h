@@ -50,7 +50,9 @@ int binding_sign(struct binding *binding, const struct ed25519_key *key) MUST_US
 /* binding_verify - 0 or -ERR_SIGNATURE. */
 int binding_verify(const struct binding *binding,
                    const uint8_t server_key[ED25519_KEY_BYTES]) MUST_USE;
-/* binding_valid_name - [A-Za-z0-9_-], 1..100 bytes, not all digits. */
+/* binding_valid_tag - may stand behind "container-": [A-Za-z0-9_-], 1..100 bytes. */
+bool binding_valid_tag(struct str tag);
+/* binding_valid_name - a tag that is not all digits. */
 bool binding_valid_name(struct str name);
 
 #endif

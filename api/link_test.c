@@ -96,7 +96,7 @@ on_down(struct link *link, const char *reason, void *user)
     (void)user;
     assert_false(link_is_up(link));
     rig.downs++;
-    snprintf(rig.reason, sizeof(rig.reason), "%s", reason);
+    (void)snprintf(rig.reason, sizeof(rig.reason), "%s", reason);
 }
 
 static const struct link_ops ops = {.up = on_up, .record = on_record, .down = on_down};
@@ -107,7 +107,7 @@ path_of(const char *name)
     static char paths[4][128];
     static size_t next;
     char *path = paths[next++ % 4];
-    snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
+    (void)snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
     return path;
 }
 
@@ -129,7 +129,7 @@ serve(void)
     assert_int_equal(http_server_new(&conf, &rig.server, &err), 0);
     struct sock_addr addr;
     char text[32];
-    snprintf(text, sizeof(text), "127.0.0.1:%u", rig.port);
+    (void)snprintf(text, sizeof(text), "127.0.0.1:%u", rig.port);
     assert_int_equal(sock_addr_parse(str_from(text), &addr, &err), 0);
     assert_int_equal(sock_listen(&addr, 16, false, 0, &rig.listen_fd, &err), 0);
     addr.len = sizeof(addr.u);
@@ -160,7 +160,7 @@ rig_open(unsigned status)
     assert_int_equal(loop_new(&rig.loop, &err), 0);
     serve();
     char ca[128];
-    snprintf(ca, sizeof(ca), "%s", path_of("ca.crt"));
+    (void)snprintf(ca, sizeof(ca), "%s", path_of("ca.crt"));
     struct link_conf conf = {.loop = rig.loop,
                              .host = "127.0.0.1",
                              .port = rig.port,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * container.c - berth container: identities for what no runtime reports, asked of the agent.
+ * container.c - berth container: identities for what no runtime reports, asked of the agent; and
+ *               the log of any container's states.
  * Floor: cli; main thread.
  * Owns: nothing.
  * Invariant: the agent decides: nothing is claimed that it did not confirm. Spec: api/plane.md,
@@ -10,6 +11,7 @@
 
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/table.h"
 #include "lib/base/num.h"
 #include "lib/net/sock.h"
 #include "lib/text/json.h"
@@ -75,6 +77,37 @@ put_order(struct buf *out, const struct order *order)
     json_close_object(&json);
 }
 
+static int
+print_log(struct cli *cli, const char *name)
+{
+    static const char *const fields[] = {"transition_time", "from_status",  "to_status",
+                                         "duration_ms",     "triggered_by", "incarnation"};
+    static const char *const headers[] = {"TIME", "FROM", "TO", "LASTED MS", "BY", "INCARNATION"};
+    const struct tree *reply = NULL;
+    struct table table;
+    struct buf path;
+    buf_init(&path, 4096);
+    buf_put_str(&path, STR("/api/v1/containers/"));
+    client_path_put(&path, str_from(name), false);
+    buf_put_str(&path, STR("/log"));
+    int code =
+        path.failed ? cli_fail("the name is too long") : client_get(cli, buf_cstr(&path), &reply);
+    buf_fini(&path);
+    if (code != CLI_DONE)
+        return code;
+    if (cli->output != CLI_TABLE)
+        return cli_print(cli, reply);
+    table_init(&table);
+    for (size_t i = 0; i < ARRAY_LEN(headers); i++)
+        table_column(&table, headers[i], i == 3);
+    const struct tree *items = tree_get(reply, STR("items"));
+    for (const struct tree *item = items != NULL ? items->first : NULL; item; item = item->next) {
+        for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+            table_cell(&table, cli_text(item, fields[i]));
+    }
+    return table_print(&table);
+}
+
 int
 command_container(struct cli *cli)
 {
@@ -89,6 +122,10 @@ command_container(struct cli *cli)
         return cli->exit;
     order.op = cli->names[0];
     order.name = cli->names[1];
+    if (strcmp(order.op, "log") == 0)
+        return pid_text || order.cgroup || order.id || path
+                   ? cli_usage(cli, "log takes only the name")
+                   : print_log(cli, order.name);
     bool registers = strcmp(order.op, "register") == 0;
     if (!registers && strcmp(order.op, "release") != 0)
         return cli_usage(cli, "container has no '%s'", order.op);

@@ -101,12 +101,14 @@ run_verb(struct cli *cli, struct words *words)
     struct str wanted = cli->name_count > 1 ? str_from(cli->names[1]) : STR_EMPTY;
     bool shows = str_eq(verb, STR("show"));
     bool searches = str_eq(verb, STR("search"));
+    bool acks = str_eq(verb, STR("ack"));
+    bool changes = str_eq(verb, STR("changes"));
     bool bare =
         str_eq(verb, STR("list")) || str_eq(verb, STR("update")) || str_eq(verb, STR("discover"));
     const struct tree *data = NULL;
-    if (cli->name_count == 2 && !shows && !searches)
-        return cli_usage(cli, "berth models list, search TEXT, show MODEL, update, discover, or "
-                              "TEXT alone");
+    if (cli->name_count == 2 && !shows && !searches && !acks)
+        return cli_usage(cli, "berth models list, search TEXT, show MODEL, update, discover, "
+                              "changes, ack [MODEL], or TEXT alone");
     if (cli->name_count == 1 && (shows || searches))
         return cli_usage(cli, "berth models %s wants %s", cli->names[0],
                          shows ? "a model" : "a text");
@@ -116,6 +118,10 @@ run_verb(struct cli *cli, struct words *words)
         return models_update(cli, words->file, words->shipped, words->dry_run);
     if (str_eq(verb, STR("discover")))
         return models_discover(cli, words->filter.provider, words->status);
+    if (changes)
+        return models_changes(cli, words->filter.provider);
+    if (acks)
+        return models_ack(cli, words->filter.provider, wanted);
     if (cli->name_count == 1 && !bare)
         wanted = verb;
     int code = read_models(cli, words, &data);

@@ -27,5 +27,9 @@ const struct tree *models_shipped(struct cli *cli);
 /* models_update, models_discover - the verbs. */
 int models_update(struct cli *cli, const char *file, bool shipped, bool dry_run);
 int models_discover(struct cli *cli, const char *provider, bool status);
+/* models_changes, models_ack - what scans found to be different; provider NULL: all, model empty:
+ * any. */
+int models_changes(struct cli *cli, const char *provider);
+int models_ack(struct cli *cli, const char *provider, struct str model);
 
 #endif

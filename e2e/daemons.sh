@@ -6,6 +6,7 @@
 #   daemon_start NAME    returns when it said that it is ready, the data plane when it serves
 #   daemon_kill NAME     kill -9          daemon_stop NAME   SIGTERM, and waits
 #   node_pki ROLE NAME DIR   certificate and key of another node
+#   node_start N         a data plane dpN with a certificate and ports of its own
 #   admin METHOD PATH [curl arguments]    wallet_fund DOLLARS    key_create NAME (into $key)
 # SIM_FLAGS, CONTROLPLANE_FLAGS, DATAPLANE_FLAGS, AGENT_FLAGS: arrays of more arguments.
 # shellcheck source=e2e/lib.sh
@@ -77,6 +78,21 @@ node_pki() {
     -keyout "$dir/$role.key" -out "$dir/$role.csr" 2>/dev/null
   openssl x509 -req -in "$dir/$role.csr" -CA "$pki/ca.crt" -CAkey "$pki/ca.key" -CAcreateserial -days 1 -out "$dir/$role.crt" \
     -extfile <(printf 'subjectAltName=URI:spiffe://berth/%s/%s\nextendedKeyUsage=clientAuth' "$role" "$name") 2>/dev/null
+}
+
+# node_start N: answers at port + 10 + 2 N, when it returns
+node_start() {
+  local name=dp$1 dir=$BERTH_DATA/dp$1
+  mkdir -p -m 0700 "$dir"
+  node_pki dataplane "$name" "$dir/pki"
+  berth-dataplane --data "$dir" --control "127.0.0.1:$((port + 3))" --pki "$dir/pki" --listen "127.0.0.1:$((port + 10 + $1 * 2))" \
+    --admin "127.0.0.1:$((port + 11 + $1 * 2))" --journal-mib 64 </dev/null >"$e2e_dir/$name.out" 2>"$e2e_dir/$name.log" &
+  pid_of[$name]=$!
+  disown "${pid_of[$name]}"
+  started=("$name" "${started[@]}")
+  # shellcheck disable=SC2317
+  node_serves() { curl -fs -o /dev/null "http://127.0.0.1:$((port + 11 + $1 * 2))/readyz"; }
+  within 15 node_serves "$1" || stop_suite "start of $name" "$(tail -n 3 "$e2e_dir/$name.log")"
 }
 
 stack_start() {

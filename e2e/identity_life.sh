@@ -41,6 +41,26 @@ for i in $(seq 5); do
 done
 same "5 of 5 with podman" 5 $good
 
+# ---- names ----
+long=$(printf 'Ab9_-%.0s' $(seq 20))
+start "$long"
+same "a name of 100 letters, digits, - and _" 200 "$(status_in "$long" "$long")"
+same "to the letter" "401 401 401" "$(status_in "$long" "${long,,}") $(status_in "$long" "${long%?}") $(status_in "$long" "${long}x")"
+have=$(pod exec "$long" wget -q -O - --header "Authorization: Bearer container-$long" --header 'Content-Type: application/json' \
+  "http://127.0.0.1:$port/api/v1/models" 2>&1 || true)
+has "the base URL may end in /api/v1" '"data"' "${have:0:300}"
+has "revoked by its name" "1 identity revoked" "$(berth revoke "$long" --wait 2>&1)"
+same "it is" gone "$(fact "$long" state)"
+if works "$long"; then not_ok "and has no token" 200; else ok "and has no token"; fi
+pod rm -f -t 0 "$long" >/dev/null
+pod run -d --name a.b --network none berth-demo sleep 1000000 >/dev/null 2>"$e2e_dir/dots" || true
+number=$(berth get containers -o json | json "(d.items ?? d).filter(c => c.status.id == '$(pod inspect -f '{{.Id}}' a.b)').map(c => c.metadata.name)[0]")
+same "one whose name can be no token goes by its number" "200 401" "$(status_in a.b "$number") $(status_in a.b a.b)"
+pod rm -f -t 0 a.b >/dev/null
+start web-infra
+same "one that is called like a pod's sandbox is none" 200 "$(status_in web-infra web-infra)"
+pod rm -f -t 0 web-infra >/dev/null
+
 # ---- ways to die ----
 start witness
 start victim
@@ -220,6 +240,11 @@ has "register" "lonely" "$(berth container register lonely --pid "$lonely" 2>&1 
 have=$(in_net "$lonely" curl -s -o /dev/null -m 5 -w '%{http_code}' -H 'Authorization: Bearer container-lonely' "http://127.0.0.1:$port/v1/models" || true)
 same "a registered process's network has its token" 200 "$have"
 has "release" "lonely" "$(berth container release lonely 2>&1 || true)"
+id=507f1f77bcf86cd799439011
+berth container register lonely --pid "$lonely" --id $id >/dev/null
+have=$(in_net "$lonely" curl -s -o /dev/null -m 5 -w '%{http_code}' -H "Authorization: Bearer container-$id" "http://127.0.0.1:$port/v1/models" || true)
+same "its id is a token, 24 hex digits too" 200 "$have"
+berth container release lonely >/dev/null
 same "released: gone" gone "$(fact lonely state)"
 has "only what is there is released" "berth: " "$(berth container release nobody 2>&1 || true)"
 

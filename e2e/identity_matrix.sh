@@ -62,6 +62,25 @@ done
 have=$(in_net "$pid" curl -s -i -H 'Connection: close' -H 'Authorization: Bearer container-none' "http://127.0.0.1:$port/v1/models" | canonical)
 same "the same bytes for the host's root" "$first" "$have"
 
+# ---- nobody hears what another says ----
+# the neighbour listens to every packet of its network (CAP_NET_RAW suffices) while the victim calls;
+# what the victim sends to it is heard, which proves that it does listen
+in_net "$(init_of neighbour)" python3 -c 'import socket, sys
+raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+print("listening", flush=True)
+with open(sys.argv[1], "wb", buffering=0) as out:
+    while True:
+        out.write(raw.recv(65535))' "$e2e_dir/heard" >"$e2e_dir/listens" &
+sniffer=$!
+within 5 grep -q listening "$e2e_dir/listens" || not_ok "the neighbour listens" ""
+same "the victim calls" 200 "$(status_in bridged bridged)"
+in_net "$(init_of bridged)" python3 -c 'import socket, sys
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"said-to-the-neighbour", (sys.argv[1], 9))' \
+  "$(pod inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' neighbour)"
+if within 5 grep -aq said-to-the-neighbour "$e2e_dir/heard"; then ok "what is said to the neighbour is heard"; else not_ok "what is said to the neighbour is heard" ""; fi
+if grep -aqE 'container-bridged|/v1/models' "$e2e_dir/heard"; then not_ok "the victim's call is not" "$(strings "$e2e_dir/heard" | head -3)"; else ok "the victim's call is not"; fi
+kill "$sniffer" 2>/dev/null || true
+
 # ---- neighbours on a bridge ----
 # listener ADDRESS: what the agent does not do, a listener on the victim's loopback that is not bound to
 # lo; that the neighbour reaches it proves that the way is open

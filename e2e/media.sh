@@ -13,7 +13,9 @@ stack_start
 {
   for row in "house-cohere cohere-v2 $sim_url" "house-jina openai $sim_url/v1" \
     "house-gemini gemini $sim_url/v1beta" "house-ollama ollama-native $sim_url" \
-    "house-stability stability $sim_url" "house-replicate replicate $sim_url"; do
+    "house-stability stability $sim_url" "house-replicate replicate $sim_url" \
+    "house-bfl black-forest-labs $sim_url" "house-aws bedrock-converse $sim_url" \
+    "house-vertex gemini $sim_url/v1/projects/p/locations/l"; do
     read -r name dialect url <<<"$row"
     printf -- '---\napiVersion: berth.dev/v1alpha1\nkind: Provider\nmetadata: {name: %s}\n' "$name"
     printf 'spec: {dialect: %s, baseUrl: "%s", allowPrivate: true, key: {value: sim}}\n' "$dialect" "$url"
@@ -24,6 +26,10 @@ stack_start
     "house-gemini imagen image imagen-4.0-generate-001 image 0.04" \
     "house-stability core image stable-image-core image 0.03" \
     "house-replicate flux image black-forest-labs/flux-schnell image 0.003" \
+    "house-replicate slow image black-forest-labs/flux-slow image 0.003" \
+    "house-bfl flux image flux-dev image 0.025" \
+    "house-aws embed embedding amazon.titan-embed-text-v2 input 0.02" \
+    "house-vertex embed embedding text-embedding-3-small input 0.02" \
     "house-gemini embed embedding text-embedding-3-small input 0.02" \
     "house-ollama embed embedding text-embedding-3-small input 0.02"; do
     read -r provider name kind upstream class price <<<"$row"

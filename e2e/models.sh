@@ -135,4 +135,19 @@ script '[{match: {path: /v1/models}, do: {hide: 3}}]'
 scan house >/dev/null
 scan house >/dev/null
 has "by hand nothing is taken away" " 0 " "$(berth models discover --status --provider house | awk '$1 == "house" { print " " $6 " " }')"
+berth apply -f - >/dev/null <<YAML
+apiVersion: berth.dev/v1alpha1
+kind: Provider
+metadata: {name: late}
+spec: {dialect: openai, baseUrl: "$sim_url/v1", allowPrivate: true, key: {value: sim}}
+YAML
+scan late >/dev/null # its first list is no news
+same "a first list is no change" 0 "$(berth models changes --provider late | grep -c late)"
+script '[]'
+scan late >/dev/null
+same "what is new since is one, until it is acknowledged" 3 "$(berth models changes --provider late | grep -c new_model)"
+same "an acknowledgement says of how many" "3 acknowledged" "$(berth models ack --provider late)"
+same "and they are gone" 0 "$(berth models changes --provider late | grep -c late)"
+has "scans are counted" 'berth_controlplane_discovery_models_total{change="added"}' \
+  "$(curl -s --unix-socket "$BERTH_DATA/controlplane/admin.sock" http://admin/metrics)"
 has "the Provider says it too" "Listed" "$(berth get provider house -o yaml)"

@@ -6,44 +6,19 @@
 CONTROLPLANE_FLAGS=(--validity-lease 2s --orphan-lease 5s)
 # shellcheck source=e2e/daemons.sh
 source "$(dirname "${BASH_SOURCE[0]}")/daemons.sh"
+# shellcheck source=e2e/ledger/race.sh
+source "$(dirname "${BASH_SOURCE[0]}")/ledger/race.sh"
 for tool in node openssl; do command -v $tool >/dev/null || { skip overspend "needs $tool"; exit 0; }; done
 requests=${1:-$([[ ${BERTH_E2E_FULL:-0} == 1 ]] && echo 10000 || echo 2000)}
 ulimit -n "$(ulimit -Hn)"
 stack_start
 
-# node_start N: a data plane dpN with a certificate and ports of its own
-node_start() {
-  local name=dp$1 dir=$BERTH_DATA/dp$1
-  mkdir -p -m 0700 "$dir"
-  node_pki dataplane "$name" "$dir/pki"
-  berth-dataplane --data "$dir" --control "127.0.0.1:$((port + 3))" --pki "$dir/pki" --listen "127.0.0.1:$((port + 10 + $1 * 2))" \
-    --admin "127.0.0.1:$((port + 11 + $1 * 2))" --journal-mib 64 </dev/null >"$e2e_dir/$name.out" 2>"$e2e_dir/$name.log" &
-  pid_of[$name]=$!
-  disown "${pid_of[$name]}"
-  started=("$name" "${started[@]}")
-  # shellcheck disable=SC2317
-  node_serves() { curl -fs -o /dev/null "http://127.0.0.1:$((port + 11 + $1 * 2))/readyz"; }
-  within 15 node_serves "$1" || stop_suite "start of $name" "$(tail -n 3 "$e2e_dir/$name.log")"
-}
-apply >/dev/null <<'YAML'
-apiVersion: berth.dev/v1alpha1
-kind: Model
-metadata: {name: openai/race}
-spec: {provider: openai, upstream: gpt-4o-mini, maxOutput: 4096, price: {input: "10.00", output: "40.00"}}
-YAML
-for n in 2 3 4; do node_start $n; done
+race_start
 wallet_fund 1.00
 key_create race
 
 balance() { admin GET /api/v1/wallet/balances | json "d.$1"; }
-urls=$host_url,$(for n in 2 3 4; do echo -n "http://127.0.0.1:$((port + 10 + n * 2)),"; done)
-node "$e2e_root/e2e/ledger/race.mjs" "${urls%,}" "$key" "$requests" openai/race >"$e2e_dir/race.json" 2>"$e2e_dir/race.err" ||
-  stop_suite race "$(tail -n 3 "$e2e_dir/race.err")"
-seen=$(cat "$e2e_dir/race.json")
-echo "# $seen"
-same "every request was answered: 200 or 402" "$requests" "$(json 'd.ok + d.refused' <<<"$seen")"
-same "some were refused, some not" true "$(json 'd.ok > 0 && d.refused > 0' <<<"$seen")"
-same "every refusal names wallet, balance and need" "" "$(json 'd.nameless' <<<"$seen")"
+race "wallet, balance and need"
 
 # What was served is what is charged, and no more than there was.
 usage_is() { [[ $(admin GET '/api/v1/usage?group=wallet' | json 'd.items.reduce((n, i) => n + i.requests, 0)') == "$1" ]]; }

@@ -82,6 +82,16 @@ metadata: {name: house-cohere/rank}
 spec: {provider: house-cohere, kind: rerank, upstream: rerank-v3.5, price: {query: "0.002"}}
 ---
 apiVersion: berth.dev/v1alpha1
+kind: Provider
+metadata: {name: house-ollama}
+spec: {dialect: ollama-native, baseUrl: "$sim_url", allowPrivate: true, key: {value: sim}}
+---
+apiVersion: berth.dev/v1alpha1
+kind: Model
+metadata: {name: house-ollama/embed}
+spec: {provider: house-ollama, kind: embedding, upstream: nomic-embed-text, price: {input: "0.01", output: "0"}}
+---
+apiVersion: berth.dev/v1alpha1
 kind: Model
 metadata: {name: house-cohere/embed}
 spec: {provider: house-cohere, kind: embedding, upstream: embed-v4.0, price: {input: "0.12", output: "0"}}
@@ -91,7 +101,7 @@ lists() { curl -s -H "authorization: Bearer $key" "$host_url/v1/models" | grep -
 within 10 lists house-mistral/embed || stop_suite sdk "own models do not arrive: $(cat "$e2e_dir/apply.json")"
 extra=(RESPONSES_MODEL=house/responses AZURE_MODEL=house-azure/deployed BEDROCK_MODEL=house-aws/claude
   MISTRAL_MODEL=house-mistral/small MISTRAL_EMBED_MODEL=house-mistral/embed RERANK_MODEL=house-cohere/rank
-  FOREIGN_EMBED_MODEL=house-cohere/embed)
+  FOREIGN_EMBED_MODEL=house-cohere/embed OLLAMA_EMBED_MODEL=house-ollama/embed)
 read -ra suites <<<"${BERTH_SDK:-main gemini dialects media clients frameworks python}"
 run_tests() { # COMMAND...: its lines are ours, its failures count; what it claims is docs/clients.md's
   local status=0

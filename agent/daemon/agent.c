@@ -46,7 +46,7 @@ agent_gate(struct agent *agent)
         sandbox_watch(LIST_ENTRY(node, struct sandbox, node), agent_is_accepting(agent));
     }
     bridge_watch(agent->bridge, agent_is_accepting(agent));
-    hook_server_watch(agent->hooks, !agent->fds_short);
+    hook_server_watch(agent->hooks, !agent->hooks_short);
 }
 
 static void
@@ -54,14 +54,22 @@ again_fire(struct timer *timer)
 {
     struct agent *agent = CONTAINER_OF(timer, struct agent, again);
     agent->fds_short = false;
+    agent->hooks_short = false;
     agent_gate(agent);
 }
 
 void
-agent_out_of_fds(struct agent *agent)
+agent_out_of_fds(struct agent *agent, bool hooks)
 {
-    LOG_ERROR("out of descriptors: no connections are accepted for a moment (raise LimitNOFILE)");
-    agent->fds_short = true;
+    if (hooks)
+        LOG_ERROR("out of descriptors: no hooks are heard for a moment (raise LimitNOFILE)");
+    else
+        LOG_ERROR("out of descriptors: no connections are accepted for a moment (raise "
+                  "LimitNOFILE)");
+    if (hooks)
+        agent->hooks_short = true;
+    else
+        agent->fds_short = true;
     agent_gate(agent);
     timer_arm(loop_timers(agent->loop), &agent->again, loop_now_ms(agent->loop) + FDS_PAUSE_MS);
 }

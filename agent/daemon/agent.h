@@ -36,7 +36,8 @@ struct agent {
     char host[129];
     char boot[64];
     bool plane_ready; /* the data plane is connected and takes more */
-    bool fds_short;   /* accept failed for want of descriptors; a timer ends this */
+    bool fds_short;   /* no connection can be accepted for want of descriptors; a timer ends this */
+    bool hooks_short; /* nor hook: it has a descriptor in reserve, so connections do not block it */
     bool letting_go;  /* ending, while the holder keeps the listeners open */
     bool stopping;    /* waiting for the last revocations before the end */
     struct timer again;
@@ -50,10 +51,10 @@ int agent_run(const struct agent_options *options, int ready_fd, struct err *err
 /* agent_is_accepting - the data plane can take connections. */
 bool agent_is_accepting(const struct agent *agent);
 /* agent_gate - start or stop accepting on all listeners, as plane_ready and fds_short say; hooks
- * are heard without a data plane, too. */
+ * are heard without a data plane, too, but while hooks_short. */
 void agent_gate(struct agent *agent);
-/* agent_out_of_fds - stop accepting for a moment. */
-void agent_out_of_fds(struct agent *agent);
+/* agent_out_of_fds - stop accepting connections, or hooks, for a moment. */
+void agent_out_of_fds(struct agent *agent, bool hooks);
 /* agent_instance_ended - one has left the list of the living. */
 void agent_instance_ended(struct agent *agent);
 

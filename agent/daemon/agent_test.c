@@ -413,6 +413,63 @@ test_out_of_descriptors(void **state)
     RIG_WAIT(all_gone("full-0", true));
 }
 
+/* How many sockets with the name of the unix listener are in the box's namespace. */
+static size_t
+unix_sockets(const struct box *box)
+{
+    char path[64];
+    char line[512];
+    size_t count = 0;
+    (void)snprintf(path, sizeof(path), "/proc/%d/net/unix", (int)box->pid);
+    FILE *file = fopen(path, "re");
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+        count += strstr(line, "@" NETNS_UNIX_NAME) != NULL;
+    if (file != NULL)
+        (void)fclose(file);
+    return count;
+}
+
+/* The same through @berth, where the peer's process is asked for behind the accept: with one
+ * descriptor left, the accept alone would work. */
+static void
+test_out_of_descriptors_unix(void **state)
+{
+    (void)state;
+    static const char *const kernels[] = {NULL, "pidfd_info,pidfd_netns,peerpidfd"};
+    struct box box;
+    struct box late;
+    struct rlimit usual;
+    rig.agent_args[0] = "--unix";
+    for (size_t i = 0; i < ARRAY_LEN(kernels); i++) {
+        rig_agent_stop(SIGTERM);
+        rig.kernel_without = kernels[i];
+        rig_agent_start();
+        RIG_WAIT(rig.plane.fd >= 0);
+        box_start(&box, "queue", NULL, true);
+        assert_created(&box);
+        box_start(&late, "late", NULL, true);
+        assert_int_equal(prlimit(rig.agent, RLIMIT_NOFILE, NULL, &usual), 0);
+        assert_int_equal(kill(rig.agent, SIGSTOP), 0);
+        box_order(&box, BOX_GET_UNIX, "container-queue");
+        RIG_WAIT(unix_sockets(&box) == 2); /* the listener, and who waits there */
+        const struct rlimit few = {.rlim_cur = agent_fds_left(1), .rlim_max = usual.rlim_max};
+        assert_int_equal(prlimit(rig.agent, RLIMIT_NOFILE, &few, NULL), 0);
+        assert_int_equal(kill(rig.agent, SIGCONT), 0);
+        /* the second answer comes in a later turn than the one that saw the connection */
+        assert_int_equal(box_create(&late, "", text), 1);
+        assert_int_equal(box_create(&late, "", text), 1);
+        assert_int_equal(prlimit(rig.agent, RLIMIT_NOFILE, &usual, NULL), 0);
+        assert_int_equal(box_result(&box), rig.cgroup[0] != '\0' ? 200 : 401);
+        box_end(&late);
+        box_end(&box);
+        RIG_WAIT(all_gone("queue", true));
+    }
+    rig.agent_args[0] = NULL;
+    rig_agent_stop(SIGTERM);
+    rig.kernel_without = NULL;
+    rig_agent_start();
+}
+
 int
 main(int argc, char **argv)
 {
@@ -428,6 +485,7 @@ main(int argc, char **argv)
         cmocka_unit_test(test_allow_untokened),
         cmocka_unit_test(test_release_on_exit),
         cmocka_unit_test(test_out_of_descriptors),
+        cmocka_unit_test(test_out_of_descriptors_unix),
         cmocka_unit_test(test_old_kernel),
     };
     return box_main(argc, argv, NULL, tests, ARRAY_LEN(tests), box_setup, box_teardown);

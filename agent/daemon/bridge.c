@@ -67,7 +67,7 @@ bridge_ready(struct loop_io *io, uint32_t events)
         int fd = -1;
         int code = sock_accept(io->fd, &fd, &peer);
         if (code == -ERR_NO_SPACE)
-            agent_out_of_fds(bridge->agent);
+            agent_out_of_fds(bridge->agent, false);
         if (code == -ERR_AGAIN || code == -ERR_NO_SPACE)
             return;
         if (code < 0)

@@ -114,6 +114,13 @@ control_paused(struct control *control)
 }
 
 static void
+member_by(struct json_writer *writer, const struct instance *instance)
+{
+    if (instance->by != NULL)
+        json_member_str(writer, "by", str_from(instance->by));
+}
+
+static void
 send_bind(struct control *control, struct instance *instance)
 {
     char attestors[128];
@@ -136,6 +143,7 @@ send_bind(struct control *control, struct instance *instance)
     member_digits(&writer, "netns_cookie", instance->sandbox->cookie);
     member_digits(&writer, "cgroup_id", instance->cgroup_id);
     json_close_object(&writer);
+    member_by(&writer, instance);
     json_close_object(&writer);
     send_record(control, &text);
 }
@@ -180,6 +188,7 @@ control_unbind(struct control *control, const struct instance *instance, const c
     open_record(&writer, &text, "unbind");
     json_member_str(&writer, "incarnation", str_from(instance->hex));
     json_member_str(&writer, "reason", str_from(reason));
+    member_by(&writer, instance);
     json_close_object(&writer);
     send_record(control, &text);
 }

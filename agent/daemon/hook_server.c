@@ -221,7 +221,7 @@ door_accept(struct hook_door *door, int *ret_fd)
         code = sock_accept(door->io.fd, ret_fd, NULL);
     }
     if (code == -ERR_NO_SPACE) {
-        agent_out_of_fds(server->agent);
+        agent_out_of_fds(server->agent, true);
         return -ERR_AGAIN;
     }
     return code;

@@ -40,6 +40,18 @@ instance_state_name(enum instance_state state)
     return names[state];
 }
 
+static const char *
+event_word(enum instance_event event)
+{
+    static const char *const words[] = {
+#define EVENT_ROW(name, word, text) word,
+#include "agent/daemon/states.def"
+#undef EVENT_ROW
+    };
+    ASSERT(event < INSTANCE_EVENT_COUNT);
+    return words[event];
+}
+
 static const struct edge *
 find_edge(enum instance_state state, enum instance_event event)
 {
@@ -66,6 +78,8 @@ instance_step(struct instance *instance, enum instance_event event, const char *
     if (edge == NULL)
         return false;
     instance->state = edge->to;
+    if (event != EVENT_hook) /* what began it is known better: a hook, an event, or by hand */
+        instance->by = event_word(event);
     LOG_DEBUG("instance", LOG_C("container", instance->container_id),
               LOG_C("incarnation", instance->hex), LOG_C("from", instance_state_name(edge->from)),
               LOG_C("to", instance_state_name(edge->to)), LOG_C("reason", reason));

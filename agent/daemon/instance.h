@@ -23,7 +23,7 @@ enum instance_state {
     INSTANCE_STATE_COUNT
 };
 enum instance_event {
-#define EVENT_ROW(name, text) EVENT_##name,
+#define EVENT_ROW(name, word, text) EVENT_##name,
 #include "agent/daemon/states.def"
 #undef EVENT_ROW
     INSTANCE_EVENT_COUNT
@@ -51,6 +51,7 @@ struct instance {
     bool is_cgroup; /* it lives as long as anything in its cgroup does */
     pid_t pid;
     struct loop_io pidfd;
+    const char *by;     /* what was heard of it last, for the control plane's log; static */
     uint64_t bind_id;   /* of the last request to the control plane; 0 = not asked yet */
     bool revoke_unsent; /* the data plane's socket was full */
     struct timer deadline;

@@ -49,6 +49,8 @@ test_rows(void **state)
         {INSTANCE_ACTIVE, EVENT_late, -1},
         {INSTANCE_ACTIVE, EVENT_exited, INSTANCE_REVOKING},
         {INSTANCE_ACTIVE, EVENT_ordered, INSTANCE_REVOKING},
+        {INSTANCE_FROZEN, EVENT_released, INSTANCE_REVOKING},
+        {INSTANCE_BINDING, EVENT_released, -1},
         {INSTANCE_REVOKING, EVENT_exited, -1},
         {INSTANCE_REVOKING, EVENT_bound, -1},
         {INSTANCE_REVOKING, EVENT_late, INSTANCE_GONE},

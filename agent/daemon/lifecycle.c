@@ -215,6 +215,7 @@ lifecycle_create(struct agent *agent, struct hook_call *call, struct hook_state 
     memcpy(instance->runtime, state->runtime, sizeof(instance->runtime));
     memcpy(instance->name, name, sizeof(instance->name));
     instance->is_name_fixed = state->name[0] != '\0' && !state->is_name_loose;
+    instance->by = state->stage == HOOK_REGISTER ? "register" : call != NULL ? "hook" : "events";
     instance->waiter = call;
     if (call != NULL)
         hook_call_wait(call, instance);
@@ -394,7 +395,7 @@ lifecycle_release(struct agent *agent, struct hook_state *state, struct err *err
             return err_set(err, ERR_CONFLICT, "container %s belongs to %s: remove it there",
                            state->id, instance->runtime);
         memcpy(state->id, instance->container_id, sizeof(state->id));
-        (void)instance_step(instance, EVENT_ordered, "released");
+        (void)instance_step(instance, EVENT_released, "released");
         return 0;
     }
     return err_set(err, ERR_NOT_FOUND, "no container of this host was registered as %s", state->id);

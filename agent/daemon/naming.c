@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/digest.h"
 #include "api/binding.h"
 
 #define FILE_BYTES_MAX (16u * 1024u * 1024u)
@@ -83,6 +84,16 @@ podman_name(const struct hook_state *state, const char *file, char *raw, size_t 
     return found;
 }
 
+/* As podman calls a pod's sandbox: by the first 12 digits of the pod's id. Anybody may call a
+ * container "web-infra". */
+static bool
+is_sandbox(struct str name)
+{
+    uint8_t id[6];
+    return str_ends(name, STR("-infra")) &&
+           hex_decode(str_make(name.ptr, name.len - STR("-infra").len), id, sizeof(id)) == 0;
+}
+
 void
 naming_of(struct hook_state *state, char name[HOOK_NAME_BYTES])
 {
@@ -91,8 +102,7 @@ naming_of(struct hook_state *state, char name[HOOK_NAME_BYTES])
     if (strcmp(state->runtime, "podman") == 0) {
         if (!podman_name(state, "containers.json", raw, sizeof(raw)))
             (void)podman_name(state, "volatile-containers.json", raw, sizeof(raw));
-        if (str_ends(str_from(raw), STR("-infra")))
-            state->infra = true;
+        state->infra = state->infra || is_sandbox(str_from(raw));
     } else if (strcmp(state->runtime, "docker") != 0) {
         /* Docker's ids are no names: its event stream tells the name (watch.h) */
         (void)!str_copy(raw, sizeof(raw), str_from(state->id));

@@ -44,7 +44,10 @@ test_rows(void **state)
         {"podman", "aa", "", "dev-env", false},
         {"podman", "aa", "other", "other", false}, /* the annotation wins */
         {"podman", "bb", "", "", false},           /* "1" would be a number */
-        {"podman", "cc", "", "x-infra", true},
+        {"podman", "cc", "", "x-infra", false},
+        {"podman", "a0", "", "0123456789ab-infra", true}, /* of a pod */
+        {"podman", "a1", "", "0123456789abc-infra", false},
+        {"podman", "a2", "", "-infra", false},
         {"podman", "dd", "", "", false}, /* no names */
         {"podman", "ee", "", "rm-me", false},
         {"podman", "ff", "", "", false},
@@ -55,7 +58,9 @@ test_rows(void **state)
     write_file("containers.json",
                "[{\"id\":\"aa\",\"names\":[\"dev-env\",\"second\"],\"image\":\"i\"},"
                "{\"id\":\"bb\",\"names\":[\"1\"]},{\"id\":\"cc\",\"names\":[\"x-infra\"]},"
-               "{\"id\":\"dd\"}]");
+               "{\"id\":\"a0\",\"names\":[\"0123456789ab-infra\"]},"
+               "{\"id\":\"a1\",\"names\":[\"0123456789abc-infra\"]},"
+               "{\"id\":\"a2\",\"names\":[\"-infra\"]},{\"id\":\"dd\"}]");
     write_file("volatile-containers.json", "[{\"id\":\"ee\",\"names\":[\"rm-me\"]}]");
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         static struct hook_state hook;

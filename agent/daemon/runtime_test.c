@@ -75,6 +75,17 @@ test_runc_first_instruction(void **state)
     RIG_WAIT(all_over());
 }
 
+/* The data plane was told of the end of the last life of that name; under lock. */
+static bool
+is_revoked(const char *name)
+{
+    for (size_t i = rig.row_count; i > 0; i--) {
+        if (strcmp(rig.rows[i - 1].name, name) == 0)
+            return rig.rows[i - 1].revoked;
+    }
+    return false;
+}
+
 static void
 test_runc_life(void **state)
 {
@@ -90,8 +101,9 @@ test_runc_life(void **state)
     (void)RUN(RUNC, "exec", "two", "sh", "-c", ASK, "container-one");
     assert_int_equal(status_of_output(), 401);
     RUN_OK(RUNC, "delete", "--force", "one");
+    assert_true(RIG_GET(is_revoked("one") && !is_revoked("two"))); /* poststop waited for it */
     RUN_OK(RUNC, "delete", "--force", "two");
-    assert_true(RIG_GET(all_over() || rig.row_count > 0));
+    assert_true(RIG_GET(is_revoked("two")));
     RIG_WAIT(all_over());
 }
 

@@ -6,6 +6,7 @@
  *            (all zero), which the data plane answers with its one 401. agent_test.c. */
 #include "agent/daemon/sandbox.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,6 +27,8 @@
 #define SO_NETNS_COOKIE 71
 #endif
 #define ACCEPTS_A_TURN 64
+/* The peer's pidfd and its file in /proc; or a cgroup, to see what it lies in. */
+#define ATTEST_FDS 2u
 
 /* ---- sock_diag ------------------------------------------------------------------------------ */
 
@@ -130,21 +133,47 @@ attest(struct sandbox *sandbox, const struct loop_io *io, int fd)
 }
 
 static void
+close_all(const int *fds, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (fds[i] >= 0)
+            (void)close(fds[i]);
+    }
+}
+
+/* Whom we could not ask for now stays in the queue, and gets no wrong answer: what attest will
+ * open is made sure of before anybody is accepted. */
+static int
+accept_one(struct sandbox *sandbox, const struct loop_io *io, int *ret_fd)
+{
+    int spare[ATTEST_FDS];
+    size_t count = 0;
+    bool tcp = io != &sandbox->listeners[SANDBOX_UNIX].io;
+    int code = 0;
+    if (tcp && diag_need(sandbox, io->fd) == -ERR_NO_SPACE)
+        return -ERR_NO_SPACE;
+    for (; count < ATTEST_FDS && code == 0; count++) {
+        spare[count] = fcntl(io->fd, F_DUPFD_CLOEXEC, 0);
+        code = spare[count] < 0 ? -ERR_NO_SPACE : 0;
+    }
+    if (code == 0)
+        code = sock_accept(io->fd, ret_fd, NULL);
+    close_all(spare, count);
+    return code;
+}
+
+static void
 listener_ready(struct loop_io *io, uint32_t events)
 {
     struct sandbox *sandbox = CONTAINER_OF(io, struct sandbox_listener, io)->sandbox;
-    bool tcp = io != &sandbox->listeners[SANDBOX_UNIX].io;
     (void)events;
     for (int i = 0; i < ACCEPTS_A_TURN && io->added; i++) {
         int fd = -1;
-        /* Before it is accepted: who cannot be asked for now waits, and gets no wrong answer. */
-        int code = tcp && diag_need(sandbox, io->fd) == -ERR_NO_SPACE
-                       ? -ERR_NO_SPACE
-                       : sock_accept(io->fd, &fd, NULL);
+        int code = accept_one(sandbox, io, &fd);
         if (code == -ERR_NO_SPACE && diag_close_oldest(sandbox))
             continue;
         if (code == -ERR_NO_SPACE)
-            agent_out_of_fds(sandbox->agent);
+            agent_out_of_fds(sandbox->agent, false);
         if (code == -ERR_AGAIN || code == -ERR_NO_SPACE)
             return;
         if (code < 0)
@@ -215,15 +244,6 @@ door_of(const struct sandbox *sandbox, int fd)
     if (family == AF_UNIX)
         return SANDBOX_UNIX;
     return sandbox->listeners[SANDBOX_TCP].io.fd < 0 ? SANDBOX_TCP : SANDBOX_TCP6;
-}
-
-static void
-close_all(const int *fds, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (fds[i] >= 0)
-            (void)close(fds[i]);
-    }
 }
 
 /* Owns fds[count] from now on, also on failure; those that are -1 do not count. */

@@ -33,8 +33,8 @@ union address {
 static int
 ask(int conn_fd, struct question *question)
 {
-    union address ours;
-    union address theirs;
+    union address ours = {0};
+    union address theirs = {0};
     socklen_t ours_len = sizeof(ours);
     socklen_t theirs_len = sizeof(theirs);
     if (getsockname(conn_fd, &ours.any, &ours_len) != 0 ||

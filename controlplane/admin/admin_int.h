@@ -89,6 +89,10 @@ bool query_known(struct call *call, const char *const *known);
 /* identity_show - add status.binding, the signed one, to a Container that has one in force. */
 int identity_show(struct call *call, struct object *object) MUST_USE;
 
+/* ---- caps.c ---------------------------------------------------------------------------------- */
+/* caps_show - add status.cap, what is spent, to a Container or an ApiKey that has caps. */
+int caps_show(struct call *call, struct object *object) MUST_USE;
+
 /* ---- metrics of this room: rows of metrics.def ----------------------------------------------- */
 enum admin_metric {
 #define METRIC_ROW(name, kind, label, help) ADMIN_METRIC_##name,

@@ -99,15 +99,15 @@ setup(void **state)
                                           .billing = f->billing,
                                           .token = f->token,
                                           .version = "test"};
-    snprintf(f->socket, sizeof f->socket, "%.63s/admin.sock", f->dir);
-    snprintf(text, sizeof text, "unix:%.120s", f->socket);
+    (void)snprintf(f->socket, sizeof f->socket, "%.63s/admin.sock", f->dir);
+    (void)snprintf(text, sizeof text, "unix:%.120s", f->socket);
     if (admin_new(&admin_conf, &f->admin, &f->err) < 0 ||
         listen_on(f, text, &f->unix_fd, &addr) < 0 ||
         admin_listen(f->admin, f->unix_fd, true, &f->err) < 0 ||
         listen_on(f, "127.0.0.1:0", &f->tcp_fd, &addr) < 0 ||
         admin_listen(f->admin, f->tcp_fd, false, &f->err) < 0)
         return -1;
-    snprintf(f->url, sizeof f->url, "http://127.0.0.1:%u", ntohs(addr.u.in4.sin_port));
+    (void)snprintf(f->url, sizeof f->url, "http://127.0.0.1:%u", ntohs(addr.u.in4.sin_port));
     return pthread_create(&f->thread, NULL, run_loop, f->loop);
 }
 
@@ -142,7 +142,7 @@ call(struct fixture *f, const char *method, const char *path, const char *body)
     static const char *const yaml[] = {"Content-Type: application/yaml", NULL};
     char url[512];
     long status = 0;
-    snprintf(url, sizeof url, "http://localhost%s", path);
+    (void)snprintf(url, sizeof url, "http://localhost%s", path);
     const struct fetch fetch = {.method = method,
                                 .url = url,
                                 .unix_path = f->socket,
@@ -297,8 +297,8 @@ test_wallet(void **state)
         "", "0", "-1", "1.001", "01.00", "1e2", " 1", "+1", "99999999999999999999", "0.00", "."};
     for (size_t i = 0; i < ARRAY_LEN(bad_amounts); i++) {
         char body[256];
-        snprintf(body, sizeof body, "{\"amount\":\"%s\",\"idempotency_key\":\"x\"}",
-                 bad_amounts[i]);
+        (void)snprintf(body, sizeof body, "{\"amount\":\"%s\",\"idempotency_key\":\"x\"}",
+                       bad_amounts[i]);
         const struct step step = {"POST", TRANSFER, body, 400, "INVALID_AMOUNT"};
         run_steps(*state, &step, 1);
     }
@@ -330,11 +330,11 @@ deliver(struct fixture *f, const char *path, const char *body, const char *field
     uint8_t mac[SHA256_BYTES];
     long status = 0;
     long long now_s = (long long)(clock_wall_ns() / 1000000000);
-    snprintf(text, sizeof text, "%lld.%s", now_s, body);
+    (void)snprintf(text, sizeof text, "%lld.%s", now_s, body);
     digest_hmac_sha256(STR(WEBHOOK_SECRET), str_from(text), mac);
     hex_encode(mac, sizeof mac, hex);
-    snprintf(line, sizeof line, "Stripe-Signature: t=%lld,v1=%s", now_s, hex);
-    snprintf(url, sizeof url, "%s%s", f->url, path);
+    (void)snprintf(line, sizeof line, "Stripe-Signature: t=%lld,v1=%s", now_s, hex);
+    (void)snprintf(url, sizeof url, "%s%s", f->url, path);
     const char *const fields[] = {"Content-Type: application/json; charset=utf-8",
                                   field ? field : line, NULL};
     const struct fetch fetch = {
@@ -433,7 +433,7 @@ test_invoices(void **state)
          "\"crypto\":{\"enabled\":false"},
         {"GET", "/api/v1/settings", NULL, 200,
          "{\"markup_bps\":500,\"transfer_fee_bps\":100,\"webhooks\":{\"stripe\":true,\"crypto\":"
-         "false},\"invoices\":\"on demand\"}"},
+         "false},\"container_tokens\":\"strict\",\"invoices\":\"on demand\"}"},
         {"POST", INVOICES, "{}", 201, "\"sequence\":\"1\",\"wallet\":\"default\""},
         {"POST", INVOICES, "{}", 409, "since its last invoice"},
         {"GET", INVOICES "?wallet=default&limit=1", NULL, 200, "\"closing\":\"59.50\""},
@@ -463,6 +463,10 @@ test_open_endpoints(void **state)
         {"GET", "/openapi.yaml", NULL, 200, "openapi: 3.1.0"},
         {"GET", "/api/v1/nodes", NULL, 200, "\"nodes\":[]"},
         {"POST", "/api/v1/containers/dev/revoke", NULL, 404, "there is no Container"},
+        {"GET", "/api/v1/containers/dev/log", NULL, 404, "there is no Container"},
+        {"PUT", BASE "/containers/dev", HEAD "kind: Container\nmetadata: {name: dev}\n", 201, NULL},
+        {"GET", "/api/v1/containers/dev/log", NULL, 200, "{\"name\":\"dev\",\"items\":[]}"},
+        {"GET", "/api/v1/containers/dev/log?limit=1", NULL, 400, NULL},
         {"GET", "/api/v1/server/keys", NULL, 200, "\"use\":\"signs\"}]"},
         {"POST", "/api/v1/server/keys/rotate", NULL, 400, "not kept in a file"},
     };
@@ -492,7 +496,7 @@ test_token(void **state)
         const char *const fields[] = {rows[i].field, NULL};
         char url[256];
         long status = 0;
-        snprintf(url, sizeof url, "%s%s", f->url, rows[i].path);
+        (void)snprintf(url, sizeof url, "%s%s", f->url, rows[i].path);
         const struct fetch fetch = {.method = "GET", .url = url, .fields = fields};
         f->reply.len = 0;
         assert_int_equal(fetch_run(&fetch, &status, &f->reply, &f->err), 0);

@@ -4,6 +4,7 @@
  * Owns: nothing.
  * Invariant: none of them calls a provider or writes anything. */
 #include "controlplane/admin/admin_int.h"
+#include "controlplane/reconcile/discover.h"
 
 static const struct metric_def defs[ADMIN_METRIC_COUNT] = {
 #define METRIC_ROW(name_, kind_, label_, help_) \
@@ -74,6 +75,17 @@ set_gauge(struct admin *admin, enum admin_metric metric, const char *label, uint
     metric_set(metrics_series(admin->metrics, metric, &text), (int64_t)value);
 }
 
+static void
+set_discovery(struct admin *admin, const struct discover *discover)
+{
+    const struct discover_count count = discover_count(discover);
+    set_gauge(admin, ADMIN_METRIC_berth_controlplane_discovery_scans_total, "done", count.done);
+    set_gauge(admin, ADMIN_METRIC_berth_controlplane_discovery_scans_total, "failed", count.failed);
+    for (unsigned i = 0; i < SEEN_NEWS; i++)
+        set_gauge(admin, ADMIN_METRIC_berth_controlplane_discovery_models_total,
+                  seen_news_name((enum seen_news)i), count.news[i]);
+}
+
 void
 endpoint_metrics(struct call *call)
 {
@@ -95,6 +107,8 @@ endpoint_metrics(struct call *call)
         set_gauge(admin, ADMIN_METRIC_berth_controlplane_reconcile_failures_total, name,
                   engine->failures[i]);
     }
+    if (engine->discover)
+        set_discovery(admin, engine->discover);
     struct buf text;
     buf_init(&text, REPLY_BYTES_MAX);
     if (metrics_render(admin->metrics, &text) < 0)

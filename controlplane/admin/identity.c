@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * identity.c - endpoints of identities: revoking containers, the server's keys; and the signed
- *              binding that a Container shows.
+ * identity.c - endpoints of identities: revoking containers, the log of their states, the server's
+ *              keys; and the signed binding that a Container shows.
  * Floor: controlplane/admin; engine thread.
  * Owns: nothing.
  * Invariant: a binding is shown only while it is in force. admin_test.c. */
@@ -28,21 +28,32 @@ identity_show(struct call *call, struct object *object)
     return code;
 }
 
+/* The Container of the path; else false, and answered. */
+static bool
+find_container(struct call *call, struct object *ret_object)
+{
+    static const char *const known[] = {NULL};
+    struct err err = {0};
+    if (!query_known(call, known))
+        return false;
+    int code = object_get(engine_of(call)->conf.store, kind_at(KIND_CONTAINER), call->params[0],
+                          &call->arena, ret_object, &err);
+    if (code < 0)
+        reply_err(call, code, &err);
+    return code == 0;
+}
+
 /* revision: nodes that acked it, or were told nothing up to it, refuse. */
 void
 endpoint_container_revoke(struct call *call)
 {
-    static const char *const known[] = {NULL};
     struct store *store = engine_of(call)->conf.store;
     size_t count = 0;
     struct object object;
     struct err err = {0};
-    if (!query_known(call, known))
+    if (!find_container(call, &object))
         return;
-    int code =
-        object_get(store, kind_at(KIND_CONTAINER), call->params[0], &call->arena, &object, &err);
-    if (code == 0)
-        code = bind_revoke_name(engine_of(call), call->params[0], "revoked", &count, &err);
+    int code = bind_revoke_name(engine_of(call), call->params[0], "revoked", &count, &err);
     if (code < 0) {
         reply_err(call, code, &err);
         return;
@@ -53,6 +64,32 @@ endpoint_container_revoke(struct call *call)
     json_member_str(writer, "name", call->params[0]);
     json_member_u64(writer, "revoked", count);
     reply_digits(writer, "revision", store_revision(store));
+    json_close_object(writer);
+    reply_send(call, 200, &reply);
+}
+
+void
+endpoint_container_log(struct call *call)
+{
+    struct object object;
+    struct str *items = NULL;
+    size_t count = 0;
+    struct err err = {0};
+    if (!find_container(call, &object))
+        return;
+    int code = transition_list(engine_of(call)->conf.store, &object, &call->arena, &items, &count);
+    if (code < 0) {
+        reply_err(call, code, &err);
+        return;
+    }
+    struct reply reply;
+    struct json_writer *writer = reply_begin(&reply);
+    json_open_object(writer);
+    json_member_str(writer, "name", call->params[0]);
+    json_key_array(writer, "items");
+    for (size_t at = 0; at < count; at++)
+        json_value_raw(writer, items[at]);
+    json_close_array(writer);
     json_close_object(writer);
     reply_send(call, 200, &reply);
 }

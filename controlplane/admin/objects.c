@@ -40,8 +40,9 @@ static void
 reply_object(struct call *call, unsigned status, struct object *object, const char *key)
 {
     struct reply reply;
-    struct tree *root =
-        identity_show(call, object) < 0 ? NULL : object_tree(object, true, &call->arena);
+    struct tree *root = identity_show(call, object) < 0 || caps_show(call, object) < 0
+                            ? NULL
+                            : object_tree(object, true, &call->arena);
     reply_begin(&reply);
     if (!root ||
         (key[0] && object_set(&call->arena, root, "key", TREE_STRING, str_from(key)) < 0) ||
@@ -87,7 +88,8 @@ endpoint_object_list(struct call *call)
     for (size_t i = 0; i < count; i++) {
         struct buf text;
         buf_init(&text, OBJECT_BYTES_MAX);
-        if (identity_show(call, &objects[i]) < 0 || object_put_json(&objects[i], &text) < 0)
+        if (identity_show(call, &objects[i]) < 0 || caps_show(call, &objects[i]) < 0 ||
+            object_put_json(&objects[i], &text) < 0)
             reply.text.failed = true;
         else
             json_value_raw(writer, buf_str(&text));

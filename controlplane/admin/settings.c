@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * settings.c - endpoints about how money is configured: markup, fee, ways to pay.
+ * settings.c - endpoints about what the owner configured: markup, fee, ways to pay, tokens.
  * Floor: controlplane/admin; engine thread.
  * Owns: nothing.
  * Invariant: secrets are said to be there or not, nothing else. */
@@ -25,6 +25,9 @@ endpoint_settings(struct call *call)
     for (size_t i = 0; i < WEBHOOK_COUNT; i++)
         json_member_bool(writer, webhook_name((enum webhook)i), billing->secrets[i] != NULL);
     json_close_object(writer);
+    json_member_str(writer, "container_tokens",
+                    call->admin->conf.engine->conf.settings.container_tags ? STR("tag")
+                                                                           : STR("strict"));
     json_member_str(writer, "invoices", billing->loop ? STR("monthly") : STR("on demand"));
     json_close_object(writer);
     reply_send(call, 200, &reply);

@@ -324,6 +324,7 @@ endpoint_audit(struct call *call)
     reply_digits(writer, "invoices", invoices);
     reply_digits(writer, "orphans", audit.orphans);
     reply_money(writer, "orphaned", audit.orphaned);
+    reply_digits(writer, "budgets", audit.budgets);
     if (code < 0) {
         reply_digits(writer, "bad", audit.bad);
         json_member_str(writer, "message", str_from(err.text));

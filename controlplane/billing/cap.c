@@ -5,48 +5,27 @@
  * Invariant: see cap.h. The begin of a period is remembered before money moves in it. */
 #include "controlplane/billing/cap.h"
 
-#include <time.h>
-
 #include "controlplane/billing/billing_int.h"
+#include "controlplane/ledger/period.h"
 #include "controlplane/ledger/usage_rollup.h"
 #include "controlplane/object/object.h"
 #include "lib/base/check.h"
 #include "lib/base/num.h"
 
-#define HOUR_MS 3600000
-
-int64_t
-cap_period_ms(struct str per, int64_t at_ms)
-{
-    time_t seconds = (time_t)(at_ms / 1000);
-    struct tm tm;
-    ASSERT(gmtime_r(&seconds, &tm) != NULL);
-    if (str_eq(per, STR("hour")))
-        return at_ms - at_ms % HOUR_MS;
-    struct tm first = {.tm_year = tm.tm_year,
-                       .tm_mon = tm.tm_mon,
-                       .tm_mday = str_eq(per, STR("day")) ? tm.tm_mday : 1};
-    return (int64_t)timegm(&first) * 1000;
-}
-
-int64_t
-cap_end_ms(struct str per, int64_t at_ms)
-{
-    int64_t begin_ms = cap_period_ms(per, at_ms);
-    if (str_eq(per, STR("hour")))
-        return begin_ms + HOUR_MS;
-    if (str_eq(per, STR("day")))
-        return begin_ms + 24 * HOUR_MS;
-    return cap_period_ms(per, begin_ms + 31ll * 24 * HOUR_MS + HOUR_MS); /* in the next month */
-}
-
 /* ---- the period at hand ---------------------------------------------------------------------- */
 
-struct period {
+struct spell {
     int64_t begin_ms;
     int64_t spent; /* of all time, when it began */
-    struct str per;
 };
+
+static enum period
+per_of(struct str per)
+{
+    enum period period = PERIOD_MONTH;
+    (void)!period_of(per, &period); /* the schema knows no others */
+    return period;
+}
 
 static int
 row_i64(const struct json_doc *doc, const char *name, int64_t *ret_value)
@@ -79,12 +58,12 @@ spent_since(struct billing *billing, struct str wallet, int64_t begin_ms, struct
 /* The stored period when it is still this one, else this one begins now: however late that is, what
  * was spent in it already counts. */
 static int
-period_at(struct billing *billing, struct str wallet, struct str per, int64_t now_ms, int64_t spent,
-          struct arena *arena, struct period *ret_period, struct err *err)
+spell_at(struct billing *billing, struct str wallet, struct str per, int64_t now_ms, int64_t spent,
+         struct arena *arena, struct spell *ret_spell, struct err *err)
 {
     struct store_row row;
-    struct period now = {.begin_ms = cap_period_ms(per, now_ms), .spent = spent, .per = per};
-    struct period was = {.begin_ms = 0};
+    struct spell now = {.begin_ms = period_begin_ms(per_of(per), now_ms), .spent = spent};
+    struct spell was = {.begin_ms = 0};
     int64_t already = 0;
     struct str key = arena_printf(arena, "billing/cap/%.*s", STR_ARG(wallet));
     if (!key.ptr)
@@ -98,7 +77,7 @@ period_at(struct billing *billing, struct str wallet, struct str per, int64_t no
         /* a clock that went back does not begin a period again */
         if (json_string_eq(doc, json_get(doc, 0, STR("per")), per) &&
             was.begin_ms >= now.begin_ms) {
-            *ret_period = was;
+            *ret_spell = was;
             return 0;
         }
     } else if (code != -ERR_NOT_FOUND) {
@@ -118,7 +97,7 @@ period_at(struct billing *billing, struct str wallet, struct str per, int64_t no
     code = store_commit(billing->conf.store, &cond, 1, &op, 1, NULL);
     if (code < 0)
         return err_set(err, (enum err_code) - code, "caps: %s", err_text(code));
-    *ret_period = now;
+    *ret_spell = now;
     return 0;
 }
 
@@ -144,7 +123,7 @@ cap_settle(struct billing *billing, const struct object *wallet, int64_t now_ms,
            struct arena *arena, bool *ret_short, struct err *err)
 {
     struct ledger_balances balances;
-    struct period period = {.begin_ms = 0};
+    struct spell spell = {.begin_ms = 0};
     struct money amount;
     struct money moved;
     bool frozen = false;
@@ -159,11 +138,11 @@ cap_settle(struct billing *billing, const struct object *wallet, int64_t now_ms,
     if (code == 0)
         code = ledger_balances(billing->conf.ledger, wallet->name, &balances, err);
     if (code == 0)
-        code = period_at(billing, wallet->name, schema_text(cap, "per", STR("month")), now_ms,
-                         balances.ai_usage.nano, arena, &period, err);
+        code = spell_at(billing, wallet->name, schema_text(cap, "per", STR("month")), now_ms,
+                        balances.ai_usage.nano, arena, &spell, err);
     if (code < 0)
         return code;
-    int64_t spent = balances.ai_usage.nano - period.spent;
+    int64_t spent = balances.ai_usage.nano - spell.spent;
     int64_t left = frozen ? 0 : MAX(amount.nano - spent, (int64_t)0);
     return ledger_allow(billing->conf.ledger, from, wallet->name, (struct money){left}, &moved,
                         ret_short, err);
@@ -183,7 +162,7 @@ cap_look(struct store *store, const struct object *wallet, struct money ai_usage
         return 0;
     }
     struct str per = schema_text(cap, "per", STR("month"));
-    word.resets_s = cap_end_ms(per, now_ms) / 1000;
+    word.resets_s = period_end_ms(per_of(per), now_ms) / 1000;
     struct str key = arena_printf(arena, "billing/cap/%.*s", STR_ARG(wallet->name));
     int code = key.ptr ? store_get(store, key, arena, &row) : -ERR_NOMEM;
     int64_t begin_ms = 0;
@@ -195,7 +174,7 @@ cap_look(struct store *store, const struct object *wallet, struct money ai_usage
         code = -ERR_STORE;
     if (code < 0 && code != -ERR_NOT_FOUND)
         return code == -ERR_NOMEM ? code : -ERR_STORE;
-    if (begin_ms >= cap_period_ms(per, now_ms)) /* else nothing is posted in it yet */
+    if (begin_ms >= period_begin_ms(per_of(per), now_ms)) /* else nothing is posted in it yet */
         word.spent.nano = MAX(ai_usage.nano - before, (int64_t)0);
     *ret_word = word;
     return 0;

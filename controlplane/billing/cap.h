@@ -27,9 +27,5 @@ struct cap_word {
  * -ERR_NOMEM. */
 int cap_look(struct store *store, const struct object *wallet, struct money ai_usage,
              int64_t now_ms, struct arena *arena, struct cap_word *ret_word) MUST_USE;
-/* cap_end_ms - end of the period that a time lies in. */
-int64_t cap_end_ms(struct str per, int64_t at_ms);
-/* cap_period_ms - begin of the period that a time lies in, UTC; per: "hour", "day" or "month". */
-int64_t cap_period_ms(struct str per, int64_t at_ms);
 
 #endif

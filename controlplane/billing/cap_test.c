@@ -169,30 +169,6 @@ spend(const char *wallet, int64_t cents)
         fail_msg("%s", err.text);
 }
 
-static void
-test_periods(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *per;
-        const char *at; /* 2026-02-28T22:30:00Z and others, as ms */
-        int64_t ms;
-        int64_t want;
-        int64_t want_end;
-    } rows[] = {
-        {"hour", "2026-02-28T22:30", 1772317800000, 1772316000000, 1772319600000},
-        {"day", "2026-02-28T22:30", 1772317800000, 1772236800000, 1772323200000},
-        {"month", "2026-02-28T22:30", 1772317800000, 1769904000000, 1772323200000},
-        {"month", "2026-03-01T00:00", 1772323200000, 1772323200000, 1775001600000},
-        {"month", "2026-12-31T23:59", 1798761599000, 1796083200000, 1798761600000},
-        {"day", "1970-01-01", 0, 0, DAY_MS},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        assert_int_equal(cap_period_ms(str_from(rows[i].per), rows[i].ms), rows[i].want);
-        assert_int_equal(cap_end_ms(str_from(rows[i].per), rows[i].ms), rows[i].want_end);
-    }
-}
-
 /* "spent of amount, end", cents and seconds from now */
 static const char *
 word(const char *wallet)
@@ -372,7 +348,6 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_periods),
         cmocka_unit_test_setup_teardown(test_day, setup, teardown),
         cmocka_unit_test_setup_teardown(test_changes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lent, setup, teardown),

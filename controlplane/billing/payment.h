@@ -30,7 +30,9 @@ struct payment {
     struct str wallet;  /* of a paid one */
     struct str dispute; /* of one that was withdrawn or reinstated */
     struct money amount;
-    const char *ignored; /* NULL, or why this event moves nothing */
+    struct money fee;      /* of a dispute, on top; all of it so far */
+    struct money fee_back; /* and what came again of it */
+    const char *ignored;   /* NULL, or why this event moves nothing */
 };
 /* payment_read - the body of a webhook whose signature fits. Only what moved US dollars has ignored
  * NULL; all others are fine and move nothing.

@@ -22,7 +22,12 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
         ASSERT(payment.amount.nano > 0 && payment.amount.nano <= PAYMENT_NANO_MAX);
         ASSERT(payment.event.len > 0 && payment.event.len <= PAYMENT_ID_BYTES_MAX);
         ASSERT(payment.payment.len > 0 && payment.payment.len <= PAYMENT_ID_BYTES_MAX);
-        ASSERT(payment.wallet.len > 0 && payment.wallet.len <= LEDGER_NAME_BYTES_MAX);
+        ASSERT(payment.fee.nano >= 0 && payment.fee.nano <= PAYMENT_NANO_MAX);
+        ASSERT(payment.fee_back.nano >= 0 && payment.fee_back.nano <= PAYMENT_NANO_MAX);
+        ASSERT(payment.wallet.len <= LEDGER_NAME_BYTES_MAX);
+        ASSERT((payment.wallet.len > 0) == (payment.kind == PAYMENT_PAID));
+        bool disputed = payment.kind == PAYMENT_WITHDRAWN || payment.kind == PAYMENT_REINSTATED;
+        ASSERT((payment.dispute.len > 0) == disputed);
     }
     return 0;
 }

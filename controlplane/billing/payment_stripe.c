@@ -106,7 +106,53 @@ refund_read(const struct event *event, uint32_t object, struct payment *payment)
     return code < 0 ? code : cents_read(event, object, "amount_refunded", payment);
 }
 
-/* A dispute moves money when the bank does, not when it is opened or closed. */
+/* A dispute's balance_transactions: none, or one for each time that its bank moved money, each with
+ * the fee that came with it. All in cents of the account, whose currency may be another one. */
+struct moves {
+    int64_t withdrawn;
+    int64_t reinstated;
+    int64_t fee;
+    int64_t fee_back;
+};
+
+static int
+move_add(const struct event *event, uint32_t row, const char *name, int64_t *down, int64_t *up)
+{
+    int64_t cents = 0;
+    uint32_t node = json_get(event->doc, row, str_from(name));
+    int code = json_i64(event->doc, node, -CENTS_MAX, CENTS_MAX, &cents);
+    if (code == 0) {
+        *down += MAX(-cents, (int64_t)0);
+        *up += MAX(cents, (int64_t)0);
+    }
+    if (code < 0 || *down > CENTS_MAX || *up > CENTS_MAX)
+        return err_set(event->err, code < 0 ? (enum err_code) - code : ERR_RANGE,
+                       "balance_transactions.%s must be a whole number of cents, and %lld at most "
+                       "in all",
+                       name, CENTS_MAX);
+    return 0;
+}
+
+static int
+moves_read(const struct event *event, uint32_t object, struct moves *moves)
+{
+    int code = 0;
+    uint32_t list = json_get(event->doc, object, STR("balance_transactions"));
+    if (!json_is(event->doc, list, JSON_ARRAY))
+        return 0;
+    for (uint32_t row = json_first(event->doc, list); row != JSON_NONE && code == 0;
+         row = json_sibling(event->doc, list, row)) {
+        if (!member_is(event, row, "currency", "usd"))
+            continue;
+        code = move_add(event, row, "amount", &moves->withdrawn, &moves->reinstated);
+        if (code == 0)
+            code = move_add(event, row, "fee", &moves->fee_back, &moves->fee);
+    }
+    return code;
+}
+
+/* A dispute moves money when the bank does, not when it is opened or closed; as much as its balance
+ * transactions say, or all that is disputed when they are not there. */
 static int
 dispute_read(const struct event *event, uint32_t object, enum payment_kind kind,
              struct payment *payment)
@@ -117,9 +163,19 @@ dispute_read(const struct event *event, uint32_t object, enum payment_kind kind,
         payment->ignored = "the dispute has no PaymentIntent";
         return 0;
     }
+    struct moves moves = {.fee = 0};
     if (code == 0)
         code = event_text(event, object, "id", BACK_ID_BYTES_MAX, &payment->dispute);
-    return code < 0 ? code : cents_read(event, object, "amount", payment);
+    if (code == 0)
+        code = cents_read(event, object, "amount", payment);
+    if (code == 0 && !payment->ignored)
+        code = moves_read(event, object, &moves);
+    int64_t moved = kind == PAYMENT_WITHDRAWN ? moves.withdrawn : moves.reinstated;
+    if (moved > 0)
+        payment->amount.nano = moved * NANO_PER_CENT;
+    payment->fee.nano = moves.fee * NANO_PER_CENT;
+    payment->fee_back.nano = moves.fee_back * NANO_PER_CENT;
+    return code;
 }
 
 int

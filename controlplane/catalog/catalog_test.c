@@ -262,7 +262,7 @@ test_providers(void **state)
     bool openai = false;
     arena_init(&arena, 1u << 20);
     assert_int_equal(catalog_providers(&arena, &providers, &count), 0);
-    assert_int_equal(count, 47);
+    assert_int_equal(count, 48);
     for (size_t i = 0; i < count; i++) {
         assert_true(providers[i].id.len > 0 && providers[i].dialect.len > 0);
         for (uint32_t env = 0; env < providers[i].env_count; env++) {

@@ -12,8 +12,8 @@
 const char *
 seen_news_name(enum seen_news news)
 {
-    static const char *const names[SEEN_NEWS] = {"added", "returned", "disabled", "repriced",
-                                                 "missing"};
+    static const char *const names[SEEN_NEWS] = {"added",    "returned", "disabled",
+                                                 "repriced", "resized",  "missing"};
     return names[news];
 }
 
@@ -208,6 +208,9 @@ note_present(struct apply *apply, const struct seen_model *before, const struct 
         tell(apply, SEEN_RETURNED, listed->name);
     if (repriced)
         tell(apply, SEEN_REPRICED, listed->name);
+    if (before && before->as.context != 0 && listed->context != 0 &&
+        before->as.context != listed->context)
+        tell(apply, SEEN_RESIZED, listed->name);
     return listing_dup(listed, &apply->next.arena, &model->as);
 }
 

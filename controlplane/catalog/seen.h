@@ -32,7 +32,15 @@ struct seen {
     int64_t scanned_ms;
 };
 
-enum seen_news { SEEN_ADDED, SEEN_RETURNED, SEEN_DISABLED, SEEN_REPRICED, SEEN_MISSING, SEEN_NEWS };
+enum seen_news {
+    SEEN_ADDED,
+    SEEN_RETURNED,
+    SEEN_DISABLED,
+    SEEN_REPRICED,
+    SEEN_RESIZED, /* another context */
+    SEEN_MISSING,
+    SEEN_NEWS
+};
 typedef void (*seen_news_fn)(enum seen_news news, struct str name, void *user);
 const char *seen_news_name(enum seen_news news);
 

@@ -16,13 +16,13 @@
 static void
 note(enum seen_news news, struct str name, void *user)
 {
-    static const char signs[] = {'+', '^', '-', '$', '?'};
+    static const char signs[] = {'+', '^', '-', '$', '~', '?'};
     char *said = user;
     size_t len = strlen(said);
     (void)snprintf(said + len, 256 - len, "%c%.*s ", signs[news], STR_ARG(name));
 }
 
-/* names: "a b=0.1" (with a price). */
+/* names: "a b=0.1 c@8000" (with a price, with a context). */
 static void
 list_of(const char *names, struct listing *listing, struct arena *arena)
 {
@@ -36,12 +36,16 @@ list_of(const char *names, struct listing *listing, struct arena *arena)
         struct str word;
         struct str name;
         struct str price;
+        struct str context;
         str_cut(rest, ' ', &word, &rest);
         str_cut(word, '=', &name, &price);
+        str_cut(name, '@', &name, &context);
         buf_printf(&page, "%s{\"id\":\"%.*s\"", page.len > 1 ? "," : "", STR_ARG(name));
         if (price.len > 0)
             buf_printf(&page, ",\"pricing\":{\"prompt\":\"%.*s\",\"completion\":\"1\"}",
                        STR_ARG(price));
+        if (context.len > 0)
+            buf_printf(&page, ",\"context_length\":%.*s", STR_ARG(context));
         buf_put_byte(&page, '}');
     }
     buf_put_byte(&page, ']');
@@ -133,6 +137,8 @@ sequences(void **state)
           {"a", "?b ?c ", false, false}, {"a", "-b -c ", false, false});
     SCANS("prices", {"a=0.1 b", "+a +b ", false, false}, {"a=0.2 b", "$a ", false, false},
           {"a b=0.3", "", false, false}, {"a=0.2 b=0.3", "", false, false});
+    SCANS("contexts", {"a@8000 b", "+a +b ", false, false}, {"a@16000 b", "~a ", false, false},
+          {"a b@8000", "", false, false}, {"a@8000 b@8000", "", false, false});
 }
 
 static void

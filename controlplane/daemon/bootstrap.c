@@ -85,9 +85,10 @@ key_variable(const struct catalog_provider *provider)
 static bool
 is_spoken(struct str dialect)
 {
-    static const char *const dialects[] = {
-        "openai",    "anthropic",    "openai-responses", "gemini",    "ollama-native",
-        "cohere-v2", "azure-openai", "bedrock-converse", "stability", "replicate"};
+    static const char *const dialects[] = {"openai",       "anthropic",        "openai-responses",
+                                           "gemini",       "ollama-native",    "cohere-v2",
+                                           "azure-openai", "bedrock-converse", "stability",
+                                           "replicate",    "black-forest-labs"};
     bool spoken = false;
     for (size_t i = 0; i < ARRAY_LEN(dialects); i++)
         spoken = spoken || str_eq(dialect, str_from(dialects[i]));

@@ -288,13 +288,24 @@ new_discover(struct daemon *daemon, struct err *err)
 }
 
 static int
+read_tokens(const char *text, bool *ret_tags, struct err *err)
+{
+    *ret_tags = text && str_eq(str_from(text), STR("tag"));
+    if (text && !*ret_tags && !str_eq(str_from(text), STR("strict")))
+        return err_set(err, ERR_INVALID, "--container-tokens wants strict or tag, not '%s'", text);
+    return 0;
+}
+
+static int
 wire(struct daemon *daemon, struct err *err)
 {
-    int code = new_push(daemon, err);
-    if (code < 0)
-        return code;
     struct snapshot_settings settings = SNAPSHOT_SETTINGS_DEFAULT;
     settings.markup_bps = daemon->payments.markup_bps;
+    int code = read_tokens(daemon->options->container_tokens, &settings.container_tags, err);
+    if (code == 0)
+        code = new_push(daemon, err);
+    if (code < 0)
+        return code;
     const struct engine_conf engine_conf = {
         .loop = daemon->loop,
         .store = daemon->store,

@@ -22,6 +22,11 @@ const char flags_help[] =
     "it)\n"
     "  --validity-lease TIME how long a node that hears nothing goes on serving containers\n"
     "                        (default 15s, 1s to 1h)\n"
+    "  --container-tokens strict|tag  strict (default): what a container shows as its token has to "
+    "be\n"
+    "                        its own; tag: any container-... from inside a container is taken, "
+    "who\n"
+    "                        it is was proved before, and the word is in its usage records\n"
     "  --markup-bps N        what a call costs on top of its provider's price, basis points\n"
     "                        (default 500 = 5 %)\n"
     "  --transfer-fee-bps N  what a transfer from General to AI costs (default 0)\n"
@@ -76,6 +81,7 @@ static const struct row rows[] = {
     ROW("--store", "BERTH_STORE", NULL, store),
     ROW("--server-name", "BERTH_SERVER_NAME", "controlplane", server_name),
     ROW("--validity-lease", "BERTH_VALIDITY_LEASE", "15s", validity_lease),
+    ROW("--container-tokens", "BERTH_CONTAINER_TOKENS", "strict", container_tokens),
     ROW("--markup-bps", "BERTH_MARKUP_BPS", "500", markup_bps),
     ROW("--transfer-fee-bps", "BERTH_TRANSFER_FEE_BPS", "0", fee_bps),
     ROW("--orphan-lease", "BERTH_ORPHAN_LEASE", "1h", orphan_lease),

@@ -15,8 +15,9 @@ struct flags {
     const char *listen_planes;
     const char *store; /* NULL = sqlite in the data directory */
     const char *server_name;
-    const char *validity_lease; /* a duration */
-    const char *offline_sim;    /* BERTH_OFFLINE_SIM, or NULL */
+    const char *validity_lease;   /* a duration */
+    const char *offline_sim;      /* BERTH_OFFLINE_SIM, or NULL */
+    const char *container_tokens; /* "strict" or "tag"; NULL = strict */
     const char *markup_bps;
     const char *fee_bps;              /* on transfers */
     const char *orphan_lease;         /* a duration */

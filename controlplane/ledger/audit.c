@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "controlplane/ledger/ledger_int.h"
+#include "controlplane/ledger/budget_int.h"
 #include "controlplane/ledger/usage_rollup.h"
 #include "controlplane/ledger/usage_sum.h"
 #include "lib/base/check.h"
@@ -22,8 +22,9 @@ struct total {
 struct audit {
     struct ledger *ledger;
     struct arena arena;
-    struct map sums; /* "balance/ACCOUNT" and "spent/WALLET" -> struct total */
+    struct map sums; /* "balance/ACCOUNT", "spent/WALLET", "lent/BUDGET", ... -> struct total */
     struct ledger_audit result;
+    struct map budgets; /* name -> struct budget */
     char hash[LEDGER_HASH_CHARS + 1];
     struct err *err;
 };
@@ -184,7 +185,8 @@ balance_audit(struct audit *audit, const struct store_row *row)
     return 0;
 }
 
-/* Each lease takes its rest out of the recomputed holds of its wallet; none may be left. */
+/* Each lease takes its rest out of the recomputed holds of its wallet, none of which may be left;
+ * or adds it to what is lent of a budget. */
 static int
 lease_audit(struct audit *audit, const struct store_row *row)
 {
@@ -193,14 +195,16 @@ lease_audit(struct audit *audit, const struct store_row *row)
     int r = lease_read(audit->ledger, &read, &lease, audit->err);
     if (r < 0)
         return r;
-    size_t slash = row->key.len;
-    while (row->key.ptr[slash - 1] != '/')
-        slash--;
+    struct str name = str_skip(row->key, sizeof KEY_LEASE - 1);
+    struct str part;
     if (lease_rest(&lease) < 0)
         return err_set(audit->err, ERR_STORE, "%.*s is overdrawn", STR_ARG(row->key));
     char account[LEDGER_NAME_BYTES_MAX + 16];
-    int length =
-        snprintf(account, sizeof account, "wallet/%.*s/holds", STR_ARG(str_skip(row->key, slash)));
+    if (!str_cut(name, '/', &part, &name) || !str_cut(name, '/', &part, &name))
+        return err_set(audit->err, ERR_STORE, "%.*s is no lease", STR_ARG(row->key));
+    if (budget_name_valid(name))
+        return ledger_fail(audit->err, total_add(audit, "lent/", name, lease_rest(&lease)));
+    int length = snprintf(account, sizeof account, "wallet/%.*s/holds", STR_ARG(name));
     ASSERT(length > 0);
     if ((size_t)length >= sizeof account)
         return err_set(audit->err, ERR_STORE, "%.*s is no lease", STR_ARG(row->key));
@@ -208,10 +212,102 @@ lease_audit(struct audit *audit, const struct store_row *row)
                        total_add(audit, "balance/", str_from(account), -lease_rest(&lease)));
 }
 
+/* ---- budgets --------------------------------------------------------------------------------- */
+
+static struct str
+budget_name_of(const struct store_row *row)
+{
+    return str_skip(row->key, sizeof KEY_BUDGET - 1);
+}
+
+static int
+budget_of_row(struct audit *audit, const struct store_row *row, struct budget *ret_budget)
+{
+    const struct draft_row read = {.key = row->key, .value = row->value};
+    return budget_read(audit->ledger, &read, ret_budget, audit->err);
+}
+
+/* Before the sums of usage are read: whose are wanted, and of which times. */
+static int
+budget_note(struct audit *audit, const struct store_row *row)
+{
+    struct str name;
+    struct budget *budget = ARENA_NEW(&audit->arena, struct budget);
+    if (budget == NULL || arena_dup(&audit->arena, budget_name_of(row), &name) < 0)
+        return ledger_fail(audit->err, -ERR_NOMEM);
+    int r = budget_of_row(audit, row, budget);
+    for (size_t i = 0; i < PERIOD_COUNT && r == 0; i++)
+        r = ledger_fail(audit->err, total_add(audit, period_name((enum period)i), name, 0));
+    return r < 0 ? r : ledger_fail(audit->err, map_put(&audit->budgets, name, budget, NULL));
+}
+
+static int
+budget_rolled(struct audit *audit, const struct sum *rolled)
+{
+    const struct budget *budget = map_get(&audit->budgets, rolled->name.subject);
+    int64_t at_ms = rolled->name.hour * HOUR_S * 1000;
+    int r = 0;
+    for (size_t i = 0; budget != NULL && i < PERIOD_COUNT && r == 0; i++) {
+        int64_t begin_ms = budget->windows[i].begin_ms;
+        if (at_ms >= begin_ms && at_ms < period_end_ms((enum period)i, begin_ms))
+            r = total_add(audit, period_name((enum period)i), rolled->name.subject, rolled->charge);
+    }
+    return r;
+}
+
+static bool
+total_is(struct audit *audit, const char *prefix, struct str name, int64_t nano)
+{
+    char key[STORE_KEY_BYTES_MAX + 1];
+    (void)snprintf(key, sizeof key, "%s%.*s", prefix, STR_ARG(name));
+    struct total *total = map_get(&audit->sums, str_from(key));
+    if (total != NULL)
+        total->seen = true;
+    return (total ? total->nano : 0) == nano;
+}
+
+static int
+budget_audit(struct audit *audit, const struct store_row *row)
+{
+    struct budget budget;
+    struct str name = budget_name_of(row);
+    int r = budget_of_row(audit, row, &budget);
+    if (r < 0)
+        return r;
+    audit->result.budgets++;
+    if (!total_is(audit, "lent/", name, budget.lent))
+        return err_set(audit->err, ERR_STORE, "%.*s is not the sum of its leases",
+                       STR_ARG(row->key));
+    for (size_t i = 0; i < PERIOD_COUNT; i++) {
+        const struct budget_window *window = &budget.windows[i];
+        if (window->skewed == 0 &&
+            !total_is(audit, period_name((enum period)i), name, window->spent))
+            return err_set(audit->err, ERR_STORE, "%.*s: the sums of usage are not its %s",
+                           STR_ARG(row->key), period_name((enum period)i));
+    }
+    return 0;
+}
+
+static int
+budgets_audit(struct audit *audit)
+{
+    int r = rows_each(audit, STR(KEY_BUDGET), budget_audit);
+    MAP_FOREACH (slot, &audit->sums) {
+        const struct total *lent = slot->value;
+        if (r == 0 && str_starts(slot->key, STR("lent/")) && !lent->seen && lent->nano != 0)
+            r = err_set(audit->err, ERR_STORE, "ledger/budget/%.*s is missing",
+                        STR_ARG(str_skip(slot->key, sizeof "lent/" - 1)));
+    }
+    return r;
+}
+
+/* ---- usage ----------------------------------------------------------------------------------- */
+
 static int
 rolled_add(const struct sum *rolled, void *user)
 {
-    return total_add(user, "rolled/", rolled->name.wallet, rolled->charge);
+    int r = total_add(user, "rolled/", rolled->name.wallet, rolled->charge);
+    return r < 0 ? r : budget_rolled(user, rolled);
 }
 
 static int
@@ -242,8 +338,12 @@ wallet_rolled(struct audit *audit, const struct store_row *row)
 static int
 rollup_audit(struct audit *audit)
 {
-    int r = rows_each(audit, STR(KEY_ROLLUP), page_audit);
-    return r < 0 ? r : rows_each(audit, STR(KEY_SPENT), wallet_rolled);
+    int r = rows_each(audit, STR(KEY_BUDGET), budget_note);
+    if (r == 0)
+        r = rows_each(audit, STR(KEY_ROLLUP), page_audit);
+    if (r == 0)
+        r = rows_each(audit, STR(KEY_SPENT), wallet_rolled);
+    return r < 0 ? r : budgets_audit(audit);
 }
 
 static int
@@ -284,7 +384,8 @@ sums_audit(struct audit *audit)
         return r;
     MAP_FOREACH (slot, &audit->sums) {
         const struct total *sum = slot->value;
-        if (str_ends(slot->key, STR("/holds")) && sum->nano != 0)
+        if (str_starts(slot->key, STR("balance/")) && str_ends(slot->key, STR("/holds")) &&
+            sum->nano != 0)
             return err_set(audit->err, ERR_STORE, "ledger/%.*s is not the sum of its leases",
                            STR_ARG(slot->key));
     }
@@ -297,6 +398,7 @@ ledger_audit(struct ledger *ledger, struct ledger_audit *ret_audit, struct err *
     struct audit audit = {.ledger = ledger, .err = err};
     arena_init(&audit.arena, AUDIT_ARENA_BYTES_MAX);
     map_init(&audit.sums);
+    map_init(&audit.budgets);
     memset(audit.hash, '0', LEDGER_HASH_CHARS);
     int r = 0;
     for (bool more = true; r == 0 && more;)
@@ -311,6 +413,7 @@ ledger_audit(struct ledger *ledger, struct ledger_audit *ret_audit, struct err *
         r = rollup_audit(&audit);
     *ret_audit = audit.result;
     map_fini(&audit.sums);
+    map_fini(&audit.budgets);
     arena_fini(&audit.arena);
     return r;
 }

@@ -334,12 +334,14 @@ draft_write_rows(struct draft *draft)
     return draft->head->value.ptr ? 0 : ledger_fail(draft->err, -ERR_NOMEM);
 }
 
-/* Of all rows of the ledger only the purses are watched (controlplane/reconcile). What is held, and
- * everything else that a charge writes, stays out of the store's history. */
+/* Of all rows of the ledger only purses and budgets are watched (controlplane/reconcile). What is
+ * held, and everything else that a charge writes, stays out of the store's history. */
 static bool
-row_watched(struct str key)
+row_watched(const struct draft_row *row)
 {
-    return str_starts(key, STR(KEY_BALANCE "wallet/")) && !str_ends(key, STR("/holds"));
+    if (str_starts(row->key, STR(KEY_BUDGET)))
+        return !row->quiet;
+    return str_starts(row->key, STR(KEY_BALANCE "wallet/")) && !str_ends(row->key, STR("/holds"));
 }
 
 int
@@ -361,7 +363,7 @@ draft_commit(struct draft *draft)
         ops[op_count++] = (struct store_op){.key = row->key,
                                             .value = row->gone ? STR_EMPTY : row->value,
                                             .delete_ = row->gone,
-                                            .quiet = !row_watched(row->key)};
+                                            .quiet = !row_watched(row)};
     }
     if (op_count == 0)
         return 0;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * lease.c - money that a node may spend: lent from AI to holds, given back, closed.
+ * lease.c - money that a node may spend: lent from AI to holds, given back, closed; and of budgets,
+ *           which lend no money but the right to spend it.
  * Floor: controlplane/ledger; the engine thread.
  * Owns: nothing.
  * Invariant: a wallet's holds are the sum of the rests of its leases, and never more than the AI
- *            purse had. Proved by ledger_model_test.c. */
-#include "controlplane/ledger/ledger_int.h"
+ *            purse had; `lent` of a budget likewise. Proved by ledger_model_test.c and
+ *            budget_model_test.c. */
+#include "controlplane/ledger/budget_int.h"
 
 #include "lib/base/check.h"
 #include "lib/base/num.h"
@@ -62,7 +64,31 @@ static int
 names_check(struct str node, struct str wallet, struct err *err)
 {
     int r = ledger_name_check(node, "node", err);
-    return r < 0 ? r : ledger_name_check(wallet, "wallet", err);
+    return r < 0 || budget_name_valid(wallet) ? r : ledger_name_check(wallet, "wallet", err);
+}
+
+static int
+lendable_of(struct draft *draft, struct str wallet, int64_t *ret_nano)
+{
+    struct budget budget;
+    if (!budget_name_valid(wallet))
+        return draft_lendable(draft, wallet, ret_nano);
+    int r = budget_load(draft, wallet, &budget);
+    if (r == 0)
+        *ret_nano = budget_lendable(&budget);
+    return r;
+}
+
+static int
+budget_move(struct draft *draft, struct str name, int64_t nano)
+{
+    struct budget budget;
+    int r = budget_load(draft, name, &budget);
+    if (r == 0)
+        r = budget_lend(draft, &budget, nano);
+    if (r == 0)
+        r = budget_store(draft, &budget, true);
+    return r < 0 ? r : draft_commit(draft);
 }
 
 /* Move `nano` from AI to holds (back when negative), chain it, commit. */
@@ -72,6 +98,8 @@ lease_move(struct draft *draft, const char *kind, struct str node, uint64_t epoc
 {
     struct draft_account *ai;
     struct draft_account *holds;
+    if (budget_name_valid(wallet))
+        return budget_move(draft, wallet, nano);
     int r = draft_wallet(draft, wallet, WALLET_AI, &ai);
     if (r == 0)
         r = draft_wallet(draft, wallet, WALLET_HOLDS, &holds);
@@ -117,7 +145,7 @@ lease_grant(struct draft *draft, const struct ledger_ask *ask, struct lease *lea
         return err_set(draft->err, ERR_REVOKED, "the leases of this epoch are closed");
     if (ask->granted.nano > lease->granted)
         return err_set(draft->err, ERR_CONFLICT, "the node knows of more than was ever granted");
-    r = draft_lendable(draft, ask->wallet, &lendable);
+    r = lendable_of(draft, ask->wallet, &lendable);
     if (r < 0)
         return r;
     int64_t grant = share_of(lendable, ask);
@@ -135,7 +163,7 @@ lease_answer(struct draft *draft, const struct lease *lease, struct str wallet,
              struct ledger_lease *ret_lease)
 {
     int64_t lendable;
-    int r = draft_lendable(draft, wallet, &lendable);
+    int r = lendable_of(draft, wallet, &lendable);
     if (r < 0)
         return r;
     *ret_lease = (struct ledger_lease){.granted = {lease->granted},

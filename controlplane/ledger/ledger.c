@@ -5,7 +5,7 @@
  * Invariant: the idempotency key's row is in the same commit as the money it moved; General to AI
  *            is the only way between the purses. Proved in ledger_test.c and
  *            ledger_model_test.c. */
-#include "controlplane/ledger/ledger_int.h"
+#include "controlplane/ledger/budget_int.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +27,7 @@ ledger_new(struct store *store, const struct ledger_config *config, struct ledge
     ledger->store = store;
     ledger->config = *config;
     map_init(&ledger->rollup.streams);
+    map_init(&ledger->budgets);
     json_init(&ledger->doc);
     buf_init(&ledger->row, STORE_VALUE_BYTES_MAX);
     *ret_ledger = ledger;
@@ -39,6 +40,7 @@ ledger_free(struct ledger **ledger)
     if (ledger == NULL || *ledger == NULL)
         return;
     rollup_fini(&(*ledger)->rollup);
+    budgets_fini(*ledger);
     json_fini(&(*ledger)->doc);
     buf_fini(&(*ledger)->row);
     free(*ledger);

@@ -133,7 +133,7 @@ struct ledger_lease {
 struct ledger_ask {
     struct str node;
     uint64_t epoch;
-    struct str wallet;
+    struct str wallet;    /* or the name of a budget (budget.h), here and in all calls below */
     struct money granted; /* cumulative, as the node knows it */
     struct money want;    /* >= 0, nano on top */
     struct money need;    /* >= 0: likewise, for one request */
@@ -236,6 +236,7 @@ struct ledger_audit {
     uint64_t accounts;
     uint64_t orphans;      /* leases that were taken back from lost nodes */
     struct money orphaned; /* and what was left of them */
+    uint64_t budgets;      /* of containers and keys, compared with the sums of usage */
     uint64_t bad; /* id of the first wrong transaction; 0: none, or it is a balance that is wrong */
 };
 /* ledger_audit - recompute everything from the transactions: chain, sums, balances, leases. 0, or

@@ -20,7 +20,8 @@
 #define KEY_BALANCE "ledger/balance/"
 #define KEY_SPENT "ledger/spent/"
 #define KEY_LEASE "ledger/lease/"
-#define KEY_MARK "ledger/mark/" /* NODE/EPOCH/STREAM: the last posted record */
+#define KEY_MARK "ledger/mark/"     /* NODE/EPOCH/STREAM: the last posted record */
+#define KEY_BUDGET "ledger/budget/" /* container/NAME or key/NAME */
 #define KEY_ALLOWANCE "ledger/key/allowance/"
 #define KEY_USAGE "usage/"
 #define KEY_QUARANTINE "usage/quarantine/"
@@ -39,6 +40,8 @@ struct ledger {
     struct store *store;
     struct ledger_config config;
     struct rollup rollup;
+    struct map budgets; /* names that may have a row of KEY_BUDGET; heap */
+    bool budgets_listed;
     struct json_doc doc; /* scratch, so that nodes are allocated once */
     struct buf row;      /* likewise: the usage row that is being made */
 };
@@ -49,7 +52,8 @@ struct draft_row {
     struct str value; /* as read, then as it will be written; empty = absent */
     uint64_t mod_rev; /* 0 = absent */
     bool dirty;
-    bool gone; /* will be deleted */
+    bool gone;  /* will be deleted */
+    bool quiet; /* nobody hears of it, whatever it is */
 };
 /* A balance, or the sum that a wallet has spent. */
 struct draft_account {

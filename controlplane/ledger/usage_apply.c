@@ -8,7 +8,7 @@
  *            usage_test.c and ledger_model_test.c. */
 #include <string.h>
 
-#include "controlplane/ledger/ledger_int.h"
+#include "controlplane/ledger/budget_int.h"
 #include "controlplane/ledger/usage_pack.h"
 #include "controlplane/ledger/usage_record.h"
 #include "lib/base/check.h"
@@ -19,6 +19,8 @@
 #define CHUNK_BYTES_MAX (960u * 1024u)
 #define OPS_FIXED 4u  /* mark, head, markup, the row of records */
 #define OPS_WALLET 5u /* transaction, holds, ai, spent, lease */
+#define CHUNK_BUDGETS_MAX 24u
+#define OPS_BUDGET 2u /* itself, lease */
 
 _Static_assert(INT64_MAX / LEDGER_CHARGE_NANO_MAX >= CHUNK_RECORDS_MAX, "sums cannot wrap");
 /* What the records of a chunk cost one wallet. */
@@ -30,6 +32,13 @@ struct share {
         int64_t cost;
     } costs[CHUNK_PROVIDERS_MAX];
     size_t cost_count;
+};
+
+/* A caller with a budget, and its lease. */
+struct capped {
+    struct str name;
+    struct budget budget;
+    struct lease lease;
 };
 
 /* What is still to be posted. */
@@ -58,6 +67,8 @@ struct chunk {
     size_t quarantined;
     struct share shares[CHUNK_WALLETS_MAX];
     size_t share_count;
+    struct capped capped[CHUNK_BUDGETS_MAX];
+    size_t capped_count;
 };
 
 static int
@@ -161,6 +172,43 @@ share_add(struct chunk *chunk, const struct usage_record *record)
     return true;
 }
 
+/* 1: *ret_capped is the caller's budget, or NULL: it has none; 0: the chunk is full. */
+static int
+capped_of(struct chunk *chunk, struct str subject, struct capped **ret_capped)
+{
+    struct draft *draft = &chunk->draft;
+    bool known;
+    *ret_capped = NULL;
+    int r = budgets_known(draft->ledger, subject, &known, draft->err);
+    if (r < 0 || !known)
+        return r < 0 ? r : 1;
+    for (size_t i = 0; i < chunk->capped_count; i++) {
+        *ret_capped = &chunk->capped[i];
+        if (str_eq((*ret_capped)->name, subject))
+            return 1;
+    }
+    if (chunk->capped_count == CHUNK_BUDGETS_MAX)
+        return 0;
+    struct capped *capped = &chunk->capped[chunk->capped_count++];
+    *ret_capped = capped;
+    capped->name = subject;
+    chunk->ops += OPS_BUDGET;
+    r = budget_load(draft, subject, &capped->budget);
+    if (r == 0)
+        r = lease_load(draft, chunk->stream->node, chunk->stream->epoch, subject, &capped->lease);
+    return r < 0 ? r : 1;
+}
+
+static int
+capped_post(struct chunk *chunk, struct capped *capped)
+{
+    if (!budget_is_there(&capped->budget))
+        return 0;
+    int r = budget_store(&chunk->draft, &capped->budget, false);
+    return r < 0 || capped->lease.row->value.len == 0 ? r
+                                                      : lease_store(&chunk->draft, &capped->lease);
+}
+
 /* The chunk's row: records of the known form packed, others as texts with commas between them;
  * never both. */
 static void
@@ -194,14 +242,27 @@ record_read(struct chunk *chunk, const struct offered *offered, struct usage_rec
     return usage_record_of(&chunk->forms[chunk->at_hand], chunk->seq, ret_record, err);
 }
 
+/* 1: the money is counted; 0: the chunk is full. */
+static int
+record_count(struct chunk *chunk, const struct usage_record *record)
+{
+    struct capped *capped;
+    int r = capped_of(chunk, record->subject, &capped);
+    if (r <= 0 || !share_add(chunk, record))
+        return MIN(r, 0);
+    if (capped != NULL && budget_is_there(&capped->budget))
+        budget_charge(&capped->budget, &capped->lease, record->at_ms, record->charge);
+    return 1;
+}
+
 /* 1: taken; 0: the chunk is full, the record belongs to the next one. */
 static int
 record_take(struct chunk *chunk, const struct offered *offered, bool refuse)
 {
     struct usage_record record;
     struct err why = {0};
-    /* Room for this record, and for a wallet and a provider that it may bring. */
-    if (chunk->ops + 1 + OPS_WALLET + 1 > STORE_COMMIT_OPS_MAX ||
+    /* Room for this record, and for a wallet, a provider and a budget that it may bring. */
+    if (chunk->ops + 1 + OPS_WALLET + 1 + OPS_BUDGET > STORE_COMMIT_OPS_MAX ||
         chunk->seq - chunk->first == CHUNK_RECORDS_MAX ||
         chunk->bytes + MIN(offered->text.len, USAGE_RECORD_BYTES_MAX) > CHUNK_BYTES_MAX ||
         (chunk->row_seq != 0 && chunk->row_packed != offered->formed))
@@ -214,8 +275,9 @@ record_take(struct chunk *chunk, const struct offered *offered, bool refuse)
     if (r < 0) {
         r = record_quarantine(chunk, offered->text, why.text);
     } else {
-        if (record.charge > 0 && !share_add(chunk, &record))
-            return 0;
+        r = record.charge > 0 ? record_count(chunk, &record) : 1;
+        if (r <= 0)
+            return r;
         row_add(chunk, offered);
     }
     chunk->seq++;
@@ -297,6 +359,8 @@ chunk_post(struct chunk *chunk)
         r = draft_append(&chunk->draft, record_key(chunk, KEY_USAGE, chunk->row_seq), buf_str(row));
     for (size_t i = 0; i < chunk->share_count && r == 0; i++)
         r = share_post(chunk, &chunk->shares[i]);
+    for (size_t i = 0; i < chunk->capped_count && r == 0; i++)
+        r = capped_post(chunk, &chunk->capped[i]);
     return r < 0 ? r : draft_commit(&chunk->draft);
 }
 

@@ -29,6 +29,14 @@ member_money(const struct json_doc *doc, const char *name)
     return member_i64(doc, 0, name, &nano) == 0 ? nano : -1;
 }
 
+static int64_t
+member_time(const struct json_doc *doc)
+{
+    uint64_t at_ms = 0;
+    uint32_t node = json_get(doc, 0, STR("at_ms"));
+    return node != JSON_NONE && json_u64(doc, node, INT64_MAX, &at_ms) == 0 ? (int64_t)at_ms : 0;
+}
+
 static int
 record_check(const struct usage_record *record, bool right_seq, uint64_t seq,
              struct usage_record *ret_record, struct err *err)
@@ -63,6 +71,8 @@ usage_record_read(struct json_doc *doc, struct str text, uint64_t seq,
     const struct usage_record record = {
         .wallet = member_name(doc, "wallet"),
         .provider = member_name(doc, "provider"),
+        .subject = member_name(doc, "subject"),
+        .at_ms = member_time(doc),
         .charge = member_money(doc, "charge"),
         .cost = member_money(doc, "cost"),
     };
@@ -92,6 +102,8 @@ usage_record_of(const struct usage_form *form, uint64_t seq, struct usage_record
     const struct usage_record record = {
         .wallet = form_text(form, FORM_wallet),
         .provider = form_text(form, FORM_provider),
+        .subject = form_text(form, FORM_subject),
+        .at_ms = MAX(form_money(form, FORM_at_ms), (int64_t)0),
         .charge = form_money(form, FORM_charge),
         .cost = form_money(form, FORM_cost),
     };

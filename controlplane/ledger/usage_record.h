@@ -15,6 +15,8 @@
 struct usage_record {
     struct str wallet;
     struct str provider; /* empty only when charge is 0 */
+    struct str subject;  /* empty: it says none */
+    int64_t at_ms;       /* 0: it says none */
     int64_t charge;      /* nano-USD */
     int64_t cost;
 };

@@ -27,6 +27,12 @@ object_secret_key(const struct kind *kind, struct str name, struct arena *arena)
     return arena_printf(arena, "secrets/%s/%.*s", kind->name, STR_ARG(name));
 }
 
+struct str
+object_log_key(const struct kind *kind, struct str name, struct arena *arena)
+{
+    return arena_printf(arena, "logs/%s/%.*s", kind->name, STR_ARG(name));
+}
+
 /* ---- maps ------------------------------------------------------------------------------------ */
 
 void
@@ -281,16 +287,16 @@ object_delete(struct store *store, const struct kind *kind, struct str name, uin
                        STR_ARG(name), (unsigned long long)object.revision,
                        (unsigned long long)revision);
     if (code == 0) {
-        struct store_row row;
         struct str key = object_key(kind, name, &arena);
-        struct str secret_key = object_secret_key(kind, name, &arena);
-        struct store_cond cond = {.key = key, .mod_rev = object.revision};
-        struct store_op ops[2] = {{.delete_ = true, .key = key},
-                                  {.delete_ = true, .key = secret_key}};
-        bool has_secret = secret_key.ptr && store_get(store, secret_key, &arena, &row) == 0;
-        uint64_t committed;
-        code = !key.ptr ? -ERR_NOMEM
-                        : store_commit(store, &cond, 1, ops, has_secret ? 2 : 1, &committed);
+        const struct store_cond cond = {.key = key, .mod_rev = object.revision};
+        const struct store_op ops[] = {
+            {.delete_ = true, .key = key},
+            {.delete_ = true, .key = object_secret_key(kind, name, &arena)},
+            {.delete_ = true, .key = object_log_key(kind, name, &arena)},
+        };
+        code = !key.ptr || !ops[1].key.ptr || !ops[2].key.ptr
+                   ? -ERR_NOMEM
+                   : store_commit(store, &cond, 1, ops, ARRAY_LEN(ops), NULL);
         if (code < 0)
             err_set(err, (enum err_code) - code, "deleting %s \"%.*s\": %s", kind->name,
                     STR_ARG(name), err_text(code));

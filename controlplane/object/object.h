@@ -58,6 +58,8 @@ int object_op(const struct object *object, struct arena *arena, struct store_con
               struct store_op *ret_op) MUST_USE;
 /* object_key - "objects/KIND/NAME" in the arena; ptr NULL on no memory. */
 struct str object_key(const struct kind *kind, struct str name, struct arena *arena);
+/* object_log_key - "logs/KIND/NAME": what happened to it; object_delete takes it along. */
+struct str object_log_key(const struct kind *kind, struct str name, struct arena *arena);
 /* object_secret - text of the SECRET field of this object's spec, opened where the store has a
  * seal. 0; -ERR_NOT_FOUND; -ERR_SIGNATURE: sealed with another master key, or changed. */
 int object_secret(struct store *store, const struct object *object, struct arena *arena,

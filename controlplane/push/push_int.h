@@ -7,6 +7,7 @@
 #define BERTH_CONTROLPLANE_PUSH_PUSH_INT_H
 
 #include "controlplane/push/push.h"
+#include "controlplane/reconcile/caps.h"
 #include "lib/http/server.h"
 
 #define NODE_NAME_BYTES_MAX 64u

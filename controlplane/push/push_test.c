@@ -89,6 +89,52 @@ test_money(void **state)
     assert_false(seen(&f->dp, "\"granted\":\"5500000000\""));
 }
 
+/* Caps of a container and a key: lent by the caps of the moment of the question, told to whom it
+ * concerns, and forgotten with their owner. */
+static void
+test_caps(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const want = "{\"type\":\"lease\",\"epoch\":\"7\",\"wallet\":"
+                                    "\"container/dev\",\"granted\":\"0\",\"want\":\"9000000000\"}";
+    connect_both(f);
+    forget(&f->dp);
+    apply(f,
+          HEAD "kind: Container\nmetadata: {name: dev}\nspec: {cap: {day: '2.00', hour: '1'}}\n");
+    say(&f->dp, want); /* before any reconciler has seen it */
+    WAIT_FOR(f, &f->dp,
+             "{\"wallet\":\"container/dev\",\"granted\":\"250000000\",\"returned\":\"0\",\"free\":"
+             "\"750000000\",\"balance\":\"750000000\",\"cap_per\":\"hour\",\"cap\":\"1000000000\","
+             "\"cap_spent\":\"0\",\"cap_resets\":\"");
+    WAIT_FOR(f, &f->dp, "\"containers\":[{\"name\":\"dev\",\"capped\":true}]");
+    assert_false(seen(&f->agent, "container/dev"));
+    apply(f, HEAD "kind: Container\nmetadata: {name: dev}\nspec: {cap: {day: '0.20'}}\n");
+    WAIT_FOR(f, &f->dp, "\"cap_per\":\"day\",\"cap\":\"200000000\"");
+    WAIT_FOR(f, &f->dp, "\"status\":\"over\"");
+    say(&f->dp, "{\"type\":\"return\",\"epoch\":\"7\",\"wallet\":\"container/dev\","
+                "\"returned\":\"250000000\"}");
+    WAIT_FOR(f, &f->dp, "\"free\":\"200000000\"");
+    forget(&f->dp);
+    apply(f, HEAD "kind: Container\nmetadata: {name: dev}\nspec: {cap: {day: '0.00'}}\n");
+    WAIT_FOR(f, &f->dp, "\"cap\":\"0\",\"cap_spent\":\"0\"");
+    assert_true(seen(&f->dp, "\"status\":\"empty\""));
+    /* a key; then nobody's: as much as is wanted, until nothing of it is lent any more */
+    apply(f, HEAD "kind: ApiKey\nmetadata: {name: ci}\nspec: {cap: {month: '0.10'}}\n");
+    say(&f->dp, "{\"type\":\"lease\",\"epoch\":\"7\",\"wallet\":\"key/ci\",\"granted\":\"0\","
+                "\"want\":\"100000000\",\"need\":\"100000000\"}");
+    WAIT_FOR(f, &f->dp, "{\"wallet\":\"key/ci\",\"granted\":\"100000000\"");
+    assert_int_equal(object_delete(f->store, kind_at(KIND_API_KEY), STR("ci"), 0, &f->err), 0);
+    forget(&f->dp);
+    say(&f->dp, "{\"type\":\"lease\",\"epoch\":\"7\",\"wallet\":\"key/ci\",\"granted\":"
+                "\"100000000\",\"want\":\"5000000000\"}");
+    WAIT_FOR(f, &f->dp, "{\"wallet\":\"key/ci\",\"granted\":\"5100000000\"");
+    say(&f->dp, "{\"type\":\"return\",\"epoch\":\"7\",\"wallet\":\"key/ci\","
+                "\"returned\":\"5100000000\"}");
+    WAIT_FOR(f, &f->dp, "\"returned\":\"5100000000\"");
+    struct budget_state left;
+    assert_int_equal(budget_get(f->ledger, STR("key/ci"), &left, &f->err), -ERR_NOT_FOUND);
+}
+
 /* A data plane that does not come back loses its lease; one that does hears of it, and the journal
  * of its former life is posted. */
 static void
@@ -306,6 +352,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_full_state, setup, teardown),
         cmocka_unit_test_setup_teardown(test_money, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_caps, setup, teardown),
         cmocka_unit_test_setup_teardown(test_orphans, setup, teardown),
         cmocka_unit_test_setup_teardown(test_orphans_later, setup, teardown),
         cmocka_unit_test_setup_teardown(test_config_changes_and_nack, setup, teardown),

@@ -278,6 +278,18 @@ on_usage(struct incoming *in)
     return 0;
 }
 
+/* A wallet that is not frozen; a budget by the caps of now. */
+static bool
+may_lend(const struct node *node, struct str wallet, struct err *err)
+{
+    if (!budget_name_valid(wallet))
+        return !engine_wallet_frozen(node->push->engine, wallet);
+    if (caps_settle_budget(node->push->engine, wallet, err) == 0)
+        return true;
+    LOG_WARN("caps could not be read, nothing is lent", LOG_S("budget", wallet), LOG_E(err));
+    return false;
+}
+
 static int
 on_lease(struct incoming *in)
 {
@@ -289,7 +301,7 @@ on_lease(struct incoming *in)
     uint64_t need = 0;
     int code = get_digits(in, "epoch", UINT64_MAX, &epoch);
     if (code == 0)
-        code = get_text(in, "wallet", LEDGER_NAME_BYTES_MAX, &wallet);
+        code = get_text(in, "wallet", BUDGET_NAME_BYTES_MAX, &wallet);
     if (code == 0)
         code = get_digits(in, "granted", INT64_MAX, &granted);
     if (code == 0)
@@ -298,11 +310,11 @@ on_lease(struct incoming *in)
         code = get_digits(in, "need", INT64_MAX, &need);
     if (code < 0)
         return code;
-    if (!ledger_name_valid(wallet))
+    if (!ledger_name_valid(wallet) && !budget_name_valid(wallet))
         return err_set(in->err, ERR_INVALID, "bad wallet name");
-    if (epoch == node->epoch && !engine_wallet_frozen(node->push->engine, wallet)) {
+    struct err err = {0};
+    if (epoch == node->epoch && may_lend(node, wallet, &err)) {
         struct ledger_lease lease;
-        struct err err = {0};
         const struct ledger_ask ask = {.node = str_from(node->name),
                                        .epoch = epoch,
                                        .wallet = wallet,
@@ -326,7 +338,7 @@ on_return(struct incoming *in)
     uint64_t returned;
     int code = get_digits(in, "epoch", UINT64_MAX, &epoch);
     if (code == 0)
-        code = get_text(in, "wallet", LEDGER_NAME_BYTES_MAX, &wallet);
+        code = get_text(in, "wallet", BUDGET_NAME_BYTES_MAX, &wallet);
     if (code == 0)
         code = get_digits(in, "returned", INT64_MAX, &returned);
     if (code < 0)
@@ -355,6 +367,15 @@ on_flushed(struct incoming *in)
 
 /* ---- agent ----------------------------------------------------------------------------------- */
 
+/* "by", which older agents do not say. */
+static enum trigger
+get_trigger(const struct incoming *in)
+{
+    struct str word = STR_EMPTY;
+    (void)!json_string(in->doc, json_get(in->doc, 0, STR("by")), in->arena, &word);
+    return trigger_of_agent(word);
+}
+
 static int
 on_bind(struct incoming *in)
 {
@@ -379,7 +400,8 @@ on_bind(struct incoming *in)
         pending_refuse(node, id, "conflict", "the boot id is not the one of this agent's hello");
         return 0;
     }
-    code = bind_container(node->push->engine, &wanted, str_from(node->name), &row, &refusal, &err);
+    code = bind_container(node->push->engine, &wanted, str_from(node->name), get_trigger(in), &row,
+                          &refusal, &err);
     if (code < 0)
         pending_refuse(node, id, refusal, err.text);
     else
@@ -430,7 +452,7 @@ on_unbind(struct incoming *in)
     if (code < 0)
         return code;
     struct binding_row *row = own_row(in, hex);
-    if (row && bind_revoke(node->push->engine, row, "unbound", &err) < 0) {
+    if (row && bind_unbind(node->push->engine, row, get_trigger(in), &err) < 0) {
         /* no answer: the agent tries again, and `hosting` heals it in any case */
         LOG_ERROR("an unbind was not stored", LOG_E(&err));
         return 0;

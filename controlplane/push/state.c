@@ -255,6 +255,7 @@ struct funds_row {
     int64_t free;
     int64_t balance;
     struct cap_word cap;
+    const char *per; /* the period of `cap`, or NULL */
     const char *status;
 };
 
@@ -274,33 +275,58 @@ look_up_cap(const struct node *node, struct str wallet, struct money ai_usage,
     return code == 0 || code == -ERR_NOT_FOUND;
 }
 
+/* Of a budget the cap that leaves least is told. One that is gone has no cap. */
+static bool
+look_up_budget(const struct node *node, struct str name, struct funds_row *row)
+{
+    struct budget_state state = {.caps = {.capped = {false}}};
+    struct err err = {0};
+    int code = budget_get(node->push->conf.ledger, name, &state, &err);
+    if (code < 0 && code != -ERR_NOT_FOUND)
+        return false;
+    row->free = code == 0 ? state.free.nano : INT64_MAX;
+    row->balance = row->free;
+    row->status = state.over ? "over" : row->free > 0 ? "ok" : "empty";
+    if (!state.capped)
+        return true;
+    row->cap = (struct cap_word){.amount = state.caps.amount[state.tight],
+                                 .spent = state.spent[state.tight],
+                                 .resets_s = state.resets_ms[state.tight] / 1000};
+    row->per = period_name(state.tight);
+    return true;
+}
+
+static bool
+look_up_wallet(const struct node *node, struct str wallet, struct funds_row *row)
+{
+    struct ledger_balances balances;
+    struct err err = {0};
+    if (ledger_balances(node->push->conf.ledger, wallet, &balances, &err) < 0 ||
+        !look_up_cap(node, wallet, balances.ai_usage, &row->cap))
+        return false;
+    row->free = balances.lendable.nano;
+    row->balance = MIN(balances.lendable.nano + balances.held.nano, balances.ai_remaining.nano);
+    row->balance = MAX(row->balance, (int64_t)0);
+    row->status = row->free > 0 ? "ok" : "empty";
+    if (engine_wallet_frozen(node->push->engine, wallet))
+        row->status = "frozen";
+    return true;
+}
+
 /* What to tell now; false when the ledger cannot be read (the next change tries again). */
 static bool
 look_up_funds(const struct node *node, struct str wallet, struct funds_row *ret_row)
 {
-    struct ledger *ledger = node->push->conf.ledger;
-    struct ledger_balances balances;
     struct ledger_lease lease = {0};
     struct err err = {0};
-    if (ledger_balances(ledger, wallet, &balances, &err) < 0)
-        return false;
-    int code = lease_get(ledger, str_from(node->name), node->epoch, wallet, &lease, &err);
+    int code =
+        lease_get(node->push->conf.ledger, str_from(node->name), node->epoch, wallet, &lease, &err);
     if (code < 0 && code != -ERR_NOT_FOUND)
         return false;
     *ret_row = (struct funds_row){
-        .wallet = wallet,
-        .granted = lease.granted.nano,
-        .returned = lease.returned.nano,
-        .free = balances.lendable.nano,
-        .balance = MIN(balances.lendable.nano + balances.held.nano, balances.ai_remaining.nano),
-    };
-    ret_row->balance = MAX(ret_row->balance, (int64_t)0);
-    if (!look_up_cap(node, wallet, balances.ai_usage, &ret_row->cap))
-        return false;
-    ret_row->status = ret_row->free > 0 ? "ok" : "empty";
-    if (engine_wallet_frozen(node->push->engine, wallet))
-        ret_row->status = "frozen";
-    return true;
+        .wallet = wallet, .granted = lease.granted.nano, .returned = lease.returned.nano};
+    return budget_name_valid(wallet) ? look_up_budget(node, wallet, ret_row)
+                                     : look_up_wallet(node, wallet, ret_row);
 }
 
 /* What is free for others is news only when it is nothing, or something again: the status. */
@@ -337,7 +363,9 @@ put_funds_row(struct json_writer *writer, const struct funds_row *row)
     member_digits(writer, "returned", (uint64_t)row->returned);
     member_digits(writer, "free", (uint64_t)row->free);
     member_digits(writer, "balance", (uint64_t)row->balance);
-    if (row->cap.amount.nano > 0) {
+    if (row->cap.amount.nano > 0 || row->per) {
+        if (row->per)
+            json_member_str(writer, "cap_per", str_from(row->per));
         member_digits(writer, "cap", (uint64_t)row->cap.amount.nano);
         member_digits(writer, "cap_spent", (uint64_t)row->cap.spent.nano);
         member_digits(writer, "cap_resets", (uint64_t)row->cap.resets_s);
@@ -364,6 +392,9 @@ state_funds(struct node *node, struct str wallet, bool always)
     struct record record;
     struct funds_row row;
     bool changed;
+    /* Budgets are many: nodes hear of those that they asked for. */
+    if (!always && budget_name_valid(wallet) && !map_get(&node->funds, wallet))
+        return;
     if (!look_up_funds(node, wallet, &row))
         return;
     if (!remember_funds(node, &row, &changed)) {
@@ -377,6 +408,16 @@ state_funds(struct node *node, struct str wallet, bool always)
     record_send(&record, node, FRAME_PLAIN);
 }
 
+static void
+put_funds_of(struct json_writer *writer, struct node *node, struct str wallet)
+{
+    struct funds_row row;
+    bool changed;
+    if (look_up_funds(node, wallet, &row) && remember_funds(node, &row, &changed))
+        put_funds_row(writer, &row);
+}
+
+/* All wallets, and the budgets that it has something of. */
 void
 state_funds_full(struct node *node)
 {
@@ -384,17 +425,22 @@ state_funds_full(struct node *node)
     struct arena arena;
     struct object *wallets = NULL;
     size_t count = 0;
+    struct ledger_lease_row *leases = NULL;
+    size_t lease_count = 0;
     struct err err = {0};
     arena_init(&arena, ARENA_BYTES_MAX);
     if (object_list(node->push->engine->conf.store, kind_at(KIND_WALLET), STR_EMPTY, 0, &arena,
                     &wallets, &count, &err) < 0)
         LOG_ERROR("listing the wallets failed", LOG_E(&err));
     funds_begin(&record, node, true);
-    for (size_t i = 0; i < count; i++) {
-        struct funds_row row;
-        bool changed;
-        if (look_up_funds(node, wallets[i].name, &row) && remember_funds(node, &row, &changed))
-            put_funds_row(&record.writer, &row);
+    for (size_t i = 0; i < count; i++)
+        put_funds_of(&record.writer, node, wallets[i].name);
+    if (lease_list(node->push->conf.ledger, str_from(node->name), node->epoch, &arena, &leases,
+                   &lease_count, &err) < 0)
+        LOG_ERROR("listing the leases failed", LOG_E(&err));
+    for (size_t i = 0; i < lease_count; i++) {
+        if (budget_name_valid(leases[i].wallet))
+            put_funds_of(&record.writer, node, leases[i].wallet);
     }
     json_close_array(&record.writer);
     record_send(&record, node, FRAME_FULL);

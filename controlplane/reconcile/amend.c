@@ -31,9 +31,10 @@ tell_suspended(struct engine *engine, const struct binding_row *row, uint64_t re
 }
 
 static void
-begin(struct bind *bind, struct engine *engine, const struct binding_row *row, struct err *err)
+begin(struct bind *bind, struct engine *engine, const struct binding_row *row, enum trigger by,
+      struct err *err)
 {
-    bind_init(bind, engine, err);
+    bind_init(bind, engine, by, err);
     bind->node = row->node;
     bind->binding = row->binding;
 }
@@ -88,7 +89,7 @@ amend_suspend(struct engine *engine, struct binding_row *row, enum suspension wh
     unsigned after = on ? before | (unsigned)why : before & ~(unsigned)why;
     if (before == after)
         return 0;
-    begin(&bind, engine, row, err);
+    begin(&bind, engine, row, why == SUSPENDED_AI_OFF ? TRIGGER_ai : TRIGGER_agent, err);
     int code;
     if (after != 0) {
         code = note_status(&bind, row, after, row->paused, &revision);
@@ -128,7 +129,7 @@ set_paused(struct engine *engine, struct binding_row *row, bool paused, struct e
 {
     struct bind bind;
     uint64_t revision = 0;
-    begin(&bind, engine, row, err);
+    begin(&bind, engine, row, TRIGGER_events, err);
     int code = note_status(&bind, row, row->suspended, paused, &revision);
     if (code < 0)
         code = bind_store_failed(&bind, code);
@@ -160,7 +161,7 @@ static int
 set_wallet(struct engine *engine, struct binding_row *row, struct err *err)
 {
     struct bind bind;
-    begin(&bind, engine, row, err);
+    begin(&bind, engine, row, TRIGGER_wallet, err);
     int code = bind_load_container(&bind);
     if (code == 0)
         code = rewrite(&bind, row, row->suspended);
@@ -203,10 +204,13 @@ amend_load(struct engine *engine, struct err *err)
         arena_init(&arena, 4u * OBJECT_BYTES_MAX);
         int code = object_get(engine->conf.store, kind_at(KIND_CONTAINER), row->binding.name,
                               &arena, &object, &missing);
+        struct str state = code == 0 ? schema_text(object.status, "state", STR_EMPTY) : STR_EMPTY;
+        /* whose agent was away stays suspended until it says again what it hosts */
         if (code == 0 && !schema_true(object.spec, "ai"))
             row->suspended = SUSPENDED_AI_OFF;
-        row->paused =
-            code == 0 && str_eq(schema_text(object.status, "state", STR_EMPTY), STR("paused"));
+        else if (str_eq(state, STR("suspended")))
+            row->suspended = SUSPENDED_AGENT_AWAY;
+        row->paused = str_eq(state, STR("paused"));
         arena_fini(&arena);
         if (code < 0 && code != -ERR_NOT_FOUND)
             return err_set(err, (enum err_code) - code, "%s", missing.text);
@@ -265,7 +269,7 @@ amend_rename(struct engine *engine, struct binding_row *row, struct str name, co
     struct bind bind;
     if (str_eq(row->binding.name, name))
         return 0;
-    begin(&bind, engine, row, err);
+    begin(&bind, engine, row, TRIGGER_rename, err);
     bind.binding.name = name;
     int code = name.len == 0 ? bind_refuse(&bind, "invalid_name", ERR_INVALID,
                                            "a container cannot be renamed to nothing", name)

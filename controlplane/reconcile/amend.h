@@ -23,8 +23,8 @@ int amend_paused(struct engine *engine, struct str node, const struct str *pause
 /* amend_container - a Container's spec holds for its live rows: ai and wallet. */
 int amend_container(struct engine *engine, const struct object *container,
                     struct err *err) MUST_USE;
-/* amend_load - after the rows were loaded: suspend those whose Container says ai: false, and know
- * which are paused. */
+/* amend_load - after the rows were loaded: suspend those whose Container says ai: false or whose
+ * agent was away, and know which are paused. */
 int amend_load(struct engine *engine, struct err *err) MUST_USE;
 /* amend_rename - *ret_code as for bind_container. The number becomes that of the new name. */
 int amend_rename(struct engine *engine, struct binding_row *row, struct str name,

@@ -96,6 +96,13 @@ test_agent_away(void **state)
     apply(f, HEAD "kind: Container\nmetadata: {name: dev}\nspec: {ai: true}\n");
     settle(f);
     assert_int_equal(f->bound, 2);
+    /* over a restart of the control plane, too: only the agent's own word ends it */
+    assert_int_equal(amend_agent_away(f->engine, STR("agent"), true, &f->err), 0);
+    restart(f);
+    f->row = bindings_find(&f->engine->bindings, FIRST);
+    assert_int_equal(f->row->suspended, SUSPENDED_AGENT_AWAY);
+    assert_int_equal(amend_agent_away(f->engine, STR("agent"), false, &f->err), 0);
+    assert_true(str_eq(status_of(f, "dev", "state"), STR("active")));
     /* a store that fails leaves it as it was */
     store_fail_commit(f->store, 1, false);
     assert_int_equal(amend_agent_away(f->engine, STR("agent"), true, &f->err), -ERR_STORE);

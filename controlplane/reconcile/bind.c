@@ -16,9 +16,9 @@
 /* ---- commits --------------------------------------------------------------------------------- */
 
 void
-bind_init(struct bind *bind, struct engine *engine, struct err *err)
+bind_init(struct bind *bind, struct engine *engine, enum trigger by, struct err *err)
 {
-    *bind = (struct bind){.engine = engine, .err = err, .code = "store"};
+    *bind = (struct bind){.engine = engine, .by = by, .err = err, .code = "store"};
     arena_init(&bind->arena, ARENA_BYTES_MAX);
 }
 
@@ -226,26 +226,49 @@ suspension_text(unsigned suspended)
                                               : "";
 }
 
+/* The one place where the state of a Container changes. */
+static int
+set_state(struct bind *bind, struct object *container, const char *hex, struct str state)
+{
+    char since[32];
+    struct store_cond cond;
+    struct store_op op;
+    struct tree *status = container->status;
+    const struct transition transition = {.from = schema_text(status, "state", STR_EMPTY),
+                                          .to = state,
+                                          .incarnation = str_from(hex),
+                                          .by = bind->by};
+    int code =
+        transition_op(bind->engine->conf.store, container, &transition, &bind->arena, &cond, &op);
+    if (code < 0)
+        return code;
+    bind_add_cond(bind, cond.key, cond.mod_rev);
+    bind->ops[bind->op_count++] = op;
+    clock_format_rfc3339(clock_wall_ns(), since);
+    code = object_set(&bind->arena, status, "state", TREE_STRING, state);
+    code |= object_set(&bind->arena, status, "since", TREE_STRING, str_from(since));
+    return code ? -ERR_NOMEM : 0;
+}
+
 int
 bind_set_status(struct bind *bind, const char *hex, unsigned suspended, bool paused)
 {
-    char since[32];
     const struct binding *binding = &bind->binding;
     struct arena *arena = &bind->arena;
     struct tree *status = bind->container.status;
     bool changed;
-    clock_format_rfc3339(clock_wall_ns(), since);
-    int code = object_set_u64(arena, status, "number", binding->number);
+    int code = set_state(bind, &bind->container, hex,
+                         suspended ? STR("suspended")
+                         : paused  ? STR("paused")
+                                   : STR("active"));
+    if (code < 0)
+        return code;
+    code = object_set_u64(arena, status, "number", binding->number);
     code |= object_set(arena, status, "id", TREE_STRING, binding->container_id);
     code |= object_set(arena, status, "host", TREE_STRING, binding->host);
     code |= object_set(arena, status, "node", TREE_STRING, bind->node);
     code |= object_set(arena, status, "runtime", TREE_STRING, binding->runtime);
     code |= object_set(arena, status, "incarnation", TREE_STRING, str_from(hex));
-    code |= object_set(arena, status, "state", TREE_STRING,
-                       suspended ? STR("suspended")
-                       : paused  ? STR("paused")
-                                 : STR("active"));
-    code |= object_set(arena, status, "since", TREE_STRING, str_from(since));
     code |= object_set(arena, status, "attestor", TREE_STRING, binding->attestors);
     code |= condition_set(&bind->container, arena, "Active", suspended == 0,
                           suspension_reason(suspended), suspension_text(suspended), &changed);
@@ -321,10 +344,11 @@ bind_run(struct bind *bind, struct binding_row **ret_row)
 
 int
 bind_container(struct engine *engine, const struct binding *wanted, struct str node,
-               struct binding_row **ret_row, const char **ret_code, struct err *err)
+               enum trigger by, struct binding_row **ret_row, const char **ret_code,
+               struct err *err)
 {
     struct bind bind;
-    bind_init(&bind, engine, err);
+    bind_init(&bind, engine, by, err);
     bind.node = node;
     bind.binding = *wanted;
     int code = bind_run(&bind, ret_row);
@@ -336,33 +360,35 @@ bind_container(struct engine *engine, const struct binding *wanted, struct str n
 
 /* ---- ending ---------------------------------------------------------------------------------- */
 
-static const char *
-end_text(const char *reason)
+/* by: who ends it so; an agent that unbinds says more. */
+static const struct ending {
+    const char *reason;
+    enum trigger by;
+    const char *text;
+} endings[] = {
+    {"unbound", TRIGGER_exit, "the container's process has ended"},
+    {"gone", TRIGGER_agent, "the agent of its host no longer has it"},
+    {"rebooted", TRIGGER_boot, "its host was restarted"},
+    {"replaced", TRIGGER_restart, "the container was started again"},
+    {"renamed", TRIGGER_rename, "the container has another name"},
+    {"revoked", TRIGGER_admin, "an administrator revoked it"},
+    {"deleted", TRIGGER_admin, "the Container was deleted"},
+    {"not_acknowledged", TRIGGER_node, "a data plane did not acknowledge the binding"},
+};
+
+static const struct ending *
+ending_of(const char *reason)
 {
-    static const struct {
-        const char *reason;
-        const char *text;
-    } rows[] = {
-        {"unbound", "the container's process has ended"},
-        {"gone", "the agent of its host no longer has it"},
-        {"rebooted", "its host was restarted"},
-        {"replaced", "the container was started again"},
-        {"renamed", "the container has another name"},
-        {"revoked", "an administrator revoked it"},
-        {"deleted", "the Container was deleted"},
-        {"not_acknowledged", "a data plane did not acknowledge the binding"},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        if (str_eq(str_from(reason), str_from(rows[i].reason)))
-            return rows[i].text;
-    }
-    return reason;
+    size_t i = 0;
+    while (i < ARRAY_LEN(endings) && !str_eq(str_from(reason), str_from(endings[i].reason)))
+        i++;
+    ASSERT(i < ARRAY_LEN(endings));
+    return &endings[i];
 }
 
 int
 bind_end_status(struct bind *bind, const struct binding_row *row, const char *reason)
 {
-    char since[32];
     struct err missing = {0};
     struct object container;
     bool changed;
@@ -376,21 +402,22 @@ bind_end_status(struct bind *bind, const struct binding_row *row, const char *re
     struct tree *status = container.status;
     if (!str_eq(schema_text(status, "incarnation", STR_EMPTY), str_from(row->hex)))
         return 0;
-    clock_format_rfc3339(clock_wall_ns(), since);
-    code = object_set(&bind->arena, status, "state", TREE_STRING, STR("gone"));
-    code |= object_set(&bind->arena, status, "since", TREE_STRING, str_from(since));
-    code |= object_set(&bind->arena, status, "reason", TREE_STRING, str_from(reason));
-    code |= condition_set(&container, &bind->arena, "Active", false, "Ended", end_text(reason),
-                          &changed);
+    code = set_state(bind, &container, row->hex, STR("gone"));
+    if (code < 0)
+        return code;
+    code = object_set(&bind->arena, status, "reason", TREE_STRING, str_from(reason));
+    code |= condition_set(&container, &bind->arena, "Active", false, "Ended",
+                          ending_of(reason)->text, &changed);
     return code ? -ERR_NOMEM : bind_add_object(bind, &container);
 }
 
-int
-bind_revoke(struct engine *engine, struct binding_row *row, const char *reason, struct err *err)
+static int
+end(struct engine *engine, struct binding_row *row, const char *reason, enum trigger by,
+    struct err *err)
 {
     struct bind bind;
     uint64_t revision = 0;
-    bind_init(&bind, engine, err);
+    bind_init(&bind, engine, by, err);
     struct str key = arena_printf(&bind.arena, BINDINGS_PREFIX "%s", row->hex);
     int code = key.ptr ? bind_end_status(&bind, row, reason) : -ERR_NOMEM;
     if (code == 0) {
@@ -405,6 +432,18 @@ bind_revoke(struct engine *engine, struct binding_row *row, const char *reason, 
         engine->conf.ops->revoked(row, revision, engine->conf.user);
     bindings_end(&engine->bindings, row);
     return 0;
+}
+
+int
+bind_revoke(struct engine *engine, struct binding_row *row, const char *reason, struct err *err)
+{
+    return end(engine, row, reason, ending_of(reason)->by, err);
+}
+
+int
+bind_unbind(struct engine *engine, struct binding_row *row, enum trigger by, struct err *err)
+{
+    return end(engine, row, "unbound", by, err);
 }
 
 int

@@ -11,9 +11,10 @@
 #define BERTH_CONTROLPLANE_RECONCILE_BIND_H
 
 #include "controlplane/reconcile/engine.h"
+#include "controlplane/reconcile/transition.h"
 
 /* bind_container - wanted: from binding_parse_request; name may be empty: then the container is
- * called by its number. node: the agent that asks.
+ * called by its number. node: the agent that asks. by: what it heard of the container by.
  * *ret_row   the new row, already signed and committed; borrowed until it is revoked
  * *ret_code  for the agent when refused: "invalid_name", "name_in_use", "conflict", "revoked",
  *            "store"
@@ -21,9 +22,13 @@
  * 0; -ERR_INVALID, -ERR_EXISTS, -ERR_REVOKED, -ERR_CONFLICT, -ERR_STORE. Repeating a request (same
  * incarnation, container, boot and node) returns the row that is there. */
 int bind_container(struct engine *engine, const struct binding *wanted, struct str node,
-                   struct binding_row **ret_row, const char **ret_code, struct err *err) MUST_USE;
-/* bind_revoke - end one incarnation. reason: one word for status and audit. */
+                   enum trigger by, struct binding_row **ret_row, const char **ret_code,
+                   struct err *err) MUST_USE;
+/* bind_revoke - end one incarnation. reason: of the rows of bind.c, for status and log. */
 int bind_revoke(struct engine *engine, struct binding_row *row, const char *reason,
+                struct err *err) MUST_USE;
+/* bind_unbind - the same, because its agent said so; by: what the agent heard of it by. */
+int bind_unbind(struct engine *engine, struct binding_row *row, enum trigger by,
                 struct err *err) MUST_USE;
 /* bind_revoke_name - all live incarnations of a name; *ret_count: how many there were. */
 int bind_revoke_name(struct engine *engine, struct str name, const char *reason, size_t *ret_count,

@@ -9,9 +9,11 @@
 
 #include "controlplane/reconcile/bind.h"
 
-#define BIND_OPS_MAX 6u
+/* A rename: number and next number, Container and log of both names, the row. */
+#define BIND_OPS_MAX 8u
 
-/* name_is_number: nobody named it, its number does. code: for the agent, when refused. */
+/* name_is_number: nobody named it, its number does. by: why, for the Container's log. code: for the
+ * agent, when refused. */
 struct bind {
     struct engine *engine;
     struct arena arena;
@@ -19,6 +21,7 @@ struct bind {
     struct binding binding;
     struct object container;
     bool name_is_number;
+    enum trigger by;
     struct store_cond conds[BIND_OPS_MAX];
     struct store_op ops[BIND_OPS_MAX];
     size_t cond_count;
@@ -26,7 +29,7 @@ struct bind {
     const char *code;
     struct err *err;
 };
-void bind_init(struct bind *bind, struct engine *engine, struct err *err);
+void bind_init(struct bind *bind, struct engine *engine, enum trigger by, struct err *err);
 void bind_fini(struct bind *bind);
 /* bind_refuse, bind_store_failed - set the agent's code and the sentence; return -err_code. */
 int bind_refuse(struct bind *bind, const char *code, enum err_code err_code, const char *text,
@@ -40,8 +43,8 @@ int bind_check_name(struct bind *bind) MUST_USE;
 int bind_take_number(struct bind *bind) MUST_USE;
 /* bind_load_container - the Container of that name, or a new one; the wallet of the binding. */
 int bind_load_container(struct bind *bind) MUST_USE;
-/* bind_set_status - all of status for a row with these suspensions. "suspended" says more than
- * "paused": what is paused keeps its token. */
+/* bind_set_status - all of status for a row with these suspensions, and its entry in the log.
+ * "suspended" says more than "paused": what is paused keeps its token. */
 int bind_set_status(struct bind *bind, const char *hex, unsigned suspended, bool paused) MUST_USE;
 /* bind_end_status - "gone", when the status of that name is still this row's. */
 int bind_end_status(struct bind *bind, const struct binding_row *row, const char *reason) MUST_USE;

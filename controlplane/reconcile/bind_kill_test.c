@@ -115,10 +115,11 @@ state_put(char out[KILL_STORY_STATE_BYTES])
                                  &objects, &count, &rig.err),
                      0);
     for (size_t i = 0; i < count; i++)
-        at += (size_t)snprintf(out + at, KILL_STORY_STATE_BYTES - at, "%.*s %.*s %.*s\n",
+        at += (size_t)snprintf(out + at, KILL_STORY_STATE_BYTES - at, "%.*s %.*s %.*s: %.*s\n",
                                STR_ARG(objects[i].name),
                                STR_ARG(schema_text(objects[i].status, "state", STR("-"))),
-                               STR_ARG(schema_text(objects[i].status, "number", STR("-"))));
+                               STR_ARG(schema_text(objects[i].status, "number", STR("-"))),
+                               STR_ARG(log_of(&rig, objects[i].name.ptr)));
     assert_int_equal(
         store_list(rig.store, STR(BINDINGS_PREFIX), STR_EMPTY, 0, &rig.arena, &rows, &count, NULL),
         0);

@@ -160,7 +160,7 @@ test_restart_and_failure(void **state)
     assert_int_equal(bind(f, "h", "b", "c2", 2, "b"), 0);
     assert_true(f->row->binding.number == 2);
     store_fail_commit(f->store, 1, false);
-    assert_int_equal(bind_revoke(f->engine, f->row, "x", &f->err), -ERR_STORE);
+    assert_int_equal(bind_revoke(f->engine, f->row, "revoked", &f->err), -ERR_STORE);
     assert_int_equal(f->engine->bindings.by_hex.count, 2);
 }
 

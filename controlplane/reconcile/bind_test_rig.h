@@ -127,7 +127,8 @@ bind(struct fixture *f, const char *host, const char *boot, const char *id, uint
     memset(wanted.incarnation, incarnation, INCARNATION_BYTES);
     f->code = "";
     f->err = (struct err){0};
-    return bind_container(f->engine, &wanted, STR("agent"), &f->row, &f->code, &f->err);
+    return bind_container(f->engine, &wanted, STR("agent"), TRIGGER_hook, &f->row, &f->code,
+                          &f->err);
 }
 
 static inline struct str
@@ -138,6 +139,29 @@ status_of(struct fixture *f, const char *name, const char *field)
         0)
         return STR("(no object)");
     return schema_text(object.status, field, STR_EMPTY);
+}
+
+/* The log of a Container: "none>active hook, active>gone exit". */
+static inline struct str
+log_of(struct fixture *f, const char *name)
+{
+    struct object object;
+    struct str *items = NULL;
+    struct str text = STR_EMPTY;
+    size_t count = 0;
+    if (object_get(f->store, kind_at(KIND_CONTAINER), str_from(name), &f->arena, &object, &f->err) <
+        0)
+        return STR("(no object)");
+    assert_int_equal(transition_list(f->store, &object, &f->arena, &items, &count), 0);
+    for (size_t i = 0; i < count; i++) {
+        struct tree *item = NULL;
+        assert_int_equal(tree_from_json(items[i], &f->arena, &item, NULL), 0);
+        text = arena_printf(&f->arena, "%.*s%s%.*s>%.*s %.*s", STR_ARG(text), i > 0 ? ", " : "",
+                            STR_ARG(schema_text(item, "from_status", STR_EMPTY)),
+                            STR_ARG(schema_text(item, "to_status", STR_EMPTY)),
+                            STR_ARG(schema_text(item, "triggered_by", STR_EMPTY)));
+    }
+    return text;
 }
 
 static inline void

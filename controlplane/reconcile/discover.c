@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "controlplane/catalog/catalog.h"
+#include "controlplane/reconcile/changes.h"
 #include "controlplane/reconcile/discover_int.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -373,10 +374,14 @@ reconcile_discovery(struct engine *engine, struct str subject, struct err *err)
         object_get(engine->conf.store, kind_at(KIND_PROVIDER), subject, &arena, &object, &missing);
     struct str last = discover_last(engine->conf.store, subject, &arena, &at_ms);
     if (code == -ERR_NOT_FOUND && last.len > 0) {
-        const struct store_op op = {
-            .delete_ = true,
-            .key = arena_printf(&arena, SNAPSHOT_SEEN_PREFIX "%.*s", STR_ARG(subject))};
-        code = op.key.ptr ? store_commit(engine->conf.store, NULL, 0, &op, 1, NULL) : -ERR_NOMEM;
+        const struct store_op ops[] = {
+            {.delete_ = true,
+             .key = arena_printf(&arena, SNAPSHOT_SEEN_PREFIX "%.*s", STR_ARG(subject))},
+            {.delete_ = true,
+             .key = arena_printf(&arena, CHANGES_PREFIX "%.*s", STR_ARG(subject))}};
+        code = ops[0].key.ptr && ops[1].key.ptr
+                   ? store_commit(engine->conf.store, NULL, 0, ops, ARRAY_LEN(ops), NULL)
+                   : -ERR_NOMEM;
     } else if (code == 0 && last.len == 0 && engine->discover &&
                engine->discover->conf.interval_ms > 0) {
         code = begin_all(engine->discover, subject, DISCOVER_CREATED, &count, err);
@@ -387,6 +392,14 @@ reconcile_discovery(struct engine *engine, struct str subject, struct err *err)
     return code < 0 ? err_set(err, (enum err_code) - code, "discovery of %.*s: %s",
                               STR_ARG(subject), err_text(code))
                     : 0;
+}
+
+struct discover_count
+discover_count(const struct discover *discover)
+{
+    struct discover_count count = {.done = discover->scans_done, .failed = discover->scans_failed};
+    memcpy(count.news, discover->news, sizeof count.news);
+    return count;
 }
 
 void

@@ -9,6 +9,7 @@
 #ifndef BERTH_CONTROLPLANE_RECONCILE_DISCOVER_H
 #define BERTH_CONTROLPLANE_RECONCILE_DISCOVER_H
 
+#include "controlplane/catalog/seen.h"
 #include "controlplane/reconcile/engine.h"
 
 #define DISCOVER_INTERVAL_MS (6u * 3600u * 1000u)
@@ -35,6 +36,13 @@ void discover_free(struct discover **discover);
  * or its key is missing; -ERR_STORE, -ERR_NOMEM. */
 int discover_start(struct discover *discover, struct str provider, enum discover_trigger trigger,
                    size_t *ret_count, struct err *err) MUST_USE;
+/* discover_count - scans since this process began, and what they found. */
+struct discover_count {
+    uint64_t done;
+    uint64_t failed;
+    uint64_t news[SEEN_NEWS];
+};
+struct discover_count discover_count(const struct discover *discover);
 /* discover_put - a JSON array: what each provider's last scan found, and whether one is under
  * way. */
 void discover_put(struct discover *discover, struct json_writer *writer);

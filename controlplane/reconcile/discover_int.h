@@ -15,7 +15,10 @@ struct discover {
     struct lister *lister;
     struct timer tick;
     struct list scans;
-    bool started; /* the first tick is over */
+    bool started;        /* the first tick is over */
+    uint64_t scans_done; /* since this process began */
+    uint64_t scans_failed;
+    uint64_t news[SEEN_NEWS];
 };
 
 /* listing: everything that the fetches of this scan have named; texts in the arena. */

@@ -7,12 +7,14 @@
 
 #include "controlplane/catalog/catalog.h"
 #include "controlplane/object/condition.h"
+#include "controlplane/reconcile/changes.h"
 #include "controlplane/reconcile/discover_int.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/map.h"
 
 #define SUMMARY_NAMES_MAX 100u
+#define CHANGES_BYTES_MAX (256u * 1024u)
 #define ROW_ARENA_BYTES (16u * 1024u * 1024u)
 
 /* Names of each kind of news, as JSON lists. known: names that the catalogue has already. */
@@ -20,6 +22,10 @@ struct summary {
     struct buf names[SEEN_NEWS];
     size_t counts[SEEN_NEWS];
     struct map known;
+    struct buf changes; /* for changes_merge */
+    size_t change_count;
+    char at[32];
+    bool first; /* nothing was seen before: all of it is new, and no news */
 };
 
 static void
@@ -33,6 +39,9 @@ summary_init(struct summary *summary, struct str provider)
         buf_put_byte(&summary->names[i], '[');
     }
     map_init(&summary->known);
+    buf_init(&summary->changes, CHANGES_BYTES_MAX);
+    summary->change_count = 0;
+    clock_format_rfc3339(clock_wall_ns(), summary->at);
     while (catalog_next(provider, &cursor, &model) == 0) {
         struct str names[] = {str_skip(model.id, provider.len + 1), model.upstream};
         /* on no memory a known model is reported as added: the summary alone is wrong */
@@ -47,6 +56,20 @@ summary_fini(struct summary *summary)
     for (size_t i = 0; i < SEEN_NEWS; i++)
         buf_fini(&summary->names[i]);
     map_fini(&summary->known);
+    buf_fini(&summary->changes);
+}
+
+/* Kept until it is acknowledged; what no longer fits is in the summary of the scan alone. */
+static void
+note_change(struct summary *summary, enum seen_news news, struct str name)
+{
+    const char *code = changes_code(news);
+    if (summary->first || code == NULL || summary->change_count >= CHANGES_MAX)
+        return;
+    buf_put_str(&summary->changes, summary->change_count++ > 0 ? STR(",") : STR(""));
+    buf_put_str(&summary->changes, STR("{\"model\":"));
+    (void)json_put_string(&summary->changes, name);
+    buf_printf(&summary->changes, ",\"code\":\"%s\",\"at\":\"%s\"}", code, summary->at);
 }
 
 static void
@@ -56,6 +79,7 @@ note(enum seen_news news, struct str name, void *user)
     struct buf *out = &summary->names[news];
     if (news == SEEN_ADDED && map_get(&summary->known, name))
         return;
+    note_change(summary, news, name);
     if (summary->counts[news]++ >= SUMMARY_NAMES_MAX)
         return;
     if (out->len > 1)
@@ -116,6 +140,28 @@ put_last(struct json_writer *writer, const struct scan *scan, const struct summa
     json_close_object(writer);
 }
 
+/* The row of its changes, as it is to be; texts in the arena. */
+static int
+add_changes(const struct scan *scan, const struct summary *summary, struct arena *arena,
+            struct store_op *ret_op)
+{
+    struct store_row row = {.value = STR_EMPTY};
+    struct buf out;
+    struct str key = arena_printf(arena, CHANGES_PREFIX "%s", scan->provider);
+    buf_init(&out, SEEN_BYTES_MAX / 2);
+    int code =
+        key.ptr ? store_get(scan->discover->conf.engine->conf.store, key, arena, &row) : -ERR_NOMEM;
+    if (code == 0 || code == -ERR_NOT_FOUND)
+        code = summary->changes.failed ? -ERR_TOO_LARGE
+                                       : changes_merge(code == 0 ? row.value : STR_EMPTY,
+                                                       buf_str(&summary->changes), &out);
+    *ret_op = (struct store_op){.key = key};
+    if (code == 0)
+        code = arena_dup(arena, buf_str(&out), &ret_op->value);
+    buf_fini(&out);
+    return code;
+}
+
 static int
 store_row(const struct scan *scan, const struct seen *seen, const struct summary *summary,
           bool suspect, const char *problem)
@@ -124,18 +170,21 @@ store_row(const struct scan *scan, const struct seen *seen, const struct summary
     struct json_writer writer;
     struct arena arena;
     buf_init(&out, SEEN_BYTES_MAX);
-    arena_init(&arena, 4096);
+    arena_init(&arena, ROW_ARENA_BYTES);
     json_writer_init(&writer, &out);
     json_open_object(&writer);
     json_member_i64(&writer, "tried_ms", clock_wall_ns() / 1000000);
     seen_put(seen, &writer);
     put_last(&writer, scan, summary, suspect, problem);
     json_close_object(&writer);
-    const struct store_op op = {.key = row_key(str_from(scan->provider), &arena),
-                                .value = buf_str(&out)};
-    int code = out.failed ? -ERR_TOO_LARGE : op.key.ptr ? 0 : -ERR_NOMEM;
+    struct store_op ops[2] = {
+        {.key = row_key(str_from(scan->provider), &arena), .value = buf_str(&out)}};
+    size_t count = 1;
+    int code = out.failed ? -ERR_TOO_LARGE : ops[0].key.ptr ? 0 : -ERR_NOMEM;
+    if (code == 0 && summary && summary->change_count > 0)
+        code = add_changes(scan, summary, &arena, &ops[count++]);
     if (code == 0)
-        code = store_commit(scan->discover->conf.engine->conf.store, NULL, 0, &op, 1, NULL);
+        code = store_commit(scan->discover->conf.engine->conf.store, NULL, 0, ops, count, NULL);
     arena_fini(&arena);
     buf_fini(&out);
     return code;
@@ -188,14 +237,19 @@ scan_note(struct scan *scan, struct err *err)
     bool suspect = false;
     scan_load(scan, &seen);
     summary_init(&summary, str_from(scan->provider));
+    summary.first = seen.count == 0;
     int code = seen_apply(&seen, &scan->listing, scan->trigger == DISCOVER_HAND,
                           clock_wall_ns() / 1000000, note, &summary, &suspect);
     for (size_t i = 0; i < SEEN_NEWS; i++)
         buf_put_byte(&summary.names[i], ']');
     if (code == 0)
         code = store_row(scan, &seen, &summary, suspect, "");
-    if (code == 0)
+    if (code == 0) {
+        scan->discover->scans_done++;
+        for (size_t i = 0; i < SEEN_NEWS; i++)
+            scan->discover->news[i] += summary.counts[i];
         say(scan, &summary, &seen, suspect);
+    }
     summary_fini(&summary);
     seen_fini(&seen);
     return code < 0 ? err_set(err, (enum err_code) - code, "keeping its list: %s", err_text(code))
@@ -206,6 +260,7 @@ void
 scan_note_failure(struct scan *scan, const struct err *why)
 {
     struct seen seen;
+    scan->discover->scans_failed++;
     scan_load(scan, &seen);
     LOG_WARN("a provider's list of models could not be read", LOG_C("provider", scan->provider),
              LOG_E(why));

@@ -12,24 +12,27 @@
 
 #define SERVER_ID_KEY "server/id"
 
-/* Which keys concern which reconciler; named: the subject is the key's part behind the prefix, up
- * to its next '/', else the reconciler has one subject, "". */
+/* Which keys concern which reconciler. NAMED: the subject is the key's part behind the prefix, up
+ * to its next '/'; REST: all of that part; else the reconciler has one subject, "". */
+enum subject { ONE, NAMED, REST };
 static const struct {
     const char *prefix;
     enum reconciler which;
-    bool named;
+    enum subject subject;
 } watched[] = {
-    {"objects/Provider/", RECONCILER_config, false},
-    {"objects/Model/", RECONCILER_config, false},
-    {"objects/Route/", RECONCILER_config, false},
-    {"objects/ApiKey/", RECONCILER_config, false},
-    {"secrets/", RECONCILER_config, false},
-    {KEPT_HEAD_KEY, RECONCILER_config, false},
-    {SNAPSHOT_SEEN_PREFIX, RECONCILER_config, false},
-    {"objects/Provider/", RECONCILER_discovery, true},
-    {"objects/Container/", RECONCILER_containers, true},
-    {"objects/Wallet/", RECONCILER_wallets, true},
-    {"ledger/balance/wallet/", RECONCILER_wallets, true},
+    {"objects/Provider/", RECONCILER_config, ONE},
+    {"objects/Model/", RECONCILER_config, ONE},
+    {"objects/Route/", RECONCILER_config, ONE},
+    {"objects/ApiKey/", RECONCILER_config, ONE},
+    {"secrets/", RECONCILER_config, ONE},
+    {KEPT_HEAD_KEY, RECONCILER_config, ONE},
+    {SNAPSHOT_SEEN_PREFIX, RECONCILER_config, ONE},
+    {"objects/Provider/", RECONCILER_discovery, NAMED},
+    {"objects/Container/", RECONCILER_containers, NAMED},
+    {"objects/ApiKey/", RECONCILER_keys, NAMED},
+    {"objects/Wallet/", RECONCILER_wallets, NAMED},
+    {"ledger/balance/wallet/", RECONCILER_wallets, NAMED},
+    {"ledger/budget/", RECONCILER_budgets, REST},
 };
 
 static int (*const reconcilers[RECONCILER_COUNT])(struct engine *engine, struct str subject,
@@ -77,9 +80,11 @@ enqueue(struct engine *engine, struct str key)
         if (!str_starts(key, prefix))
             continue;
         struct str subject = STR_EMPTY;
-        struct str rest;
-        if (watched[i].named)
-            str_cut(str_skip(key, prefix.len), '/', &subject, &rest);
+        struct str rest = str_skip(key, prefix.len);
+        if (watched[i].subject == NAMED)
+            str_cut(rest, '/', &subject, &rest);
+        else if (watched[i].subject == REST)
+            subject = rest;
         int code = queue_add(engine->queue, watched[i].which, subject);
         if (code < 0)
             return code;
@@ -106,7 +111,7 @@ enqueue_all(struct engine *engine, struct err *err)
 {
     int code = 0;
     for (size_t i = 0; i < ARRAY_LEN(watched) && code == 0; i++) {
-        if (!watched[i].named) {
+        if (watched[i].subject == ONE) {
             code = queue_add(engine->queue, watched[i].which, STR_EMPTY);
             continue;
         }

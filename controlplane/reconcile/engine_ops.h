@@ -19,7 +19,7 @@ struct engine_ops {
     void (*revoked)(const struct binding_row *row, uint64_t revision, void *user);
     /* public_key or accepted keys are others */
     void (*keys_changed)(void *user);
-    /* balance, status or existence of a wallet may have changed */
+    /* balance, status or existence of a wallet, or of a budget, may have changed */
     void (*funds_changed)(struct str wallet, void *user);
     /* a reconciler failed and will be tried again */
     void (*failed)(const char *reconciler, struct str name, unsigned attempts,

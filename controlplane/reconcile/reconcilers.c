@@ -6,6 +6,7 @@
 #include "controlplane/object/condition.h"
 #include "controlplane/reconcile/amend.h"
 #include "controlplane/reconcile/bind.h"
+#include "controlplane/reconcile/caps.h"
 #include "controlplane/reconcile/engine.h"
 
 #define ARENA_BYTES_MAX (64u * 1024u * 1024u)
@@ -87,6 +88,23 @@ reconcile_containers(struct engine *engine, struct str subject, struct err *err)
         code = err_set(err, (enum err_code) - code, "%s", missing.text);
     }
     arena_fini(&arena);
+    return code < 0 ? code : caps_settle(engine, kind_at(KIND_CONTAINER), subject, err);
+}
+
+/* ---- caps ------------------------------------------------------------------------------------ */
+
+int
+reconcile_keys(struct engine *engine, struct str subject, struct err *err)
+{
+    return caps_settle(engine, kind_at(KIND_API_KEY), subject, err);
+}
+
+int
+reconcile_budgets(struct engine *engine, struct str subject, struct err *err)
+{
+    int code = caps_settle_budget(engine, subject, err);
+    if (engine->conf.ops && engine->conf.ops->funds_changed)
+        engine->conf.ops->funds_changed(subject, engine->conf.user);
     return code;
 }
 

@@ -324,6 +324,8 @@ put_settings(struct builder *builder)
     json_member_u64(writer, "ttft_timeout_ms", settings->ttft_timeout_ms);
     json_member_u64(writer, "stall_timeout_ms", settings->stall_timeout_ms);
     json_member_u64(writer, "request_timeout_ms", settings->request_timeout_ms);
+    if (settings->container_tags)
+        json_member_str(writer, "container_tokens", STR("tag"));
     json_close_object(writer);
 }
 
@@ -486,6 +488,8 @@ put_keys(struct builder *builder)
         json_member_str(writer, "hash", hash);
         json_member_str(writer, "wallet", schema_text(key->spec, "wallet", STR("default")));
         put_key_scope(writer, schema_get(key->spec, "models"));
+        if (schema_get(key->spec, "cap"))
+            json_member_bool(writer, "capped", true);
         json_close_object(writer);
     }
     json_close_array(writer);
@@ -503,7 +507,10 @@ put_containers(struct builder *builder)
     for (size_t i = 0; i < scopes->count; i++) {
         json_open_object(writer);
         json_member_str(writer, "name", str_from(scopes->rows[i].name));
-        json_member_raw(writer, "models", str_from(scopes->rows[i].models));
+        if (scopes->rows[i].models)
+            json_member_raw(writer, "models", str_from(scopes->rows[i].models));
+        if (scopes->rows[i].capped)
+            json_member_bool(writer, "capped", true);
         json_close_object(writer);
     }
     json_close_array(writer);

@@ -49,8 +49,9 @@ place_of(const struct scopes *scopes, struct str name)
     return low;
 }
 
+/* models: ptr NULL: no list */
 static int
-insert(struct scopes *scopes, size_t at, struct str name, struct str models)
+insert(struct scopes *scopes, size_t at, struct str name, struct str models, bool capped)
 {
     if (scopes->count == scopes->cap) {
         size_t cap = scopes->cap ? scopes->cap * 2 : 16;
@@ -60,8 +61,9 @@ insert(struct scopes *scopes, size_t at, struct str name, struct str models)
         scopes->rows = rows;
         scopes->cap = cap;
     }
-    struct scopes_row row = {.name = str_dup(name), .models = str_dup(models)};
-    if (!row.name || !row.models) {
+    struct scopes_row row = {
+        .name = str_dup(name), .models = models.ptr ? str_dup(models) : NULL, .capped = capped};
+    if (!row.name || (models.ptr && !row.models)) {
         row_free(&row);
         return -ERR_NOMEM;
     }
@@ -84,22 +86,27 @@ int
 scopes_set(struct scopes *scopes, struct str name, const struct tree *spec, bool *ret_changed)
 {
     const struct tree *list = spec ? schema_get(spec, "models") : NULL;
+    bool capped = spec && schema_get(spec, "cap");
     size_t at = place_of(scopes, name);
-    bool known = at < scopes->count && str_eq(str_from(scopes->rows[at].name), name);
-    struct buf models;
+    const struct scopes_row *row = at < scopes->count ? &scopes->rows[at] : NULL;
+    bool known = row && str_eq(str_from(row->name), name);
+    bool wanted = list || capped;
+    struct buf text;
     int code = 0;
-    buf_init(&models, MODELS_BYTES_MAX);
+    buf_init(&text, MODELS_BYTES_MAX);
     if (list)
-        code = tree_to_json(list, false, &models);
-    bool same =
-        code == 0 &&
-        (list ? known && str_eq(str_from(scopes->rows[at].models), buf_str(&models)) : !known);
-    *ret_changed = !same;
+        code = tree_to_json(list, false, &text);
+    struct str models = list ? buf_str(&text) : str_make(NULL, 0);
+    bool same = known == wanted;
+    if (same && known)
+        same = row->capped == capped && (row->models != NULL) == (list != NULL) &&
+               (!list || str_eq(str_from(row->models), models));
+    *ret_changed = code != 0 || !same;
     if (code == 0 && !same && known)
         drop(scopes, at);
-    if (code == 0 && !same && list)
-        code = insert(scopes, at, name, buf_str(&models));
-    buf_fini(&models);
+    if (code == 0 && !same && wanted)
+        code = insert(scopes, at, name, models, capped);
+    buf_fini(&text);
     return code;
 }
 

@@ -21,6 +21,7 @@ struct snapshot_settings {
     uint32_t ttft_timeout_ms;
     uint32_t stall_timeout_ms;
     uint32_t request_timeout_ms;
+    bool container_tags; /* the token of a proved container may say anything: it is recorded */
     const struct scopes *scopes; /* borrowed; NULL = no container has a list */
     struct tokens *tokens;       /* borrowed; NULL = service accounts get no access token */
 };

@@ -291,6 +291,53 @@ test_stable_bytes(void **state)
     assert_string_equal(hashes[0], hashes[1]);
 }
 
+/* A cap is in the document as "capped"; how much it is nodes hear with their leases. */
+static void
+test_capped(void **state)
+{
+    (void)state;
+    struct store *store = open_store();
+    struct snapshot snapshot;
+    struct scopes scopes;
+    struct snapshot_settings settings = SNAPSHOT_SETTINGS_DEFAULT;
+    struct err err = {0};
+    bool changed = false;
+    snapshot_init(&snapshot);
+    scopes_init(&scopes);
+    settings.scopes = &scopes;
+    apply(store, HEAD "kind: Container\nmetadata: {name: free}\n---\n" HEAD
+                      "kind: Container\nmetadata: {name: both}\n"
+                      "spec: {models: ['*'], cap: {hour: '1.00'}}\n---\n" HEAD
+                      "kind: Container\nmetadata: {name: thrifty}\nspec: {cap: {day: '1.50'}}\n"
+                      "---\n" HEAD "kind: ApiKey\nmetadata: {name: ci}\nspec: {cap: {day: '2'}}\n");
+    assert_int_equal(scopes_load(&scopes, store, &err), 0);
+    assert_int_equal(snapshot_rebuild(&snapshot, store, &settings, &changed, &err), 0);
+    const char *text = buf_cstr(&snapshot.text);
+    assert_non_null(strstr(text, "\"wallet\":\"default\",\"capped\":true}]"));
+    assert_non_null(strstr(text,
+                           "\"containers\":[{\"name\":\"both\",\"models\":[\"*\"],\"capped\":true},"
+                           "{\"name\":\"thrifty\",\"capped\":true}]"));
+    assert_null(strstr(text, "1.50"));
+    /* another amount is no other document */
+    struct arena arena;
+    struct object object;
+    arena_init(&arena, 4u << 20);
+    apply(store, HEAD "kind: Container\nmetadata: {name: thrifty}\nspec: {cap: {day: '9.00'}}\n");
+    assert_int_equal(
+        object_get(store, kind_at(KIND_CONTAINER), STR("thrifty"), &arena, &object, &err), 0);
+    assert_int_equal(scopes_set(&scopes, STR("thrifty"), object.spec, &changed), 0);
+    assert_false(changed);
+    assert_int_equal(scopes_set(&scopes, STR("both"), object.spec, &changed), 0);
+    assert_true(changed);
+    assert_null(scopes.rows[0].models);
+    assert_int_equal(scopes_set(&scopes, STR("both"), NULL, &changed), 0);
+    assert_int_equal(scopes.count, 1);
+    arena_fini(&arena);
+    scopes_fini(&scopes);
+    snapshot_fini(&snapshot);
+    store_close(&store);
+}
+
 /* Containers and keys with a list of models; those without one are not in the document. */
 static void
 test_scopes(void **state)
@@ -318,6 +365,11 @@ test_scopes(void **state)
                            "\"containers\":[{\"name\":\"all\",\"models\":[\"*\"]},"
                            "{\"name\":\"boxed\",\"models\":[\"openai/gpt-4o\",\"route/*\"]}]"));
     assert_null(strstr(text, "\"free\""));
+    assert_null(strstr(text, "container_tokens"));
+    settings.container_tags = true;
+    assert_int_equal(snapshot_rebuild(&snapshot, store, &settings, &changed, &err), 0);
+    assert_true(changed);
+    assert_non_null(strstr(buf_cstr(&snapshot.text), ",\"container_tokens\":\"tag\"},"));
     assert_int_equal(scopes_set(&scopes, STR("free"), NULL, &changed), 0);
     assert_false(changed);
     assert_int_equal(scopes_set(&scopes, STR("boxed"), NULL, &changed), 0);
@@ -335,7 +387,7 @@ main(void)
         cmocka_unit_test(test_empty),        cmocka_unit_test(test_content),
         cmocka_unit_test(test_catalogue),    cmocka_unit_test(test_aliases_and_bad_key),
         cmocka_unit_test(test_stable_bytes), cmocka_unit_test(test_owner_prices),
-        cmocka_unit_test(test_scopes),
+        cmocka_unit_test(test_scopes),       cmocka_unit_test(test_capped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,6 +16,7 @@
 enum chat_endpoint {
     CHAT_ENDPOINT_CHAT,
     CHAT_ENDPOINT_EMBEDDINGS,
+    CHAT_ENDPOINT_EMBED_ONE,   /* of one text: Gemini's embedContent, Ollama's of before 2024 */
     CHAT_ENDPOINT_COMPLETIONS, /* OpenAI's of before 2023: passed on, never translated */
     CHAT_ENDPOINT_TOKENS, /* how many tokens a chat request has: nothing is generated, or paid */
     /* what is no conversation: dataplane/media */
@@ -42,6 +43,7 @@ struct chat_facts {
     bool stream;
     bool include_usage; /* the caller gets a usage report in a stream */
     bool has_tools;
+    bool old_calls; /* offers `functions`, as before 2024, and wants `function_call` */
     uint32_t max_output_node;
     uint64_t max_output;
     uint64_t prompt_bytes;
@@ -195,6 +197,7 @@ struct chat_answer {
     struct str model;
     uint64_t created; /* seconds since 1970, 0 = unknown: the caller sets it before answer_out */
     struct chat_choice *choices;
+    bool old_calls;     /* set before answer_out: see chat_facts */
     struct usage usage; /* evidence NONE: not reported */
 };
 

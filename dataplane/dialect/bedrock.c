@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * bedrock.c - Bedrock Converse: addresses and errors.
+ * bedrock.c - Bedrock Converse, and InvokeModel for embeddings: addresses and errors.
  * Floor: dataplane/dialect; any thread.
  * Owns: nothing.
  * Invariant: spoken to providers only. Spec: WIRE-FORMATS 2, 4.4. */
@@ -10,11 +10,15 @@
 static int
 bedrock_path(enum chat_endpoint endpoint, struct str model, bool stream, struct buf *out)
 {
-    if (endpoint != CHAT_ENDPOINT_CHAT)
+    bool embeds = endpoint == CHAT_ENDPOINT_EMBEDDINGS;
+    if (endpoint != CHAT_ENDPOINT_CHAT && !embeds)
         return -ERR_UNSUPPORTED;
     buf_put_str(out, STR("/model/"));
     uri_encode(out, model, ""); /* ids have ':', ARNs '/' */
-    buf_put_str(out, stream ? STR("/converse-stream") : STR("/converse"));
+    if (embeds)
+        buf_put_str(out, STR("/invoke"));
+    else
+        buf_put_str(out, stream ? STR("/converse-stream") : STR("/converse"));
     return out->failed ? -ERR_TOO_LARGE : 0;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * cohere.c - Cohere v2 chat: addresses, facts, edits, errors.
+ * cohere.c - Cohere v2 chat and embeddings: addresses, facts, edits, errors.
  * Floor: dataplane/dialect; any thread.
  * Owns: nothing.
  * Invariant: forward_edits changes the model's name only. Spec: WIRE-FORMATS 2, 4.4. */
@@ -23,6 +23,8 @@ cohere_facts(const struct json_doc *doc, enum chat_endpoint endpoint, struct are
 {
     const struct intake in = {doc, arena, err};
     struct chat_facts facts = {0};
+    if (endpoint == CHAT_ENDPOINT_EMBEDDINGS)
+        return facts_embed(&in, ret_facts);
     if (endpoint != CHAT_ENDPOINT_CHAT)
         return err_set(err, ERR_UNSUPPORTED, "the cohere dialect has no such endpoint");
     int rc = facts_common(&in, &facts);

@@ -135,6 +135,8 @@ int dialect_read_thinking(const struct intake *in, uint32_t node, struct chat_re
 
 /* facts_common - model, stream and prompt_bytes: they are the same in every dialect so far. */
 int facts_common(const struct intake *in, struct chat_facts *facts);
+/* facts_embed - of a request for embeddings: facts_common without a stream. */
+int facts_embed(const struct intake *in, struct chat_facts *ret_facts);
 /* facts_count_payload - correct *bytes for base64 media at string node `node`. */
 void facts_count_payload(const struct json_doc *doc, uint32_t node, bool image, uint64_t *bytes);
 /* facts_count_url - the same for a data: URL, or what a file that we only see the address of may

@@ -148,6 +148,19 @@ facts_common(const struct intake *in, struct chat_facts *facts)
 }
 
 int
+facts_embed(const struct intake *in, struct chat_facts *ret_facts)
+{
+    struct chat_facts facts = {0};
+    int rc = facts_common(in, &facts);
+    if (rc < 0)
+        return rc;
+    facts.stream = false;
+    facts.include_usage = true;
+    *ret_facts = facts;
+    return 0;
+}
+
+int
 dialect_edit_model(const struct json_doc *doc, const struct chat_facts *facts,
                    struct str upstream_model, struct splice *splice)
 {

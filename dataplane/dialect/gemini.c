@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: MIT
- * gemini.c - Gemini generateContent (AI Studio, Vertex): addresses, facts, edits, errors.
+ * gemini.c - Gemini generateContent and embeddings (AI Studio, Vertex): addresses, facts, edits,
+ *            errors.
  * Floor: dataplane/dialect; any thread.
  * Owns: nothing.
- * Invariant: the model stands in the URL; forward_edits changes nothing but a `model` member.
+ * Invariant: the model stands in the URL; forward_edits changes nothing but `model` members.
  *            Proved by same_test.c. Spec: WIRE-FORMATS 2, 4.4. */
 #include "dataplane/dialect/gemini_int.h"
 
 #include "lib/text/uri.h"
+
+static bool
+is_vertex(struct str base)
+{
+    return str_find(base, STR("/projects/")) != SIZE_MAX;
+}
 
 /* The base URL may end in a version, or be a Vertex location (.../projects/P/locations/L). */
 static void
@@ -15,7 +22,7 @@ put_models(struct buf *out)
     struct str base = buf_str(out);
     bool versioned = str_ends(base, STR("/v1beta")) || str_ends(base, STR("/v1")) ||
                      str_ends(base, STR("/v1alpha")) || str_ends(base, STR("/v1beta1"));
-    if (str_find(base, STR("/projects/")) != SIZE_MAX)
+    if (is_vertex(base))
         buf_put_str(out, STR("/publishers/google/models/"));
     else
         buf_put_str(out, versioned ? STR("/models/") : STR("/v1beta/models/"));
@@ -27,9 +34,10 @@ gemini_path(enum chat_endpoint endpoint, struct str model, bool stream, struct b
     const char *method = stream ? ":streamGenerateContent?alt=sse" : ":generateContent";
     if (endpoint == CHAT_ENDPOINT_TOKENS)
         method = ":countTokens";
-    else if (endpoint == CHAT_ENDPOINT_EMBEDDINGS) /* Vertex has other ones */
-        method =
-            str_find(buf_str(out), STR("/projects/")) == SIZE_MAX ? ":batchEmbedContents" : NULL;
+    else if (endpoint == CHAT_ENDPOINT_EMBEDDINGS)
+        method = is_vertex(buf_str(out)) ? ":predict" : ":batchEmbedContents";
+    else if (endpoint == CHAT_ENDPOINT_EMBED_ONE) /* Vertex takes it by `predict` only */
+        method = is_vertex(buf_str(out)) ? NULL : ":embedContent";
     else if (endpoint == CHAT_ENDPOINT_IMAGES)
         method = str_starts(model, STR("imagen")) ? ":predict" : ":generateContent";
     else if (endpoint != CHAT_ENDPOINT_CHAT)
@@ -74,6 +82,12 @@ has_tools(const struct json_doc *doc)
     return json_count(doc, tools) > 0;
 }
 
+static bool
+embeds(enum chat_endpoint endpoint)
+{
+    return endpoint == CHAT_ENDPOINT_EMBEDDINGS || endpoint == CHAT_ENDPOINT_EMBED_ONE;
+}
+
 /* The URL has told model and stream (in *ret_facts); a body of its own `model` may stand in. */
 static int
 gemini_facts(const struct json_doc *doc, enum chat_endpoint endpoint, struct arena *arena,
@@ -82,7 +96,7 @@ gemini_facts(const struct json_doc *doc, enum chat_endpoint endpoint, struct are
     const struct intake in = {doc, arena, err};
     struct chat_facts facts = {.model = ret_facts->model, .stream = ret_facts->stream};
     uint64_t choices = 1;
-    if (endpoint != CHAT_ENDPOINT_CHAT && endpoint != CHAT_ENDPOINT_TOKENS)
+    if (endpoint != CHAT_ENDPOINT_CHAT && endpoint != CHAT_ENDPOINT_TOKENS && !embeds(endpoint))
         return err_set(err, ERR_UNSUPPORTED, "the gemini dialect has no such endpoint");
     if (!json_is(doc, 0, JSON_OBJECT))
         return err_set(err, ERR_INVALID, "the body must be a JSON object");
@@ -105,8 +119,39 @@ gemini_facts(const struct json_doc *doc, enum chat_endpoint endpoint, struct are
     facts.has_tools = has_tools(doc);
     facts.prompt_bytes = doc->text.len;
     count_media(doc, json_get(doc, 0, STR("contents")), &facts.prompt_bytes);
+    facts.stream = facts.stream && !embeds(endpoint);
     *ret_facts = facts;
     return 0;
+}
+
+/* Each request of a batch names its model, and so does a single one; whatever it says there, what
+ * was routed and held is what is asked for. */
+static int
+edit_embed_model(const struct json_doc *doc, uint32_t request, struct str model,
+                 struct splice *splice)
+{
+    struct buf quoted;
+    struct str copy = STR_EMPTY;
+    if (!json_is(doc, request, JSON_OBJECT) || json_get(doc, request, STR("model")) == JSON_NONE)
+        return 0;
+    struct str name = arena_printf(splice->arena, "models/%.*s", STR_ARG(model));
+    buf_init(&quoted, name.len * 6 + 2);
+    int rc = name.ptr == NULL ? -ERR_NOMEM : json_put_string(&quoted, name);
+    if (rc == 0)
+        rc = arena_dup(splice->arena, buf_str(&quoted), &copy);
+    buf_fini(&quoted);
+    return rc < 0 ? rc : splice_node(splice, doc, json_get(doc, request, STR("model")), copy);
+}
+
+static int
+edit_embed(const struct json_doc *doc, struct str model, struct splice *splice)
+{
+    uint32_t list = json_get(doc, 0, STR("requests"));
+    int rc = edit_embed_model(doc, 0, model, splice);
+    uint32_t at = json_is(doc, list, JSON_ARRAY) ? json_first(doc, list) : JSON_NONE;
+    for (; at != JSON_NONE && rc == 0; at = json_sibling(doc, list, at))
+        rc = edit_embed_model(doc, at, model, splice);
+    return rc;
 }
 
 static int
@@ -114,8 +159,9 @@ gemini_forward_edits(const struct json_doc *doc, enum chat_endpoint endpoint,
                      const struct chat_facts *facts, struct str upstream_model, bool want_usage,
                      struct splice *splice)
 {
-    (void)endpoint;
     (void)want_usage; /* always reported */
+    if (embeds(endpoint))
+        return edit_embed(doc, upstream_model, splice);
     if (facts->model_node == JSON_NONE)
         return 0;
     return dialect_edit_model(doc, facts, upstream_model, splice);

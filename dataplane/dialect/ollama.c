@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * ollama.c - Ollama's own chat: addresses, facts, edits, errors.
+ * ollama.c - Ollama's own chat and embeddings: addresses, facts, edits, errors.
  * Floor: dataplane/dialect; any thread.
  * Owns: nothing.
  * Invariant: forward_edits changes the model's name only. A request streams unless it says no.
@@ -13,6 +13,8 @@ ollama_path(enum chat_endpoint endpoint, struct str model, bool stream, struct b
     (void)stream;
     if (endpoint == CHAT_ENDPOINT_EMBEDDINGS)
         return buf_put_str(out, STR("/api/embed"));
+    if (endpoint == CHAT_ENDPOINT_EMBED_ONE)
+        return buf_put_str(out, STR("/api/embeddings"));
     return endpoint == CHAT_ENDPOINT_CHAT ? buf_put_str(out, STR("/api/chat")) : -ERR_UNSUPPORTED;
 }
 
@@ -41,6 +43,8 @@ ollama_facts(const struct json_doc *doc, enum chat_endpoint endpoint, struct are
     const struct intake in = {doc, arena, err};
     struct chat_facts facts = {0};
     uint64_t limit = 0;
+    if (endpoint == CHAT_ENDPOINT_EMBEDDINGS || endpoint == CHAT_ENDPOINT_EMBED_ONE)
+        return facts_embed(&in, ret_facts);
     if (endpoint != CHAT_ENDPOINT_CHAT)
         return err_set(err, ERR_UNSUPPORTED, "the ollama dialect has no such endpoint");
     int rc = facts_common(&in, &facts);

@@ -102,8 +102,8 @@ openai_facts(const struct json_doc *doc, enum chat_endpoint endpoint, struct are
         return rc;
     facts.choices = (uint32_t)choices;
     facts.include_usage = usage == CHAT_ON;
-    facts.has_tools =
-        json_first(doc, at[TOOLS]) != JSON_NONE || json_first(doc, at[FUNCTIONS]) != JSON_NONE;
+    facts.old_calls = json_first(doc, at[FUNCTIONS]) != JSON_NONE;
+    facts.has_tools = json_first(doc, at[TOOLS]) != JSON_NONE || facts.old_calls;
     *ret_facts = facts;
     return 0;
 }

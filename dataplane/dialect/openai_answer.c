@@ -226,8 +226,37 @@ put_thinking_blocks(struct json_writer *writer, const struct chat_part *parts)
         json_close_array(writer);
 }
 
+void
+openai_put_function_call(struct json_writer *writer, struct str name, struct str arguments)
+{
+    json_key_object(writer, "function_call");
+    if (name.len > 0)
+        json_member_str(writer, "name", name);
+    json_member_str(writer, "arguments", arguments);
+    json_close_object(writer);
+}
+
+const char *
+openai_finish_name(enum chat_finish finish, bool old_calls)
+{
+    if (old_calls && finish == CHAT_FINISH_TOOL_CALLS)
+        return "function_call";
+    return finish == CHAT_FINISH_NONE ? "stop" : chat_finish_name(finish);
+}
+
+/* Whoever offered functions of before 2024 reads one call, the first. */
+static void
+put_old_call(struct json_writer *writer, const struct chat_part *parts)
+{
+    while (parts != NULL && parts->kind != CHAT_PART_TOOL_CALL)
+        parts = parts->next;
+    if (parts != NULL)
+        openai_put_function_call(writer, parts->name, parts->text);
+}
+
 static int
-put_choice(struct json_writer *writer, struct arena *arena, const struct chat_choice *choice)
+put_choice(struct json_writer *writer, struct arena *arena, const struct chat_choice *choice,
+           bool old_calls)
 {
     const struct chat_part *refusal = choice->parts;
     const struct chat_part *parts = NULL;
@@ -246,14 +275,15 @@ put_choice(struct json_writer *writer, struct arena *arena, const struct chat_ch
         put_joined(writer, arena, "refusal", choice, CHAT_PART_REFUSAL, true);
     put_joined(writer, arena, "reasoning_content", choice, CHAT_PART_REASONING, false);
     put_thinking_blocks(writer, choice->parts);
-    emit_calls(writer, parts, openai_put_call);
+    if (old_calls)
+        put_old_call(writer, parts);
+    else
+        emit_calls(writer, parts, openai_put_call);
     json_close_object(writer);
     json_key(writer, "logprobs");
     json_value_raw(writer, choice->logprobs.len > 0 ? choice->logprobs : STR("null"));
     json_member_str(writer, "finish_reason",
-                    choice->finish == CHAT_FINISH_NONE
-                        ? STR("stop")
-                        : str_from(chat_finish_name(choice->finish)));
+                    str_from(openai_finish_name(choice->finish, old_calls)));
     json_close_object(writer);
     return 0;
 }
@@ -271,7 +301,7 @@ openai_answer_out(const struct chat_answer *answer, struct arena *arena, struct 
     json_member_str(&writer, "model", answer->model);
     json_key_array(&writer, "choices");
     for (const struct chat_choice *at = answer->choices; at != NULL && rc == 0; at = at->next)
-        rc = put_choice(&writer, arena, at);
+        rc = put_choice(&writer, arena, at, answer->old_calls);
     if (rc < 0)
         return rc;
     json_close_array(&writer);

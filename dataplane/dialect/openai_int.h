@@ -44,4 +44,9 @@ void openai_look(struct stream_look *look, const struct stream_frame *frame,
 /* Addresses below the base URL; NULL: no such endpoint. */
 extern const char *const openai_paths[CHAT_ENDPOINT_COUNT];
 
+/* openai_put_function_call - a call of before 2024: `function_call` of a message (name), or a
+ * further piece of its arguments in a stream (name empty). openai_finish_name - and its finish. */
+void openai_put_function_call(struct json_writer *writer, struct str name, struct str arguments);
+const char *openai_finish_name(enum chat_finish finish, bool old_calls);
+
 #endif

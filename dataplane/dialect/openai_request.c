@@ -115,6 +115,53 @@ read_tool_choice(const struct intake *in, uint32_t node, struct chat_request *re
                          &request->tool_choice_name);
 }
 
+/* ---- functions, the tools of before 2024 ----------------------------------------------------- */
+
+/* An answer may hold one call. */
+static int
+read_functions(const struct intake *in, uint32_t node, struct chat_request *request)
+{
+    static const char *const known[] = {"name", "description", "parameters", NULL};
+    if (json_count(in->doc, intake_get(in->doc, 0, STR("tools"))) > 0)
+        return err_set(in->err, ERR_INVALID, "field `functions` cannot stand beside `tools`");
+    if (json_count(in->doc, node) > 0)
+        request->parallel_tools = CHAT_OFF;
+    return intake_tools(in, node, request, known, intake_function);
+}
+
+static int
+read_function_choice(const struct intake *in, uint32_t node, struct chat_request *request)
+{
+    static const struct intake_choice rows[] = {{"auto", CHAT_CHOICE_AUTO},
+                                                {"none", CHAT_CHOICE_NONE}};
+    if (intake_choice(in, node, rows, ARRAY_LEN(rows), request))
+        return 0;
+    request->tool_choice = CHAT_CHOICE_NAMED;
+    return intake_member(in, node, "name", &request->tool_choice_name);
+}
+
+/* Calls and results without ids were read with their names instead. A function that is called again
+ * gets another id, or the history would have one twice. */
+static int
+number_calls(const struct intake *in, struct chat_request *request)
+{
+    unsigned count = 0;
+    struct str last = STR_EMPTY;
+    for (struct chat_message *at = request->messages; at != NULL; at = at->next) {
+        for (struct chat_part *part = at->parts; part != NULL; part = part->next) {
+            if (part->kind == CHAT_PART_TOOL_CALL && str_eq(part->id, part->name)) {
+                last = arena_printf(in->arena, "call_%u_%.*s", ++count, STR_ARG(part->name));
+                if (last.ptr == NULL)
+                    return err_set(in->err, ERR_NOMEM, "no memory for this request");
+                part->id = last;
+            } else if (part->kind == CHAT_PART_TOOL_RESULT && str_ends(last, part->id)) {
+                part->id = last;
+            }
+        }
+    }
+    return 0;
+}
+
 /* ---- the rest -------------------------------------------------------------------------------- */
 
 static int
@@ -193,6 +240,8 @@ static const struct intake_row openai_rows[] = {
     {"n", read_choices},
     {"tools", read_tools},
     {"tool_choice", read_tool_choice},
+    {"functions", read_functions},
+    {"function_call", read_function_choice},
     {"parallel_tool_calls", intake_row_parallel},
     {"response_format", read_format},
     {"reasoning_effort", read_effort},
@@ -212,5 +261,8 @@ openai_request_in(const struct json_doc *doc, struct arena *arena, struct chat_r
     if (intake_get(doc, 0, STR("messages")) == JSON_NONE &&
         intake_get(doc, 0, STR("input")) != JSON_NONE)
         return responses_request_in(doc, arena, ret_request, err);
-    return intake_request(&in, openai_rows, ARRAY_LEN(openai_rows), &defaults, ret_request);
+    int rc = intake_request(&in, openai_rows, ARRAY_LEN(openai_rows), &defaults, ret_request);
+    if (rc == 0 && intake_get(doc, 0, STR("functions")) != JSON_NONE)
+        rc = number_calls(&in, ret_request);
+    return rc;
 }

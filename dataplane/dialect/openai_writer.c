@@ -187,10 +187,16 @@ put_tool_start(struct openai_writer *writer, const struct chat_event *event, str
     const struct chat_part call = {
         .id = event->id, .name = event->name, .custom = event->custom, .text = STR_EMPTY};
     bit_set(writer->called, event->choice);
+    if (writer->options.old_calls && event->tool > 0)
+        return; /* there is one at most */
     delta_open(writer, event->choice, &json, out);
-    json_key_array(&json, "tool_calls");
-    openai_put_delta(&json, &call, event->tool);
-    json_close_array(&json);
+    if (writer->options.old_calls) {
+        openai_put_function_call(&json, event->name, STR_EMPTY);
+    } else {
+        json_key_array(&json, "tool_calls");
+        openai_put_delta(&json, &call, event->tool);
+        json_close_array(&json);
+    }
     delta_close(&json, NULL, STR_EMPTY);
 }
 
@@ -198,7 +204,15 @@ static void
 put_tool_delta(struct openai_writer *writer, const struct chat_event *event, struct buf *out)
 {
     struct json_writer json;
+    bool old = writer->options.old_calls;
+    if (old && event->tool > 0)
+        return;
     delta_open(writer, event->choice, &json, out);
+    if (old) {
+        openai_put_function_call(&json, STR_EMPTY, event->text);
+        delta_close(&json, NULL, STR_EMPTY);
+        return;
+    }
     json_key_array(&json, "tool_calls");
     json_open_object(&json);
     json_member_u64(&json, "index", event->tool);
@@ -231,7 +245,7 @@ put_finish(struct openai_writer *writer, uint32_t choice, enum chat_finish finis
     delta_open(writer, choice, &json, out);
     if (refusal.len > 0)
         json_member_str(&json, "refusal", refusal);
-    delta_close(&json, chat_finish_name(finish), STR_EMPTY);
+    delta_close(&json, openai_finish_name(finish, writer->options.old_calls), STR_EMPTY);
 }
 
 static void

@@ -71,6 +71,7 @@ struct stream_writer_options {
     uint64_t created;
     uint64_t prompt_estimate;
     bool include_usage;
+    bool old_calls; /* see chat_facts */
 };
 
 /* write: append the bytes of one event. The END event closes the stream cleanly; without it the

@@ -28,10 +28,16 @@ static struct str
 below_version(struct str path, struct str *ret_version)
 {
     static const struct str beta[] = {{"/v1beta1/", 9}, {"/v1beta/", 8}, {"/v1alpha/", 9}};
+    static const struct str ollama[] = {/* which has no versions */
+                                        {"/api/chat", 9},
+                                        {"/api/tags", 9},
+                                        {"/api/embed", 10},
+                                        {"/api/embeddings", 15}};
     *ret_version = STR("/v1");
-    if (str_eq(path, STR("/api/chat")) ||
-        str_eq(path, STR("/api/tags"))) /* Ollama's, which has no versions */
-        *ret_version = STR("/api");
+    for (size_t i = 0; i < ARRAY_LEN(ollama); i++) {
+        if (str_eq(path, ollama[i]))
+            *ret_version = STR("/api");
+    }
     if (str_starts(path, STR("/api/")))
         path = str_skip(path, 4);
     while (str_starts(path, STR("/v1/")))
@@ -182,6 +188,18 @@ front_endpoint(struct http_stream *stream, const struct http_head *head, struct 
     return endpoint;
 }
 
+/* Mistral's SDKs speak OpenAI's chat, but want a list of their own. */
+static void
+list_models(struct exchange *exchange, const struct http_head *head, struct str path)
+{
+    const struct dialect *dialect = exchange->endpoint->dialect;
+    struct str agent = http_field_get(head, STR("user-agent"));
+    if (dialect == &dialect_openai)
+        dialect = dialect_of(head, path);
+    models_answer(exchange, dialect,
+                  dialect == &dialect_openai && str_find(agent, STR("mistral")) != SIZE_MAX);
+}
+
 static void
 front_request(struct http_stream *stream, const struct http_head *head)
 {
@@ -197,8 +215,7 @@ front_request(struct http_stream *stream, const struct http_head *head)
         return;
     take_path(exchange, model, query);
     if (endpoint->list_models) /* the newest Gemini SDK says /v1, too */
-        models_answer(exchange, endpoint->dialect == &dialect_openai ? dialect_of(head, path)
-                                                                     : endpoint->dialect);
+        list_models(exchange, head, path);
 }
 
 static void

@@ -163,6 +163,73 @@ who_is_refused(void **state)
     live_release(&bound.binding);
 }
 
+#define TEN "aaaaaaaaaa"
+
+/* The owner wants tags: the kernel says who it is, what the token says is in the record. What is no
+ * token of a container stays nobody's, and the rest of the listener's rules hold. */
+static void
+tags_are_recorded(void **state)
+{
+    (void)state;
+    static const struct rig_provider provider = {"openai", "openai", "/v1"};
+    static const char *const model =
+        "{\"id\":\"openai/a\",\"provider\":\"openai\",\"upstream\":\"up-a\",\"max_output\":1000,"
+        "\"price\":{\"version\":1,\"input\":\"1000\",\"output\":\"2000\"}}";
+    static const struct {
+        const char *token;
+        const char *want;
+        const char *record; /* NULL: none */
+    } rows[] = {
+        {"container-dev-env", "200", "\"attempts\":1,\"wallet\":\"default\",\"subj"},
+        {"container-7", "200", "\"attempts\":1,\"wallet\":\"default\",\"subj"},
+        {"container-other", "200", "\"attempts\":1,\"tag\":\"other\",\"wallet\""},
+        {"container-99", "200",
+         "\"tag\":\"99\",\"wallet\":\"default\",\"subject\":"
+         "\"container/dev-env\""},
+        {"container-" TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN, "200",
+         "\"tag\":\"" TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN "\","},
+        {"container-" TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN "b", "401", NULL},
+        {"container-", "401", NULL},
+        {"container-a\\u0022", "401", NULL},
+        {"container-a b", "401", NULL},
+        {"container-\xc3\xa9", "401", NULL},
+        {"Container-a", "401", NULL},
+        {"sk-other", "401", NULL},
+        {KEY, "401", NULL},
+        {"container-other\r\nVia: 1.1 squid", "403", NULL},
+    };
+    struct bound bound = {.binding = NULL};
+    rig_configure("\"container_tokens\":\"tag\"", &provider, 1, &model, 1);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        static const char body[] = BODY("openai/a");
+        char request[1024];
+        char want[32];
+        uint64_t before = mark();
+        provider_says(200, "application/json", ANSWER);
+        (void)snprintf(request, sizeof request,
+                       "POST " CHAT " HTTP/1.1\r\n" LOCAL "Authorization: Bearer %s\r\n"
+                       "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+                       rows[i].token, sizeof body - 1, body);
+        (void)snprintf(want, sizeof want, "HTTP/1.1 %s ", rows[i].want);
+        bound_open(&bound);
+        bound_say(&bound, request, strlen(request));
+        if (!bound_wait(&bound, want))
+            fail_msg("%s: want %s, have %.60s", rows[i].token, want, buf_cstr(&bound.seen));
+        bound_close(&bound);
+        if (rows[i].record != NULL)
+            want_journal(before, rows[i].record);
+        else
+            assert_true(mark() == before);
+    }
+    /* from outside a container, nothing has changed */
+    struct reply reply;
+    ask_with(&reply, CHAT, "container-dev-env", "application/json", BODY("openai/a"));
+    step_until(reply_ended, &reply);
+    step_until(all_settled, NULL);
+    want_body(&reply, 401, "invalid_api_key");
+    live_release(&bound.binding);
+}
+
 /* worker_revoke as the node's task does it. */
 static void
 revoke_it(struct bound *bound)
@@ -319,6 +386,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(who_is_refused, rig_open, rig_close),
+        cmocka_unit_test_setup_teardown(tags_are_recorded, rig_open, rig_close),
         cmocka_unit_test_setup_teardown(revoked_stream_over_http1, rig_open, rig_close),
         cmocka_unit_test_setup_teardown(revoked_stream_over_http2, rig_open, rig_close),
     };

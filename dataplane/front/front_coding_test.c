@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * front_coding_test.c - coded request bodies as a caller sees them, and what the provider gets.
+ * front_coding_test.c - coded bodies: of requests, as a caller sees them and what the provider
+ *                       gets; of answers that nobody asked to be coded.
  * Floor: test.
  * Owns: nothing; see front_test_rig.h.
- * Invariant: no coding reaches a provider; a refusal is in the caller's dialect and is free. */
+ * Invariant: no coding reaches a provider or a caller; a refusal is in the caller's dialect and is
+ *            free. */
 #include <zlib.h>
 
 #include "dataplane/front/front_test_rig.h"
@@ -94,12 +96,69 @@ refusals_say_why(void **state)
     }
 }
 
+/* Coded though nobody asked for it: what it used has to be read all the same. */
+static void
+coded_answers_are_undone(void **state)
+{
+    (void)state;
+    static char zeros[4u << 20];
+    static const char stream[] = CHUNK("{\"content\":\"yo\"}") CHUNK_STOP CHUNK_USAGE CHUNK_DONE;
+    memset(zeros, ' ', sizeof(zeros));
+    static const struct {
+        const char *coding, *type, *body;
+        int cut; /* bytes off the end, or -1: far more of them than came */
+        bool stream;
+        unsigned status;
+        const char *want, *charge;
+    } rows[] = {
+        {"deflate", "application/json", ANSWER, 0, false, 200, ANSWER, "\"charge\":\"21\""},
+        {"Deflate", SSE, stream, 0, true, 200, "\"content\":\"yo\"", "\"charge\":\"21\""},
+        {"deflate", "application/json", ANSWER, 3, false, 502, "cannot be undone",
+         "\"charge\":\"0\""},
+        {"deflate", "application/json", NULL, -1, false, 502, "cannot be undone",
+         "\"charge\":\"0\""},
+        {"gzip", "application/json", ANSWER, 0, false, 502, "cannot be undone", "\"charge\":\"0\""},
+        {"compress", "application/json", ANSWER, 0, false, 502, "cannot be undone",
+         "\"charge\":\"0\""},
+        {"deflate, br", SSE, stream, 0, true, 502, "cannot be undone", "\"charge\":\"0\""},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct reply reply;
+        uint64_t before = mark();
+        struct str bytes =
+            deflated(rows[i].cut < 0 ? str_make(zeros, sizeof(zeros)) : str_from(rows[i].body));
+        bytes.len -= rows[i].cut > 0 ? (size_t)rows[i].cut : 0;
+        provider_says(200, rows[i].type, bytes.ptr);
+        rig.coding = rows[i].coding;
+        rig.coded_bytes = bytes.len;
+        ask(&reply, CHAT, rows[i].stream ? STREAM_BODY("openai/a") : BODY("openai/a"));
+        want_body(&reply, rows[i].status, rows[i].want);
+        want_journal(before, rows[i].charge);
+    }
+}
+
+/* A caller's mistake in another coding is still told to him. */
+static void
+coded_errors_are_read(void **state)
+{
+    (void)state;
+    struct reply reply;
+    struct str bytes = deflated(STR("{\"error\":{\"message\":\"too wide\",\"param\":\"n\"}}"));
+    provider_says(400, "application/json", bytes.ptr);
+    rig.coding = "deflate";
+    rig.coded_bytes = bytes.len;
+    ask(&reply, CHAT, BODY("openai/a"));
+    want_body(&reply, 400, "too wide");
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(provider_gets_the_text, rig_open, rig_close),
         cmocka_unit_test_setup_teardown(refusals_say_why, rig_open, rig_close),
+        cmocka_unit_test_setup_teardown(coded_answers_are_undone, rig_open, rig_close),
+        cmocka_unit_test_setup_teardown(coded_errors_are_read, rig_open, rig_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,48 +47,17 @@ static const char *const models[] = {
     "{\"id\":\"o/unpriced\",\"provider\":\"o\",\"upstream\":\"u\",\"kind\":\"image\"}",
 };
 
-static void
-put_provider(struct buf *out, const char *name, const char *dialect, const char *path)
-{
-    buf_printf(out,
-               "%s{\"name\":\"%s\",\"dialect\":\"%s\",\"base_url\":\"http://127.0.0.1:%d%s\","
-               "\"allow_private\":true,\"key\":\"sk-provider-secret\"}",
-               name[0] == 'o' ? "" : ",", name, dialect,
-               (int)rig.worker.config->providers[0].base.port, path);
-}
+static const struct rig_provider providers[] = {
+    {"o", "openai", "/v1"}, {"c", "cohere-v2", ""}, {"e", "gemini", "/v1beta"},
+    {"g", "anthropic", ""}, {"s", "stability", ""}, {"r", "replicate", ""},
+};
 
 static int
 media_open(void **state)
 {
     int rc = rig_open(state);
-    struct buf text;
-    char hex[2 * SHA256_BYTES + 1];
-    uint8_t hash[SHA256_BYTES];
-    digest_sha256(STR(KEY), hash);
-    hex_encode(hash, sizeof(hash), hex);
-    buf_init(&text, 1u << 20);
-    buf_put_str(&text, STR("{\"version\":1,\"settings\":{\"markup_bps\":0,\"body_bytes_max\":4096,"
-                           "\"stall_timeout_ms\":300},\"providers\":["));
-    put_provider(&text, "o", "openai", "/v1");
-    put_provider(&text, "c", "cohere-v2", "");
-    put_provider(&text, "e", "gemini", "/v1beta");
-    put_provider(&text, "g", "anthropic", "");
-    put_provider(&text, "s", "stability", "");
-    put_provider(&text, "r", "replicate", "");
-    for (size_t i = 0; i < ARRAY_LEN(models); i++)
-        buf_printf(&text, "%s%s", i == 0 ? "],\"models\":[" : ",", models[i]);
-    buf_printf(&text, "],\"keys\":[{\"name\":\"t\",\"hash\":\"%s\",\"wallet\":\"default\"}]}", hex);
-    struct json_doc doc;
-    struct err err = {0};
-    struct config *config = NULL;
-    json_init(&doc);
-    assert_int_equal(json_scan(&doc, buf_str(&text), NULL, &err), 0);
-    if (config_parse(&doc, 0, 2, &rig.funds, &config, &err) != 0)
-        fail_msg("%s", err.text);
-    assert_int_equal(worker_set_config(&rig.worker, config, &err), 0);
-    fund_grant(wallet(), 100000000000, FUND_OK);
-    json_fini(&doc);
-    buf_fini(&text);
+    rig_configure("\"body_bytes_max\":4096,\"stall_timeout_ms\":300", providers,
+                  ARRAY_LEN(providers), models, ARRAY_LEN(models));
     return rc;
 }
 
@@ -273,8 +242,9 @@ static const struct row {
      "{\"status\":\"succeeded\",\"output\":[\"https://a\"]}", 200, "\"url\":\"https://a\"",
      "/v1/models/o/flux/predictions", "{\"input\":{\"prompt\":\"a\"}}",
      "\"image\":1},\"charge\":\"3000000\""},
-    {"not done in time", IMAGES, JSON, "{\"model\":\"r/flux\",\"prompt\":\"a\"}", 201, JSON,
-     "{\"status\":\"processing\"}", 504, "did not finish", NULL, NULL, "\"charge\":\"0\""},
+    {"not done, and no word of where to ask", IMAGES, JSON,
+     "{\"model\":\"r/flux\",\"prompt\":\"a\"}", 201, JSON, "{\"status\":\"processing\"}", 502,
+     "cannot be read", NULL, NULL, "\"charge\":\"0\""},
     {"an edit where only a prompt will do", "/v1/images/edits", FORM,
      FIELD("model", "s/core") FORM_END, 200, JSON, "{}", 400, "has no such endpoint", NULL, NULL,
      NULL},

@@ -60,13 +60,16 @@ get(struct reply *reply, const char *path, const char *key, const char *field)
     buf_init(&reply->body, 1u << 24);
     const struct http_field fields[] = {{str_from(field), str_from(key)},
                                         {STR("anthropic-version"), STR("2023-06-01")}};
+    const struct http_field mistral[] = {{STR("authorization"), str_from(key)},
+                                         {STR("user-agent"), STR("mistral-client-python/1.9.3")}};
+    bool own = strcmp(field, "mistral") == 0;
     bool anthropic = strcmp(field, "x-api-key") == 0;
     struct http_call_conf conf = {.ops = &reply_ops,
                                   .user = reply,
                                   .method = STR("GET"),
                                   .target = str_from(path),
-                                  .fields = fields,
-                                  .field_count = anthropic ? 2 : 1};
+                                  .fields = own ? mistral : fields,
+                                  .field_count = anthropic || own ? 2 : 1};
     assert_int_equal(http_call_start(rig.origin, &conf, &reply->call), 0);
     step_until(reply_ended, reply);
     step_until(all_settled, NULL);
@@ -87,6 +90,11 @@ static const struct {
      "\"capabilities\":[\"tools\"],\"pricing_per_million\":{\"input\":\"0.001\","
      "\"output\":\"0.002\",\"cached\":\"0.001\"}}",
      "unpriced"},
+    {"everything, for Mistral's SDKs", "/v1/models", "Bearer " KEY, "mistral", 200,
+     "\"max_output_tokens\":1000,\"type\":\"base\",\"max_context_length\":128000,\"capabilities\":"
+     "{\"completion_chat\":true,\"completion_fim\":false,\"function_calling\":true,"
+     "\"fine_tuning\":false,\"vision\":false,\"classification\":false},",
+     "[\"tools\"]"},
     {"routes", "/v1/models", "Bearer " KEY, "authorization", 200,
      "{\"id\":\"route/both\",\"object\":\"model\",\"created\":0,\"owned_by\":\"berth\","
      "\"context_length\":8000}",

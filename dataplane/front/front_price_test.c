@@ -8,6 +8,7 @@
 
 #include <sys/socket.h>
 
+#include "lib/base/num.h"
 #include "lib/net/sock.h"
 
 /* $1 and $2 a billion tokens; past 100 prompt tokens ten times, as priority three times that. */
@@ -392,6 +393,87 @@ estimated(void **state)
     step_until(nobody_is_asked, NULL);
 }
 
+static int64_t wall_s;
+
+static uint64_t
+real_mono_ns(void *user)
+{
+    struct timespec now;
+    (void)user;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static int64_t
+stepped_wall_ns(void *user)
+{
+    (void)user;
+    return wall_s * 1000000000;
+}
+
+static bool
+provider_hangs(void *arg)
+{
+    (void)arg;
+    return rig.hanging != NULL;
+}
+
+static uint64_t
+number_of(struct str record, const char *name)
+{
+    uint64_t number = UINT64_MAX;
+    size_t at = str_find(record, str_from(name));
+    assert_true(at != SIZE_MAX);
+    record = str_skip(record, at + strlen(name));
+    size_t digits = 0;
+    while (digits < record.len && record.ptr[digits] >= '0' && record.ptr[digits] <= '9')
+        digits++;
+    assert_int_equal(num_u64(str_make(record.ptr, digits), UINT64_MAX, &number), 0);
+    return number;
+}
+
+/* UJ-09: the wall clock steps while a call runs. Records keep their order, and what a call took is
+ * by the other clock. */
+static void
+wall_clock_steps(void **state)
+{
+    static const struct clock_source source = {real_mono_ns, stepped_wall_ns, NULL};
+    static const int64_t steps[] = {-3600, 7200, -1800000000, 1800000000, 0};
+    struct reply reply;
+    struct buf out;
+    (void)state;
+    buf_init(&out, 1u << 16);
+    wall_s = 1900000000;
+    clock_replace(&source);
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        uint64_t before = mark();
+        size_t count;
+        uint64_t last;
+        rig.steps[0] = (struct upstream_step){200, SSE, CHUNK("{\"content\":\"1\"}"), false, true};
+        rig.step_count = 1;
+        rig.step_at = 0;
+        ask_with(&reply, CHAT, KEY, "application/json", STREAM_BODY("openai/a"));
+        step_until(provider_hangs, NULL);
+        wall_s += steps[i];
+        (void)http_stream_write(rig.hanging, STR(CHUNK_STOP CHUNK_USAGE CHUNK_DONE));
+        http_stream_end(rig.hanging);
+        step_until(reply_ended, &reply);
+        step_until(all_settled, NULL);
+        want_body(&reply, 200, "[DONE]");
+        assert_int_equal(mark(), before + 1);
+        out.len = 0;
+        assert_int_equal(journal_read(rig.worker.journal, before, 9, 1u << 16, &out, &count, &last),
+                         0);
+        assert_int_equal(count, 1);
+        assert_true(number_of(buf_str(&out), "\"total_us\":") < 60000000);
+        assert_true(number_of(buf_str(&out), "\"ttft_us\":") <=
+                    number_of(buf_str(&out), "\"total_us\":"));
+        assert_true(number_of(buf_str(&out), "\"charge\":\"") > 0);
+    }
+    clock_replace(NULL);
+    buf_fini(&out);
+}
+
 int
 main(void)
 {
@@ -409,6 +491,7 @@ main(void)
         CASE(drained_until_the_end_of_the_node),
         CASE(cancelled),
         CASE(estimated),
+        CASE(wall_clock_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,8 @@
  * Invariant: a cut stream never looks complete; whoever leaves takes the provider's call along. */
 #include "dataplane/front/front_test_rig.h"
 
+#include <sys/socket.h>
+
 static void
 stream_passes_without_the_unasked_usage(void **state)
 {
@@ -110,6 +112,88 @@ dialects_are_translated(void **state)
     want_journal(before, "\"usage\":{\"input\":10,\"output\":5,\"request\":1}");
 }
 
+/* A request as raw HTTP/1.1, and all of its answer: the client of the rig drops trailers. */
+static void
+ask_raw(const char *fields, const char *body, struct buf *got)
+{
+    char request[2048];
+    char bytes[4096];
+    struct sockaddr_storage addr;
+    socklen_t len = sizeof addr;
+    assert_int_equal(getsockname(rig.front_fd, (struct sockaddr *)&addr, &len), 0);
+    int fd = socket(addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    (void)connect(fd, (struct sockaddr *)&addr, len);
+    int count = snprintf(request, sizeof request,
+                         "POST " CHAT " HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " KEY
+                         "\r\nContent-Type: application/json\r\nConnection: close\r\n"
+                         "Content-Length: %zu\r\n%s\r\n%s",
+                         strlen(body), fields, body);
+    uint64_t end = clock_mono_ms() + DEADLINE_MS;
+    ssize_t sent = -1;
+    for (; sent < 0 && clock_mono_ms() < end; loop_step(rig.loop, 1))
+        sent = send(fd, request, (size_t)count, MSG_NOSIGNAL);
+    assert_int_equal(sent, count);
+    ssize_t n = -1;
+    for (; n != 0 && clock_mono_ms() < end; loop_step(rig.loop, 1)) {
+        n = recv(fd, bytes, sizeof bytes, 0);
+        if (n > 0)
+            assert_int_equal(buf_put(got, bytes, (size_t)n), 0);
+    }
+    assert_int_equal(n, 0);
+    (void)close(fd);
+    step_until(all_settled, NULL);
+}
+
+#define TRAILER "trailer: x-berth-cost, x-berth-usage\r\n"
+
+/* What it cost is behind a stream, for those who say TE: trailers; for nobody else is anything
+ * different. */
+static void
+money_is_in_the_trailers(void **state)
+{
+    static const struct {
+        const char *fields;
+        const char *body;
+        struct upstream_step step;
+        const char *end;     /* of the answer */
+        const char *journal; /* the same, there */
+    } rows[] = {
+        {"TE: trailers\r\n",
+         STREAM_BODY("openai/a"),
+         {200, SSE, CHUNK("{\"content\":\"yo\"}") CHUNK_STOP CHUNK_USAGE CHUNK_DONE, 0, 0},
+         "\r\n0\r\nx-berth-cost: 0.000000021\r\n"
+         "x-berth-usage: input=10, output=5, request=1, evidence=provider_usage\r\n\r\n",
+         "\"usage\":{\"input\":10,\"output\":5,\"request\":1},\"charge\":\"21\""},
+        {"",
+         STREAM_BODY("openai/a"),
+         {200, SSE, CHUNK("{\"content\":\"yo\"}") CHUNK_STOP CHUNK_USAGE CHUNK_DONE, 0, 0},
+         CHUNK_DONE "\r\n0\r\n\r\n",
+         "\"charge\":\"21\""},
+        {"TE: trailers\r\n", /* the provider reports an error: what was delivered */
+         STREAM_BODY("openai/a"),
+         {200, SSE, CHUNK("{\"content\":\"yo\"}") "data: {\"error\":{\"message\":\"no\"}}\n\n", 0,
+          0},
+         ", evidence=counted_stream\r\n\r\n",
+         "\"outcome\":\"upstream_error_event\",\"evidence\":\"counted_stream\""},
+        {"TE: trailers\r\n", BODY("openai/a"), {200, "application/json", ANSWER, 0, 0}, ANSWER, ""},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct buf got;
+        uint64_t before = mark();
+        buf_init(&got, 1u << 16);
+        rig.steps[0] = rows[i].step;
+        rig.step_count = 1;
+        rig.step_at = 0;
+        ask_raw(rows[i].fields, rows[i].body, &got);
+        bool announced = str_find(buf_str(&got), STR(TRAILER)) != SIZE_MAX;
+        if (!str_ends(buf_str(&got), str_from(rows[i].end)) || announced != (i % 3 != 1 && i < 3))
+            fail_msg("row %zu: %s", i, buf_cstr(&got));
+        want_journal(before, rows[i].journal);
+        buf_fini(&got);
+    }
+}
+
 int
 main(void)
 {
@@ -119,6 +203,7 @@ main(void)
         CASE(slow_providers_time_out),
         CASE(client_that_leaves_cancels_the_provider),
         CASE(dialects_are_translated),
+        CASE(money_is_in_the_trailers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

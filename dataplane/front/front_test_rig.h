@@ -47,9 +47,12 @@ struct rig {
     struct upstream_step steps[4];
     size_t step_count;
     size_t step_at;
-    struct buf seen; /* last body that the provider got */
+    const char *coding; /* content-encoding of the answers; NULL = none */
+    size_t coded_bytes; /* of their bodies; 0 = C strings */
+    struct buf seen;    /* last body that the provider got */
     char seen_target[128];
     char seen_auth[128];
+    char seen_all[512];    /* "METHOD target\n" of each call since it was cleared */
     char seen_codings[32]; /* content-encoding, accept-encoding */
     char seen_accepts[32];
     struct http_stream *hanging;
@@ -64,6 +67,9 @@ provider_request(struct http_stream *stream, const struct http_head *head)
 {
     struct str auth = http_field_get(head, STR("authorization"));
     (void)snprintf(rig.seen_target, sizeof(rig.seen_target), "%.*s", STR_ARG(head->target));
+    size_t at = strlen(rig.seen_all);
+    (void)snprintf(rig.seen_all + at, sizeof(rig.seen_all) - at, "%.*s %.*s\n",
+                   STR_ARG(head->method), STR_ARG(head->target));
     (void)snprintf(rig.seen_auth, sizeof(rig.seen_auth), "%.*s", STR_ARG(auth));
     (void)snprintf(rig.seen_codings, sizeof(rig.seen_codings), "%.*s",
                    STR_ARG(http_field_get(head, STR("content-encoding"))));
@@ -79,10 +85,14 @@ provider_complete(struct http_stream *stream)
     rig.step_at++;
     rig.seen.len = 0;
     (void)buf_put_str(&rig.seen, http_stream_body(stream));
-    const struct http_field fields[] = {{STR("content-type"), str_from(step->type)}};
-    struct str body = str_from(step->body);
+    const struct http_field fields[] = {
+        {STR("content-type"), str_from(step->type)},
+        {STR("content-encoding"), str_from(rig.coding != NULL ? rig.coding : "")}};
+    size_t field_count = rig.coding != NULL ? 2 : 1;
+    struct str body =
+        rig.coded_bytes > 0 ? str_make(step->body, rig.coded_bytes) : str_from(step->body);
     if (step->cut || step->hang) {
-        http_stream_respond(stream, step->status, fields, 1, HTTP_LENGTH_UNKNOWN);
+        http_stream_respond(stream, step->status, fields, field_count, HTTP_LENGTH_UNKNOWN);
         (void)http_stream_write_now(stream, body);
         if (step->cut)
             http_stream_abort(stream);
@@ -90,7 +100,7 @@ provider_complete(struct http_stream *stream)
             rig.hanging = stream;
         return;
     }
-    http_stream_answer(stream, step->status, fields, 1, body);
+    http_stream_answer(stream, step->status, fields, field_count, body);
 }
 
 static UNUSED void
@@ -317,6 +327,47 @@ rig_config(int provider_port)
         fail_msg("%s", err.text);
     assert_int_equal(worker_set_config(&rig.worker, config, &err), 0);
     json_fini(&doc);
+}
+
+/* Another configuration: providers at the rig's address, models as JSON, no markup, money. */
+struct rig_provider {
+    const char *name;
+    const char *dialect;
+    const char *path;
+};
+static UNUSED void
+rig_configure(const char *settings, const struct rig_provider *providers, size_t provider_count,
+              const char *const *models, size_t model_count)
+{
+    struct buf text;
+    char hex[2 * SHA256_BYTES + 1];
+    uint8_t hash[SHA256_BYTES];
+    struct json_doc doc;
+    struct err err = {0};
+    struct config *config = NULL;
+    int port = (int)rig.worker.config->providers[0].base.port;
+    digest_sha256(STR(KEY), hash);
+    hex_encode(hash, sizeof(hash), hex);
+    buf_init(&text, 1u << 20);
+    buf_printf(&text, "{\"version\":1,\"settings\":{\"markup_bps\":0,%s},\"providers\":[",
+               settings);
+    for (size_t i = 0; i < provider_count; i++)
+        buf_printf(&text,
+                   "%s{\"name\":\"%s\",\"dialect\":\"%s\",\"base_url\":\"http://127.0.0.1:%d%s\","
+                   "\"allow_private\":true,\"key\":\"sk-provider-secret\"}",
+                   i == 0 ? "" : ",", providers[i].name, providers[i].dialect, port,
+                   providers[i].path);
+    for (size_t i = 0; i < model_count; i++)
+        buf_printf(&text, "%s%s", i == 0 ? "],\"models\":[" : ",", models[i]);
+    buf_printf(&text, "],\"keys\":[{\"name\":\"t\",\"hash\":\"%s\",\"wallet\":\"default\"}]}", hex);
+    json_init(&doc);
+    assert_int_equal(json_scan(&doc, buf_str(&text), NULL, &err), 0);
+    if (config_parse(&doc, 0, 2, &rig.funds, &config, &err) != 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(worker_set_config(&rig.worker, config, &err), 0);
+    fund_grant(wallet(), 100000000000, FUND_OK);
+    json_fini(&doc);
+    buf_fini(&text);
 }
 
 static UNUSED int

@@ -23,6 +23,7 @@ struct entry {
 struct listing {
     struct json_writer writer;
     const struct dialect *dialect;
+    bool mistral; /* OpenAI's shape with his members */
     struct arena *arena;
     int64_t now_s;
     struct str first;
@@ -71,7 +72,7 @@ put_extras(struct listing *list, const struct config_model *model)
         json_member_raw(w, "input_modalities", model->input_modalities);
     if (model->output_modalities.len > 0)
         json_member_raw(w, "output_modalities", model->output_modalities);
-    if (model->capabilities.len > 0)
+    if (model->capabilities.len > 0 && !list->mistral) /* an object there */
         json_member_raw(w, "capabilities", model->capabilities);
     if (model->alias_of.len > 0)
         json_member_str(w, "alias_of", model->alias_of);
@@ -102,6 +103,24 @@ put_openai(struct json_writer *w, const struct entry *entry)
         json_member_u64(w, "max_output_tokens", entry->max_output_tokens);
 }
 
+/* His SDKs refuse a list without these. */
+static void
+put_mistral(struct json_writer *w, const struct entry *entry)
+{
+    struct str can = entry->model != NULL ? entry->model->capabilities : STR_EMPTY;
+    json_member_str(w, "type", STR("base"));
+    if (entry->context_tokens != 0)
+        json_member_u64(w, "max_context_length", entry->context_tokens);
+    json_key_object(w, "capabilities");
+    json_member_bool(w, "completion_chat", entry->kind == CONFIG_CHAT);
+    json_member_bool(w, "completion_fim", false);
+    json_member_bool(w, "function_calling", str_find(can, STR("\"tools\"")) != SIZE_MAX);
+    json_member_bool(w, "fine_tuning", false);
+    json_member_bool(w, "vision", str_find(can, STR("\"vision\"")) != SIZE_MAX);
+    json_member_bool(w, "classification", entry->kind == CONFIG_MODERATION);
+    json_close_object(w);
+}
+
 static void
 put_anthropic(struct json_writer *w, const struct entry *entry)
 {
@@ -127,7 +146,9 @@ put_gemini(struct json_writer *w, const struct entry *entry, struct arena *arena
     json_member_u64(w, "outputTokenLimit", entry->max_output_tokens);
     json_member_raw(w, "supportedGenerationMethods",
                     entry->kind == CONFIG_CHAT ? STR("[\"generateContent\",\"countTokens\"]")
-                                               : STR("[]"));
+                    : entry->kind == CONFIG_EMBEDDING
+                        ? STR("[\"embedContent\",\"batchEmbedContents\"]")
+                        : STR("[]"));
 }
 
 /* For clients that look what they could run: nothing is known of files that are none. */
@@ -159,6 +180,8 @@ put_entry(struct listing *list, const struct entry *entry)
         put_ollama(w, entry);
     else
         put_openai(w, entry);
+    if (list->mistral)
+        put_mistral(w, entry);
     if (entry->model != NULL)
         put_extras(list, entry->model);
     json_close_object(w);
@@ -280,10 +303,11 @@ put_one(struct exchange *x, struct listing *list, struct str name, uint16_t *ret
 }
 
 void
-models_answer(struct exchange *x, const struct dialect *dialect)
+models_answer(struct exchange *x, const struct dialect *dialect, bool mistral)
 {
     struct buf out;
     struct listing list = {.dialect = dialect,
+                           .mistral = mistral,
                            .arena = &x->arena,
                            .now_s = clock_wall_ns() / 1000000000,
                            .first = STR_EMPTY,

@@ -10,8 +10,9 @@
 
 /* models_answer - answer and settle; one model when the exchange's facts name one, else all and the
  * routes as route/NAME. dialect: whose shape, with modalities, capabilities and prices (decimal
- * dollars a million tokens) as extra fields, OpenAI's with the context length too. Models that
+ * dollars a million tokens) as extra fields, OpenAI's with the context length too. mistral: his
+ * SDK's members in OpenAI's shape, with capabilities as he says them. Models that
  * nobody may call because their price is not known are not in the list. */
-void models_answer(struct exchange *exchange, const struct dialect *dialect);
+void models_answer(struct exchange *exchange, const struct dialect *dialect, bool mistral);
 
 #endif

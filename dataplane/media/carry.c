@@ -12,23 +12,39 @@ static const struct {
     const struct dialect *target;
     enum chat_endpoint endpoint;
     const struct carrier *carrier;
+    const char *at; /* in the path of the provider's address, or NULL: anywhere */
 } rows[] = {
-    {&dialect_gemini, CHAT_ENDPOINT_EMBEDDINGS, &carrier_embed_gemini},
-    {&dialect_cohere, CHAT_ENDPOINT_EMBEDDINGS, &carrier_embed_cohere},
-    {&dialect_ollama, CHAT_ENDPOINT_EMBEDDINGS, &carrier_embed_ollama},
-    {&dialect_gemini, CHAT_ENDPOINT_IMAGES, &carrier_picture_gemini},
-    {&maker_stability, CHAT_ENDPOINT_IMAGES, &carrier_picture_stability},
-    {&maker_replicate, CHAT_ENDPOINT_IMAGES, &carrier_picture_replicate},
+    {&dialect_gemini, CHAT_ENDPOINT_EMBEDDINGS, &carrier_embed_vertex, "/projects/"},
+    {&dialect_gemini, CHAT_ENDPOINT_EMBEDDINGS, &carrier_embed_gemini, NULL},
+    {&dialect_cohere, CHAT_ENDPOINT_EMBEDDINGS, &carrier_embed_cohere, NULL},
+    {&dialect_ollama, CHAT_ENDPOINT_EMBEDDINGS, &carrier_embed_ollama, NULL},
+    {&dialect_bedrock, CHAT_ENDPOINT_EMBEDDINGS, &carrier_embed_bedrock, NULL},
+    {&dialect_gemini, CHAT_ENDPOINT_IMAGES, &carrier_picture_gemini, NULL},
+    {&maker_stability, CHAT_ENDPOINT_IMAGES, &carrier_picture_stability, NULL},
+    {&maker_replicate, CHAT_ENDPOINT_IMAGES, &carrier_picture_replicate, NULL},
+    {&maker_bfl, CHAT_ENDPOINT_IMAGES, &carrier_picture_bfl, NULL},
 };
 
 const struct carrier *
-carrier_find(const struct dialect *target, enum chat_endpoint endpoint)
+carrier_find(const struct dialect *target, enum chat_endpoint endpoint, struct str base)
 {
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        if (rows[i].target == target && rows[i].endpoint == endpoint)
+        bool there = rows[i].at == NULL || str_find(base, str_from(rows[i].at)) != SIZE_MAX;
+        if (rows[i].target == target && rows[i].endpoint == endpoint && there)
             return rows[i].carrier;
     }
     return NULL;
+}
+
+/* Vertex speaks Gemini's dialect, but for embeddings. */
+bool
+carry_same(const struct dialect *target, const struct dialect *caller, enum chat_endpoint endpoint,
+           struct str base)
+{
+    bool embeds = endpoint == CHAT_ENDPOINT_EMBEDDINGS || endpoint == CHAT_ENDPOINT_EMBED_ONE;
+    return dialect_same(target, caller) &&
+           !(embeds &&
+             carrier_find(target, CHAT_ENDPOINT_EMBEDDINGS, base) == &carrier_embed_vertex);
 }
 
 uint32_t
@@ -49,12 +65,16 @@ is_word(struct str text)
 }
 
 int
-carry_dropped(const struct json_doc *doc, const char *const *known, size_t count,
+carry_dropped(const struct json_doc *doc, uint32_t object, const char *const *known, size_t count,
               struct arena *arena, struct str *ret_names)
 {
     struct buf names;
+    *ret_names = STR_EMPTY;
+    if (!json_is(doc, object, JSON_OBJECT))
+        return 0;
     buf_init(&names, DROPPED_BYTES_MAX);
-    for (uint32_t key = json_first(doc, 0); key != JSON_NONE; key = json_sibling(doc, 0, key)) {
+    for (uint32_t key = json_first(doc, object); key != JSON_NONE;
+         key = json_sibling(doc, object, key)) {
         struct str raw = json_raw(doc, key);
         struct str name = str_make(raw.ptr + 1, raw.len - 2);
         bool carried = json_is(doc, key + 1, JSON_NULL) || !is_word(name);

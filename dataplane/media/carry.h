@@ -9,6 +9,7 @@
 #define BERTH_DATAPLANE_MEDIA_CARRY_H
 
 #include "dataplane/dialect/dialect.h"
+#include "dataplane/media/ticket.h"
 
 /* What the answer has to keep of the request. model: as the caller said it, id: the request's, both
  * borrowed. created_s:
@@ -37,14 +38,21 @@ struct carrier {
     int (*answer)(const struct json_doc *doc, const struct carry_wish *wish, struct buf *out,
                   struct usage *ret_usage);
     const char *content_type; /* of the request; NULL = JSON */
+    /* doc: an answer that is not done. 0; -ERR_INVALID: it does not say where to ask; -ERR_NOMEM.
+     * NULL: there is no asking twice. */
+    int (*ticket)(const struct json_doc *doc, struct arena *arena, struct ticket *ret_ticket);
 };
-/* carrier_find - who carries calls of this endpoint to providers of this dialect, or NULL. base: the
- * path of the provider's address: Vertex is Gemini at another one. */
+/* carrier_find - who carries calls of this endpoint to providers of this dialect, or NULL. base:
+ * the path of the provider's address: Vertex is Gemini at another one. */
 const struct carrier *carrier_find(const struct dialect *target, enum chat_endpoint endpoint,
                                    struct str base);
 
-/* embed_report - what an answer with embeddings says of its usage, whoever wrote it; false:
+/* carry_same - bodies of this endpoint pass unchanged between caller and target. */
+bool carry_same(const struct dialect *target, const struct dialect *caller,
+                enum chat_endpoint endpoint, struct str base);
+
+/* carry_report - what an answer with embeddings says of its usage, whoever wrote it; false:
  * nothing. */
-bool embed_report(const struct json_doc *doc, struct usage *ret_usage);
+bool carry_report(const struct json_doc *doc, struct usage *ret_usage);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * embed.c - embeddings at Gemini, Cohere and Ollama, for callers who speak OpenAI's.
+ * embed.c - embeddings at Gemini, Vertex, Cohere, Ollama and Bedrock, for callers who speak
+ *           OpenAI's.
  * Floor: dataplane/media; any thread.
  * Owns: nothing.
  * Invariant: see carry.h. Spec: WIRE-FORMATS 4.5. */
@@ -13,6 +14,7 @@
 #define INPUTS_MAX 2048u
 #define NUMBER_BYTES_MAX 63u
 #define BYTES_PER_TOKEN 4u
+#define NO_MEMORY "Berth has no memory for this request."
 
 /* ---- the caller's request -------------------------------------------------------------------- */
 
@@ -63,8 +65,8 @@ read_embed(const struct json_doc *doc, struct arena *arena, struct embed *embed,
         (json_u64(doc, dimensions, DIMENSIONS_MAX, &embed->dimensions) != 0 ||
          embed->dimensions == 0))
         return err_set(err, ERR_RANGE, "field `dimensions` must be 1 to %u", DIMENSIONS_MAX);
-    if (carry_dropped(doc, known, ARRAY_LEN(known), arena, &wish->dropped) != 0)
-        return err_set(err, ERR_NOMEM, "Berth has no memory for this request.");
+    if (carry_dropped(doc, 0, known, ARRAY_LEN(known), arena, &wish->dropped) != 0)
+        return err_set(err, ERR_NOMEM, NO_MEMORY);
     return check_input(embed, wish, err);
 }
 
@@ -83,6 +85,24 @@ put_texts(const struct embed *embed, struct str before, struct str behind, struc
     }
 }
 
+/* What the texts are for, in Google's words; NULL: nothing that he has a word for. */
+static const char *
+google_task(const struct embed *embed)
+{
+    static const struct {
+        const char *cohere;
+        const char *google;
+    } rows[] = {{"\"search_document\"", "RETRIEVAL_DOCUMENT"},
+                {"\"search_query\"", "RETRIEVAL_QUERY"},
+                {"\"classification\"", "CLASSIFICATION"},
+                {"\"clustering\"", "CLUSTERING"}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (str_eq(embed->input_type, str_from(rows[i].cohere)))
+            return rows[i].google;
+    }
+    return NULL;
+}
+
 static int
 gemini_request(const struct json_doc *doc, struct str model, struct arena *arena, struct buf *out,
                struct carry_wish *ret_wish, struct err *err)
@@ -93,7 +113,7 @@ gemini_request(const struct json_doc *doc, struct str model, struct arena *arena
     int rc = read_embed(doc, arena, &embed, ret_wish, err);
     struct str name = arena_printf(arena, "models/%.*s", STR_ARG(model));
     if (rc == 0 && name.ptr == NULL)
-        rc = err_set(err, ERR_NOMEM, "Berth has no memory for this request.");
+        rc = err_set(err, ERR_NOMEM, NO_MEMORY);
     if (rc != 0)
         return rc;
     buf_init(&before, name.len * 6 + 128);
@@ -104,6 +124,8 @@ gemini_request(const struct json_doc *doc, struct str model, struct arena *arena
     buf_put_str(&behind, STR("}]}"));
     if (embed.dimensions != 0)
         buf_printf(&behind, ",\"outputDimensionality\":%llu", (unsigned long long)embed.dimensions);
+    if (google_task(&embed) != NULL)
+        buf_printf(&behind, ",\"taskType\":\"%s\"", google_task(&embed));
     buf_put_byte(&behind, '}');
     buf_put_str(out, STR("{\"requests\":["));
     put_texts(&embed, buf_str(&before), buf_str(&behind), out);
@@ -114,20 +136,60 @@ gemini_request(const struct json_doc *doc, struct str model, struct arena *arena
     return failed ? -ERR_NOMEM : 0;
 }
 
-/* {model, what the vendor wants besides, dimensions, texts} under his names of the last two. */
+/* Vertex: the model stands in the address. */
 static int
-put_flat(const struct embed *embed, struct str model, struct str besides, const char *dimensions,
-         const char *texts, struct buf *out)
+vertex_request(const struct json_doc *doc, struct str model, struct arena *arena, struct buf *out,
+               struct carry_wish *ret_wish, struct err *err)
 {
-    buf_put_str(out, STR("{\"model\":"));
+    struct embed embed;
+    int rc = read_embed(doc, arena, &embed, ret_wish, err);
+    (void)model;
+    if (rc != 0)
+        return rc;
+    const char *task = google_task(&embed);
+    struct str behind =
+        task == NULL ? STR("}") : arena_printf(arena, ",\"task_type\":\"%s\"}", task);
+    if (behind.ptr == NULL)
+        return err_set(err, ERR_NOMEM, NO_MEMORY);
+    buf_put_str(out, STR("{\"instances\":["));
+    put_texts(&embed, STR("{\"content\":"), behind, out);
+    buf_put_byte(out, ']');
+    if (embed.dimensions != 0)
+        buf_printf(out, ",\"parameters\":{\"outputDimensionality\":%llu}",
+                   (unsigned long long)embed.dimensions);
+    buf_put_byte(out, '}');
+    return out->failed ? -ERR_NOMEM : 0;
+}
+
+/* "model":..., for vendors who have it in the body. */
+static void
+put_model(struct str model, struct buf *out)
+{
+    buf_put_str(out, STR("\"model\":"));
     (void)json_put_string(out, model);
-    buf_put_str(out, besides);
+    buf_put_byte(out, ',');
+}
+
+/* Dimensions and texts under the vendor's names of them; they end the object. */
+static int
+put_flat(const struct embed *embed, const char *dimensions, const char *texts, struct buf *out)
+{
     if (embed->dimensions != 0)
-        buf_printf(out, ",\"%s\":%llu", dimensions, (unsigned long long)embed->dimensions);
-    buf_printf(out, ",\"%s\":[", texts);
+        buf_printf(out, "\"%s\":%llu,", dimensions, (unsigned long long)embed->dimensions);
+    buf_printf(out, "\"%s\":[", texts);
     put_texts(embed, STR_EMPTY, STR_EMPTY, out);
     buf_put_str(out, STR("]}"));
     return out->failed ? -ERR_NOMEM : 0;
+}
+
+static int
+put_cohere(const struct embed *embed, struct buf *out)
+{
+    struct str type = embed->input_type.len > 0 ? embed->input_type : STR("\"search_document\"");
+    buf_put_str(out, STR("\"input_type\":"));
+    buf_put_str(out, type);
+    buf_put_str(out, STR(",\"embedding_types\":[\"float\"],"));
+    return put_flat(embed, "output_dimension", "texts", out);
 }
 
 static int
@@ -136,12 +198,11 @@ cohere_request(const struct json_doc *doc, struct str model, struct arena *arena
 {
     struct embed embed;
     int rc = read_embed(doc, arena, &embed, ret_wish, err);
-    struct str type = embed.input_type.len > 0 ? embed.input_type : STR("\"search_document\"");
-    struct str besides =
-        arena_printf(arena, ",\"input_type\":%.*s,\"embedding_types\":[\"float\"]", STR_ARG(type));
-    if (rc == 0 && besides.ptr == NULL)
-        rc = err_set(err, ERR_NOMEM, "Berth has no memory for this request.");
-    return rc != 0 ? rc : put_flat(&embed, model, besides, "output_dimension", "texts", out);
+    if (rc != 0)
+        return rc;
+    buf_put_byte(out, '{');
+    put_model(model, out);
+    return put_cohere(&embed, out);
 }
 
 static int
@@ -150,7 +211,40 @@ ollama_request(const struct json_doc *doc, struct str model, struct arena *arena
 {
     struct embed embed;
     int rc = read_embed(doc, arena, &embed, ret_wish, err);
-    return rc != 0 ? rc : put_flat(&embed, model, STR_EMPTY, "dimensions", "input", out);
+    if (rc != 0)
+        return rc;
+    buf_put_byte(out, '{');
+    put_model(model, out);
+    return put_flat(&embed, "dimensions", "input", out);
+}
+
+/* Bedrock: InvokeModel, in the words of whose model it is. Titan takes one text a call. */
+static int
+bedrock_request(const struct json_doc *doc, struct str model, struct arena *arena, struct buf *out,
+                struct carry_wish *ret_wish, struct err *err)
+{
+    struct embed embed;
+    int rc = read_embed(doc, arena, &embed, ret_wish, err);
+    if (rc != 0)
+        return rc;
+    if (str_find(model, STR("cohere.embed")) != SIZE_MAX) {
+        buf_put_byte(out, '{');
+        return put_cohere(&embed, out);
+    }
+    if (str_find(model, STR("titan-embed")) == SIZE_MAX)
+        return err_set(err, ERR_UNSUPPORTED,
+                       "embeddings of this model are not known at its provider: Titan's and "
+                       "Cohere's are");
+    if (ret_wish->count != 1)
+        return err_set(err, ERR_UNSUPPORTED,
+                       "field `input` has %llu texts; this model takes one a call",
+                       (unsigned long long)ret_wish->count);
+    buf_put_str(out, STR("{\"inputText\":"));
+    put_texts(&embed, STR_EMPTY, STR_EMPTY, out);
+    if (embed.dimensions != 0)
+        buf_printf(out, ",\"dimensions\":%llu", (unsigned long long)embed.dimensions);
+    buf_put_byte(out, '}');
+    return out->failed ? -ERR_NOMEM : 0;
 }
 
 /* ---- the vendor's answer --------------------------------------------------------------------- */
@@ -203,67 +297,142 @@ is_vector(const struct json_doc *doc, uint32_t list)
     return true;
 }
 
-/* inside: the member of each element that is the vector, or NULL: the elements are. tokens: node of
- * the vendor's count, or JSON_NONE. */
-static int
-put_answer(const struct json_doc *doc, uint32_t list, const char *inside, uint32_t tokens,
-           const struct carry_wish *wish, struct buf *out, struct usage *ret_usage)
+/* A count that the vendor reports; more of them are a sum. */
+static void
+add_count(const struct json_doc *doc, uint32_t node, struct usage *usage)
 {
-    struct usage usage = {.evidence = EVIDENCE_NONE};
-    uint64_t index = 0;
-    if (!json_is(doc, list, JSON_ARRAY) || json_count(doc, list) != wish->count)
+    if (!json_is(doc, node, JSON_NUMBER))
+        return;
+    uint64_t sum = usage->count[USAGE_input] + claim_count(doc, node, &usage->clamped);
+    usage->evidence = EVIDENCE_PROVIDER;
+    usage->count[USAGE_input] = MIN(sum, USAGE_COUNT_MAX);
+}
+
+static int
+put_vector(const struct json_doc *doc, uint32_t vector, uint64_t index, bool base64,
+           struct buf *out)
+{
+    if (!is_vector(doc, vector))
         return -ERR_INVALID;
-    if (json_is(doc, tokens, JSON_NUMBER)) {
-        usage.evidence = EVIDENCE_PROVIDER;
-        usage.count[USAGE_input] = claim_count(doc, tokens, &usage.clamped);
-    }
-    buf_put_str(out, STR("{\"object\":\"list\",\"data\":["));
-    for (uint32_t at = json_first(doc, list); at != JSON_NONE; at = json_sibling(doc, list, at)) {
-        uint32_t vector = inside != NULL ? json_get(doc, at, str_from(inside)) : at;
-        if (!is_vector(doc, vector))
-            return -ERR_INVALID;
-        buf_printf(out, "%s{\"object\":\"embedding\",\"index\":%llu,\"embedding\":",
-                   index > 0 ? "," : "", (unsigned long long)index);
-        index++;
-        if (!wish->base64)
-            buf_put_str(out, json_raw(doc, vector));
-        else if (put_base64(doc, vector, out) != 0)
-            return -ERR_INVALID;
-        buf_put_byte(out, '}');
-    }
-    uint64_t told = usage.evidence == EVIDENCE_NONE ? wish->tokens : usage.count[USAGE_input];
+    buf_printf(out,
+               "%s{\"object\":\"embedding\",\"index\":%llu,\"embedding\":", index > 0 ? "," : "",
+               (unsigned long long)index);
+    if (!base64)
+        buf_put_str(out, json_raw(doc, vector));
+    else if (put_base64(doc, vector, out) != 0)
+        return -ERR_INVALID;
+    buf_put_byte(out, '}');
+    return 0;
+}
+
+static int
+put_end(const struct carry_wish *wish, const struct usage *usage, struct buf *out)
+{
+    uint64_t told = usage->evidence == EVIDENCE_NONE ? wish->tokens : usage->count[USAGE_input];
     buf_put_str(out, STR("],\"model\":"));
     (void)json_put_string(out, wish->model);
     buf_printf(out, ",\"usage\":{\"prompt_tokens\":%llu,\"total_tokens\":%llu}}",
                (unsigned long long)told, (unsigned long long)told);
-    *ret_usage = usage;
     return out->failed ? -ERR_NOMEM : 0;
+}
+
+#define ANSWER_HEAD "{\"object\":\"list\",\"data\":["
+
+/* vector: the path to it in each element, or NULL: the elements are. tokens: the path to a count in
+ * each, or NULL. usage: with the vendor's count for all, if he has one. */
+static int
+put_answer(const struct json_doc *doc, uint32_t list, const char *vector, const char *tokens,
+           struct usage usage, const struct carry_wish *wish, struct buf *out,
+           struct usage *ret_usage)
+{
+    uint64_t index = 0;
+    if (!json_is(doc, list, JSON_ARRAY) || json_count(doc, list) != wish->count)
+        return -ERR_INVALID;
+    buf_put_str(out, STR(ANSWER_HEAD));
+    for (uint32_t at = json_first(doc, list); at != JSON_NONE; at = json_sibling(doc, list, at)) {
+        int rc = put_vector(doc, vector != NULL ? json_path(doc, at, vector) : at, index++,
+                            wish->base64, out);
+        if (rc != 0)
+            return rc;
+        if (tokens != NULL)
+            add_count(doc, json_path(doc, at, tokens), &usage);
+    }
+    *ret_usage = usage;
+    return put_end(wish, &usage, out);
+}
+
+bool
+carry_report(const struct json_doc *doc, struct usage *ret_usage)
+{
+    static const char *const paths[] = {"usage.prompt_tokens", "usage.total_tokens",
+                                        "meta.billed_units.input_tokens", "prompt_eval_count",
+                                        "inputTextTokenCount"};
+    struct usage usage = {.evidence = EVIDENCE_NONE};
+    for (size_t i = 0; i < ARRAY_LEN(paths) && usage.evidence == EVIDENCE_NONE; i++)
+        add_count(doc, json_path(doc, 0, paths[i]), &usage);
+    if (usage.evidence == EVIDENCE_NONE)
+        return false;
+    *ret_usage = usage;
+    return true;
+}
+
+static struct usage
+reported(const struct json_doc *doc)
+{
+    struct usage usage = {.evidence = EVIDENCE_NONE};
+    (void)carry_report(doc, &usage);
+    return usage;
 }
 
 static int
 gemini_answer(const struct json_doc *doc, const struct carry_wish *wish, struct buf *out,
               struct usage *ret_usage)
 {
-    return put_answer(doc, json_get(doc, 0, STR("embeddings")), "values", JSON_NONE, wish, out,
+    const struct usage none = {.evidence = EVIDENCE_NONE};
+    return put_answer(doc, json_get(doc, 0, STR("embeddings")), "values", NULL, none, wish, out,
                       ret_usage);
+}
+
+static int
+vertex_answer(const struct json_doc *doc, const struct carry_wish *wish, struct buf *out,
+              struct usage *ret_usage)
+{
+    const struct usage none = {.evidence = EVIDENCE_NONE};
+    return put_answer(doc, json_get(doc, 0, STR("predictions")), "embeddings.values",
+                      "embeddings.statistics.token_count", none, wish, out, ret_usage);
 }
 
 static int
 cohere_answer(const struct json_doc *doc, const struct carry_wish *wish, struct buf *out,
               struct usage *ret_usage)
 {
-    return put_answer(doc, json_path(doc, 0, "embeddings.float"), NULL,
-                      json_path(doc, 0, "meta.billed_units.input_tokens"), wish, out, ret_usage);
+    return put_answer(doc, json_path(doc, 0, "embeddings.float"), NULL, NULL, reported(doc), wish,
+                      out, ret_usage);
 }
 
 static int
 ollama_answer(const struct json_doc *doc, const struct carry_wish *wish, struct buf *out,
               struct usage *ret_usage)
 {
-    return put_answer(doc, json_get(doc, 0, STR("embeddings")), NULL,
-                      json_get(doc, 0, STR("prompt_eval_count")), wish, out, ret_usage);
+    return put_answer(doc, json_get(doc, 0, STR("embeddings")), NULL, NULL, reported(doc), wish,
+                      out, ret_usage);
+}
+
+static int
+bedrock_answer(const struct json_doc *doc, const struct carry_wish *wish, struct buf *out,
+               struct usage *ret_usage)
+{
+    uint32_t one = json_get(doc, 0, STR("embedding"));
+    if (one == JSON_NONE)
+        return cohere_answer(doc, wish, out, ret_usage);
+    *ret_usage = reported(doc);
+    buf_put_str(out, STR(ANSWER_HEAD));
+    int rc = wish->count == 1 ? put_vector(doc, one, 0, wish->base64, out) : -ERR_INVALID;
+    return rc != 0 ? rc : put_end(wish, ret_usage, out);
 }
 
 const struct carrier carrier_embed_gemini = {.request = gemini_request, .answer = gemini_answer};
+const struct carrier carrier_embed_vertex = {.request = vertex_request, .answer = vertex_answer};
 const struct carrier carrier_embed_cohere = {.request = cohere_request, .answer = cohere_answer};
 const struct carrier carrier_embed_ollama = {.request = ollama_request, .answer = ollama_answer};
+const struct carrier carrier_embed_bedrock = {.request = bedrock_request, .answer = bedrock_answer};

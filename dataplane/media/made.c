@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * made.c - OpenAI's images at Stability (a form in, base64 out) and Replicate (JSON in, addresses
- *          out).
+ * made.c - OpenAI's images at Stability (a form in, base64 out), Replicate and Black Forest Labs
+ *          (JSON in, addresses out, perhaps later).
  * Floor: dataplane/media; any thread.
  * Owns: nothing.
  * Invariant: see carry.h. Two equal requests give equal bytes. */
@@ -116,9 +116,84 @@ replicate_answer(const struct json_doc *doc, const struct carry_wish *wish, stru
     return out->failed ? -ERR_NOMEM : 0;
 }
 
+/* Member `name` of an object, an address. */
+static int
+take_address(const struct json_doc *doc, uint32_t node, struct arena *arena, struct str *ret_url)
+{
+    int rc =
+        json_is(doc, node, JSON_STRING) ? json_string(doc, node, arena, ret_url) : -ERR_INVALID;
+    if (rc == 0)
+        rc = arena_dup(arena, *ret_url, ret_url); /* the document goes before */
+    return rc;
+}
+
+static int
+replicate_ticket(const struct json_doc *doc, struct arena *arena, struct ticket *ret_ticket)
+{
+    if (take_address(doc, json_path(doc, 0, "urls.cancel"), arena, &ret_ticket->cancel) != 0)
+        ret_ticket->cancel = STR_EMPTY;
+    return take_address(doc, json_path(doc, 0, "urls.get"), arena, &ret_ticket->poll);
+}
+
+/* ---- Black Forest Labs ----------------------------------------------------------------------- */
+
+/* Some models take an aspect ratio, the others pixels. */
+static int
+bfl_request(const struct json_doc *doc, struct str model, struct arena *arena, struct buf *out,
+            struct carry_wish *ret_wish, struct err *err)
+{
+    struct picture picture;
+    struct str width;
+    struct str height;
+    bool ratio =
+        str_find(model, STR("ultra")) != SIZE_MAX || str_find(model, STR("kontext")) != SIZE_MAX;
+    int rc = picture_read(doc, arena, 1, "url", &picture, ret_wish, err);
+    if (rc != 0)
+        return rc;
+    buf_put_str(out, STR("{\"prompt\":"));
+    buf_put_str(out, json_raw(doc, picture.prompt));
+    if (picture.aspect != NULL && ratio)
+        buf_printf(out, ",\"aspect_ratio\":\"%s\"", picture.aspect);
+    else if (picture.aspect != NULL && str_cut(str_from(picture.size), 'x', &width, &height))
+        buf_printf(out, ",\"width\":%.*s,\"height\":%.*s", STR_ARG(width), STR_ARG(height));
+    buf_put_str(out, STR(",\"output_format\":\"png\"}"));
+    return out->failed ? -ERR_NOMEM : 0;
+}
+
+/* A ticket; then, from its address, how far it is. */
+static int
+bfl_answer(const struct json_doc *doc, const struct carry_wish *wish, struct buf *out,
+           struct usage *ret_usage)
+{
+    uint32_t status = json_get(doc, 0, STR("status"));
+    uint64_t made = 0;
+    *ret_usage = (struct usage){.evidence = EVIDENCE_COUNTED};
+    if (status == JSON_NONE ? json_get(doc, 0, STR("polling_url")) != JSON_NONE
+                            : json_string_eq(doc, status, STR("Pending")))
+        return -ERR_TIMEOUT;
+    if (!json_string_eq(doc, status, STR("Ready")))
+        return json_is(doc, status, JSON_STRING) ? -ERR_NOT_FOUND : -ERR_INVALID;
+    buf_printf(out, "{\"created\":%llu,\"data\":[", (unsigned long long)wish->created_s);
+    put_address(doc, json_path(doc, 0, "result.sample"), &made, out);
+    buf_put_str(out, STR("]}"));
+    ret_usage->count[USAGE_image] = made;
+    if (made == 0)
+        return -ERR_INVALID;
+    return out->failed ? -ERR_NOMEM : 0;
+}
+
+static int
+bfl_ticket(const struct json_doc *doc, struct arena *arena, struct ticket *ret_ticket)
+{
+    ret_ticket->cancel = STR_EMPTY;
+    return take_address(doc, json_get(doc, 0, STR("polling_url")), arena, &ret_ticket->poll);
+}
+
 const struct carrier carrier_picture_stability = {.request = stability_request,
                                                   .answer = stability_answer,
                                                   .content_type =
                                                       "multipart/form-data; boundary=" BOUNDARY};
-const struct carrier carrier_picture_replicate = {.request = replicate_request,
-                                                  .answer = replicate_answer};
+const struct carrier carrier_picture_replicate = {
+    .request = replicate_request, .answer = replicate_answer, .ticket = replicate_ticket};
+const struct carrier carrier_picture_bfl = {
+    .request = bfl_request, .answer = bfl_answer, .ticket = bfl_ticket};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * maker.c - addresses of Stability and Replicate.
+ * maker.c - addresses of Stability, Replicate and Black Forest Labs.
  * Floor: dataplane/media; any thread.
  * Owns: nothing.
  * Invariant: see maker.h. */
@@ -40,6 +40,18 @@ replicate_path(enum chat_endpoint endpoint, struct str model, bool stream, struc
     return out->failed ? -ERR_TOO_LARGE : 0;
 }
 
+/* Each model has an address. */
+static int
+bfl_path(enum chat_endpoint endpoint, struct str model, bool stream, struct buf *out)
+{
+    (void)stream;
+    if (endpoint != CHAT_ENDPOINT_IMAGES)
+        return -ERR_UNSUPPORTED;
+    buf_put_str(out, STR("/v1/"));
+    uri_encode(out, model, "");
+    return out->failed ? -ERR_TOO_LARGE : 0;
+}
+
 /* Their errors are read as anybody's: `errors`, `detail`, `name` and what the status says. */
 static int
 read_error(uint16_t status, struct str body, struct arena *arena, struct chat_error *ret_error)
@@ -47,10 +59,11 @@ read_error(uint16_t status, struct str body, struct arena *arena, struct chat_er
     return dialect_openai.error_in(status, body, arena, ret_error);
 }
 
-/* JSON with the picture in it, not the picture; an answer when it is done, not a ticket. */
+/* JSON with the picture in it, not the picture; the answer, where it is done soon, not a ticket for
+ * it. "Soon": until the ticket is here nothing can be canceled. */
 static const struct dialect_field stability_fields[] = {{"accept", "application/json"},
                                                         {NULL, NULL}};
-static const struct dialect_field replicate_fields[] = {{"prefer", "wait=60"}, {NULL, NULL}};
+static const struct dialect_field replicate_fields[] = {{"prefer", "wait=10"}, {NULL, NULL}};
 
 const struct dialect maker_stability = {
     .name = "stability",
@@ -70,11 +83,19 @@ const struct dialect maker_replicate = {
     .path = replicate_path,
     .error_in = read_error,
 };
+const struct dialect maker_bfl = {
+    .name = "black-forest-labs",
+    .auth_field = "x-key",
+    .auth_prefix = "",
+    .framing = STREAM_SSE,
+    .path = bfl_path,
+    .error_in = read_error,
+};
 
 const struct dialect *
 maker_find(struct str name)
 {
-    static const struct dialect *const makers[] = {&maker_stability, &maker_replicate};
+    static const struct dialect *const makers[] = {&maker_stability, &maker_replicate, &maker_bfl};
     for (size_t i = 0; i < ARRAY_LEN(makers); i++) {
         if (str_eq(name, str_from(makers[i]->name)))
             return makers[i];

@@ -14,5 +14,6 @@
 const struct dialect *maker_find(struct str name);
 extern const struct dialect maker_stability;
 extern const struct dialect maker_replicate;
+extern const struct dialect maker_bfl;
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * maker_test.c - Stability and Replicate: addresses, exact requests, answers.
+ * maker_test.c - Stability, Replicate and Black Forest Labs: addresses, exact requests, answers.
  * Floor: test.
  * Owns: nothing.
  * Invariant: proves maker.h and made.c. */
@@ -26,6 +26,8 @@ addresses(void **state)
         {"stability", "erase", NULL},
         {"replicate", "black-forest-labs/flux-schnell",
          "/v1/models/black-forest-labs/flux-schnell/predictions"},
+        {"black-forest-labs", "flux-pro-1.1", "/v1/flux-pro-1.1"},
+        {"black-forest-labs", "../x", "/v1/..%2Fx"},
         {"replicate", "a/../b?c", "/v1/models/a/../b%3Fc/predictions"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -64,6 +66,11 @@ requests(void **state)
          "{\"input\":{\"prompt\":\"a\",\"aspect_ratio\":\"1:1\"}}", ""},
         {&maker_replicate, "o/n", "{\"prompt\":\"a\",\"response_format\":\"b64_json\"}",
          -ERR_UNSUPPORTED, "`response_format`", ""},
+        {&maker_bfl, "flux-pro-1.1", "{\"prompt\":\"a\",\"size\":\"1024x1536\",\"user\":\"u\"}", 0,
+         "{\"prompt\":\"a\",\"width\":1024,\"height\":1536,\"output_format\":\"png\"}", "user"},
+        {&maker_bfl, "flux-pro-1.1-ultra", "{\"prompt\":\"a\",\"size\":\"1792x1024\"}", 0,
+         "{\"prompt\":\"a\",\"aspect_ratio\":\"16:9\",\"output_format\":\"png\"}", ""},
+        {&maker_bfl, "flux-dev", "{\"prompt\":\"a\",\"n\":3}", -ERR_UNSUPPORTED, "`n`", ""},
         {&maker_replicate, "o/n", "{\"prompt\":\"a\",\"n\":2}", -ERR_UNSUPPORTED, "`n`", ""},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -96,6 +103,14 @@ answers(void **state)
         {&maker_replicate, "{\"status\":\"processing\"}", -ERR_TIMEOUT, "", 0},
         {&maker_replicate, "{\"status\":\"failed\",\"error\":\"NSFW\"}", -ERR_NOT_FOUND, "", 0},
         {&maker_replicate, "{}", -ERR_INVALID, "", 0},
+        {&maker_bfl, "{\"id\":\"1\",\"polling_url\":\"https://a/b\"}", -ERR_TIMEOUT, "", 0},
+        {&maker_bfl, "{\"id\":\"1\",\"status\":\"Pending\",\"result\":null}", -ERR_TIMEOUT, "", 0},
+        {&maker_bfl, "{\"status\":\"Ready\",\"result\":{\"sample\":\"https://a\"}}", 0,
+         "{\"created\":9,\"data\":[{\"url\":\"https://a\"}]}", 1},
+        {&maker_bfl, "{\"status\":\"Ready\",\"result\":{}}", -ERR_INVALID, "", 0},
+        {&maker_bfl, "{\"status\":\"Content Moderated\"}", -ERR_NOT_FOUND, "", 0},
+        {&maker_bfl, "{\"status\":\"Task not found\"}", -ERR_NOT_FOUND, "", 0},
+        {&maker_bfl, "{\"detail\":\"x\"}", -ERR_INVALID, "", 0},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const struct carry_wish wish = {.model = STR("m"), .created_s = 9, .count = 1};

@@ -27,7 +27,10 @@ read_aspect(const struct json_doc *doc, struct picture *picture, struct err *err
         return 0;
     for (size_t i = 0; i < ARRAY_LEN(aspects); i++) {
         if (json_string_eq(doc, size, str_from(aspects[i].size)))
-            picture->aspect = aspects[i].aspect;
+            *picture = (struct picture){.prompt = picture->prompt,
+                                        .count = picture->count,
+                                        .aspect = aspects[i].aspect,
+                                        .size = aspects[i].size};
     }
     return picture->aspect != NULL
                ? 0
@@ -75,7 +78,7 @@ picture_read(const struct json_doc *doc, struct arena *arena, uint64_t most, con
     int rc = read_aspect(doc, &picture, err);
     if (rc == 0)
         rc = refuse_others(doc, format, err);
-    if (rc == 0 && carry_dropped(doc, known, ARRAY_LEN(known), arena, &ret_wish->dropped) != 0)
+    if (rc == 0 && carry_dropped(doc, 0, known, ARRAY_LEN(known), arena, &ret_wish->dropped) != 0)
         rc = err_set(err, ERR_NOMEM, "Berth has no memory for this request.");
     ret_wish->count = picture.count;
     *ret_picture = picture;

@@ -98,7 +98,8 @@ uint64_t journal_last(const struct journal *journal);
 /* journal_recover - open what an earlier epoch left: every other epoch's files in dir, one journal
  * object a (epoch, stream), read-only but for interrupted requests: intents without an outcome are
  * appended as outcome "interrupted". fn takes each journal over. The first record that does not
- * verify ends its segment; a file without a good head is removed and counted. */
+ * verify ends its segment; a file without a good head is removed and counted.
+ * -ERR_UNSUPPORTED: a newer version's file is there; nothing was changed in it. */
 int journal_recover(const char *dir, uint64_t current_epoch,
                     void (*fn)(struct journal *journal, uint64_t epoch, uint32_t stream,
                                void *user),

@@ -345,20 +345,29 @@ test_damage_while_open(void **state)
 {
     struct journal *journal = open_journal(3, 0, 4);
     struct record_head head;
+    struct buf out;
+    size_t count;
     uint64_t first;
     uint64_t last;
     unsigned lost;
     (void)state;
+    buf_init(&out, 4096);
     requests(journal, 3, 100, false);
     int fd = open(path_of("0000000000000003-0-00000000.journal"), O_RDWR);
     off_t second = (off_t)(sizeof(struct segment_head) + record_bytes(100));
     assert_int_equal(pread(fd, &head, sizeof head, second), (ssize_t)sizeof head);
     assert_int_equal(head.seq, 2);
-    head.bytes = JOURNAL_OUTCOME_BYTES_MAX;
-    assert_int_equal(pwrite(fd, &head, sizeof head, second), (ssize_t)sizeof head);
-    (void)close(fd);
+    struct record_head bad = head;
+    bad.bytes = JOURNAL_OUTCOME_BYTES_MAX;
+    assert_int_equal(pwrite(fd, &bad, sizeof bad, second), (ssize_t)sizeof bad);
     read_all(journal, 10, &first, &last, &lost);
     assert_true(first == 1 && last == 1);
+    /* The disk had a bad moment: what it says now counts, not what was read then. */
+    assert_int_equal(pwrite(fd, &head, sizeof head, second), (ssize_t)sizeof head);
+    (void)close(fd);
+    assert_int_equal(journal_read(journal, 1, 9, 4096, &out, &count, &last), 0);
+    assert_true(count == 2 && last == 3);
+    buf_fini(&out);
     struct journal *other = NULL;
     const struct journal_conf conf = {.dir = dir, .epoch = 3, .segment_count_max = 4};
     assert_int_not_equal(journal_open(&conf, &other, NULL), 0);
@@ -405,15 +414,21 @@ test_names_a_text_that_is_gone(void **state)
     int fd = open(path_of("0000000000000003-0-00000000.journal"), O_RDWR);
     off_t at = (off_t)sizeof(struct segment_head);
     assert_int_equal(pread(fd, &head, sizeof head, at), (ssize_t)sizeof head);
-    head.shared[0] = 9;
-    assert_int_equal(pwrite(fd, &head, sizeof head, at), (ssize_t)sizeof head);
-    (void)close(fd);
+    struct record_head bad = head;
+    bad.shared[0] = 9;
+    assert_int_equal(pwrite(fd, &bad, sizeof bad, at), (ssize_t)sizeof bad);
     buf_init(&out, 4096);
     buf_init(&shared, 4096);
     assert_int_equal(journal_read(journal, 0, 9, 4096, &out, &count, &last), -ERR_PARSE);
     assert_int_equal(journal_read_shared(journal, 0, 9, 4096, &out, &shared, &count, &last),
                      -ERR_PARSE);
     assert_true(count == 7 && last == 7 && shared.len == 0);
+    /* It is all read anew, from the file. */
+    assert_int_equal(pwrite(fd, &head, sizeof head, at), (ssize_t)sizeof head);
+    (void)close(fd);
+    out.len = 0;
+    assert_int_equal(journal_read(journal, 0, 9, 4096, &out, &count, &last), 0);
+    assert_true(count == 1 && last == 1);
     buf_fini(&out);
     buf_fini(&shared);
     journal_remove(&journal);
@@ -516,6 +531,36 @@ test_upload_without_room(void **state)
     journal_remove(&journal);
 }
 
+/* A newer version's file holds money: nobody who cannot read it starts, and it stays as it is. What
+ * is no journal at all is removed. */
+static void
+test_newer_version(void **state)
+{
+    static const char *const name = "0000000000000003-0-00000000.journal";
+    struct segment_head head;
+    uint64_t bad;
+    struct err err = {0};
+    (void)state;
+    struct journal *journal = open_journal(3, 0, 2);
+    requests(journal, 1, 20, false);
+    journal_close(&journal);
+    int fd = open(path_of(name), O_RDWR);
+    assert_int_equal(pread(fd, &head, sizeof head, 0), (ssize_t)sizeof head);
+    head.magic[7] = '3';
+    head.crc = digest_crc32c(0, &head, offsetof(struct segment_head, crc));
+    assert_int_equal(pwrite(fd, &head, sizeof head, 0), (ssize_t)sizeof head);
+    assert_int_equal(journal_recover(dir, 9, take, NULL, &bad, &err), -ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "newer version"));
+    assert_int_equal(files(false), 1);
+    head.magic[0] = 'b';
+    head.crc = digest_crc32c(0, &head, offsetof(struct segment_head, crc));
+    assert_int_equal(pwrite(fd, &head, sizeof head, 0), (ssize_t)sizeof head);
+    (void)close(fd);
+    assert_string_equal(recover(9, 1), "3/0/0 ");
+    journal_remove(&last_taken);
+    assert_int_equal(files(true), 0);
+}
+
 int
 main(void)
 {
@@ -529,7 +574,8 @@ main(void)
                                        cmocka_unit_test(test_texts_at_one_place),
                                        cmocka_unit_test(test_names_a_text_that_is_gone),
                                        cmocka_unit_test(test_texts_written_out),
-                                       cmocka_unit_test(test_upload_without_room)};
+                                       cmocka_unit_test(test_upload_without_room),
+                                       cmocka_unit_test(test_newer_version)};
     (void)snprintf(dir, sizeof dir, "/tmp/berth-journal-files-XXXXXX");
     if (mkdtemp(dir) == NULL)
         return 1;

@@ -13,8 +13,10 @@
 #include "lib/base/list.h"
 
 /* 02: records may name texts. What 01 wrote reads the same. */
-#define SEGMENT_MAGIC "BERTHJ02"
-#define SEGMENT_MAGIC_OLD "BERTHJ01"
+#define SEGMENT_MAGIC_ANY "BERTHJ"
+#define SEGMENT_VERSION "02"
+#define SEGMENT_VERSION_OLD "01"
+#define SEGMENT_MAGIC SEGMENT_MAGIC_ANY SEGMENT_VERSION
 
 /* Little-endian host order: a journal is read on the machine that wrote it. */
 struct segment_head {
@@ -145,15 +147,17 @@ int segment_create(struct journal *journal, uint32_t number, uint64_t first_seq,
 int segment_reuse(struct journal *journal, struct segment **segment, uint32_t number,
                   struct err *err) MUST_USE;
 /* segment_open - -ERR_PARSE: it has no head, so that nothing can be in it. Other errors say nothing
- * about what is in it. */
+ * about what is in it; -ERR_UNSUPPORTED: a newer version wrote it. */
 int segment_open(const char *path, struct segment **ret_segment, struct segment_head *ret_head,
                  struct err *err) MUST_USE;
 void segment_close(struct segment **segment, bool remove_file);
 void segment_reader_init(struct segment_reader *reader);
 void segment_reader_fini(struct segment_reader *reader);
+/* segment_reader_forget - the next record is read from the file, not from the window. */
+void segment_reader_forget(struct segment_reader *reader);
 /* segment_next - the record at *at: 0 and advances *at; -ERR_AGAIN at the end or at `limit`;
- * -ERR_PARSE for one that cannot be; -ERR_IO, -ERR_NOMEM: it may be there. payload: borrowed until
- * the next call. */
+ * -ERR_PARSE for one that cannot be (looked for in the file the next time); -ERR_IO, -ERR_NOMEM: it
+ * may be there. payload: borrowed until the next call. */
 int segment_next(struct segment_reader *reader, const struct segment *segment, uint32_t limit,
                  uint32_t *at, struct record_head *ret_head, struct str *ret_payload) MUST_USE;
 /* segment_verify - the record that segment_next just returned is whole and of this use of the file:

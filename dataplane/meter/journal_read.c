@@ -185,7 +185,8 @@ journal_read_shared(struct journal *journal, uint64_t after, size_t count_max, s
     }
     journal->read_seq = last;
     if (bad != 0 || out->failed) {
-        journal->read_begun = false; /* all of it again */
+        journal->read_begun = false; /* all of it again, from the file */
+        segment_reader_forget(&journal->reader);
         return bad != 0 ? bad : -ERR_NOMEM;
     }
     *ret_count = count;
@@ -203,7 +204,7 @@ journal_trim(struct journal *journal, uint64_t seq)
         if (oldest == journal->current || oldest->last_seq > seq || oldest->open_intents > 0)
             break;
         if (journal->reader.segment == oldest)
-            journal->reader.segment = NULL;
+            segment_reader_forget(&journal->reader);
         if (journal->used_count < USED_MAX) {
             list_remove(&oldest->node);
             list_push_back(&journal->used, &oldest->node);

@@ -153,8 +153,8 @@ recovery_finish(struct recovery *recovery, struct err *err)
     }
     journal->current = last;
     journal_commit(journal);
-    journal->current = NULL;        /* from now on read-only */
-    journal->reader.segment = NULL; /* its window is from before these records */
+    journal->current = NULL;                 /* from now on read-only */
+    segment_reader_forget(&journal->reader); /* its window is from before these records */
     buf_fini(&members);
     if (rc == 0 && journal->failing)
         rc = cannot_write(journal, err);

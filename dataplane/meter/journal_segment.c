@@ -103,11 +103,17 @@ segment_open(const char *path, struct segment **ret_segment, struct segment_head
         return rc;
     }
     bool ours = got == (ssize_t)sizeof(*ret_head) &&
-                (memcmp(ret_head->magic, SEGMENT_MAGIC, sizeof(ret_head->magic)) == 0 ||
-                 memcmp(ret_head->magic, SEGMENT_MAGIC_OLD, sizeof(ret_head->magic)) == 0);
-    if (!ours || ret_head->crc != digest_crc32c(0, ret_head, offsetof(struct segment_head, crc))) {
+                memcmp(ret_head->magic, SEGMENT_MAGIC_ANY, strlen(SEGMENT_MAGIC_ANY)) == 0 &&
+                ret_head->crc == digest_crc32c(0, ret_head, offsetof(struct segment_head, crc));
+    if (!ours) {
         segment_close(&segment, false);
         return err_set(err, ERR_PARSE, "%s is not a journal segment", path);
+    }
+    const char *version = ret_head->magic + strlen(SEGMENT_MAGIC_ANY);
+    if (memcmp(version, SEGMENT_VERSION, 2) != 0 && memcmp(version, SEGMENT_VERSION_OLD, 2) != 0) {
+        segment_close(&segment, false);
+        return err_set(err, ERR_UNSUPPORTED,
+                       "%s is of a newer version: start that one, and let it upload", path);
     }
     segment->number = ret_head->number;
     segment->salt = ret_head->crc;
@@ -167,7 +173,7 @@ record_put(struct buf *out, uint32_t salt, const struct record_head *head, const
 void
 segment_reader_init(struct segment_reader *reader)
 {
-    reader->segment = NULL;
+    segment_reader_forget(reader);
     reader->window_at = 0;
     buf_init(&reader->window, WINDOW_BYTES);
     text_table_init(&reader->texts);
@@ -180,6 +186,12 @@ segment_reader_fini(struct segment_reader *reader)
     text_table_fini(&reader->texts);
 }
 
+void
+segment_reader_forget(struct segment_reader *reader)
+{
+    reader->segment = NULL;
+}
+
 /* *ret_span: `bytes` bytes of the segment at `at`, all of them below `limit`. 0; -ERR_AGAIN (the
  * file ends before), -ERR_IO, -ERR_NOMEM. */
 static int
@@ -190,7 +202,7 @@ reader_span(struct segment_reader *reader, const struct segment *segment, uint32
     bool inside = reader->segment == segment && at >= reader->window_at &&
                   at + bytes <= reader->window_at + window->len;
     if (!inside) {
-        reader->segment = NULL;
+        segment_reader_forget(reader);
         window->len = 0;
         int rc = buf_reserve(window, WINDOW_BYTES);
         if (rc != 0)
@@ -223,8 +235,10 @@ segment_next(struct segment_reader *reader, const struct segment *segment, uint3
     memcpy(&head, bytes, sizeof(head));
     if (head.crc == 0 && head.bytes == 0 && head.kind == 0)
         return -ERR_AGAIN; /* preallocated zeros */
-    if (head.bytes > JOURNAL_OUTCOME_BYTES_MAX || *at + record_bytes(head.bytes) > limit)
+    if (head.bytes > JOURNAL_OUTCOME_BYTES_MAX || *at + record_bytes(head.bytes) > limit) {
+        segment_reader_forget(reader);
         return -ERR_PARSE;
+    }
     rc = reader_span(reader, segment, limit, *at, record_bytes(head.bytes), &bytes);
     if (rc != 0)
         return rc;

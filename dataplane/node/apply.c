@@ -203,7 +203,23 @@ status_of(const struct json_doc *doc, uint32_t row)
         return FUND_OK;
     if (json_string_eq(doc, node, STR("frozen")))
         return FUND_FROZEN;
+    if (json_string_eq(doc, node, STR("over")))
+        return FUND_OVER;
     return json_string_eq(doc, node, STR("empty")) ? FUND_EMPTY : FUND_UNKNOWN;
+}
+
+static enum fund_per
+per_of(const struct json_doc *doc, uint32_t row)
+{
+    static const struct str names[] = {[FUND_PER_HOUR] = {"hour", 4},
+                                       [FUND_PER_DAY] = {"day", 3},
+                                       [FUND_PER_MONTH] = {"month", 5}};
+    uint32_t node = json_get(doc, row, STR("cap_per"));
+    for (unsigned i = FUND_PER_HOUR; i < ARRAY_LEN(names); i++) {
+        if (json_string_eq(doc, node, names[i]))
+            return (enum fund_per)i;
+    }
+    return FUND_PER_NONE;
 }
 
 static int64_t
@@ -238,6 +254,7 @@ node_apply_funds(struct node *node, const struct json_doc *doc)
             .cap = nano_get(doc, row, "cap", 0),
             .cap_spent = nano_get(doc, row, "cap_spent", 0),
             .cap_resets_s = nano_get(doc, row, "cap_resets", 0),
+            .cap_per = per_of(doc, row),
             .status = status,
         };
         fund_hear(fund, &word);

@@ -3,6 +3,9 @@
  * next. Floor: dataplane/pipeline; the worker's thread. Owns: see attempt.h. Invariant: at most one
  * call runs an exchange; another target is tried only before anything was committed to the client.
  */
+#include "dataplane/pipeline/carried.h"
+#include "dataplane/pipeline/coded.h"
+#include "dataplane/pipeline/poll.h"
 #include "dataplane/pipeline/reply.h"
 
 #include "dataplane/dialect/sigv4.h"
@@ -12,8 +15,9 @@
 
 #define DROPPED_BYTES_MAX 1024u
 #define WHOLE_BYTES_MAX ((size_t)64u * 1024u * 1024u)
-#define CALL_FIELDS_MAX 51u /* three are kept for a signature */
+#define CALL_FIELDS_MAX ATTEMPT_FIELDS_MAX /* three are kept for a signature */
 #define RETRY_AFTER_S_MAX 300u
+#define CODED_TEXT "The provider's reply has a content-encoding that cannot be undone."
 #define SPARE_BYTES_MAX ((size_t)16u * 1024u)
 
 static void on_head(struct http_call *call, const struct http_head *head);
@@ -43,6 +47,9 @@ attempt_stop(struct exchange *x)
     struct attempt *a = &x->attempt;
     if (a->call != NULL)
         http_call_cancel(&a->call);
+    coded_end(a);
+    if (UNLIKELY(a->poll.origin != NULL || a->poll.cancel.len > 0))
+        poll_end(x);
     const struct dialect *target = x->targets.count > 0 ? exchange_dialect(x) : NULL;
     if (a->translation.reader != NULL && target != NULL)
         target->reader->fini(a->translation.reader);
@@ -103,20 +110,6 @@ one_segment(struct exchange *x, struct str **ret_segments, size_t *ret_count, st
     return 0;
 }
 
-/* What is no conversation, in another vendor's words. */
-static int
-build_carried(struct exchange *x, struct str **ret_segments, size_t *ret_count, struct err *err)
-{
-    struct attempt *a = &x->attempt;
-    buf_init(&a->body, WHOLE_BYTES_MAX);
-    int rc = a->carrier->request(&x->worker->doc, exchange_model(x)->upstream, &x->arena, &a->body,
-                                 &a->wish, err);
-    a->wish.model = x->facts.model;
-    a->wish.created_s = (uint64_t)(clock_wall_ns() / 1000000000);
-    a->dropped = a->wish.dropped;
-    return rc == 0 ? one_segment(x, ret_segments, ret_count, err) : rc;
-}
-
 /* Another dialect: rebuilt from the canonical request. */
 static int
 build_translated(struct exchange *x, struct str **ret_segments, size_t *ret_count, struct err *err)
@@ -149,7 +142,8 @@ put_target(struct exchange *x, struct str *ret_target)
     target->len = 0;
     target->failed = false;
     (void)buf_put_str(target, model->provider->base.path);
-    int rc = exchange_dialect(x)->path(x->endpoint->kind, model->upstream, x->facts.stream, target);
+    int rc =
+        exchange_dialect(x)->path(carried_endpoint(x), model->upstream, x->facts.stream, target);
     return rc == 0 ? arena_dup(&x->arena, buf_str(target), ret_target) : rc;
 }
 
@@ -209,8 +203,8 @@ body_type(const struct exchange *x)
     return x->form_type.len > 0 ? x->form_type : STR("application/json");
 }
 
-static size_t
-put_fields(struct exchange *x, struct http_field *fields)
+size_t
+attempt_fields(struct exchange *x, struct http_field *fields)
 {
     const struct config_provider *provider = exchange_model(x)->provider;
     const struct dialect *dialect = exchange_dialect(x);
@@ -242,12 +236,9 @@ attempt_call(struct exchange *x, struct err *err)
     const struct config_model *model = exchange_model(x);
     struct attempt *a = &x->attempt;
     a->dialect = exchange_dialect(x);
-    a->translated = !dialect_same(a->dialect, x->endpoint->dialect);
-    a->carrier = a->translated ? carrier_find(a->dialect, x->endpoint->kind) : NULL;
-    if (x->media != NULL) /* what is not carried passes as it is, to whoever has the address */
-        a->translated = a->carrier != NULL;
+    carried_choose(x);
     bool talks = x->endpoint->kind == CHAT_ENDPOINT_CHAT && a->dialect->request_out != NULL;
-    if (a->translated && a->carrier == NULL && !talks)
+    if (a->translated && !carried_is(x) && !talks)
         return err_set(err, ERR_UNSUPPORTED, "Provider %.*s has no such endpoint.",
                        STR_ARG(model->provider->name));
     struct http_origin *origin = origins_get(x->worker->origins, x->config, model->provider);
@@ -256,9 +247,15 @@ attempt_call(struct exchange *x, struct err *err)
                        STR_ARG(model->provider->name));
     struct str *segments = NULL;
     size_t segment_count = 0;
-    int rc = a->carrier != NULL ? build_carried(x, &segments, &segment_count, err)
-             : a->translated    ? build_translated(x, &segments, &segment_count, err)
-                                : build_forward(x, &segments, &segment_count, err);
+    int rc = 0;
+    if (carried_is(x)) {
+        rc = carried_build(x, err);
+        if (rc == 0)
+            rc = one_segment(x, &segments, &segment_count, err);
+    } else {
+        rc = a->translated ? build_translated(x, &segments, &segment_count, err)
+                           : build_forward(x, &segments, &segment_count, err);
+    }
     struct str target = STR_EMPTY;
     if (rc == 0 && put_target(x, &target) != 0)
         rc = err_set(err, ERR_UNSUPPORTED, "Provider %.*s has no such endpoint.",
@@ -266,7 +263,7 @@ attempt_call(struct exchange *x, struct err *err)
     if (rc != 0)
         return rc;
     struct http_field fields[CALL_FIELDS_MAX] UNINIT;
-    size_t field_count = put_fields(x, fields);
+    size_t field_count = attempt_fields(x, fields);
     if (is_signed(x) && put_signature(x, target, *segments, fields, &field_count) != 0)
         return err_set(err, ERR_NOMEM, "Berth has no memory for this request.");
     struct http_call_conf conf = {.ops = &call_ops,
@@ -291,6 +288,35 @@ arm(struct exchange *x, uint32_t after_ms)
     if (after_ms == 0)
         return;
     timer_arm(loop_timers(x->worker->loop), &x->timer, loop_now_ms(x->worker->loop) + after_ms);
+}
+
+int
+attempt_ask(struct exchange *x, struct http_origin *origin, struct str target)
+{
+    struct http_field fields[CALL_FIELDS_MAX] UNINIT;
+    const struct http_call_conf conf = {.ops = &call_ops,
+                                        .user = x,
+                                        .method = STR("GET"),
+                                        .target = target,
+                                        .fields = fields,
+                                        .field_count = attempt_fields(x, fields),
+                                        .retry_stale = true};
+    int rc = http_call_start(origin, &conf, &x->attempt.call);
+    if (rc == 0)
+        arm(x, exchange_ttft_ms(x));
+    return rc;
+}
+
+void
+attempt_reset(struct exchange *x)
+{
+    struct attempt *a = &x->attempt;
+    ASSERT(a->call == NULL && !a->committed && !a->frames_open);
+    coded_end(a);
+    if (a->reply.ptr != NULL)
+        attempt_spare(x->worker, &a->reply);
+    a->mode = REPLY_NONE;
+    a->retry_after_s = 0;
 }
 
 /* The scratch document may hold another request by now: a parked one comes back later, and so does
@@ -406,18 +432,19 @@ on_head(struct http_call *call, const struct http_head *head)
     }
     if (a->body.ptr != NULL)
         buf_fini(&a->body); /* the request has been sent */
-    if (a->mode == REPLY_WHOLE && head->content_length != HTTP_LENGTH_UNKNOWN &&
-        head->content_length > max)
+    if (coded_head(a, head) != 0)
+        attempt_failed(x, HTTP_ERROR_upstream_protocol, STR(CODED_TEXT));
+    else if (a->mode == REPLY_WHOLE && head->content_length != HTTP_LENGTH_UNKNOWN &&
+             head->content_length > max)
         attempt_failed(x, HTTP_ERROR_upstream_protocol, STR("The provider's reply is too large."));
 }
 
+/* A part of the body as it was meant. */
 static void
-on_body(struct http_call *call, struct str bytes, bool last)
+take_body(struct http_call *call, struct str bytes)
 {
     struct exchange *x = http_call_user(call);
     struct attempt *a = &x->attempt;
-    (void)last;
-    a->last_bytes_ms = loop_now_ms(x->worker->loop);
     if (a->mode == REPLY_STREAM) {
         reply_stream_bytes(x, bytes);
         return;
@@ -430,11 +457,38 @@ on_body(struct http_call *call, struct str bytes, bool last)
         attempt_failed(x, HTTP_ERROR_upstream_protocol, STR("The provider's reply is too large."));
 }
 
+/* Before anything went out: the next target; behind it: a cut. */
+static void
+reply_broke(struct exchange *x, struct str text)
+{
+    if (x->attempt.committed)
+        reply_stream_cut(x, OUTCOME_upstream_cut, HTTP_ERROR_upstream_protocol, text);
+    else
+        attempt_failed(x, HTTP_ERROR_upstream_protocol, text);
+}
+
+static void
+on_body(struct http_call *call, struct str bytes, bool last)
+{
+    struct exchange *x = http_call_user(call);
+    struct attempt *a = &x->attempt;
+    (void)last;
+    a->last_bytes_ms = loop_now_ms(x->worker->loop);
+    if (LIKELY(a->coding == NULL))
+        take_body(call, bytes);
+    else if (!a->ended && !x->settled && coded_body(call, bytes, take_body) != 0)
+        reply_broke(x, STR(CODED_TEXT));
+}
+
 static void
 on_done(struct http_call *call)
 {
     struct exchange *x = http_call_user(call);
     x->attempt.call = NULL;
+    if (UNLIKELY(!coded_whole(&x->attempt)) && !x->attempt.ended && !x->settled) {
+        reply_broke(x, STR(CODED_TEXT));
+        return;
+    }
     switch (x->attempt.mode) {
     case REPLY_STREAM:
         reply_stream_done(x);
@@ -446,8 +500,8 @@ on_done(struct http_call *call)
         reply_media_done(x);
         return;
     case REPLY_WHOLE:
-        if (x->attempt.carrier != NULL)
-            reply_carried(x);
+        if (carried_is(x))
+            carried_reply(x);
         else if (x->media != NULL)
             reply_media_whole(x);
         else
@@ -490,6 +544,8 @@ on_failed(struct http_call *call, int code, enum http_phase phase, const char *t
                                   err_text(code));
     if (why.ptr == NULL)
         why = STR_EMPTY;
+    if (poll_again(x))
+        return;
     if (a->committed)
         reply_stream_cut(x, code == -ERR_TIMEOUT ? OUTCOME_timed_out : OUTCOME_upstream_cut,
                          failure_row(code), why);
@@ -504,7 +560,7 @@ void
 attempt_timer(struct exchange *x)
 {
     struct attempt *a = &x->attempt;
-    if (a->call == NULL || x->settled)
+    if (x->settled || poll_timer(x) || a->call == NULL)
         return;
     const struct config_settings *settings = &x->config->settings;
     uint64_t now = loop_now_ms(x->worker->loop);

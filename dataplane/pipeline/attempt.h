@@ -11,10 +11,11 @@
 #include "api/money.h"
 #include "dataplane/dialect/dialect.h"
 #include "dataplane/dialect/frames.h"
-#include "dataplane/media/carry.h"
+#include "dataplane/media/guest.h"
 #include "dataplane/view/mask.h"
 #include "lib/http/client.h"
 
+struct coding;
 struct exchange;
 
 /* BYTES: sound, passed on as it comes. */
@@ -26,6 +27,16 @@ struct translation {
     void *writer; /* of the caller's dialect */
 };
 
+/* What the vendor makes later; origin NULL: nothing of the kind. poll.c. */
+struct poll {
+    struct http_origin *origin; /* counted */
+    struct str target;
+    struct str cancel; /* an address; empty = nothing to cancel */
+    uint32_t wait_ms;
+    uint32_t strikes;
+    bool waiting; /* the exchange's timer is for it */
+};
+
 struct attempt {
     struct http_call *call;
     const struct dialect *dialect; /* what is spoken with the target; set when it is called */
@@ -33,11 +44,14 @@ struct attempt {
     uint16_t status; /* of the upstream */
     bool translated;
     const struct carrier *carrier; /* translates what is no conversation; else NULL */
+    struct poll poll;
+    const struct guest *guest; /* before it: the caller's words into OpenAI's; else NULL */
     struct carry_wish wish;
-    bool committed;  /* the client has our head: no other target any more */
-    bool ended;      /* the stream's clean end was seen */
-    bool json;       /* content-type of the reply */
-    struct str type; /* the same as it stands, where it is passed on */
+    bool committed;        /* the client has our head: no other target any more */
+    bool ended;            /* the stream's clean end was seen */
+    struct coding *coding; /* of the reply's body, undone here; NULL = none */
+    bool json;             /* content-type of the reply */
+    struct str type;       /* the same as it stands, where it is passed on */
     uint32_t retry_after_s;
     uint64_t last_bytes_ms; /* stall watch */
     struct buf reply;       /* WHOLE, ERROR: collected; STREAM: held until the first token */
@@ -58,6 +72,13 @@ void attempt_stop(struct exchange *exchange);
 /* attempt_failed - before anything was committed: the next target, or the refusal. text: for the
  * caller. */
 void attempt_failed(struct exchange *exchange, enum http_error refusal, struct str text);
+/* attempt_fields - of every call to the target, into fields[ATTEMPT_FIELDS_MAX]: how many.
+ * attempt_ask - a further call for the same answer, without a body. 0, or as http_call_start.
+ * attempt_reset - forget a reply that was none, before one. */
+#define ATTEMPT_FIELDS_MAX 51u
+size_t attempt_fields(struct exchange *exchange, struct http_field *fields);
+int attempt_ask(struct exchange *exchange, struct http_origin *origin, struct str target) MUST_USE;
+void attempt_reset(struct exchange *exchange);
 /* attempt_timer - the exchange's timer fired: first token, stall or whole deadline. */
 void attempt_timer(struct exchange *exchange);
 /* attempt_writable - the client takes bytes again. */

@@ -5,6 +5,13 @@
  * Invariant: see cost.h. The amount is written as decimal text; no float is involved. */
 #include "dataplane/pipeline/cost.h"
 
+#include <stdio.h>
+
+#include "lib/base/check.h"
+
+/* A class's name, "=", its count and ", ". */
+#define CLASS_BYTES_MAX 40u
+
 bool
 cost_wanted(const struct json_doc *request)
 {
@@ -93,4 +100,42 @@ cost_in_events(struct exchange *x, struct str events, struct buf *out)
         (void)buf_put_str(out, line);
     }
     return out->failed ? events : buf_str(out);
+}
+
+/* "input=10, output=5, evidence=provider_usage": a dictionary of RFC 9651. */
+static struct str
+usage_text(const struct usage *usage, char *out, size_t size)
+{
+    size_t at = 0;
+    for (enum usage_class class_ = 0; class_ < USAGE_CLASS_COUNT; class_++) {
+        if (usage->count[class_] > 0)
+            at += (size_t)snprintf(out + at, size - at, "%s=%llu, ", usage_class_name(class_),
+                                   (unsigned long long)usage->count[class_]);
+    }
+    at +=
+        (size_t)snprintf(out + at, size - at, "evidence=%s", usage_evidence_name(usage->evidence));
+    ASSERT(at < size);
+    return str_make(out, at);
+}
+
+static COLD void
+end_with_cost(struct exchange *x)
+{
+    char cost[32];
+    char usage[(USAGE_CLASS_COUNT + 1u) * CLASS_BYTES_MAX];
+    ASSERT(x->settled);
+    money_format(x->charge.total, cost);
+    const struct http_field trailers[] = {
+        {STR("x-berth-cost"), str_from(cost)},
+        {STR("x-berth-usage"), usage_text(&x->usage, usage, sizeof usage)}};
+    http_stream_end_with(x->stream, trailers, ARRAY_LEN(trailers));
+}
+
+void
+cost_end(struct exchange *x)
+{
+    if (LIKELY(!http_stream_trailers(x->stream)))
+        http_stream_end(x->stream);
+    else
+        end_with_cost(x);
 }

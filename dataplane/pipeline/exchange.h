@@ -44,7 +44,9 @@ struct exchange {
     /* identify */
     struct live_binding *binding; /* borrowed from the connection's caller */
     struct fund *fund;
+    struct fund *budget;       /* what its owner lets it spend, whoever pays; NULL = no cap */
     struct str record_json;    /* who pays and who calls, for the journal */
+    struct str tag;            /* what a container said instead of its own name; in the arena */
     const struct scope *scope; /* what it may use, in the config; NULL = everything */
 
     /* route */
@@ -58,8 +60,9 @@ struct exchange {
 
     /* hold, record */
     int64_t held;
-    int64_t made_s; /* wall clock, when the price was asked for; 0 = not yet */
-    int64_t waits;  /* nano that it waits for */
+    int64_t made_s;         /* wall clock, when the price was asked for; 0 = not yet */
+    int64_t waits;          /* nano that it waits for */
+    struct fund *waits_for; /* the one of the two that lacks them */
     uint64_t wait_until_ms;
     uint64_t wait_end_ms; /* not even then, however often there is an answer */
     uint32_t funds_seen;

@@ -7,6 +7,7 @@
 #include "dataplane/pipeline/reply.h"
 
 #include "dataplane/pipeline/cost.h"
+#include "dataplane/pipeline/poll.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/num.h"
@@ -40,6 +41,8 @@ reply_head_fields(struct exchange *x, struct http_field *fields, struct str cont
     } else {
         fields[count++] = (struct http_field){STR("cache-control"), STR("no-cache")};
         fields[count++] = (struct http_field){STR("x-accel-buffering"), STR("no")};
+        if (UNLIKELY(http_stream_trailers(x->stream)))
+            fields[count++] = COST_TRAILER;
     }
     ASSERT(count <= REPLY_FIELDS_MAX);
     return count;
@@ -119,6 +122,7 @@ answer_translated(struct exchange *x)
     int rc = exchange_dialect(x)->answer_in(&x->worker->doc, &x->arena, &whole, &err);
     if (whole.created == 0)
         whole.created = (uint64_t)(clock_wall_ns() / 1000000000);
+    whole.old_calls = x->facts.old_calls;
     if (rc == 0)
         rc = x->endpoint->dialect->answer_out(&whole, &x->arena, &out);
     if (rc == 0)
@@ -169,8 +173,12 @@ reply_whole(struct exchange *x)
     x->first_token_ns = loop_now_ns(x->worker->loop);
     x->ended_ns = x->first_token_ns; /* all of it came at once */
     x->usage = look.usage;
+    bool embeds = x->endpoint->kind == CHAT_ENDPOINT_EMBEDDINGS ||
+                  x->endpoint->kind == CHAT_ENDPOINT_EMBED_ONE;
+    if (embeds && x->usage.evidence == EVIDENCE_NONE)
+        (void)carry_report(&worker->doc, &x->usage);
     if (x->usage.evidence == EVIDENCE_NONE && x->endpoint->kind != CHAT_ENDPOINT_TOKENS) {
-        if (a->look.total_bytes == 0)
+        if (a->look.total_bytes == 0 && !embeds)
             a->look.total_bytes = body.len;
         reply_estimate(x);
     }
@@ -287,6 +295,8 @@ reply_error(struct exchange *x)
     if (exchange_dialect(x)->error_in(status, buf_str(&a->reply), &x->arena, &error) != 0)
         error = (struct chat_error){.status = status};
     if (retry_by_responses(x, &error))
+        return;
+    if ((status == 429 || status >= 500) && poll_again(x))
         return;
     if (error_is_callers(&error)) {
         answer_error(x, &error);

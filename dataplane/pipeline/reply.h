@@ -23,14 +23,16 @@ void reply_answer(struct exchange *exchange, unsigned status, struct str body,
 /* ---- reply_media.c: what is no conversation.
  * reply_media_head - the reply, whose head is here, is sound that is passed on as it comes.
  * reply_media_bytes, _done - it comes, and ends. reply_media_whole - any other reply of a 200.
- * reply_carried - a reply of a 200 that the attempt's carrier translates.
+ * reply_scan - into worker->doc, *ret_doc NULL where the kind answers in plain text; false: it is
+ * neither, or an error, and the attempt has failed. reply_settle_whole - all of it came at once.
  * reply_media_delivered - account for what came, reported or not. */
 #define REPLY_MEDIA_HEAD_BYTES ((size_t)4096u)
 bool reply_media_head(struct exchange *exchange, struct str content_type);
 void reply_media_bytes(struct exchange *exchange, struct str bytes);
 void reply_media_done(struct exchange *exchange);
 void reply_media_whole(struct exchange *exchange);
-void reply_carried(struct exchange *exchange);
+bool reply_scan(struct exchange *exchange, struct str body, struct json_doc **ret_doc);
+void reply_settle_whole(struct exchange *exchange);
 void reply_media_delivered(struct exchange *exchange);
 /* reply_stream_cut - the upstream failed or timed out in mid-stream, or we cut: error event, end.
  */

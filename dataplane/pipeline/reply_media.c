@@ -7,10 +7,9 @@
  *            complete. front_media_test.c. */
 #include "dataplane/pipeline/reply.h"
 
+#include "dataplane/pipeline/cost.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
-
-#define CARRIED_BYTES_MAX ((size_t)80u * 1024u * 1024u)
 
 void
 reply_media_delivered(struct exchange *x)
@@ -80,15 +79,14 @@ reply_media_done(struct exchange *x)
     x->ended_ns = clock_mono_ns();
     reply_media_delivered(x);
     pipeline_settle(x, OUTCOME_completed);
-    http_stream_end(x->stream);
+    cost_end(x);
     attempt_stop(x);
 }
 
 /* ---- all else -------------------------------------------------------------------------------- */
 
-/* JSON, or NULL where the kind may answer in plain text. false: neither, the attempt has failed. */
-static bool
-scan(struct exchange *x, struct str body, struct json_doc **ret_doc)
+bool
+reply_scan(struct exchange *x, struct str body, struct json_doc **ret_doc)
 {
     static const struct json_limits limits = {.allow_duplicates = true};
     struct json_doc *doc = &x->worker->doc;
@@ -111,9 +109,8 @@ scan(struct exchange *x, struct str body, struct json_doc **ret_doc)
     return true;
 }
 
-/* All of it came at once. */
-static void
-settle_whole(struct exchange *x)
+void
+reply_settle_whole(struct exchange *x)
 {
     x->attempt.committed = true;
     x->first_token_ns = clock_mono_ns();
@@ -123,44 +120,12 @@ settle_whole(struct exchange *x)
 }
 
 void
-reply_carried(struct exchange *x)
-{
-    struct attempt *a = &x->attempt;
-    struct json_doc *doc;
-    struct buf out;
-    if (!scan(x, buf_str(&a->reply), &doc))
-        return;
-    struct usage used = {.evidence = EVIDENCE_NONE};
-    buf_init(&out, CARRIED_BYTES_MAX);
-    int rc = a->carrier->answer(doc, &a->wish, &out, &used);
-    if (rc == -ERR_TIMEOUT) {
-        attempt_failed(x, HTTP_ERROR_upstream_timeout, STR("The provider did not finish in time."));
-    } else if (rc == -ERR_NOT_FOUND) {
-        attempt_failed(x, HTTP_ERROR_upstream_failed,
-                       STR("The provider made nothing of this: it refused, or answered in words."));
-    } else if (rc != 0 || mask_holds(&exchange_model(x)->provider->mask, buf_str(&out))) {
-        attempt_failed(x, HTTP_ERROR_upstream_protocol,
-                       STR("The provider's answer cannot be read."));
-    } else {
-        x->usage = used;
-        if (x->media != NULL)
-            media_usage(x->media, &exchange_model(x)->tariff, &used, &x->usage);
-        else if (used.evidence == EVIDENCE_NONE)
-            reply_estimate(x);
-        settle_whole(x);
-        reply_answer(x, 200, buf_str(&out), STR("application/json"));
-        attempt_stop(x);
-    }
-    buf_fini(&out);
-}
-
-void
 reply_media_whole(struct exchange *x)
 {
     struct attempt *a = &x->attempt;
     struct str body = buf_str(&a->reply);
     struct json_doc *doc;
-    if (!scan(x, body, &doc))
+    if (!reply_scan(x, body, &doc))
         return;
     if (mask_holds(&exchange_model(x)->provider->mask, body)) {
         attempt_failed(x, HTTP_ERROR_upstream_protocol,
@@ -173,7 +138,7 @@ reply_media_whole(struct exchange *x)
     media_note_answer(x->media, doc, body, body.len);
     media_usage(x->media, &exchange_model(x)->tariff, &reported, &x->usage);
     a->look.total_bytes = body.len;
-    settle_whole(x);
+    reply_settle_whole(x);
     reply_answer(x, a->status, body, doc != NULL ? STR("application/json") : a->type);
     attempt_stop(x);
 }

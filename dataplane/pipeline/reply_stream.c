@@ -98,6 +98,7 @@ translation_open(struct exchange *x)
                                             .model = model,
                                             .created = (uint64_t)(clock_wall_ns() / 1000000000),
                                             .prompt_estimate = x->facts.prompt_bytes / 4u,
+                                            .old_calls = x->facts.old_calls,
                                             .include_usage =
                                                 x->facts.include_usage || x->wants_cost};
     writer->init(writer_state, &options);
@@ -148,7 +149,7 @@ stream_error_event(struct exchange *x, struct str raw, const struct stream_frame
     reply_delivered(x);
     pipeline_settle(x, OUTCOME_upstream_error_event);
     (void)stream_write(x, raw, true);
-    http_stream_end(x->stream);
+    cost_end(x);
     attempt_stop(x);
 }
 
@@ -167,7 +168,7 @@ stream_end(struct exchange *x, struct str last_bytes)
         last_bytes = cost_in_events(x, last_bytes, &out);
     (void)stream_write(x, last_bytes, true);
     buf_fini(&out);
-    http_stream_end(x->stream);
+    cost_end(x);
     timer_cancel(loop_timers(x->worker->loop), &x->timer);
 }
 

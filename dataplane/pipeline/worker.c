@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "dataplane/pipeline/exchange.h"
+#include "dataplane/pipeline/poll.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/num.h"
@@ -55,6 +55,7 @@ worker_init(struct worker *worker, uint32_t index, struct loop *loop, struct liv
     worker->request_salt = rand_u64();
     list_init(&worker->exchanges);
     list_init(&worker->waiting);
+    list_init(&worker->goodbyes);
     loop_hook_init(&worker->commit, worker_commit);
     loop_hook_init(&worker->tell, worker_tell);
     json_init(&worker->doc);
@@ -72,6 +73,7 @@ worker_fini(struct worker *worker)
 {
     worker_abandon(worker);
     ASSERT(list_empty(&worker->exchanges));
+    poll_forget(worker);
     origins_free(&worker->origins);
     journal_close(&worker->journal);
     config_release(&worker->config);

@@ -71,6 +71,7 @@ struct worker {
     struct buf spare;      /* a reply's block for the next one; ptr NULL = none */
     struct list exchanges; /* all open requests of this worker */
     struct list waiting;   /* those that wait for a lease */
+    struct list goodbyes;  /* vendors who are told that nobody waits: poll.c */
     uint32_t open_count;
     uint32_t open_max;     /* admission: more is 503 */
     uint64_t request_salt; /* request ids: salt and counter, scrambled */

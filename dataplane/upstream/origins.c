@@ -79,6 +79,29 @@ pool_key(const struct config_provider *provider, char out[KEY_BYTES_MAX])
     return str_make(out, MIN((size_t)bytes, (size_t)KEY_BYTES_MAX - 1));
 }
 
+int
+origins_visit(struct origins *origins, const struct config_provider *provider, struct str host,
+              struct http_origin **ret_origin, struct err *err)
+{
+    static bool yes = true; /* an origin may outlive its pool, and the config */
+    struct tls_context *tls = NULL;
+    int rc = 0;
+    if (provider->base.https)
+        rc =
+            trust_get(origins->trust, provider->ca_file, provider->protocol != HTTP_1_1, &tls, err);
+    struct http_origin_conf conf = {.host = host,
+                                    .port = provider->base.port,
+                                    .tls = tls,
+                                    .protocol = provider->protocol,
+                                    .conn_count_max = provider->protocol == HTTP_2 ? 4u : 16384u,
+                                    .queue_max = 8192u,
+                                    .allow = guard_allow,
+                                    .allow_user = provider->allow_private ? &yes : NULL};
+    if (rc == 0)
+        rc = http_origin_acquire(origins->client, &conf, ret_origin, err);
+    return rc;
+}
+
 static int
 pool_new(struct origins *origins, const struct config_provider *provider, struct str key,
          struct pool **ret_pool, struct err *err)
@@ -88,22 +111,7 @@ pool_new(struct origins *origins, const struct config_provider *provider, struct
         free(pool);
         return err_set(err, ERR_NOMEM, "no memory for provider %.*s", STR_ARG(provider->name));
     }
-    static bool yes = true; /* an origin may outlive its pool, and the config */
-    struct tls_context *tls = NULL;
-    int rc = 0;
-    if (provider->base.https)
-        rc =
-            trust_get(origins->trust, provider->ca_file, provider->protocol != HTTP_1_1, &tls, err);
-    struct http_origin_conf conf = {.host = provider->base.host,
-                                    .port = provider->base.port,
-                                    .tls = tls,
-                                    .protocol = provider->protocol,
-                                    .conn_count_max = provider->protocol == HTTP_2 ? 4u : 16384u,
-                                    .queue_max = 8192u,
-                                    .allow = guard_allow,
-                                    .allow_user = provider->allow_private ? &yes : NULL};
-    if (rc == 0)
-        rc = http_origin_acquire(origins->client, &conf, &pool->origin, err);
+    int rc = origins_visit(origins, provider, provider->base.host, &pool->origin, err);
     if (rc != 0) {
         pool_free(pool);
         return rc;

@@ -25,4 +25,9 @@ int origins_apply(struct origins *origins, const struct config *config, struct e
 struct http_origin *origins_get(const struct origins *origins, const struct config *config,
                                 const struct config_provider *provider);
 
+/* origins_visit - a counted origin of the same provider at another of his hosts, under the same
+ * rules; release it. 0; -ERR_TLS, -ERR_NOMEM, -ERR_INVALID. */
+int origins_visit(struct origins *origins, const struct config_provider *provider, struct str host,
+                  struct http_origin **ret_origin, struct err *err) MUST_USE;
+
 #endif

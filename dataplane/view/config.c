@@ -97,6 +97,7 @@ parse_settings(struct parser *p, uint32_t root)
     uint64_t ttft = 0;
     uint64_t stall = 0;
     uint64_t whole = 0;
+    struct str tokens = STR_EMPTY;
     p->list = "settings";
     p->index = 0;
     int rc = get_number(p, object, "markup_bps", BPS_ONE - 1, 500, &markup);
@@ -108,13 +109,18 @@ parse_settings(struct parser *p, uint32_t root)
         rc = get_number(p, object, "stall_timeout_ms", TIMEOUT_MS_MAX, 30000, &stall);
     if (rc == 0)
         rc = get_number(p, object, "request_timeout_ms", TIMEOUT_MS_MAX, 600000, &whole);
+    if (rc == 0)
+        rc = get_text(p, object, "container_tokens", false, &tokens);
     if (rc != 0)
         return rc;
+    if (tokens.len > 0 && !str_eq(tokens, STR("tag")) && !str_eq(tokens, STR("strict")))
+        return config_bad(p, ERR_INVALID, "container_tokens", "must be strict or tag");
     *s = (struct config_settings){.markup_bps = (uint32_t)markup,
                                   .body_bytes_max = body,
                                   .ttft_timeout_ms = (uint32_t)ttft,
                                   .stall_timeout_ms = (uint32_t)stall,
-                                  .request_timeout_ms = (uint32_t)whole};
+                                  .request_timeout_ms = (uint32_t)whole,
+                                  .container_tags = str_eq(tokens, STR("tag"))};
     return 0;
 }
 
@@ -304,6 +310,18 @@ parse_route(struct parser *p, uint32_t node)
 }
 
 static int
+get_budget(struct parser *p, uint32_t node, const char *kind, struct str name,
+           struct fund **ret_budget)
+{
+    bool capped = false;
+    uint32_t member = json_get(p->doc, node, STR("capped"));
+    if (member != JSON_NONE && json_bool(p->doc, member, &capped) != 0)
+        return config_bad(p, ERR_INVALID, "capped", "must be true or false");
+    *ret_budget = capped ? funds_get_budget(p->funds, kind, name) : NULL;
+    return capped && *ret_budget == NULL ? config_bad(p, ERR_NOMEM, "capped", "no memory") : 0;
+}
+
+static int
 parse_key(struct parser *p, uint32_t node)
 {
     struct config *config = p->config;
@@ -321,6 +339,9 @@ parse_key(struct parser *p, uint32_t node)
         return rc;
     if (hex_decode(hash, key->hash, SHA256_BYTES) != 0)
         return config_bad(p, ERR_INVALID, "hash", "must be 64 hex digits");
+    rc = get_budget(p, node, "key", key->name, &key->budget);
+    if (rc != 0)
+        return rc;
     key->fund = funds_get(p->funds, wallet);
     if (key->fund == NULL ||
         fund_record(key->fund, "key", key->name, STR_EMPTY, &config->arena, &key->record_json) != 0)
@@ -339,6 +360,8 @@ parse_container(struct parser *p, uint32_t node)
     int rc = get_text(p, node, "name", true, &container->name);
     if (rc == 0)
         rc = config_scope(p, node, &container->scope);
+    if (rc == 0)
+        rc = get_budget(p, node, "container", container->name, &container->budget);
     if (rc != 0)
         return rc;
     void *old = NULL;
@@ -463,13 +486,10 @@ config_release(struct config **config)
         config_free(gone);
 }
 
-const struct scope *
-config_container_scope(const struct config *config, struct str name)
+const struct config_container *
+config_container(const struct config *config, struct str name)
 {
-    if (config->container_count == 0)
-        return NULL;
-    const struct config_container *container = map_get(&config->container_by_name, name);
-    return container != NULL ? container->scope : NULL;
+    return config->container_count == 0 ? NULL : map_get(&config->container_by_name, name);
 }
 
 size_t

@@ -82,13 +82,15 @@ struct config_key {
     struct str name;
     struct str record_json; /* members of its journal records: wallet, subject */
     struct fund *fund;
+    struct fund *budget;       /* NULL: nothing but the wallet caps it */
     const struct scope *scope; /* NULL: it may use every model */
 };
 
-/* What a container may use, when its owner said so. */
+/* What a container may use and spend, when its owner said so. */
 struct config_container {
     struct str name;
-    const struct scope *scope;
+    const struct scope *scope; /* as of a key */
+    struct fund *budget;
 };
 
 struct config_settings {
@@ -97,6 +99,7 @@ struct config_settings {
     uint32_t ttft_timeout_ms;
     uint32_t stall_timeout_ms;
     uint32_t request_timeout_ms;
+    bool container_tags; /* what a proved container's token says is recorded, and decides nothing */
 };
 
 struct config {
@@ -138,7 +141,7 @@ const char *config_kind_name(enum config_kind kind);
  * how many. */
 size_t config_near(const struct config *config, const struct scope *scope, struct str id,
                    struct str *ret_ids, size_t max);
-/* config_container_scope - what the container of that name may use; NULL: every model. */
-const struct scope *config_container_scope(const struct config *config, struct str name);
+/* config_container - what the container of that name may use and spend; NULL: nobody said. */
+const struct config_container *config_container(const struct config *config, struct str name);
 
 #endif

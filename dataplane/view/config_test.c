@@ -7,6 +7,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -62,6 +63,36 @@ good_document(void **state)
     struct str near[3];
     assert_int_equal(config_near(config, NULL, STR("gpt4o-mini"), near, 3), 1);
     assert_true(str_eq(near[0], model->id));
+    config_release(&config);
+}
+
+/* Whose spending is capped has a budget beside the wallet that pays. */
+static void
+caps_are_budgets(void **state)
+{
+    (void)state;
+    struct config *config = NULL;
+    struct err err = {0};
+    char text[1024];
+    char hash[2][2 * SHA256_BYTES + 1] = {"", ""};
+    memset(hash[0], '0', 2 * SHA256_BYTES);
+    memset(hash[1], '1', 2 * SHA256_BYTES);
+    (void)snprintf(text, sizeof text,
+                   "{\"version\":1,\"keys\":[{\"name\":\"a\",\"hash\":\"%s\",\"wallet\":\"w\"},"
+                   "{\"name\":\"b\",\"hash\":\"%s\",\"wallet\":\"w\",\"capped\":true}],"
+                   "\"containers\":[{\"name\":\"c\",\"capped\":true},"
+                   "{\"name\":\"d\",\"models\":[\"*\"],\"capped\":false}]}",
+                   hash[0], hash[1]);
+    if (parse(text, &config, &err) != 0)
+        fail_msg("%s", err.text);
+    assert_null(config->keys[0].budget);
+    assert_string_equal(config->keys[1].budget->wallet, "key/b");
+    assert_string_equal(config->keys[1].fund->wallet, "w");
+    const struct config_container *c = config_container(config, STR("c"));
+    assert_string_equal(c->budget->wallet, "container/c");
+    assert_null(c->scope);
+    assert_null(config_container(config, STR("d"))->budget);
+    assert_null(config_container(config, STR("e")));
     config_release(&config);
 }
 
@@ -154,6 +185,8 @@ bad_documents_name_the_record(void **state)
         {"not an object", "[]", "doc"},
         {"list is no list", "{\"version\":1,\"models\":{}}", "models"},
         {"record is no object", "{\"version\":1,\"models\":[3]}", "models[0]"},
+        {"tokens of no kind", "{\"version\":1,\"settings\":{\"container_tokens\":\"any\"}}",
+         "settings"},
         {"markup too large", "{\"version\":1,\"settings\":{\"markup_bps\":10000}}", "settings"},
         {"unknown dialect",
          "{\"version\":1,\"providers\":[{\"name\":\"a\",\"dialect\":\"x\",\"base_url\":\"http://"
@@ -188,6 +221,8 @@ bad_documents_name_the_record(void **state)
         {"short hash",
          "{\"version\":1,\"keys\":[{\"name\":\"k\",\"hash\":\"00\",\"wallet\":\"w\"}]}",
          "keys[0].hash"},
+        {"a cap that is no yes or no",
+         "{\"version\":1,\"containers\":[{\"name\":\"c\",\"capped\":1}]}", "containers[0].capped"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         want_refused(&rows[i]);
@@ -272,6 +307,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_document),
+        cmocka_unit_test(caps_are_budgets),
         cmocka_unit_test(prices_have_rows),
         cmocka_unit_test(bad_documents_name_the_record),
         cmocka_unit_test(bad_prices_name_the_record),

@@ -63,6 +63,23 @@ funds_get(struct funds *funds, struct str wallet)
     return fund;
 }
 
+struct fund *
+funds_get_budget(struct funds *funds, const char *kind, struct str name)
+{
+    struct buf text;
+    buf_init(&text, 1024);
+    (void)buf_printf(&text, "%s/%.*s", kind, STR_ARG(name));
+    struct fund *fund = text.failed ? NULL : funds_get(funds, buf_str(&text));
+    buf_fini(&text);
+    return fund;
+}
+
+bool
+fund_is_budget(const struct fund *fund)
+{
+    return strchr(fund->wallet, '/') != NULL; /* no wallet has one in its name */
+}
+
 int
 fund_record(const struct fund *fund, const char *kind, struct str name, struct str incarnation,
             struct arena *arena, struct str *ret_members)
@@ -91,11 +108,12 @@ int
 fund_hold(struct fund *fund, int64_t amount)
 {
     ASSERT(amount >= 0);
-    if (atomic_load_explicit(&fund->status, memory_order_relaxed) == FUND_FROZEN)
+    int status = atomic_load_explicit(&fund->status, memory_order_relaxed);
+    if (status == FUND_FROZEN)
         return -ERR_PERMISSION;
     int64_t available = atomic_load_explicit(&fund->available, memory_order_relaxed);
     do {
-        if (available < amount) {
+        if (available < amount || status == FUND_OVER) {
             int64_t need = atomic_load_explicit(&fund->need, memory_order_relaxed);
             while (need < amount && !atomic_compare_exchange_weak(&fund->need, &need, amount)) {
             }
@@ -143,6 +161,7 @@ fund_hear(struct fund *fund, const struct fund_word *word)
     atomic_store(&fund->cap, word->cap);
     atomic_store(&fund->cap_spent, word->cap_spent);
     atomic_store(&fund->cap_resets_s, word->cap_resets_s);
+    atomic_store(&fund->cap_per, (int)word->cap_per);
     atomic_store(&fund->status, (int)word->status);
     low_set(fund);
     atomic_store(&fund->wanted, false);
@@ -163,10 +182,11 @@ fund_should_ask(struct fund *fund)
     int64_t available = atomic_load_explicit(&fund->available, memory_order_relaxed);
     int64_t need = atomic_load_explicit(&fund->need, memory_order_relaxed);
     int64_t low = atomic_load_explicit(&fund->low, memory_order_relaxed);
-    if (available >= MAX(low, need))
+    int status = atomic_load_explicit(&fund->status, memory_order_relaxed);
+    if (available >= MAX(low, need) && status != FUND_OVER)
         return false;
     /* An empty wallet is asked for again only when somebody needs more than we have. */
-    if (need == 0 && atomic_load_explicit(&fund->status, memory_order_relaxed) != FUND_OK)
+    if (need == 0 && status != FUND_OK)
         return false;
     return !atomic_exchange(&fund->wanted, true);
 }
@@ -176,6 +196,8 @@ fund_covers(const struct fund *fund, int64_t amount)
 {
     int64_t available = atomic_load(&fund->available);
     int64_t free = atomic_load(&fund->free);
+    if (atomic_load(&fund->status) == FUND_OVER)
+        return false;
     return amount <= available || amount - available <= free;
 }
 
@@ -255,7 +277,7 @@ fund_tick(struct fund *fund)
     fund->spent_before = spent;
     fund->idle_s = idle ? fund->idle_s + 1 : 0;
     target_set(fund);
-    if (status == FUND_FROZEN)
+    if (status == FUND_FROZEN || status == FUND_OVER)
         return take(fund, 0);
     if (fund->idle_s >= (status == FUND_EMPTY ? FUND_IDLE_EMPTY_S : FUND_IDLE_S))
         return take(fund, 0);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * fund.h - what this node may still spend for a wallet: the lease, held and captured without a
- * lock. Floor: dataplane/view; hold, capture and release from any worker; the rest from the sync
- * thread. Owns: the table of wallets; a fund lives as long as the table. Invariant: available =
- * granted - returned - spent - held, and a hold never makes it negative; only a capture above its
- * hold (a provider that reported more than the worst case) may, and money that the control plane
- * took back meanwhile. fund_test.c. */
+ * fund.h - what this node may still spend for a wallet, or of what a container or key may spend:
+ *          the lease, held and captured without a lock. A budget is a fund "KIND/NAME".
+ * Floor: dataplane/view; hold, capture and release from any worker; the rest from the sync thread.
+ * Owns: the table of wallets; a fund lives as long as the table.
+ * Invariant: available = granted - returned - spent - held, and a hold never makes it negative;
+ *            only a capture above its hold (a provider that reported more than the worst case)
+ *            may, and money that the control plane took back meanwhile. fund_test.c. */
 #ifndef BERTH_DATAPLANE_VIEW_FUND_H
 #define BERTH_DATAPLANE_VIEW_FUND_H
 
@@ -22,7 +23,10 @@
 #define FUND_IDLE_S 60u
 #define FUND_IDLE_EMPTY_S 2u
 
-enum fund_status { FUND_UNKNOWN, FUND_OK, FUND_EMPTY, FUND_FROZEN };
+/* OVER: a budget whose cap was lowered: what is here goes back, nothing is held until then. */
+enum fund_status { FUND_UNKNOWN, FUND_OK, FUND_EMPTY, FUND_FROZEN, FUND_OVER };
+/* Of which periods a cap is. */
+enum fund_per { FUND_PER_NONE, FUND_PER_HOUR, FUND_PER_DAY, FUND_PER_MONTH };
 
 struct fund {
     char *wallet;
@@ -41,6 +45,7 @@ struct fund {
     _Atomic int64_t cap;      /* of a capped wallet, else 0; as last told */
     _Atomic int64_t cap_spent;
     _Atomic int64_t cap_resets_s; /* when the next period begins */
+    _Atomic int cap_per;          /* enum fund_per; of a budget */
     /* sync thread */
     int64_t returned;     /* cumulative in this epoch, by us or taken back */
     int64_t target;       /* what to have */
@@ -57,6 +62,7 @@ struct fund_word {
     int64_t cap; /* 0: none */
     int64_t cap_spent;
     int64_t cap_resets_s;
+    enum fund_per cap_per;
     enum fund_status status;
 };
 
@@ -73,7 +79,12 @@ struct fund *funds_get(struct funds *funds, struct str wallet);
  * ,"wallet":W,"subject":"KIND/NAME"[,"incarnation":HEX], escaped, in the arena. 0 or -ERR_NOMEM. */
 int fund_record(const struct fund *fund, const char *kind, struct str name, struct str incarnation,
                 struct arena *arena, struct str *ret_members) MUST_USE;
-/* fund_hold - 0; -ERR_OVERDRAWN (not enough leased now); -ERR_PERMISSION (frozen). amount >= 0. */
+/* funds_get_budget - the same of "KIND/NAME". */
+struct fund *funds_get_budget(struct funds *funds, const char *kind, struct str name);
+/* fund_is_budget - it limits a caller; a wallet pays. */
+bool fund_is_budget(const struct fund *fund);
+/* fund_hold - 0; -ERR_OVERDRAWN (not enough leased now, or OVER); -ERR_PERMISSION (frozen).
+ * amount >= 0. */
 int fund_hold(struct fund *fund, int64_t amount) MUST_USE;
 /* fund_capture - end a hold of `held`: `charge` is spent, the rest is available again. */
 void fund_capture(struct fund *fund, int64_t held, int64_t charge);

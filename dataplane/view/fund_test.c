@@ -38,6 +38,37 @@ holds_and_captures(void **state)
     funds_fini(&funds);
 }
 
+/* A cap that was lowered: nothing is held, however much is here, and all of it goes back; whoever
+ * wants something asks. */
+static void
+over_its_cap(void **state)
+{
+    (void)state;
+    struct funds funds;
+    funds_init(&funds);
+    struct fund *fund = funds_get_budget(&funds, "key", STR("ci"));
+    assert_string_equal(fund->wallet, "key/ci");
+    assert_true(fund_is_budget(fund));
+    assert_false(fund_is_budget(funds_get(&funds, STR("key"))));
+    fund_grant(fund, 1000, FUND_OK);
+    assert_int_equal(fund_hold(fund, 300), 0);
+    struct fund_word word = {.granted = 1000, .status = FUND_OVER, .free = 5000};
+    fund_hear(fund, &word);
+    assert_false(fund_should_ask(fund)); /* nobody wants anything */
+    assert_int_equal(fund_hold(fund, 10), -ERR_OVERDRAWN);
+    assert_true(fund_should_ask(fund));
+    assert_false(fund_covers(fund, 10));
+    assert_int_equal(fund_tick(fund), 700);
+    fund_capture(fund, 300, 100);
+    assert_int_equal(fund_tick(fund), 200);
+    word.returned = 900;
+    word.status = FUND_OK;
+    fund_hear(fund, &word);
+    assert_true(fund_covers(fund, 10));
+    assert_int_equal(fund_hold(fund, 10), -ERR_OVERDRAWN);
+    funds_fini(&funds);
+}
+
 /* What it asks for follows what is used, held and waited for; what is not needed goes back. */
 static void
 asks_for_what_it_needs(void **state)
@@ -195,6 +226,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(holds_and_captures),
+        cmocka_unit_test(over_its_cap),
         cmocka_unit_test(asks_for_what_it_needs),
         cmocka_unit_test(gives_back),
         cmocka_unit_test(does_not_draw_a_wallet_empty),

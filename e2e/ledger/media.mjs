@@ -43,6 +43,9 @@ const cells = [
   { name: "Imagen, two", send: image("house-gemini/imagen", { n: 2 }), who: "bill", evidence: "counted_stream" },
   { name: "Stability", send: image("house-stability/core", { size: "1536x1024" }), who: "bill", evidence: "counted_stream" },
   { name: "Replicate", send: image("house-replicate/flux", {}), who: "bill", evidence: "counted_stream" },
+  { name: "Replicate, made later", send: image("house-replicate/slow", {}), who: "bill", evidence: "counted_stream" },
+  { name: "Black Forest Labs", send: image("house-bfl/flux", { size: "1024x1024" }), who: "bill", evidence: "counted_stream" },
+  { name: "Replicate: the caller leaves while it is made", send: image("house-replicate/slow", {}), leave: "early", who: "nobody" },
   { name: "images: the provider fails", send: image("dall-e-3", {}, "status=500"), who: "nobody" },
   { name: "images: the caller's mistake", send: image("dall-e-3", {}, "status=400"), who: "nobody" },
   { name: "images: the answer is cut", send: image("dall-e-3", {}, "cut_after_bytes=20"), who: "nobody" },
@@ -63,6 +66,13 @@ const cells = [
   { name: "embeddings at Cohere", send: json("/v1/embeddings", { model: "house-cohere/embed", input: ["a boat", "the tide was out"] }), who: "bill" },
   { name: "embeddings at Ollama", send: json("/v1/embeddings", { model: "house-ollama/embed", input: "the tide was out", encoding_format: "base64" }), who: "bill" },
   { name: "embeddings at Gemini, which reports nothing", send: json("/v1/embeddings", { model: "house-gemini/embed", input: ["a boat"] }), who: "estimate" },
+  { name: "embeddings at Vertex", send: json("/v1/embeddings", { model: "house-vertex/embed", input: ["a boat", "the tide was out"] }), who: "bill" },
+  { name: "embeddings at Bedrock", send: json("/v1/embeddings", { model: "house-aws/embed", input: "the tide was out" }), who: "bill" },
+  { name: "embeddings as Cohere's clients ask, at Cohere", send: json("/v2/embed", { model: "house-cohere/embed", texts: ["a boat"], input_type: "search_query" }), who: "bill" },
+  { name: "embeddings as Cohere's clients ask, at Ollama", send: json("/v2/embed", { model: "house-ollama/embed", texts: ["a boat"], input_type: "search_query" }), who: "bill" },
+  { name: "embeddings as Ollama's clients ask, at Vertex", send: json("/api/embed", { model: "house-vertex/embed", input: ["a boat"] }), who: "bill" },
+  { name: "embeddings as Gemini's clients ask, at Bedrock", send: json("/v1beta/models/house-aws%2Fembed:embedContent", { content: { parts: [{ text: "a boat" }] } }), who: "bill" },
+  { name: "embeddings as Gemini's clients ask, at OpenAI's kind", send: json("/v1beta/models/text-embedding-3-small:batchEmbedContents", { requests: [{ content: { parts: [{ text: "a boat" }] } }] }), who: "bill" },
   { name: "rerank by units", send: rank("/v2/rerank", "house-cohere/rank", 101), who: "bill" },
   { name: "rerank by tokens", send: rank("/v1/rerank", "house-jina/rank", 3), who: "bill" },
   { name: "rerank by a liar", send: rank("/v2/rerank", "house-cohere/rank", 3, "status=503"), who: "nobody" },
@@ -98,6 +108,7 @@ function call(cell) {
   });
 }
 
+const early = cells.filter((cell) => cell.leave === "early").length;
 const done = [];
 for (const cell of cells) done.push(await call(cell));
 let posted, byId;
@@ -120,7 +131,7 @@ function judge(one) {
   const { cell } = one;
   const record = byId.get(one.id);
   const entries = bill.get(one.id) ?? [];
-  if (cell.leave === "early") return posted.filter((row) => row.outcome === "client_gone_early" && row.charge === "0").length !== 1 && "no such record";
+  if (cell.leave === "early") return posted.filter((row) => row.outcome === "client_gone_early" && row.charge === "0").length !== early && "no such record";
   if (!record) return `no record; status ${one.status}`;
   if (cell.who === "nobody") return record.charge !== "0" && `charge ${record.charge} ${JSON.stringify(record.usage)}`;
   if (cell.who === "counted") return (record.evidence !== cell.evidence || BigInt(record.cost) !== cell.cost) && `cost ${record.cost}, ${record.evidence}`;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 // race.mjs URL,URL,... KEY COUNT MODEL: COUNT requests at once, in turn on the URLs; prints what became of
 // them: {ok, refused, other, nameless, cost}. cost: the sum of x-berth-cost, in dollars as the ledger writes.
+// RACE_REFUSAL: what every refusal must match, else the words of a wallet without money.
 import http from "node:http";
 
 const [urls, key, count, model] = process.argv.slice(2);
 const targets = urls.split(",");
+const refusal = new RegExp(process.env.RACE_REFUSAL ?? "Wallet 'default' .* up to \\$\\d+\\.\\d+ and \\$\\d+\\.\\d+ is available \\(AI balance \\$\\d+\\.\\d+\\)");
 const seen = { ok: 0, refused: 0, other: {}, nameless: "", cost: 0n };
 const agent = new http.Agent({ keepAlive: false, maxSockets: Infinity });
 const body = JSON.stringify({
@@ -36,7 +38,7 @@ const one = (i, tries = 0) => new Promise((done) => {
         seen.cost += nano(answer.headers["x-berth-cost"] ?? "0");
       } else if (answer.statusCode === 402) {
         seen.refused++;
-        if (!/Wallet 'default' .* up to \$\d+\.\d+ and \$\d+\.\d+ is available \(AI balance \$\d+\.\d+\)/.test(text)) seen.nameless = text;
+        if (!refusal.test(text)) seen.nameless = text;
       } else {
         note(`${answer.statusCode} ${text.slice(0, 200)}`);
       }

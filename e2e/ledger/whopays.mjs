@@ -81,7 +81,7 @@ function make(n) {
   const model = target.startsWith("/") ? provider + target : target + provider;
   const body = callers[caller].body(model, stream, text);
   if (state.ask) body.usage = { include: true };
-  return { n, cell, path: callers[caller].path(model, stream), body: JSON.stringify(body) };
+  return { n, cell, te: random(2) === 1, path: callers[caller].path(model, stream), body: JSON.stringify(body) };
 }
 
 function read(one, body) {
@@ -107,7 +107,7 @@ function call(one) {
   return new Promise((resolve) => {
     const req = http.request({ agent, host: base.hostname, port: base.port, path: one.path, method: "POST",
       timeout: 20000, headers: { "content-type": "application/json", "content-length": Buffer.byteLength(one.body),
-        authorization: `Bearer ${KEY}` } });
+        authorization: `Bearer ${KEY}`, ...(one.te ? { te: "trailers" } : {}) } });
     const done = (error) => {
       if (error) one.error = String(error.code ?? error.message ?? error);
       resolve(one);
@@ -126,6 +126,7 @@ function call(one) {
         if (cell.state.leave === "mid" && body.length > 1800) req.destroy();
       });
       reply.on("close", () => {
+        one.trailers = reply.trailers;
         try {
           read(one, body);
         } catch (error) {
@@ -186,6 +187,18 @@ function byBounds(one, record) {
   return impossible && !record.clamped && "not flagged";
 }
 
+// Who says TE: trailers is told behind a stream what its record says, and nobody else is told anything.
+function byTrailers(one, record) {
+  const { "x-berth-cost": cost, "x-berth-usage": usage } = one.trailers ?? {};
+  if (cost === undefined) return one.te && one.cell.stream && one.complete && "no trailers";
+  if (!one.te || !one.cell.stream) return "trailers that nobody asked for";
+  if (nano(cost) !== BigInt(record.charge)) return `trailer x-berth-cost ${cost}, charge ${record.charge}`;
+  const said = Object.fromEntries(usage.split(", ").map((pair) => pair.split("=")));
+  const same = Object.entries(record.usage).every(([name, count]) => said[name] === String(count)) &&
+    Object.keys(said).length === Object.keys(record.usage).length + 1 && said.evidence === record.evidence;
+  return !same && `trailer x-berth-usage ${usage}, usage ${JSON.stringify(record.usage)} ${record.evidence}`;
+}
+
 const whoPays = ({ state, provider }) => typeof state.who === "function" ? state.who(provider) : state.who;
 
 function judge(one, record, answers) {
@@ -196,6 +209,8 @@ function judge(one, record, answers) {
   if (who === "no record") return record ? "there is a record" : one.status !== state.status && `status ${one.status}`;
   if (!record) return `no record; status ${one.status}, ${one.error}`;
   if (record.outcome !== state.outcome) return `outcome ${record.outcome}`;
+  const told = byTrailers(one, record);
+  if (told) return told;
   if (who === "nobody") return (record.charge !== "0" || record.cost !== "0") && `charge ${record.charge}`;
   if (who === "bill") return byBill(one, record, answers);
   return who === "delivered" ? byDelivery(one, record, answers) : byBounds(one, record);

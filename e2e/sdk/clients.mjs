@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The vendors' own SDKs, unmodified, one adapter each (walk.mjs): chat completions, Responses, Messages,
 // Gemini, Cohere, Mistral, Ollama. The environment says where and with what, where the client reads it.
+import assert from "node:assert/strict";
 import Anthropic from "@anthropic-ai/sdk";
 import { GoogleGenAI, ApiError } from "@google/genai";
 import { MistralError } from "@mistralai/mistralai/models/errors/mistralerror.js";
@@ -8,7 +9,7 @@ import { Mistral } from "@mistralai/mistralai";
 import { CohereClientV2, CohereError } from "cohere-ai";
 import { Ollama } from "ollama";
 import OpenAI from "openai";
-import { ask, parameters, run } from "./harness.mjs";
+import { ask, parameters, run, test } from "./harness.mjs";
 import { walk, CLAUDE, COMMAND, GEMINI, GPT } from "./walk.mjs";
 
 const key = process.env.OPENAI_API_KEY;
@@ -182,6 +183,12 @@ walk("cohere-ai", {
 
 const mistralWith = (apiKey) => new Mistral({ apiKey, serverURL: host });
 const mistral = mistralWith(key);
+test("@mistralai/mistralai: models.list", async () => {
+  const list = await mistral.models.list();
+  const chat = list.data.find((model) => model.id === (process.env.MISTRAL_MODEL ?? GPT));
+  assert.ok(chat.capabilities.completionChat && list.data.some((model) => !model.capabilities.completionChat));
+  assert.equal(chat.type, "base");
+});
 walk("@mistralai/mistralai", {
   own: process.env.MISTRAL_MODEL ?? GPT, costly: GPT, others: [GPT, CLAUDE, GEMINI, COMMAND],
   status: (error) => (error instanceof MistralError ? error.statusCode : `not Mistral's: ${error}`),
@@ -229,7 +236,7 @@ walk("ollama", {
     return { text: second.message.content, seen: calls.map((call) => call.function.arguments) };
   },
   object: async (model) => JSON.parse((await ollama.chat({ model, messages: ask("weather?"), format: parameters })).message.content),
-  embed: async (input) => (await ollama.embed({ model: "ollama/nomic-embed-text", input, dimensions: 64 })).embeddings,
+  embed: async (input) => (await ollama.embed({ model: process.env.OLLAMA_EMBED_MODEL ?? "ollama/nomic-embed-text", input, dimensions: 64 })).embeddings,
   stranger: () => ollamaWith(stranger).chat({ model: GPT, messages: ask("hi") }),
 });
 

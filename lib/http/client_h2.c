@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: MIT
  * client_h2.c - HTTP/2 on one connection of the client: what is received, and how streams end.
  * Floor: lib/http; its loop's thread.
- * Owns: struct client_h2 and its nghttp2 session.
- * Invariant: a call is on h2->calls exactly as long as its stream's user data points to it; nothing
- * is fed to a session that does not want to read. A paused stream holds at most its window.
+ * Owns: struct client_h2 and its session.
+ * Invariant: a call is on h2->calls exactly as long as it owns its stream. A paused stream holds
+ *            at most its window.
  *            client_h2_test.c. */
-#include <nghttp2/nghttp2.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "lib/base/check.h"
 #include "lib/base/num.h"
 #include "lib/http/client_int.h"
-#include "lib/http/h2_mem.h"
 #include "lib/http/message_int.h"
 
 #define STREAM_WINDOW_BYTES (512 * 1024)
@@ -22,18 +20,19 @@
 static void
 h2_free(struct client_h2 *h2)
 {
-    nghttp2_session_del(h2->session);
+    h2_session_free(&h2->session);
     free(h2);
 }
 
 /* ---- streams leave --------------------------------------------------------------------------- */
 
-/* The call leaves the connection; its stream goes on without an owner until nghttp2 closes it. */
+/* The call leaves the connection; its stream goes on without an owner until the session closes it.
+ * */
 static void
 h2_detach(struct client_h2 *h2, struct http_call *call)
 {
     if (call->stream_id != 0)
-        (void)!nghttp2_session_set_stream_user_data(h2->session, call->stream_id, NULL);
+        h2_session_own(h2->session, call->stream_id, NULL);
     list_remove(&call->node);
     list_remove(&call->soon);
     call->conn = NULL;
@@ -53,13 +52,13 @@ h2_settle(struct client_h2 *h2)
     else if (h2->call_count > 0)
         origin_pump(h2->conn->origin);
     else
-        conn_soon(h2->conn); /* drained: destroyed outside of nghttp2's callbacks */
+        conn_soon(h2->conn); /* drained: destroyed outside of the session's callbacks */
 }
 
 static void
 h2_reset(struct client_h2 *h2, struct http_call *call, uint32_t code)
 {
-    (void)!nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, call->stream_id, code);
+    h2_session_reset(h2->session, call->stream_id, code);
     upstream_dirty(h2->conn);
 }
 
@@ -74,7 +73,7 @@ h2_call_failed(struct client_h2 *h2, struct http_call *call, int code, const cha
 static COLD void
 h2_call_refused(struct client_h2 *h2, struct http_call *call, int code, const char *text)
 {
-    h2_reset(h2, call, NGHTTP2_CANCEL);
+    h2_reset(h2, call, H2_CANCEL);
     h2_call_failed(h2, call, code, text);
 }
 
@@ -83,7 +82,7 @@ h2_call_done(struct client_h2 *h2, struct http_call *call)
 {
     /* An early reply: the rest of the request is not wanted. */
     if (!call->sent)
-        h2_reset(h2, call, NGHTTP2_CANCEL);
+        h2_reset(h2, call, H2_CANCEL);
     h2_detach(h2, call);
     h2_settle(h2);
     call_done(call);
@@ -115,20 +114,14 @@ h2_lost(struct client_conn *conn, int code, const char *text)
     }
 }
 
-/* ---- nghttp2 callbacks ----------------------------------------------------------------------- */
-
-static struct http_call *
-h2_stream_call(nghttp2_session *session, int32_t stream_id)
-{
-    return nghttp2_session_get_stream_user_data(session, stream_id);
-}
+/* ---- what the session tells ------------------------------------------------------------------ */
 
 static int
-on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+on_head(void *user, uint32_t id, void *owner)
 {
     struct client_h2 *h2 = user;
-    struct http_call *call = h2_stream_call(session, frame->hd.stream_id);
-    h2->status = 0;
+    struct http_call *call = owner;
+    (void)id;
     h2->content_length = HTTP_LENGTH_UNKNOWN;
     h2->field_count = 0;
     h2->text_len = 0;
@@ -172,25 +165,26 @@ head_add(struct client_h2 *h2, struct str name, struct str value)
 }
 
 static int
-on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name_bytes,
-          size_t name_len, const uint8_t *value_bytes, size_t value_len, uint8_t flags, void *user)
+on_end(void *user, uint32_t id, void *owner)
+{
+    struct http_call *call = owner;
+    (void)id;
+    if (call == NULL)
+        return 0;
+    if (call->held.len > 0 || call->paused)
+        call->reply_ended = true;
+    else
+        h2_call_done(user, call);
+    return 0;
+}
+
+static int
+on_field(void *user, struct str name, struct str value)
 {
     struct client_h2 *h2 = user;
-    struct str name = str_make((const char *)name_bytes, name_len);
-    struct str value = str_make((const char *)value_bytes, value_len);
-    uint64_t number = 0;
-    (void)flags;
     struct http_call *call = h2->head_call;
-    (void)session;
-    (void)frame;
-    if (call == NULL || call->phase == HTTP_HEAD_SEEN) /* canceled, or trailers */
-        return 0;
-    if (str_eq(name, STR(":status"))) {
-        if (num_u64(value, 999, &number) == 0)
-            h2->status = (uint16_t)number;
-        return 0;
-    }
-    if (name.len == 0 || name.ptr[0] == ':')
+    uint64_t number = 0;
+    if (call == NULL) /* canceled */
         return 0;
     if (str_eq(name, STR("content-length"))) {
         if (num_u64(value, UINT64_MAX - 1, &number) == 0)
@@ -204,36 +198,22 @@ on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *n
 }
 
 static int
-on_invalid_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
-                  size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
-                  void *user)
+on_head_end(void *user, uint32_t id, void *owner, uint16_t status, bool end)
 {
-    struct http_call *call = h2_stream_call(session, frame->hd.stream_id);
-    (void)name;
-    (void)name_len;
-    (void)value;
-    (void)value_len;
-    (void)flags;
-    if (call != NULL)
-        h2_call_refused(user, call, -ERR_PROTOCOL, "an invalid field in the upstream's reply");
-    return 0;
-}
-
-/* A complete header block for `call`. */
-static void
-h2_head(struct client_h2 *h2, struct http_call *call)
-{
-    if (call->phase == HTTP_HEAD_SEEN) /* trailers: dropped */
-        return;
-    if (h2->status < 200) {
-        if (h2->status < 100 || h2->status == 101 || ++call->interim_count > CLIENT_INTERIM_MAX)
+    struct client_h2 *h2 = user;
+    struct http_call *call = h2->head_call;
+    (void)owner; /* it may have left in on_field */
+    if (call == NULL)
+        return 0;
+    if (status < 200) {
+        if (++call->interim_count > CLIENT_INTERIM_MAX)
             h2_call_refused(h2, call, -ERR_PROTOCOL, "bad or endless interim replies");
-        return;
+        return 0;
     }
     struct http_head head = {
         .fields = h2->fields,
         .field_count = h2->field_count,
-        .status = h2->status,
+        .status = status,
         .content_length = h2->content_length,
     };
     call->phase = HTTP_HEAD_SEEN;
@@ -241,36 +221,8 @@ h2_head(struct client_h2 *h2, struct http_call *call)
     call_head_drop(call);
     if (call->ops->head != NULL)
         call->ops->head(call, &head);
-}
-
-static int
-on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *user)
-{
-    struct client_h2 *h2 = user;
-    if (frame->hd.type == NGHTTP2_GOAWAY) {
-        h2->draining = true;
-        if (h2->call_count == 0)
-            conn_soon(h2->conn);
-        return 0;
-    }
-    if (frame->hd.type == NGHTTP2_SETTINGS && h2->conn->state == CONN_OPEN)
-        origin_pump(h2->conn->origin); /* they may allow more streams now */
-    if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
-        return 0;
-    bool end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-    if (frame->hd.type == NGHTTP2_HEADERS && h2->head_call != NULL)
-        h2_head(h2, h2->head_call);
-    /* Looked up behind h2_head: its callback may have canceled. */
-    struct http_call *call = end ? h2_stream_call(session, frame->hd.stream_id) : NULL;
-    if (call == NULL)
-        return 0;
-    if (call->phase != HTTP_HEAD_SEEN)
-        h2_call_refused(h2, call, -ERR_PROTOCOL, "the upstream ended the stream without a reply");
-    else if (call->held.len > 0 || call->paused)
-        call->reply_ended = true;
-    else
-        h2_call_done(h2, call);
-    return 0;
+    /* Asked again: its callback may have canceled. */
+    return end ? on_end(h2, id, h2_session_owner(h2->session, id)) : 0;
 }
 
 static void
@@ -286,23 +238,19 @@ h2_deliver(struct http_call *call, struct str bytes)
 }
 
 static int
-on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t stream_id, const uint8_t *bytes,
-              size_t count, void *user)
+on_data(void *user, uint32_t id, void *owner, struct str bytes)
 {
     struct client_h2 *h2 = user;
-    struct http_call *call = h2_stream_call(session, stream_id);
-    (void)flags;
-    (void)!nghttp2_session_consume_connection(session, count);
-    if (call == NULL)
+    struct http_call *call = owner;
+    if (call == NULL || bytes.len == 0)
         return 0;
-    struct str piece = str_make((const char *)bytes, count);
     if (call->paused || call->held.len > 0) {
-        if (buf_put_str(&call->held, piece) != 0)
+        if (buf_put_str(&call->held, bytes) != 0)
             h2_call_refused(h2, call, -ERR_NOMEM, err_text(ERR_NOMEM));
         return 0;
     }
-    (void)!nghttp2_session_consume_stream(session, stream_id, count);
-    h2_deliver(call, piece);
+    h2_session_consume(h2->session, id, bytes.len);
+    h2_deliver(call, bytes);
     return 0;
 }
 
@@ -311,26 +259,26 @@ static COLD void
 h2_stream_closed(struct client_h2 *h2, struct http_call *call, uint32_t error_code)
 {
     char text[128];
-    if (error_code == NGHTTP2_REFUSED_STREAM && call_may_retry(call)) {
+    if (error_code == H2_REFUSED_STREAM && call_may_retry(call)) {
         /* Surely not acted upon. */
         h2_detach(h2, call);
         h2_settle(h2);
         call_requeue(call);
         return;
     }
-    bool protocol = error_code == NGHTTP2_PROTOCOL_ERROR ||
-                    error_code == NGHTTP2_FLOW_CONTROL_ERROR ||
-                    error_code == NGHTTP2_COMPRESSION_ERROR;
-    snprintf(text, sizeof(text), "the stream was reset: %s", nghttp2_http2_strerror(error_code));
+    bool protocol = error_code == H2_PROTOCOL_ERROR || error_code == H2_FLOW_CONTROL_ERROR ||
+                    error_code == H2_COMPRESSION_ERROR;
+    snprintf(text, sizeof(text), "the stream was reset: %s", h2_code_text(error_code));
     h2_call_failed(h2, call, protocol ? -ERR_PROTOCOL : -ERR_CLOSED, text);
 }
 
 static int
-on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t error_code, void *user)
+on_closed(void *user, uint32_t id, void *owner, uint32_t error_code)
 {
     struct client_h2 *h2 = user;
-    struct http_call *call = h2_stream_call(session, stream_id);
-    if (call == NULL || call->reply_ended) /* what is held is still to be delivered */
+    struct http_call *call = owner;
+    (void)id;
+    if (call->reply_ended) /* what is held is still to be delivered */
         return 0;
     if (!h2->sending) {
         h2_stream_closed(h2, call, error_code);
@@ -344,41 +292,49 @@ on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t error_code
 
 /* ---- the protocol's table -------------------------------------------------------------------- */
 
-static COLD int
-h2_session_new(struct client_h2 *h2)
+static int
+on_settings(void *user)
 {
-    nghttp2_session_callbacks *callbacks = NULL;
-    nghttp2_option *option = NULL;
-    int rc = -ERR_NOMEM;
-    if (nghttp2_session_callbacks_new(&callbacks) != 0 || nghttp2_option_new(&option) != 0)
-        goto out;
-    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
-    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
-    nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);
-    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
-    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
-    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
-    h2_send_callbacks(callbacks);
-    nghttp2_option_set_no_auto_window_update(option, 1);
-    nghttp2_option_set_no_closed_streams(option, 1);
-    nghttp2_option_set_max_reserved_remote_streams(option, 0);
-    if (nghttp2_session_client_new3(&h2->session, callbacks, h2, option, h2_mem()) == 0)
-        rc = 0;
-out:
-    nghttp2_option_del(option);
-    nghttp2_session_callbacks_del(callbacks);
-    return rc;
+    struct client_h2 *h2 = user;
+    if (h2->conn->state == CONN_OPEN)
+        origin_pump(h2->conn->origin); /* they may allow more streams now */
+    return 0;
 }
+
+static int
+on_goaway(void *user)
+{
+    struct client_h2 *h2 = user;
+    h2->draining = true;
+    if (h2->call_count == 0)
+        conn_soon(h2->conn);
+    return 0;
+}
+
+static void
+on_reset_sent(void *user, uint32_t id, void *owner, uint32_t code)
+{
+    (void)user, (void)id, (void)owner, (void)code;
+}
+
+static const struct h2_session_ops client_h2_ops = {
+    .head = on_head,
+    .field = on_field,
+    .head_end = on_head_end,
+    .data = on_data,
+    .end = on_end,
+    .closed = on_closed,
+    .settings = on_settings,
+    .goaway = on_goaway,
+    .put = h2_put,
+    .want = h2_want,
+    .send = h2_send_data,
+    .reset_sent = on_reset_sent,
+};
 
 static COLD int
 h2_open(struct client_conn *conn, struct err *err)
 {
-    const nghttp2_settings_entry settings[] = {
-        {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
-        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 0},
-        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW_BYTES},
-        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, HTTP_HEAD_BYTES_MAX},
-    };
     struct client_h2 *h2 = malloc(sizeof(*h2));
     if (h2 == NULL)
         return err_set(err, ERR_NOMEM, "no memory for an HTTP/2 session");
@@ -387,12 +343,15 @@ h2_open(struct client_conn *conn, struct err *err)
     list_init(&h2->fresh);
     list_init(&h2->calls);
     list_init(&h2->closed);
-    if (h2_session_new(h2) != 0 ||
-        nghttp2_submit_settings(h2->session, NGHTTP2_FLAG_NONE, settings, ARRAY_LEN(settings)) !=
-            0 ||
-        nghttp2_session_set_local_window_size(h2->session, NGHTTP2_FLAG_NONE, 0,
-                                              CONN_WINDOW_BYTES) != 0) {
-        nghttp2_session_del(h2->session);
+    const struct h2_session_conf session = {
+        .ops = &client_h2_ops,
+        .user = h2,
+        .client = true,
+        .stream_window = STREAM_WINDOW_BYTES,
+        .conn_window = CONN_WINDOW_BYTES,
+        .header_list_bytes = HTTP_HEAD_BYTES_MAX,
+    };
+    if (h2_session_new(&session, &h2->session) != 0) {
         free(h2);
         return err_set(err, ERR_NOMEM, "cannot set up an HTTP/2 session");
     }
@@ -405,8 +364,7 @@ static bool
 h2_has_room(const struct client_conn *conn)
 {
     const struct client_h2 *h2 = conn->u.h2;
-    uint32_t theirs =
-        nghttp2_session_get_remote_settings(h2->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+    uint32_t theirs = h2_session_streams_max(h2->session);
     uint32_t ours = conn->origin->conf.h2_streams_max;
     return !h2->draining && h2->call_count < MIN(ours, theirs);
 }
@@ -445,19 +403,19 @@ h2_readable(struct client_conn *conn, bool hangup)
             return;
         }
         h2->receiving = true;
-        ssize_t used = nghttp2_session_mem_recv(h2->session, (uint8_t *)client->scratch, count);
+        rc = h2_session_feed(h2->session, client->scratch, count);
         h2->receiving = false;
         if (h2->orphan) {
             h2_free(h2);
             return;
         }
         /* After our own GOAWAY for an error the session wants no more: not a byte is fed to it. */
-        if (used < 0 || nghttp2_session_want_read(h2->session) == 0) {
+        if (rc != 0 || !h2_session_wants_read(h2->session)) {
             (void)!h2_send(h2);
             h2_lost(conn, -ERR_PROTOCOL, "the upstream broke the HTTP/2 protocol");
             return;
         }
-        if (nghttp2_session_want_write(h2->session) != 0)
+        if (h2_session_wants_write(h2->session))
             upstream_dirty(conn);
         if (!again && count < sizeof(client->scratch))
             return;
@@ -527,7 +485,7 @@ h2_flush(struct client_conn *conn)
         h2_lost(conn, rc, "the upstream closed the connection");
         return;
     }
-    if (nghttp2_session_want_read(h2->session) == 0 && nghttp2_session_want_write(h2->session) == 0)
+    if (!h2_session_wants_read(h2->session) && !h2_session_wants_write(h2->session))
         h2_lost(conn, -ERR_PROTOCOL, "the HTTP/2 session ended");
     else if (h2->draining && h2->call_count == 0)
         conn_soon(conn);
@@ -536,7 +494,7 @@ h2_flush(struct client_conn *conn)
 static bool
 h2_unsent(const struct client_conn *conn)
 {
-    return conn->out.len > 0 || nghttp2_session_want_write(conn->u.h2->session) != 0;
+    return conn->out.len > 0 || h2_session_wants_write(conn->u.h2->session);
 }
 
 static COLD void
@@ -544,7 +502,7 @@ h2_cancel(struct client_conn *conn, struct http_call *call)
 {
     struct client_h2 *h2 = conn->u.h2;
     if (call->stream_id != 0)
-        h2_reset(h2, call, NGHTTP2_CANCEL);
+        h2_reset(h2, call, H2_CANCEL);
     h2_detach(h2, call);
     h2_settle(h2);
 }
@@ -556,7 +514,7 @@ h2_resume(struct client_conn *conn, struct http_call *call)
     struct buf held = call->held;
     buf_init(&call->held, held.max);
     if (held.len > 0) {
-        (void)!nghttp2_session_consume_stream(h2->session, call->stream_id, held.len);
+        h2_session_consume(h2->session, call->stream_id, held.len);
         upstream_dirty(conn);
         h2_deliver(call, buf_str(&held));
     }
@@ -569,7 +527,7 @@ static void
 h2_upload(struct client_conn *conn, struct http_call *call)
 {
     if (call->stream_id != 0)
-        (void)!nghttp2_session_resume_data(conn->u.h2->session, call->stream_id);
+        h2_session_resume(conn->u.h2->session, call->stream_id);
     upstream_dirty(conn);
 }
 

@@ -4,17 +4,13 @@
  * Owns: nothing: frames go through the client's wire buffer, bodies are borrowed until the writev.
  * Invariant: no callback of a caller runs between gathering a batch and writing it, so the segments
  *            in it are alive; what the kernel did not take is copied. client_h2_test.c. */
-#include <nghttp2/nghttp2.h>
-
 #include "lib/base/check.h"
 #include "lib/base/num.h"
 #include "lib/http/client_int.h"
-#include "lib/http/h2_fields.h"
 
-#define WIRE_FRAME_BYTES_MAX (17u * 1024u) /* one frame of nghttp2, header included */
+#define WIRE_FRAME_BYTES_MAX (17u * 1024u) /* a frame, header included */
 #define BATCH_BYTES_MAX (256u * 1024u)
 #define COPY_BYTES_MAX 1024u /* smaller pieces are cheaper copied than gathered */
-#define FRAME_HEAD_BYTES 9u
 
 /* ---- the batch ------------------------------------------------------------------------------- */
 
@@ -59,24 +55,25 @@ body_sent(struct http_call *call)
         call->phase = HTTP_WAITING;
 }
 
-static ssize_t
-on_body_wanted(nghttp2_session *session, int32_t stream_id, uint8_t *bytes, size_t size,
-               uint32_t *flags, nghttp2_data_source *source, void *user)
+int
+h2_want(void *user, uint32_t id, void *owner, size_t max, enum h2_after *ret_after)
 {
-    const struct http_call *call = nghttp2_session_get_stream_user_data(session, stream_id);
-    (void)bytes;
-    (void)source;
-    (void)user;
+    struct client_h2 *h2 = user;
+    const struct http_call *call = owner;
+    (void)id;
     if (call == NULL || call->upload.failed)
-        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+        return H2_WANT_RESET;
     uint64_t left = call->streaming ? call_upload_left(call) : call->body_left;
     if (left == 0 && call->streaming && !call->upload_ended)
-        return NGHTTP2_ERR_DEFERRED;
-    size_t count = (size_t)MIN(left, (uint64_t)size);
-    *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+        return H2_WANT_LATER;
+    if (batch_full(h2)) {
+        h2->batch_cut = true;
+        return H2_WANT_BLOCKED;
+    }
+    size_t count = (size_t)MIN(left, (uint64_t)max);
     if (count == left && (!call->streaming || call->upload_ended))
-        *flags |= NGHTTP2_DATA_FLAG_EOF;
-    return (ssize_t)count;
+        *ret_after = H2_AFTER_END;
+    return (int)count;
 }
 
 static void
@@ -123,36 +120,36 @@ gather_segments(struct client_h2 *h2, struct http_call *call, size_t count)
     }
 }
 
-/* The frame header, then `count` bytes that on_body_wanted promised. */
-static int
-on_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *frame_head,
-             size_t count, nghttp2_data_source *source, void *user)
+int
+h2_send_data(void *user, uint32_t id, void *owner, const char *head, size_t count,
+             enum h2_after after)
 {
     struct client_h2 *h2 = user;
-    struct http_call *call = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
-    (void)source;
-    if (call == NULL)
-        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    if (batch_full(h2)) {
-        h2->batch_cut = true;
-        return NGHTTP2_ERR_WOULDBLOCK;
-    }
-    batch_copy(h2, frame_head, FRAME_HEAD_BYTES);
+    struct http_call *call = owner;
+    (void)id;
+    batch_copy(h2, head, H2_FRAME_HEAD_BYTES);
     if (call->streaming)
         gather_upload(h2, call, count);
     else
         gather_segments(h2, call, count);
-    if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0)
+    if (after == H2_AFTER_END)
         body_sent(call);
     if (call->upload_full && call_upload_left(call) <= CLIENT_UPLOAD_LOW)
         h2->upload_drained = true;
     return 0;
 }
 
-void
-h2_send_callbacks(struct nghttp2_session_callbacks *callbacks)
+size_t
+h2_put(void *user, const char *bytes, size_t count)
 {
-    nghttp2_session_callbacks_set_send_data_callback(callbacks, on_send_data);
+    struct client_h2 *h2 = user;
+    size_t take = 0;
+    if (!batch_full(h2))
+        take = MIN(count, (size_t)CLIENT_SCRATCH_BYTES - h2->wire_len);
+    if (take > 0)
+        batch_copy(h2, bytes, take);
+    h2->batch_cut = take < count;
+    return take;
 }
 
 /* ---- heads ----------------------------------------------------------------------------------- */
@@ -164,30 +161,26 @@ h2_submit(struct client_h2 *h2, struct http_call *call)
     const struct call_head *head = call->head;
     bool tls = h2->conn->channel.tls != NULL;
     bool body = call->streaming || call->body_bytes > 0;
-    UNINIT nghttp2_nv fields[HTTP_FIELDS_MAX + 5];
-    size_t count = 0;
+    struct h2_session *session = h2->session;
     char length[20];
     if (head->field_count > HTTP_FIELDS_MAX)
         return -ERR_TOO_LARGE;
-    fields[count++] = h2_fields_nv(STR(":method"), head->method);
-    fields[count++] = h2_fields_nv(STR(":scheme"), tls ? STR("https") : STR("http"));
-    fields[count++] = h2_fields_nv(STR(":authority"), str_from(origin->authority));
-    fields[count++] = h2_fields_nv(STR(":path"), head->target);
-    for (uint32_t i = 0; i < head->field_count; i++) {
-        const struct http_field *field = &head->fields[i];
-        fields[count++] = h2_fields_nv(field->name, field->value);
-    }
+    if (!h2_session_head(session, 0))
+        return -ERR_UNAVAILABLE;
+    h2_session_field(session, STR(":method"), head->method);
+    h2_session_field(session, STR(":scheme"), tls ? STR("https") : STR("http"));
+    h2_session_field(session, STR(":authority"), str_from(origin->authority));
+    h2_session_field(session, STR(":path"), head->target);
+    for (uint32_t i = 0; i < head->field_count; i++)
+        h2_session_field(session, head->fields[i].name, head->fields[i].value);
     if (body && !call->streaming)
-        fields[count++] = h2_fields_nv(STR("content-length"),
-                                       str_make(length, num_write_u64(length, call->body_bytes)));
-    if (h2->head_count++ % H2_SEED_EVERY == 0)
-        h2_fields_seed(fields, count);
+        h2_session_field(session, STR("content-length"),
+                         str_make(length, num_write_u64(length, call->body_bytes)));
     call->body_left = call->body_bytes;
-    nghttp2_data_provider provider = {.read_callback = on_body_wanted};
-    int32_t id =
-        nghttp2_submit_request(h2->session, NULL, fields, count, body ? &provider : NULL, call);
-    if (id < 0)
-        return id == NGHTTP2_ERR_NOMEM ? -ERR_NOMEM : -ERR_UNAVAILABLE;
+    uint32_t id = 0;
+    int rc = h2_session_request(session, call, body, call->head_request, &id);
+    if (rc != 0)
+        return rc;
     call->stream_id = id;
     call->head_put = true;
     if (!body)
@@ -220,20 +213,7 @@ gather(struct client_h2 *h2)
     h2->batch_bytes = 0;
     h2->iov_count = 0;
     h2->batch_cut = false;
-    while (!h2->batch_cut) {
-        const uint8_t *bytes = NULL;
-        if (batch_full(h2)) {
-            h2->batch_cut = true;
-            break;
-        }
-        ssize_t count = nghttp2_session_mem_send(h2->session, &bytes);
-        if (count < 0)
-            return count == NGHTTP2_ERR_NOMEM ? -ERR_NOMEM : -ERR_PROTOCOL;
-        if (count == 0)
-            break;
-        batch_copy(h2, bytes, (size_t)count);
-    }
-    return 0;
+    return h2_session_send(h2->session);
 }
 
 /* One writev; what is left over is copied, because segments are borrowed only until now. */

@@ -11,6 +11,7 @@
 #include "lib/base/buf.h"
 #include "lib/http/client.h"
 #include "lib/http/h1.h"
+#include "lib/http/h2_session.h"
 #include "lib/net/resolve.h"
 
 #define CLIENT_SCRATCH_BYTES (128u * 1024u)
@@ -105,7 +106,7 @@ struct http_call {
     struct buf upload; /* streaming: the first upload_sent bytes are framed already (h2) */
     size_t upload_sent;
     struct buf held; /* h2: came while paused */
-    int32_t stream_id;
+    uint32_t stream_id;
     uint32_t close_code; /* h2: of a stream in `closed` */
     uint8_t phase;
     uint8_t interim_count;
@@ -227,24 +228,21 @@ conn_now_ns(const struct client_conn *conn)
 }
 
 /* ---- client_h2_send.c ------------------------------------------------------------------------ */
-struct nghttp2_session;
 struct client_h2 {
     struct client_conn *conn;
-    struct nghttp2_session *session;
+    struct h2_session *session;
     struct list fresh;  /* calls that are not submitted yet */
     struct list calls;  /* with a stream */
     struct list closed; /* whose stream closed while a batch was gathered */
     uint32_t call_count;
-    uint32_t head_count; /* sent: h2_fields_seed */
     bool draining;       /* GOAWAY, or out of stream ids */
-    bool receiving;      /* inside nghttp2_session_mem_recv: do not free */
+    bool receiving;      /* inside h2_session_feed: do not free */
     bool orphan;         /* conn is gone: free when receiving ends */
     bool sending;        /* gathering a batch: no callbacks to callers */
     bool batch_cut;      /* the session has more than the batch holds */
     bool upload_drained; /* a streaming caller may write again */
     /* the header block that is being received */
     struct http_call *head_call; /* its call, until that leaves */
-    uint16_t status;
     uint64_t content_length;
     uint32_t field_count;
     size_t text_len;
@@ -256,11 +254,14 @@ struct client_h2 {
     int iov_count;
     struct iovec iov[CLIENT_IOV_COUNT];
 };
-/* h2_submit - HEADERS (and a data provider) for the call. 0 or -ERR_NOMEM, -ERR_UNAVAILABLE. */
+/* h2_submit - HEADERS for the call. 0 or -ERR_NOMEM, -ERR_UNAVAILABLE. */
 int h2_submit(struct client_h2 *h2, struct http_call *call) MUST_USE;
 /* h2_send - everything that the session wants to send and the socket takes. 0 or an error code. */
 int h2_send(struct client_h2 *h2) MUST_USE;
-struct nghttp2_session_callbacks;
-void h2_send_callbacks(struct nghttp2_session_callbacks *callbacks);
+/* Of struct h2_session_ops. */
+int h2_want(void *user, uint32_t id, void *owner, size_t max, enum h2_after *ret_after);
+int h2_send_data(void *user, uint32_t id, void *owner, const char *head, size_t count,
+                 enum h2_after after);
+size_t h2_put(void *user, const char *bytes, size_t count);
 
 #endif

@@ -24,6 +24,7 @@ enum known {
     SEEN_CLOSE = 1u << 4,
     SEEN_KEEP_ALIVE = 1u << 5,
     SEEN_OPTION = 1u << 6, /* Connection names another field */
+    SEEN_TRAILERS = 1u << 7,
 };
 
 struct scan {
@@ -203,7 +204,11 @@ take_known(struct scan *scan, struct str name, struct str value, int *ret)
     *ret = 0;
     switch (name.len) {
     case 2:
-        return memcmp(name.ptr, "te", 2) == 0;
+        if (memcmp(name.ptr, "te", 2) != 0)
+            return false;
+        if (http_te_trailers(value))
+            scan->seen |= SEEN_TRAILERS;
+        return true;
     case 4:
         if (memcmp(name.ptr, "host", 4) != 0)
             return false;
@@ -467,6 +472,7 @@ parse_request(struct scan *scan)
     head->http.scheme = STR("http");
     head->http.status = 0;
     head->expect_continue = (scan->seen & SEEN_EXPECT) != 0 && head->minor == 1;
+    head->http.trailers = (scan->seen & SEEN_TRAILERS) != 0 && head->minor == 1;
     head->http.content_length = scan->length; /* 0 when not given */
     head->body = scan->length > 0 ? H1_BODY_LENGTH : H1_BODY_NONE;
     if ((scan->seen & SEEN_ENCODING) != 0) {
@@ -515,6 +521,7 @@ parse_response(struct scan *scan, bool head_request)
     bool bodiless = status < 200 || status == 204 || status == 304;
     head->http.method = head->http.target = head->http.authority = head->http.scheme = STR_EMPTY;
     head->expect_continue = false;
+    head->http.trailers = false;
     head->http.content_length = has_length ? scan->length : HTTP_LENGTH_UNKNOWN;
     if (bodiless || head_request) {
         head->body = H1_BODY_NONE;

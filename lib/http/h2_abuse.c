@@ -10,7 +10,6 @@
 
 #define CREDIT_MAX 2000u
 #define LATE_RESETS_MAX 1000u
-#define LAST_KNOWN_TYPE 9u /* CONTINUATION */
 
 void
 h2_abuse_init(struct h2_abuse *abuse, uint32_t burst, uint32_t per_s, uint64_t now_ms)
@@ -20,7 +19,6 @@ h2_abuse_init(struct h2_abuse *abuse, uint32_t burst, uint32_t per_s, uint64_t n
         .milli_max = (uint64_t)burst * 1000u,
         .refilled_ms = now_ms,
         .per_s = per_s,
-        .skip = 24,  /* "PRI * HTTP/2.0..." */
         .credit = 8, /* the preface: SETTINGS, a connection window, some idle-stream PRIORITYs */
     };
 }
@@ -71,31 +69,6 @@ h2_abuse_spend(struct h2_abuse *abuse, enum h2_oddity oddity, uint64_t now_ms)
         return false;
     abuse->milli -= 1000u;
     return true;
-}
-
-size_t
-h2_abuse_scan(struct h2_abuse *abuse, const char *bytes, size_t count)
-{
-    size_t unknown = 0;
-    for (size_t at = 0; at < count;) {
-        if (abuse->skip > 0) {
-            size_t step = MIN((size_t)abuse->skip, count - at);
-            abuse->skip -= (uint32_t)step;
-            at += step;
-            continue;
-        }
-        size_t part = MIN(sizeof abuse->hd - abuse->hd_len, count - at);
-        memcpy(abuse->hd + abuse->hd_len, bytes + at, part);
-        at += part;
-        abuse->hd_len = (uint8_t)(abuse->hd_len + part);
-        if (abuse->hd_len < sizeof abuse->hd)
-            continue;
-        const uint8_t *hd = abuse->hd;
-        abuse->hd_len = 0;
-        abuse->skip = (uint32_t)hd[0] << 16 | (uint32_t)hd[1] << 8 | hd[2];
-        unknown += hd[3] > LAST_KNOWN_TYPE;
-    }
-    return unknown;
 }
 
 static void

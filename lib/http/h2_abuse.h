@@ -34,19 +34,12 @@ struct h2_abuse {
     uint32_t per_s;
     uint32_t credit;
     uint32_t late_resets;
-    /* h2_abuse_scan: what is left of the preface or of a payload, and of a frame header */
-    uint32_t skip;
-    uint8_t hd[9];
-    uint8_t hd_len;
 };
 
 void h2_abuse_init(struct h2_abuse *abuse, uint32_t burst, uint32_t per_s, uint64_t now_ms);
 /* h2_abuse_spend - count one oddity; false when the budget is exhausted: end the connection with
  * ENHANCE_YOUR_CALM. */
 bool h2_abuse_spend(struct h2_abuse *abuse, enum h2_oddity oddity, uint64_t now_ms) MUST_USE;
-/* h2_abuse_scan - look at all input, the client's preface included, before nghttp2 does: returns
- * how many frames of unknown type begin in it (nghttp2 skips those without a callback). */
-size_t h2_abuse_scan(struct h2_abuse *abuse, const char *bytes, size_t count);
 /* h2_abuse_sent_data - we sent a DATA frame of `bytes`: window updates and a ping may answer it. */
 void h2_abuse_sent_data(struct h2_abuse *abuse, size_t bytes);
 /* h2_abuse_opened - a request began: it may bring a PRIORITY and a WINDOW_UPDATE. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * h2_abuse_test.c - the budget: bursts, refill, free passes, and the frame scanner at every split.
+ * h2_abuse_test.c - the budget: bursts, refill, free passes.
  * Floor: lib/http, tests.
  * Owns: nothing.
  * Invariant: server_abuse_test.c shows the same on connections. */
@@ -53,32 +53,12 @@ test_free_passes(void **state)
     assert_int_equal(spend_all(&abuse, H2_SETTINGS, 0), 2000); /* not more saved up */
 }
 
-static void
-test_scan(void **state)
-{
-    (void)state;
-    struct str input = STR("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-                           "\0\0\0\x4\0\0\0\0\0"              /* SETTINGS */
-                           "\0\0\3\xbe\0\0\0\0\1\xbe\xbe\xbe" /* unknown */
-                           "\0\0\0\xa\0\0\0\0\0"              /* ALTSVC: unknown to a server */
-                           "\0\0\1\x9\0\0\0\0\1\xff");
-    for (size_t cut = 0; cut <= input.len; cut++) {
-        struct h2_abuse abuse;
-        h2_abuse_init(&abuse, 1, 1, 0);
-        size_t unknown = h2_abuse_scan(&abuse, input.ptr, cut);
-        unknown += h2_abuse_scan(&abuse, input.ptr + cut, input.len - cut);
-        assert_int_equal(unknown, 2);
-        assert_int_equal(abuse.skip + abuse.hd_len, 0);
-    }
-}
-
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bucket),
         cmocka_unit_test(test_free_passes),
-        cmocka_unit_test(test_scan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

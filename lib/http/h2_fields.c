@@ -88,7 +88,10 @@ fields_special(struct h2_fields *fields, struct str name, struct str value)
 {
     switch (name.len) {
     case 2:
-        return str_eq(name, STR("te"));
+        if (!str_eq(name, STR("te")))
+            return false;
+        fields->trailers = http_te_trailers(value);
+        return true;
     case 4:
         if (!str_eq(name, STR("host")))
             return false;
@@ -219,13 +222,15 @@ static bool
 fields_word(struct str s, unsigned field)
 {
     unsigned in = field;
+    if (s.len == 0) /* or not there at all */
+        return false;
     const char *at = s.ptr;
     const char *end = s.ptr + s.len;
     if (field == IN_PATH)
         at = http_skip_plain(at, end);
     for (; at < end; at++)
         in &= word_bytes[(uint8_t)*at];
-    return in != 0 && s.len > 0;
+    return in != 0;
 }
 
 static bool
@@ -269,110 +274,8 @@ h2_fields_request(struct h2_fields *fields, struct http_head *ret_head)
         .fields = fields->fields,
         .field_count = fields->field_count,
         .content_length = length,
+        .trailers = fields->trailers,
     };
     ASSERT(fields->field_count <= HTTP_FIELDS_MAX);
     return 0;
-}
-
-/* The name as nghttp2 may keep it, and whether the field goes into the table: NULL for other names.
- * NO_INDEX is not only a matter of secrecy: an entry that never comes again costs an allocation,
- * pushes out one that would, and lengthens every later search for its name. */
-static const char *
-known_name(struct str name, bool *ret_indexed)
-{
-#define KNOWN(text, indexed)       \
-    if (str_eq(name, STR(text))) { \
-        *ret_indexed = (indexed);  \
-        return text;               \
-    }
-    switch (name.len) {
-    case 4:
-        KNOWN("date", true)
-        break;
-    case 5:
-        KNOWN(":path", true)
-        break;
-    case 6:
-        KNOWN("accept", true)
-        KNOWN("cookie", false)
-        break;
-    case 7:
-        KNOWN(":status", true)
-        KNOWN(":method", true)
-        KNOWN(":scheme", true)
-        KNOWN("api-key", false)
-        break;
-    case 9:
-        KNOWN("x-api-key", false)
-        break;
-    case 10:
-        KNOWN(":authority", true)
-        KNOWN("user-agent", true)
-        KNOWN("request-id", false)
-        KNOWN("tracestate", false)
-        KNOWN("set-cookie", false)
-        break;
-    case 11:
-        KNOWN("traceparent", false)
-        break;
-    case 12:
-        KNOWN("content-type", true)
-        KNOWN("x-request-id", false)
-        KNOWN("x-berth-cost", false)
-        break;
-    case 13:
-        KNOWN("authorization", false)
-        KNOWN("cache-control", true)
-        break;
-    case 14:
-        KNOWN("content-length", true)
-        KNOWN("x-goog-api-key", false)
-        break;
-    case 15:
-        KNOWN("accept-encoding", true)
-        KNOWN("idempotency-key", false)
-        break;
-    case 17:
-        KNOWN("anthropic-version", true)
-        break;
-    case 19:
-        KNOWN("proxy-authorization", false)
-        KNOWN("x-client-request-id", false)
-        break;
-    default:
-        break;
-    }
-#undef KNOWN
-    return NULL;
-}
-
-nghttp2_nv
-h2_fields_nv(struct str name, struct str value)
-{
-    bool indexed = true;
-    const char *known = known_name(name, &indexed);
-    unsigned flags = indexed ? NGHTTP2_NV_FLAG_NONE : NGHTTP2_NV_FLAG_NO_INDEX;
-    if (known != NULL)
-        flags |= NGHTTP2_NV_FLAG_NO_COPY_NAME; /* nor lower it: it is ours, and static */
-    return (nghttp2_nv){
-        .name = (uint8_t *)(uintptr_t)(known != NULL ? known : name.ptr),
-        .value = (uint8_t *)(uintptr_t)value.ptr,
-        .namelen = name.len,
-        .valuelen = value.len,
-        .flags = (uint8_t)flags,
-    };
-}
-
-void
-h2_fields_seed(nghttp2_nv *fields, size_t count)
-{
-    static const struct str passing[] = {STR("x-request-id"), STR("request-id"),
-                                         STR("x-client-request-id"), STR("x-berth-cost")};
-    for (size_t i = 0; i < count; i++) {
-        struct str name = str_make((const char *)fields[i].name, fields[i].namelen);
-        for (size_t p = 0; p < ARRAY_LEN(passing); p++) {
-            if (str_eq(name, passing[p]))
-                fields[i].flags &= (uint8_t)~NGHTTP2_NV_FLAG_NO_INDEX;
-        }
-    }
 }

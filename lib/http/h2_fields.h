@@ -8,8 +8,6 @@
 #ifndef BERTH_LIB_HTTP_H2_FIELDS_H
 #define BERTH_LIB_HTTP_H2_FIELDS_H
 
-#include <nghttp2/nghttp2.h>
-
 #include "lib/base/list.h"
 #include "lib/http/message.h"
 
@@ -25,6 +23,7 @@ struct h2_fields {
     bool twice; /* a field that may come once came again */
     bool expect_continue;
     bool expect_other;
+    bool trailers;
     struct str method;
     struct str scheme;
     struct str authority;
@@ -42,19 +41,10 @@ struct h2_fields {
 struct h2_fields *h2_fields_get(struct list *spare) MUST_USE;
 void h2_fields_put(struct list *spare, struct h2_fields *fields);
 void h2_fields_free_all(struct list *spare);
-/* h2_fields_add - one field as nghttp2 hands it out (checked by its messaging rules). */
+/* h2_fields_add - one field as h2_session hands it out, checked. */
 void h2_fields_add(struct h2_fields *fields, struct str name, struct str value);
 /* h2_fields_request - the block is complete. ret_head borrows from fields; has_body is left to the
  * caller. Returns 0; or the status to answer: 400, 405, 417, 431; or H2_FIELDS_RESET. */
 unsigned h2_fields_request(struct h2_fields *fields, struct http_head *ret_head);
-
-/* h2_fields_nv - for nghttp2_submit_*: borrows. Never put into compression tables: credentials, and
- * what differs each time, such as ids: it would only push out what comes again. */
-nghttp2_nv h2_fields_nv(struct str name, struct str value);
-/* h2_fields_seed - let ids and amounts of this block into the table once, so that the blocks behind
- * it can name them by their index: a new name costs more than the rest of its field. Credentials
- * stay out. H2_SEED_EVERY: blocks of a connection after which the entries may be pushed out. */
-#define H2_SEED_EVERY 256u
-COLD void h2_fields_seed(nghttp2_nv *fields, size_t count);
 
 #endif

@@ -139,104 +139,13 @@ test_limits(void **state)
     h2_fields_free_all(&spare);
 }
 
-static void
-test_secrets_are_not_indexed(void **state)
-{
-    (void)state;
-    static const char *const never[] = {
-        "authorization", "set-cookie",      "cookie",       "api-key",
-        "x-api-key",     "x-goog-api-key",  "x-berth-cost", "proxy-authorization",
-        "x-request-id",  "idempotency-key", "tracestate",   "x-client-request-id",
-        "traceparent",   "request-id",
-    };
-    static const char *const always[] = {"accept", "date", "content-type", ":status", "x-other"};
-    for (size_t i = 0; i < ARRAY_LEN(never); i++)
-        assert_true(h2_fields_nv(str_from(never[i]), STR("x")).flags & NGHTTP2_NV_FLAG_NO_INDEX);
-    for (size_t i = 0; i < ARRAY_LEN(always); i++)
-        assert_false(h2_fields_nv(str_from(always[i]), STR("x")).flags & NGHTTP2_NV_FLAG_NO_INDEX);
-}
-
-/* nghttp2 keeps the pointer of a name that it does not copy: it must not be the caller's. */
-static void
-test_names_that_are_kept_are_static(void **state)
-{
-    (void)state;
-    static const char *const names[] = {
-        ":status",    ":method",      ":scheme",        ":path",          ":authority",
-        "date",       "accept",       "cookie",         "api-key",        "x-api-key",
-        "user-agent", "request-id",   "tracestate",     "set-cookie",     "traceparent",
-        "x-other",    "content-type", "x-request-id",   "x-berth-cost",   "authorization",
-        "etag",       "retry-after",  "content-length", "x-goog-api-key", "anthropic-version",
-    };
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        char copy[32];
-        assert_true(str_copy(copy, sizeof copy, str_from(names[i])));
-        nghttp2_nv nv = h2_fields_nv(str_from(copy), STR("x"));
-        memset(copy, '#', strlen(names[i]));
-        assert_int_equal(nv.namelen, strlen(names[i]));
-        if ((nv.flags & NGHTTP2_NV_FLAG_NO_COPY_NAME) != 0)
-            assert_memory_equal(nv.name, names[i], nv.namelen);
-        else
-            assert_ptr_equal(nv.name, copy);
-        assert_false(nv.flags & NGHTTP2_NV_FLAG_NO_COPY_VALUE);
-    }
-}
-
-/* What a peer sees: the name of an id crosses the wire once, a credential enters no table. */
-static void
-test_seeded_names_are_sent_once(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *name;
-        bool shorter;
-    } names[] = {
-        {"x-request-id", true},
-        {"request-id", true},
-        {"x-client-request-id", true},
-        {"x-berth-cost", true},
-        {"authorization", false},
-        {"x-api-key", false},
-        {"api-key", false},
-        {"cookie", false},
-        {"set-cookie", false},
-        {"x-goog-api-key", false},
-        {"traceparent", false},
-        {"idempotency-key", false},
-        {"proxy-authorization", false},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        nghttp2_hd_deflater *deflater = NULL;
-        ssize_t bytes[3];
-        uint8_t out[256];
-        assert_int_equal(nghttp2_hd_deflate_new(&deflater, 4096), 0);
-        for (size_t block = 0; block < ARRAY_LEN(bytes); block++) {
-            nghttp2_nv nv = h2_fields_nv(str_from(names[i].name), STR("req_0123456789abcdefghij"));
-            if (block == 1)
-                h2_fields_seed(&nv, 1);
-            bytes[block] = nghttp2_hd_deflate_hd(deflater, out, sizeof out, &nv, 1);
-            assert_true(bytes[block] > 0);
-        }
-        assert_int_equal(nghttp2_hd_deflate_get_num_table_entries(deflater),
-                         names[i].shorter ? 62 : 61);
-        if (names[i].shorter)
-            assert_true(bytes[2] < bytes[0]);
-        else
-            assert_int_equal(bytes[2], bytes[0]);
-        nghttp2_hd_deflate_del(deflater);
-    }
-}
-
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_seeded_names_are_sent_once),
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_every_byte_in_every_length),
-        cmocka_unit_test(test_secrets_are_not_indexed),
-        cmocka_unit_test(test_names_that_are_kept_are_static),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -106,6 +106,18 @@ http_status_text(unsigned status)
 }
 
 bool
+http_te_trailers(struct str value)
+{
+    struct str item;
+    for (struct str rest = value; rest.len > 0;) {
+        (void)str_cut(rest, ',', &item, &rest);
+        if (str_eq_nocase(str_trim(item), STR("trailers")))
+            return true;
+    }
+    return false;
+}
+
+bool
 http_valid_name(struct str name)
 {
     return http_name_ok(name);

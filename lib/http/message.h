@@ -32,6 +32,7 @@ struct http_head {
     uint64_t
         content_length; /* HTTP_LENGTH_UNKNOWN when chunked, h2 without length, or until close */
     bool has_body;      /* requests: a body is announced */
+    bool trailers;      /* requests: the answer may end in trailer fields (TE: trailers) */
 };
 
 /* http_field_get - value of the first field `name` (lower case), or {NULL, 0}. */

@@ -95,6 +95,8 @@ http_load(const char *at, size_t len)
 }
 #endif
 
+/* http_te_trailers - is "trailers" in this TE field (RFC 9110 10.1.4)? */
+COLD bool http_te_trailers(struct str value);
 /* http_is_word - visible ASCII without spaces, at least one byte. */
 static inline bool
 http_is_word(struct str s)

@@ -97,7 +97,6 @@ http_server_free(struct http_server **server_at)
         free(LIST_ENTRY(node, struct http_conn, node));
     for (struct list *node; (node = list_pop_front(&server->free_streams)) != NULL;)
         free(LIST_ENTRY(node, struct http_stream, node));
-    server_h2_shared_free(&server->h2_shared);
     h2_fields_free_all(&server->free_fields);
     out_pool_fini(&server->pool);
     buf_fini(&server->head);

@@ -123,6 +123,14 @@ bool http_stream_write(struct http_stream *stream, struct str bytes);
 bool http_stream_write_now(struct http_stream *stream, struct str bytes);
 /* http_stream_end - the response is complete. */
 void http_stream_end(struct http_stream *stream);
+/* http_stream_trailers - the request says TE: trailers: its answer may have some. */
+bool http_stream_trailers(const struct http_stream *stream);
+/* http_stream_end_with - as end, with trailer fields behind the body. None are sent where the
+ * request did not ask for any, or the framing has no place (HTTP/1.x without chunks, no body). At
+ * most HTTP_TRAILERS_MAX; a name or value that may not be sent aborts. */
+#define HTTP_TRAILERS_MAX 4u
+void http_stream_end_with(struct http_stream *stream, const struct http_field *trailers,
+                          size_t count);
 /* http_stream_cut - the response ends here, and that is not its end: what was written goes out
  * (the last event says why), then HTTP/2 resets the stream. HTTP/1.1 has only http_stream_end. */
 void http_stream_cut(struct http_stream *stream);

@@ -54,8 +54,9 @@ on_complete(struct http_stream *stream)
 {
     struct str target = http_stream_target(stream);
     if (target.len % 6 == 3) {
+        const struct http_field trailer = {STR("x-fuzz"), http_stream_method(stream)};
         (void)http_stream_write_now(stream, http_stream_method(stream));
-        http_stream_end(stream);
+        http_stream_end_with(stream, &trailer, 1);
     } else if (target.len % 6 != 5) {
         http_stream_answer(stream, 200, NULL, 0, http_stream_body(stream));
     }

@@ -496,11 +496,26 @@ h1_write_now(struct http_stream *stream, struct str bytes)
     }
 }
 
+static COLD void
+h1_put_trailers(struct http_conn *conn, const struct http_trailers *trailers)
+{
+    conn_put(conn, STR("0\r\n"));
+    for (size_t i = 0; i < trailers->count; i++) {
+        conn_put(conn, trailers->fields[i].name);
+        conn_put(conn, STR(": "));
+        conn_put(conn, trailers->fields[i].value);
+        conn_put(conn, STR("\r\n"));
+    }
+    conn_put(conn, STR("\r\n"));
+}
+
 static void
 h1_end(struct http_stream *stream)
 {
-    if (stream->chunked)
+    if (stream->chunked && LIKELY(stream->trailers == NULL))
         conn_put(stream->conn, STR("0\r\n\r\n"));
+    else if (stream->chunked)
+        h1_put_trailers(stream->conn, stream->trailers);
     conn_dirty(stream->conn);
 }
 

@@ -47,7 +47,13 @@ enum h1_phase {
 };
 
 struct h2_conn;
-struct h2_shared;
+
+/* Copied: HTTP/2 sends them when the queue of the body is empty. */
+struct http_trailers {
+    size_t count;
+    struct http_field fields[HTTP_TRAILERS_MAX];
+    char text[];
+};
 
 struct http_stream {
     struct list node;
@@ -61,23 +67,25 @@ struct http_stream {
     uint64_t decoded_bytes;
     uint64_t body_length; /* announced, or unknown */
     uint64_t body_seen;
-    uint64_t length_left; /* of the response; unknown: until end */
-    char *text_heap;      /* method, target, authority when longer than text[] */
+    uint64_t length_left;           /* of the response; unknown: until end */
+    char *text_heap;                /* method, target, authority when longer than text[] */
+    struct http_trailers *trailers; /* NULL: none */
     /* h2 */
     struct out_queue out;
     struct out_queue held; /* body that came while paused */
     uint64_t done_at;      /* closed when conn->taken_total reaches it */
-    int32_t id;
+    uint32_t id;
     uint32_t window_bytes; /* body bytes in the current rate window */
     enum http_close_reason reason;
     bool collecting : 1;
     bool collect_decoded : 1; /* collecting what comes out of `coding` */
     bool too_large : 1;
-    bool complete : 1;      /* request body seen to its end */
-    bool notified : 1;      /* handler->complete called */
-    bool responded : 1;     /* final head sent */
-    bool ended : 1;         /* http_stream_end */
-    bool cut : 1;           /* http_stream_cut */
+    bool complete : 1;  /* request body seen to its end */
+    bool notified : 1;  /* handler->complete called */
+    bool responded : 1; /* final head sent */
+    bool ended : 1;     /* http_stream_end */
+    bool cut : 1;       /* http_stream_cut */
+    bool wants_trailers : 1;
     bool no_body : 1;       /* HEAD, 204, 304 */
     bool bodyless_head : 1; /* the request was HEAD */
     bool chunked : 1;
@@ -132,7 +140,6 @@ struct server_proto {
 };
 extern const struct server_proto server_h1;
 extern const struct server_proto server_h2;
-void server_h2_shared_free(struct h2_shared **shared);
 
 struct http_conn {
     struct channel channel;
@@ -183,10 +190,9 @@ struct http_server {
     struct out_pool pool;
     struct list free_conns;
     struct list free_streams;
-    struct list free_fields;     /* h2_fields */
-    struct h2_shared *h2_shared; /* NULL until the first h2 connection */
-    struct buf head;             /* response heads are written here first */
-    struct h1_head request; /* the request that is being begun; too large to clear on the stack */
+    struct list free_fields; /* h2_fields */
+    struct buf head;         /* response heads are written here first */
+    struct h1_head request;  /* the request that is being begun; too large to clear on the stack */
     uint64_t date_s;
     char date[32]; /* IMF-fixdate, 29 bytes */
     char *scratch; /* SERVER_SCRATCH_BYTES */

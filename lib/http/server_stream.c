@@ -56,6 +56,7 @@ stream_set_head(struct http_stream *stream, struct http_head *head)
     stream->method = head->method;
     stream->target = head->target;
     stream->bodyless_head = str_eq(head->method, STR("HEAD"));
+    stream->wants_trailers = head->trailers;
     stream->body_length = head->has_body ? head->content_length : 0;
     return 0;
 }
@@ -79,8 +80,9 @@ stream_close(struct http_stream *stream, enum http_close_reason reason)
         server->conf.handler->closed(stream, reason);
     stream_drop_body(stream);
     out_clear(&server->pool, &stream->out);
-    if (UNLIKELY(stream->text_heap != NULL || stream->coding != NULL)) {
+    if (UNLIKELY(stream->text_heap != NULL || stream->coding != NULL || stream->trailers != NULL)) {
         free(stream->text_heap);
+        free(stream->trailers);
         coding_free(&stream->coding);
     }
     stream->conn->stream_count--;
@@ -463,6 +465,48 @@ http_stream_end(struct http_stream *stream)
     }
     stream->ended = true;
     stream->conn->proto->end(stream);
+}
+
+bool
+http_stream_trailers(const struct http_stream *stream)
+{
+    return stream->wants_trailers;
+}
+
+static COLD int
+trailers_dup(const struct http_field *fields, size_t count, struct http_trailers **ret_trailers)
+{
+    size_t bytes = 0;
+    ASSERT(count <= HTTP_TRAILERS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        if (!http_valid_name(fields[i].name) || !http_valid_value(fields[i].value))
+            return -ERR_INVALID;
+        bytes += fields[i].name.len + fields[i].value.len;
+    }
+    struct http_trailers *copy = malloc(sizeof *copy + bytes);
+    if (copy == NULL)
+        return -ERR_NOMEM;
+    char *at = copy->text;
+    copy->count = count;
+    for (size_t i = 0; i < count; i++) {
+        copy->fields[i] = fields[i];
+        at = text_append(at, &copy->fields[i].name);
+        at = text_append(at, &copy->fields[i].value);
+    }
+    *ret_trailers = copy;
+    return 0;
+}
+
+void
+http_stream_end_with(struct http_stream *stream, const struct http_field *trailers, size_t count)
+{
+    if (stream_mute(stream) || stream->ended)
+        return;
+    if (stream->wants_trailers && !stream->no_body && count > 0 &&
+        trailers_dup(trailers, count, &stream->trailers) < 0)
+        http_stream_abort(stream);
+    else
+        http_stream_end(stream);
 }
 
 void

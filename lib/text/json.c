@@ -3,14 +3,19 @@
  * threaded through the `next` of their own nodes. Floor: lib/text; any thread, one document at a
  * time per object. Owns: the node array of its doc. Invariant: while a container is open its `next`
  * is the index of its parent (or JSON_NONE); once closed it is the end of its subtree. Proved by
- * json_test.c and json_fuzz.c. */
+ * json_test.c and json_fuzz.c.
+ *
+ * The loop is compiled twice. The plain one is the law: it says what is JSON and what is wrong
+ * with what is not. The marked one knows from json_marks.h where strings end, and is for texts
+ * that are fine: whatever stops it, the plain one starts over. json_same_test.c and
+ * json_same_fuzz.c hold one against the other. */
 #include "lib/text/json.h"
 
 #include <stdlib.h>
 
 #include "lib/base/check.h"
 #include "lib/text/json_int.h"
-#include "lib/text/skip.h"
+#include "lib/text/json_marks.h"
 #include "lib/text/skip_block.h"
 #include "lib/text/utf8.h"
 
@@ -18,20 +23,10 @@
 #define NODES_DEFAULT 200000u
 #define BYTES_DEFAULT ((size_t)64 << 20)
 #define NODES_FIRST 128u
+#define MARKED_BYTES_MIN 96u /* a shorter text is not worth the marks */
+#define MARKED_DEPTH_MAX 128u
 
 _Static_assert(sizeof(struct json_node) == 16, "nodes are meant to be four to a cache line");
-
-struct scan {
-    const char *base;
-    const char *end;
-    struct json_doc *doc;
-    bool unique;
-    uint32_t depth_max;
-    uint32_t node_count_max;
-    skip_string_fn skip_string;
-    struct err *err;
-    int rc; /* set where a step returns NULL */
-};
 
 /* Where the scan stands: a local of scan_document, whose address goes to inline steps only, so that
  * all of it stays in registers. */
@@ -41,10 +36,22 @@ struct spot {
     const char *blocks_end;  /* below it 16 bytes and one more can be read */
     struct json_node *nodes; /* doc's */
     uint32_t count;
-    uint32_t count_limit; /* what the array holds now, never above node_count_max */
-    uint32_t open;        /* innermost open container, or JSON_NONE */
-    uint32_t depth;       /* of the value that comes next */
-    char closer;          /* bracket that closes `open` */
+    uint32_t count_limit;  /* what the array holds now, never above node_count_max */
+    uint32_t open;         /* innermost open container, or JSON_NONE */
+    uint32_t depth;        /* of the value that comes next */
+    char closer;           /* bracket that closes `open` */
+    bool marked;           /* a constant: which of the two loops this is */
+    struct marked *beside; /* of the marked one */
+    const uint16_t *mark;  /* the next, and behind the last one */
+    const uint16_t *mark_end;
+    const char *window; /* what they are about */
+    uint64_t filter;    /* a bit for each key of `open`, see json_tag_bit; all of
+                      them: two may be equal */
+};
+/* What the marked loop has in memory. */
+struct marked {
+    struct json_marks marks;
+    uint64_t filters[MARKED_DEPTH_MAX]; /* of the containers around `open` */
 };
 #define STEP static inline __attribute__((always_inline))
 
@@ -67,28 +74,12 @@ json_fini(struct json_doc *doc)
     json_init(doc);
 }
 
-/* Cold: set the message with byte offset, line and column. */
-static __attribute__((noinline)) const char *
-scan_fail(struct scan *s, enum err_code code, const char *at, const char *what)
-{
-    uint32_t line = 1;
-    const char *line_start = s->base;
-    for (const char *lf; (lf = memchr(line_start, '\n', (size_t)(at - line_start))) != NULL;) {
-        line_start = lf + 1;
-        line++;
-    }
-    size_t column = utf8_count(str_make(line_start, (size_t)(at - line_start))) + 1;
-    s->rc = err_set_at(s->err, code, line, (uint32_t)column, "%s at byte %zu", what,
-                       (size_t)(at - s->base));
-    return NULL;
-}
-
 static __attribute__((noinline)) bool
-nodes_grow(struct scan *s, uint32_t count, const char *at)
+nodes_grow(struct json_scan *s, uint32_t count, const char *at)
 {
     struct json_doc *doc = s->doc;
     if (count >= s->node_count_max) {
-        (void)scan_fail(s, ERR_TOO_LARGE, at, "too many JSON values");
+        (void)json_scan_fail(s, ERR_TOO_LARGE, at, "too many JSON values");
         return false;
     }
     uint32_t cap = doc->node_cap < NODES_FIRST ? NODES_FIRST : doc->node_cap;
@@ -107,7 +98,7 @@ nodes_grow(struct scan *s, uint32_t count, const char *at)
 
 /* The array may be larger than the limit: an earlier scan had another one. */
 STEP void
-spot_nodes(struct spot *spot, const struct scan *s)
+spot_nodes(struct spot *spot, const struct json_scan *s)
 {
     spot->nodes = s->doc->nodes;
     spot->count_limit = MIN(s->doc->node_cap, s->node_count_max);
@@ -115,7 +106,7 @@ spot_nodes(struct spot *spot, const struct scan *s)
 
 /* Is there a place for the node of what stands at `at`? */
 STEP bool
-node_room(struct spot *spot, struct scan *s, const char *at)
+node_room(struct spot *spot, struct json_scan *s, const char *at)
 {
     if (LIKELY(spot->count < spot->count_limit)) {
         return true;
@@ -166,77 +157,38 @@ skip_space(const char *at, const char *end)
     return LIKELY(at < end && (unsigned char)*at > 0x20) ? at : skip_space_rest(at, end);
 }
 
-/* Four hex digits; UINT32_MAX when they are not. */
-static uint32_t
-hex4(const char *at)
+/* at: the opening quote, and there is room for the node. */
+STEP const char *
+scan_marked_string(struct spot *spot, struct json_scan *s, const char *at)
 {
-    uint32_t value = 0;
-    for (size_t i = 0; i < 4; i++) {
-        unsigned c = (unsigned char)at[i];
-        unsigned letter = (c | 0x20) - 'a';
-        unsigned digit = c - '0';
-        if (digit > 9 && letter > 5) {
-            return UINT32_MAX;
+    struct json_marks *marks = &spot->beside->marks;
+    if (UNLIKELY(spot->mark == spot->mark_end)) {
+        const uint16_t *end = json_marks_more(marks);
+        if (end == NULL) {
+            s->rc = JSON_AGAIN;
+            return NULL;
         }
-        value = value << 4 | (digit <= 9 ? digit : letter + 10);
+        spot->mark = marks->list;
+        spot->mark_end = end;
+        spot->window = marks->from;
     }
-    return value;
-}
+    unsigned mark = *spot->mark++;
+    const char *behind = spot->window + (mark & ~JSON_MARK_ESCAPED) + 1;
+    ASSERT(behind - at >= 2);
 
-/* Behind the \\u escape, or the pair of them, at `at`. */
-static const char *
-scan_unicode_escape(struct scan *s, const char *at)
-{
-    uint32_t code = s->end - at >= 6 ? hex4(at + 2) : UINT32_MAX;
-    if (code == UINT32_MAX) {
-        return scan_fail(s, ERR_PARSE, at, "\\u without four hex digits");
-    }
-    if ((code & 0xf800) != 0xd800) {
-        return at + 6;
-    }
-    bool paired = code < 0xdc00 && s->end - at >= 12 && at[6] == '\\' && at[7] == 'u' &&
-                  (hex4(at + 8) & 0xfffffc00u) == 0xdc00;
-    return paired ? at + 12 : scan_fail(s, ERR_ENCODING, at, "lone surrogate escape");
-}
-
-static __attribute__((noinline)) const char *
-fail_string(struct scan *s, const char *quote, const char *at)
-{
-    if (at == s->end) {
-        return scan_fail(s, ERR_PARSE, quote, "unterminated string");
-    }
-    return scan_fail(s, ERR_PARSE, at,
-                     *at == '\\' ? "unknown escape" : "control character in string");
-}
-
-/* The closing quote of the string that opens at `quote` and is plain up to `at`. */
-static __attribute__((noinline)) const char *
-string_rest(struct scan *s, const char *quote, const char *at, bool *ret_escaped)
-{
-    for (;;) {
-        at = s->skip_string(at, s->end, ret_escaped);
-        if (LIKELY(at < s->end && *at == '"')) {
-            return at;
-        }
-        if (s->end - at < 2 || at[0] != '\\' || at[1] != 'u') {
-            return fail_string(s, quote, at);
-        }
-        /* they come in rows: some clients escape all that is not ASCII */
-        for (*ret_escaped = true; s->end - at >= 2 && at[0] == '\\' && at[1] == 'u';) {
-            at = scan_unicode_escape(s, at);
-            if (at == NULL) {
-                return NULL;
-            }
-        }
-    }
+    node_put(spot, at, behind, spot->count + 1, JSON_STRING, (mark & JSON_MARK_ESCAPED) != 0);
+    return behind;
 }
 
 /* at: the opening quote. */
 STEP const char *
-scan_string(struct spot *spot, struct scan *s, const char *at)
+scan_string(struct spot *spot, struct json_scan *s, const char *at)
 {
     if (UNLIKELY(!node_room(spot, s, at))) {
         return NULL;
+    }
+    if (spot->marked) {
+        return scan_marked_string(spot, s, at);
     }
     const char *close = at + 1;
     if (LIKELY(close < spot->blocks_end)) {
@@ -248,7 +200,7 @@ scan_string(struct spot *spot, struct scan *s, const char *at)
         }
     }
     bool escaped = false;
-    close = string_rest(s, at, close, &escaped);
+    close = json_string_rest(s, at, close, &escaped);
     if (UNLIKELY(close == NULL)) {
         return NULL;
     }
@@ -256,49 +208,8 @@ scan_string(struct spot *spot, struct scan *s, const char *at)
     return close + 1;
 }
 
-static inline const char *
-skip_digits(const char *at, const char *end)
-{
-    while (at < end && (unsigned)(*at - '0') <= 9) {
-        at++;
-    }
-    return at;
-}
-
-/* RFC 8259 section 6; what stands behind the number is judged by the caller. */
-static __attribute__((noinline)) const char *
-any_number(struct scan *s, const char *start)
-{
-    const char *at = start + (*start == '-');
-    const char *digits = at;
-    at = skip_digits(at, s->end);
-    if (at == digits) {
-        return scan_fail(s, ERR_PARSE, start, "number without digits");
-    }
-    if (*digits == '0' && at - digits > 1) {
-        return scan_fail(s, ERR_PARSE, start, "number with a leading zero");
-    }
-    if (at < s->end && *at == '.') {
-        digits = at + 1;
-        at = skip_digits(digits, s->end);
-        if (at == digits) {
-            return scan_fail(s, ERR_PARSE, at, "no digit behind the decimal point");
-        }
-    }
-    if (at < s->end && (*at == 'e' || *at == 'E')) {
-        at++;
-        at += at < s->end && (*at == '+' || *at == '-');
-        digits = at;
-        at = skip_digits(digits, s->end);
-        if (at == digits) {
-            return scan_fail(s, ERR_PARSE, at, "no digit in the exponent");
-        }
-    }
-    return at;
-}
-
 STEP const char *
-scan_number(struct spot *spot, struct scan *s, const char *at)
+scan_number(struct spot *spot, struct json_scan *s, const char *at)
 {
     if (UNLIKELY(!node_room(spot, s, at))) {
         return NULL;
@@ -308,7 +219,7 @@ scan_number(struct spot *spot, struct scan *s, const char *at)
     const char *behind = at + digits;
     bool count = digits == 1 || (digits > 1 && digits < 16 && *at != '0');
     if (!count || *behind == '.' || (*behind | 0x20) == 'e') {
-        behind = any_number(s, at);
+        behind = json_number_end(s, at);
         if (UNLIKELY(behind == NULL)) {
             return NULL;
         }
@@ -317,58 +228,48 @@ scan_number(struct spot *spot, struct scan *s, const char *at)
     return behind;
 }
 
-/* Behind the word that a literal is, or NULL. */
-static __attribute__((noinline)) const char *
-literal_end(struct scan *s, const char *at, enum json_kind *ret_kind)
-{
-    struct str rest = str_make(at, (size_t)(s->end - at));
-    if (str_starts(rest, STR("true"))) {
-        *ret_kind = JSON_TRUE;
-        return at + 4;
-    }
-    if (str_starts(rest, STR("false"))) {
-        *ret_kind = JSON_FALSE;
-        return at + 5;
-    }
-    if (str_starts(rest, STR("null"))) {
-        *ret_kind = JSON_NULL;
-        return at + 4;
-    }
-    return scan_fail(s, ERR_PARSE, at, "expected a value");
-}
-
 /* Key and colon of the next member. */
 STEP const char *
-scan_key(struct spot *spot, struct scan *s, const char *at)
+scan_key(struct spot *spot, struct json_scan *s, const char *at)
 {
     at = skip_space(at, spot->end);
     if (UNLIKELY(at == spot->end || *at != '"')) {
-        return scan_fail(s, ERR_PARSE, at, "expected a quoted key");
+        return json_scan_fail(s, ERR_PARSE, at, "expected a quoted key");
     }
     at = scan_string(spot, s, at);
     if (UNLIKELY(at == NULL)) {
         return NULL;
     }
+    if (spot->marked) {
+        const struct json_node *key = &spot->nodes[spot->count - 1];
+        uint64_t bit = json_tag_bit(json_key_tag(spot->base, key));
+        bool unsure = key->escaped || (spot->filter & bit) != 0;
+        spot->filter = unsure ? UINT64_MAX : spot->filter | bit;
+    }
     if (UNLIKELY(at == spot->end || *at != ':')) {
         at = skip_space(at, spot->end);
         if (at == spot->end || *at != ':') {
-            return scan_fail(s, ERR_PARSE, at, "expected ':'");
+            return json_scan_fail(s, ERR_PARSE, at, "expected ':'");
         }
     }
     return at + 1;
 }
 
 STEP const char *
-container_open(struct spot *spot, struct scan *s, const char *at, enum json_kind kind)
+container_open(struct spot *spot, struct json_scan *s, const char *at, enum json_kind kind)
 {
     if (UNLIKELY(spot->depth >= s->depth_max)) {
-        return scan_fail(s, ERR_DEPTH, at, "nested too deeply");
+        return json_scan_fail(s, ERR_DEPTH, at, "nested too deeply");
     }
     if (UNLIKELY(!node_room(spot, s, at))) {
         return NULL;
     }
     uint32_t index = spot->count;
     node_put(spot, at, at, spot->open, kind, false);
+    if (spot->marked) {
+        spot->beside->filters[spot->depth] = spot->filter;
+        spot->filter = 0;
+    }
     spot->open = index;
     spot->closer = kind == JSON_OBJECT ? '}' : ']';
     spot->depth++;
@@ -376,13 +277,13 @@ container_open(struct spot *spot, struct scan *s, const char *at, enum json_kind
 }
 
 static __attribute__((noinline)) void
-fail_duplicate(struct scan *s, uint32_t parent, uint32_t object, uint32_t key)
+fail_duplicate(struct json_scan *s, uint32_t parent, uint32_t object, uint32_t key)
 {
     struct buf path;
     uint32_t start = s->doc->nodes[key].start;
     buf_init(&path, 4096);
     json_key_path(s->doc, parent, object, key, &path);
-    (void)scan_fail(s, ERR_DUPLICATE, s->base + start, "duplicate key");
+    (void)json_scan_fail(s, ERR_DUPLICATE, s->base + start, "duplicate key");
     if (s->err != NULL && !path.failed) {
         uint32_t line = s->err->line;
         uint32_t column = s->err->column;
@@ -394,11 +295,13 @@ fail_duplicate(struct scan *s, uint32_t parent, uint32_t object, uint32_t key)
 
 /* The keys of `object`, whose children are complete. false: s->rc is set. */
 static __attribute__((noinline)) bool
-check_keys(struct scan *s, uint32_t parent, uint32_t object)
+check_keys(struct json_scan *s, uint32_t parent, uint32_t object)
 {
     uint32_t key = JSON_NONE;
     int rc = json_unique_check(s->doc, object, &key);
-    if (rc == -ERR_DUPLICATE) {
+    if (rc == -ERR_DUPLICATE && s->hasty) {
+        s->rc = JSON_AGAIN;
+    } else if (rc == -ERR_DUPLICATE) {
         fail_duplicate(s, parent, object, key);
     } else if (rc != 0) {
         s->rc = err_set(s->err, ERR_NOMEM, "no memory to compare the keys of a JSON object");
@@ -408,16 +311,21 @@ check_keys(struct scan *s, uint32_t parent, uint32_t object)
 
 /* at: behind the closing bracket of spot->open. */
 STEP const char *
-container_close(struct spot *spot, struct scan *s, const char *at)
+container_close(struct spot *spot, struct json_scan *s, const char *at)
 {
     struct json_node *node = &spot->nodes[spot->open];
     uint32_t parent = node->next;
     node->end = (uint32_t)(at - spot->base);
     node->next = spot->count;
-    if (spot->closer == '}' && s->unique &&
-        !json_keys_differ(spot->base, spot->nodes, spot->open) &&
-        !check_keys(s, parent, spot->open)) {
+    /* an array has no keys, so that its filter is empty */
+    bool unsure = spot->marked ? spot->filter == UINT64_MAX
+                               : spot->closer == '}' && s->unique &&
+                                     !json_keys_differ(spot->base, spot->nodes, spot->open);
+    if (UNLIKELY(unsure) && s->unique && !check_keys(s, parent, spot->open)) {
         return NULL;
+    }
+    if (spot->marked) {
+        spot->filter = spot->beside->filters[spot->depth - 1];
     }
     spot->open = parent;
     spot->closer = parent != JSON_NONE && spot->nodes[parent].kind == JSON_OBJECT ? '}' : ']';
@@ -428,12 +336,12 @@ container_close(struct spot *spot, struct scan *s, const char *at)
 /* One value. *ret_inside: an array or object has begun and is not empty; an empty one is left to
  * scan_behind, which closes it. */
 STEP const char *
-scan_value(struct spot *spot, struct scan *s, const char *at, bool *ret_inside)
+scan_value(struct spot *spot, struct json_scan *s, const char *at, bool *ret_inside)
 {
     *ret_inside = false;
     at = skip_space(at, spot->end);
     if (UNLIKELY(at == spot->end)) {
-        return scan_fail(s, ERR_PARSE, at, "expected a value, found the end");
+        return json_scan_fail(s, ERR_PARSE, at, "expected a value, found the end");
     }
     char c = *at;
     if (c == '"') {
@@ -452,7 +360,7 @@ scan_value(struct spot *spot, struct scan *s, const char *at, bool *ret_inside)
         return scan_number(spot, s, at);
     }
     enum json_kind kind = JSON_NULL;
-    const char *behind = literal_end(s, at, &kind);
+    const char *behind = json_literal_end(s, at, &kind);
     if (UNLIKELY(behind == NULL || !node_room(spot, s, at))) {
         return NULL;
     }
@@ -463,7 +371,7 @@ scan_value(struct spot *spot, struct scan *s, const char *at, bool *ret_inside)
 /* Behind a complete value: close what closes here. *ret_more: a comma was taken and another value
  * follows; otherwise the root is complete. */
 STEP const char *
-scan_behind(struct spot *spot, struct scan *s, const char *at, bool *ret_more)
+scan_behind(struct spot *spot, struct json_scan *s, const char *at, bool *ret_more)
 {
     *ret_more = false;
     while (spot->open != JSON_NONE) {
@@ -477,8 +385,9 @@ scan_behind(struct spot *spot, struct scan *s, const char *at, bool *ret_more)
             return at + 1;
         }
         if (UNLIKELY(c != spot->closer)) {
-            return scan_fail(s, ERR_PARSE, at,
-                             spot->closer == '}' ? "expected ',' or '}'" : "expected ',' or ']'");
+            return json_scan_fail(s, ERR_PARSE, at,
+                                  spot->closer == '}' ? "expected ',' or '}'"
+                                                      : "expected ',' or ']'");
         }
         at = container_close(spot, s, at + 1);
         if (UNLIKELY(at == NULL)) {
@@ -488,17 +397,15 @@ scan_behind(struct spot *spot, struct scan *s, const char *at, bool *ret_more)
     return at;
 }
 
-static __attribute__((noinline)) int
-scan_document(struct scan *s, uint32_t *ret_count)
+/* beside: NULL for the plain loop. */
+STEP int
+scan_document(struct json_scan *s, struct marked *beside, uint32_t *ret_count)
 {
-    size_t valid = utf8_valid_bytes(s->doc->text);
     struct spot spot = {.base = s->base, .end = s->end, .open = JSON_NONE};
     spot.blocks_end = s->end - MIN((size_t)(s->end - s->base), (size_t)16);
     const char *at = s->base;
-    if (valid != s->doc->text.len) {
-        (void)scan_fail(s, ERR_ENCODING, at + valid, "not valid UTF-8");
-        return s->rc;
-    }
+    spot.marked = beside != NULL;
+    spot.beside = beside;
     spot_nodes(&spot, s);
     for (;;) {
         bool more = true;
@@ -525,15 +432,39 @@ scan_document(struct scan *s, uint32_t *ret_count)
     }
     at = skip_space(at, spot.end);
     if (at != spot.end) {
-        (void)scan_fail(s, ERR_PARSE, at, "text behind the JSON value");
+        (void)json_scan_fail(s, ERR_PARSE, at, "text behind the JSON value");
         return s->rc;
     }
     *ret_count = spot.count;
     return 0;
 }
 
-int
-json_scan(struct json_doc *doc, struct str text, const struct json_limits *limits, struct err *err)
+static __attribute__((noinline)) int
+scan_plain(struct json_scan *s, uint32_t *ret_count)
+{
+    size_t valid = utf8_valid_bytes(s->doc->text);
+    if (valid != s->doc->text.len) {
+        (void)json_scan_fail(s, ERR_ENCODING, s->base + valid, "not valid UTF-8");
+        return s->rc;
+    }
+    return scan_document(s, NULL, ret_count);
+}
+
+/* JSON_AGAIN: nothing is known. */
+static __attribute__((noinline)) int
+scan_marked(struct json_scan *s, uint32_t *ret_count)
+{
+    struct marked marked UNINIT;
+    struct json_scan hasty = *s;
+    json_marks_init(&marked.marks, s->doc->text);
+    hasty.hasty = true;
+    hasty.depth_max = MIN(s->depth_max, MARKED_DEPTH_MAX);
+    return scan_document(&hasty, &marked, ret_count);
+}
+
+static int
+scan(struct json_doc *doc, struct str text, const struct json_limits *limits, bool marked,
+     struct err *err)
 {
     static const struct json_limits none;
     if (limits == NULL) {
@@ -551,7 +482,7 @@ json_scan(struct json_doc *doc, struct str text, const struct json_limits *limit
         return err_set_at(err, ERR_PARSE, 1, 1, "empty JSON text");
     }
     doc->text = text;
-    struct scan s = {
+    struct json_scan s = {
         .base = text.ptr,
         .end = text.ptr + text.len,
         .doc = doc,
@@ -561,11 +492,27 @@ json_scan(struct json_doc *doc, struct str text, const struct json_limits *limit
         .unique = !limits->allow_duplicates,
         .err = err,
     };
-    int rc = scan_document(&s, &doc->node_count);
+    int rc = marked ? scan_marked(&s, &doc->node_count) : JSON_AGAIN;
+    if (rc == JSON_AGAIN) {
+        rc = scan_plain(&s, &doc->node_count);
+    }
     if (rc != 0) {
         doc->text = STR_EMPTY;
         return rc;
     }
     ASSERT(doc->node_count > 0 && doc->nodes[0].next == doc->node_count);
     return 0;
+}
+
+int
+json_scan(struct json_doc *doc, struct str text, const struct json_limits *limits, struct err *err)
+{
+    return scan(doc, text, limits, text.len >= MARKED_BYTES_MIN && json_marks_usable(), err);
+}
+
+int
+json_scan_plain(struct json_doc *doc, struct str text, const struct json_limits *limits,
+                struct err *err)
+{
+    return scan(doc, text, limits, false, err);
 }

@@ -7,6 +7,7 @@
 #define BERTH_LIB_TEXT_JSON_INT_H
 
 #include "lib/text/json.h"
+#include "lib/text/skip.h"
 
 /* Content of a string node: the raw text without its quotes. */
 static inline struct str
@@ -84,5 +85,41 @@ int json_unique_check(const struct json_doc *doc, uint32_t object, uint32_t *ret
  * ancestors of `object` are still open: their `next` is their own parent, or JSON_NONE. */
 void json_key_path(const struct json_doc *doc, uint32_t parent, uint32_t object, uint32_t key,
                    struct buf *out);
+
+/* ---- the scan and its tokens ----------------------------------------------------------------- */
+
+/* What rc says when the scan with marks gives up: nothing, the plain one decides. */
+#define JSON_AGAIN 1
+
+struct json_scan {
+    const char *base;
+    const char *end;
+    struct json_doc *doc;
+    bool unique;
+    bool hasty; /* no messages: whatever is wrong, the plain scan will say it */
+    uint32_t depth_max;
+    uint32_t node_count_max;
+    skip_string_fn skip_string;
+    struct err *err;
+    int rc; /* set where a step returns NULL */
+};
+
+/* json_scan_plain - json_scan without json_marks.h, as on any CPU: the law for the test of both. */
+int json_scan_plain(struct json_doc *doc, struct str text, const struct json_limits *limits,
+                    struct err *err) MUST_USE;
+/* json_scan_fail - set the message with byte offset, line and column. Returns NULL. */
+const char *json_scan_fail(struct json_scan *s, enum err_code code, const char *at,
+                           const char *what) COLD;
+/* The next three return the place behind (of a string: its closing quote), or NULL with s->rc set.
+ * json_string_rest - of the string that opens at `quote` and is plain up to `at`. */
+const char *json_string_rest(struct json_scan *s, const char *quote, const char *at,
+                             bool *ret_escaped);
+/* json_number_end - RFC 8259 section 6; what stands behind the number is judged by the caller. */
+const char *json_number_end(struct json_scan *s, const char *start);
+/* json_literal_end - of true, false, null. */
+const char *json_literal_end(struct json_scan *s, const char *at, enum json_kind *ret_kind);
+/* json_unicode_end - behind the escape \u, or the pair of them, whose backslash is at `at`; NULL
+ * when it is none, or half a pair. */
+const char *json_unicode_end(const char *at, const char *end);
 
 #endif

@@ -8,9 +8,7 @@
 
 #include "lib/base/check.h"
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+#include "lib/text/utf8_block.h"
 
 size_t
 utf8_decode(struct str s, uint32_t *ret_code)
@@ -80,152 +78,43 @@ utf8_valid_bytes_portable(struct str s)
 
 #if defined(__x86_64__)
 
-/* What a pair of neighbouring bytes can be guilty of; a bit that survives all three tables is an
- * error. TWO_CONTS is wanted, not an error, behind the lead byte of three or four bytes. */
-enum {
-    TOO_SHORT = 1 << 0,
-    TOO_LONG = 1 << 1,
-    OVERLONG_3 = 1 << 2,
-    TOO_LARGE = 1 << 3,
-    SURROGATE = 1 << 4,
-    OVERLONG_2 = 1 << 5,
-    TOO_LARGE_1000 = 1 << 6,
-    OVERLONG_4 = 1 << 6,
-    TWO_CONTS = 1 << 7,
-    CARRY = TOO_SHORT | TOO_LONG | TWO_CONTS
-};
-
-static const uint8_t first_high[16] = {
-    TOO_LONG,
-    TOO_LONG,
-    TOO_LONG,
-    TOO_LONG,
-    TOO_LONG,
-    TOO_LONG,
-    TOO_LONG,
-    TOO_LONG,
-    TWO_CONTS,
-    TWO_CONTS,
-    TWO_CONTS,
-    TWO_CONTS,
-    TOO_SHORT | OVERLONG_2,
-    TOO_SHORT,
-    TOO_SHORT | OVERLONG_3 | SURROGATE,
-    TOO_SHORT | TOO_LARGE | TOO_LARGE_1000 | OVERLONG_4,
-};
-static const uint8_t first_low[16] = {
-    CARRY | OVERLONG_3 | OVERLONG_2 | OVERLONG_4,
-    CARRY | OVERLONG_2,
-    CARRY,
-    CARRY,
-    CARRY | TOO_LARGE,
-    CARRY | TOO_LARGE | TOO_LARGE_1000,
-    CARRY | TOO_LARGE | TOO_LARGE_1000,
-    CARRY | TOO_LARGE | TOO_LARGE_1000,
-    CARRY | TOO_LARGE | TOO_LARGE_1000,
-    CARRY | TOO_LARGE | TOO_LARGE_1000,
-    CARRY | TOO_LARGE | TOO_LARGE_1000,
-    CARRY | TOO_LARGE | TOO_LARGE_1000,
-    CARRY | TOO_LARGE | TOO_LARGE_1000,
-    CARRY | TOO_LARGE | TOO_LARGE_1000 | SURROGATE,
-    CARRY | TOO_LARGE | TOO_LARGE_1000,
-    CARRY | TOO_LARGE | TOO_LARGE_1000,
-};
-static const uint8_t second_high[16] = {
-    TOO_SHORT,
-    TOO_SHORT,
-    TOO_SHORT,
-    TOO_SHORT,
-    TOO_SHORT,
-    TOO_SHORT,
-    TOO_SHORT,
-    TOO_SHORT,
-    TOO_LONG | OVERLONG_2 | TWO_CONTS | OVERLONG_3 | TOO_LARGE_1000 | OVERLONG_4,
-    TOO_LONG | OVERLONG_2 | TWO_CONTS | OVERLONG_3 | TOO_LARGE,
-    TOO_LONG | OVERLONG_2 | TWO_CONTS | SURROGATE | TOO_LARGE,
-    TOO_LONG | OVERLONG_2 | TWO_CONTS | SURROGATE | TOO_LARGE,
-    TOO_SHORT,
-    TOO_SHORT,
-    TOO_SHORT,
-    TOO_SHORT,
-};
-
 #define AVX2 __attribute__((target("avx2")))
 
-struct checker {
-    __m256i error;
-    __m256i previous;
-    __m256i incomplete; /* a character runs over the end of `previous` */
+/* Room for the three bytes before a block. */
+struct staged {
+    char bytes[3 + 64];
 };
 
-AVX2 static inline __m256i
-load_table(const uint8_t table[16])
+/* The block at `at` of s, with zeroes before and behind s. */
+static const char *
+stage(struct staged *staged, struct str s, size_t at)
 {
-    return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)table));
-}
-
-/* The block moved back by `count` bytes, with the end of the previous block in front. */
-#define SHIFTED(block, previous, count) \
-    _mm256_alignr_epi8((block), _mm256_permute2x128_si256((previous), (block), 0x21), 16 - (count))
-
-AVX2 static inline void
-check_block(struct checker *checker, __m256i block)
-{
-    const __m256i nibble = _mm256_set1_epi8(0x0f);
-    __m256i prev1 = SHIFTED(block, checker->previous, 1);
-    __m256i prev2 = SHIFTED(block, checker->previous, 2);
-    __m256i prev3 = SHIFTED(block, checker->previous, 3);
-    __m256i high1 = _mm256_and_si256(_mm256_srli_epi16(prev1, 4), nibble);
-    __m256i high2 = _mm256_and_si256(_mm256_srli_epi16(block, 4), nibble);
-    __m256i guilt =
-        _mm256_and_si256(_mm256_and_si256(_mm256_shuffle_epi8(load_table(first_high), high1),
-                                          _mm256_shuffle_epi8(load_table(first_low),
-                                                              _mm256_and_si256(prev1, nibble))),
-                         _mm256_shuffle_epi8(load_table(second_high), high2));
-    /* Where the byte two back leads three or more, or the byte three back leads four, a second
-     * continuation byte must stand, and nowhere else. */
-    __m256i third = _mm256_subs_epu8(prev2, _mm256_set1_epi8((char)(0xe0 - 0x80)));
-    __m256i fourth = _mm256_subs_epu8(prev3, _mm256_set1_epi8((char)(0xf0 - 0x80)));
-    __m256i wanted = _mm256_and_si256(_mm256_or_si256(third, fourth), _mm256_set1_epi8((char)0x80));
-    checker->error = _mm256_or_si256(checker->error, _mm256_xor_si256(wanted, guilt));
-    const __m256i lead_max = _mm256_setr_epi8(
-        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
-        -1, -1, -1, -1, -1, -1, (char)(0xf0 - 1), (char)(0xe0 - 1), (char)(0xc0 - 1));
-    checker->incomplete = _mm256_subs_epu8(block, lead_max);
-    checker->previous = block;
-}
-
-AVX2 static inline void
-check_pair(struct checker *checker, const char *at)
-{
-    __m256i low = _mm256_loadu_si256((const __m256i *)(const void *)at);
-    __m256i high = _mm256_loadu_si256((const __m256i *)(const void *)(at + 32));
-    if (_mm256_movemask_epi8(_mm256_or_si256(low, high)) == 0) {
-        checker->error = _mm256_or_si256(checker->error, checker->incomplete);
-        checker->incomplete = _mm256_setzero_si256();
-        checker->previous = _mm256_setzero_si256();
-        return;
-    }
-    check_block(checker, low);
-    check_block(checker, high);
+    size_t before = MIN(at, (size_t)3);
+    memset(staged, 0, sizeof(*staged));
+    memcpy(staged->bytes + 3 - before, s.ptr + at - before, before + MIN(s.len - at, (size_t)64));
+    return staged->bytes + 3;
 }
 
 AVX2 static bool
 valid_wide(struct str s)
 {
-    struct checker checker = {_mm256_setzero_si256(), _mm256_setzero_si256(),
-                              _mm256_setzero_si256()};
-    size_t at = 0;
-    for (; s.len - at >= 64; at += 64) {
-        check_pair(&checker, s.ptr + at);
+    struct staged staged;
+    int high = 0; /* in the block before: a character may run on */
+    size_t at = 64;
+    if (!utf8_block_good(stage(&staged, s, 0))) {
+        return false;
     }
-    if (at < s.len) {
-        char tail[64] = {0};
-        memcpy(tail, s.ptr + at, s.len - at);
-        check_pair(&checker, tail);
+    for (high = 1; s.len - at >= 64; at += 64) {
+        const char *block = s.ptr + at;
+        int now = _mm256_movemask_epi8(
+            _mm256_or_si256(utf8_block_load(block), utf8_block_load(block + 32)));
+        if ((high | now) != 0 && !utf8_block_good(block)) {
+            return false;
+        }
+        high = now;
     }
-    __m256i error = _mm256_or_si256(checker.error, checker.incomplete);
-    return _mm256_testz_si256(error, error) != 0;
+    /* at most 63 bytes, and at least the zero that ends a cut character */
+    return utf8_block_good(stage(&staged, s, at));
 }
 
 static inline __m128i

@@ -76,8 +76,9 @@ extern const struct sim_dialect sim_cohere;
 extern const struct sim_dialect sim_completions;
 extern const struct sim_dialect sim_converse;
 
-/* embeddings_write - the OpenAI answer: words of each input hashed into `dimensions` buckets,
- * length 1, so that texts with common words are near each other. */
+/* embeddings_make - words of a text hashed into `count` buckets, length 1, so that texts with
+ * common words are near each other. embeddings_write - the OpenAI answer, of such. */
+void embeddings_make(struct str text, float *values, size_t count);
 void embeddings_write(const struct sim_request *request, const struct sim_answer *answer,
                       struct buf *out);
 

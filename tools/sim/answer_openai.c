@@ -298,8 +298,8 @@ const struct sim_dialect sim_openai = {
 
 /* ---- embeddings ------------------------------------------------------------------------------ */
 
-static void
-embed(struct str text, float *values, size_t count)
+void
+embeddings_make(struct str text, float *values, size_t count)
 {
     uint64_t hash = UINT64_C(14695981039346656037);
     bool word = false;
@@ -351,7 +351,7 @@ embeddings_write(const struct sim_request *request, const struct sim_answer *ans
     struct sim_usage usage = answer_usage(answer);
     buf_put_str(out, STR("{\"object\":\"list\",\"data\":["));
     for (size_t i = 0; i < request->input_count; i++) {
-        embed(request->inputs[i], values, request->dimensions);
+        embeddings_make(request->inputs[i], values, request->dimensions);
         buf_printf(out,
                    "%s{\"object\":\"embedding\",\"index\":%zu,\"embedding\":", i > 0 ? "," : "", i);
         put_vector(request, values, out);

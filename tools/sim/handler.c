@@ -29,6 +29,7 @@ static const struct route routes[] = {
     {STR("POST"), STR("/v1/messages/count_tokens"), SIM_COUNT_TOKENS, &sim_anthropic, false, false},
     {STR("POST"), STR("/v1/responses"), SIM_RESPONSES, &sim_responses, false, false},
     {STR("POST"), STR("/v1/completions"), SIM_COMPLETIONS, &sim_completions, false, false},
+    {STR("POST"), STR("/api/embeddings"), SIM_EMBED_OLLAMA_1, &sim_ollama, false, false},
     {STR("POST"), STR("/api/chat"), SIM_OLLAMA, &sim_ollama, false, false},
     {STR("POST"), STR("/v2/chat"), SIM_COHERE, &sim_cohere, false, false},
     {STR("POST"), STR(":generateContent"), SIM_GEMINI, &sim_gemini, true, false},
@@ -46,12 +47,15 @@ static const struct route routes[] = {
     {STR("POST"), STR("/audio/translations"), SIM_TRANSCRIPTIONS, &sim_openai, true, false},
     {STR("POST"), STR("/moderations"), SIM_MODERATIONS, &sim_openai, true, false},
     {STR("POST"), STR(":batchEmbedContents"), SIM_EMBED_GEMINI, &sim_gemini, true, false},
+    {STR("POST"), STR(":embedContent"), SIM_EMBED_GEMINI_1, &sim_gemini, true, false},
+    {STR("POST"), STR("/invoke"), SIM_EMBED_BEDROCK, &sim_converse, true, false},
     {STR("POST"), STR(":predict"), SIM_IMAGEN, &sim_gemini, true, false},
     {STR("POST"), STR("/predictions"), SIM_REPLICATE, &sim_openai, true, false},
     {STR("POST"), STR("/v2beta/stable-image/generate/core"), SIM_STABILITY, &sim_openai, false,
      false},
     {STR("POST"), STR("/v2/embed"), SIM_EMBED_COHERE, &sim_cohere, false, false},
     {STR("POST"), STR("/api/embed"), SIM_EMBED_OLLAMA, &sim_ollama, false, false},
+    {STR("POST"), STR("/v1/flux-dev"), SIM_BFL, &sim_openai, false, false},
     {STR("POST"), STR("/v2/rerank"), SIM_RERANK, &sim_cohere, false, false},
     {STR("POST"), STR("/rerank"), SIM_RERANK, &sim_openai, true, false},
 };
@@ -123,6 +127,8 @@ read_head(struct exchange *exchange, const struct http_head *head, struct str pa
     if (arena_dup(&exchange->arena, http_field_get(head, STR("content-type")),
                   &exchange->form_type) != 0)
         exchange->form_type = STR_EMPTY;
+    if (arena_dup(&exchange->arena, head->authority, &exchange->authority) != 0)
+        exchange->authority = STR_EMPTY;
     struct err err = {0};
     exchange->bad_header =
         directives_parse(&exchange->header, http_field_get(head, STR("x-sim")), &err) != 0;
@@ -243,6 +249,8 @@ take_media(struct exchange *exchange, const struct route *route, struct str path
     struct err err = {0};
     if (route->endpoint == SIM_STABILITY)
         media.model = STR("stable-image-core");
+    else if (route->endpoint == SIM_BFL)
+        media.model = STR("flux-dev");
     else if (media_is_named(route->endpoint))
         media.model = route_model(route, path);
     if (media_parse(http_stream_body(exchange->stream), exchange->form_type, route->endpoint,
@@ -261,6 +269,10 @@ take_media(struct exchange *exchange, const struct route *route, struct str path
         (enum directive_lie)directive_value(&exchange->directives, DIRECTIVE_LIE_USAGE, LIE_NONE);
     exchange->content_type = media_write(&media, &exchange->answer, &exchange->body);
     exchange->status = 200;
+    if (later_ticket(exchange, &media)) {
+        exchange_answer_now(exchange, 200, "application/json");
+        return;
+    }
     exchange->streamed = str_eq(str_from(exchange->content_type), STR("text/event-stream"));
     fill_entry(exchange);
     if (!answer_fault(exchange))
@@ -319,12 +331,15 @@ sim_on_complete(struct http_stream *stream)
     if (!uri_split_target(http_stream_target(stream), &path, &query))
         path = STR("/");
     const struct route *route = route_find(method, path);
+    exchange->later = later_is(method, path);
     if (exchange->denied) {
         exchange_error(exchange, 401,
                        exchange->dialect == &sim_anthropic ? STR("invalid x-api-key")
                                                            : STR("Incorrect API key provided."));
     } else if (route != NULL) {
         take_request(exchange, route, path);
+    } else if (exchange->later) {
+        later_answer(exchange, path, query);
     } else if (listing_is(method, path)) {
         listing_answer(exchange, path, query);
     } else {

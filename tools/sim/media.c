@@ -20,11 +20,12 @@
 #define HEARD_TOKENS 10u
 #define PICTURE_TOKENS 100u
 #define DOCUMENTS_A_UNIT 100u
+#define SIM_DIMENSIONS_MAX 4096u
 
 bool
 media_is(enum sim_endpoint endpoint)
 {
-    return (endpoint >= SIM_EMBED_GEMINI && endpoint <= SIM_REPLICATE) || endpoint == SIM_IMAGES ||
+    return (endpoint >= SIM_EMBED_GEMINI && endpoint <= SIM_BFL) || endpoint == SIM_IMAGES ||
            endpoint == SIM_SPEECH || endpoint == SIM_TRANSCRIPTIONS ||
            endpoint == SIM_MODERATIONS || endpoint == SIM_RERANK;
 }
@@ -32,7 +33,8 @@ media_is(enum sim_endpoint endpoint)
 bool
 media_is_named(enum sim_endpoint endpoint)
 {
-    return endpoint == SIM_EMBED_GEMINI || endpoint == SIM_IMAGEN || endpoint == SIM_REPLICATE;
+    return endpoint == SIM_EMBED_GEMINI || endpoint == SIM_EMBED_GEMINI_1 ||
+           endpoint == SIM_EMBED_BEDROCK || endpoint == SIM_IMAGEN || endpoint == SIM_REPLICATE;
 }
 
 /* ---- requests -------------------------------------------------------------------------------- */
@@ -71,24 +73,56 @@ parse_form(struct str body, struct str boundary, struct sim_media *media, struct
     return rc == -ERR_NOT_FOUND ? 0 : rc;
 }
 
-/* What is to be embedded, in the words of three vendors. */
+static void
+note_text(const struct json_doc *doc, uint32_t text, struct sim_media *media, uint64_t index)
+{
+    if (!json_is(doc, text, JSON_STRING))
+        return;
+    struct str raw = json_raw(doc, text);
+    media->text_bytes += raw.len - 2;
+    if (index < SIM_TEXTS_MAX)
+        media->texts[index] = raw;
+}
+
+/* What is to be embedded, in the words of each vendor: a list, and where its elements have the
+ * text; or one text. */
 static void
 count_texts(const struct json_doc *doc, struct sim_media *media)
 {
-    static const char *const names[] = {"requests", "texts", "input"};
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        uint32_t list = json_get(doc, 0, str_from(names[i]));
+    static const struct {
+        const char *list;
+        const char *text; /* NULL: the element is it */
+    } lists[] = {
+        {"requests", "content.parts"}, {"texts", NULL}, {"input", NULL}, {"instances", "content"}};
+    static const char *const ones[] = {"input", "prompt", "inputText", "content.parts"};
+    static const char *const sizes[] = {"dimensions", "output_dimension", "outputDimensionality",
+                                        "parameters.outputDimensionality"};
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        uint32_t list = json_get(doc, 0, str_from(lists[i].list));
         if (!json_is(doc, list, JSON_ARRAY))
             continue;
+        uint64_t index = 0;
         media->count = json_count(doc, list);
         for (uint32_t at = json_first(doc, list); at != JSON_NONE;
-             at = json_sibling(doc, list, at)) {
-            uint32_t parts = json_path(doc, at, "content.parts");
-            uint32_t text = i == 0 ? json_get(doc, json_first(doc, parts), STR("text")) : at;
-            if (json_is(doc, text, JSON_STRING))
-                media->text_bytes += json_raw(doc, text).len - 2;
+             at = json_sibling(doc, list, at), index++) {
+            uint32_t text = lists[i].text != NULL ? json_path(doc, at, lists[i].text) : at;
+            media->vertex = media->vertex || (i == 3 && json_is(doc, text, JSON_STRING));
+            if (json_is(doc, text, JSON_ARRAY))
+                text = json_get(doc, json_first(doc, text), STR("text"));
+            note_text(doc, text, media, index);
+            (void)!json_u64(doc, json_get(doc, at, STR("outputDimensionality")), 4096,
+                            &media->dimensions);
         }
+        break;
     }
+    for (size_t i = 0; i < ARRAY_LEN(ones); i++) {
+        uint32_t text = json_path(doc, 0, ones[i]);
+        if (json_is(doc, text, JSON_ARRAY) && i == 3)
+            text = json_get(doc, json_first(doc, text), STR("text"));
+        note_text(doc, text, media, 0);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
+        (void)!json_u64(doc, json_path(doc, 0, sizes[i]), 4096, &media->dimensions);
 }
 
 static int
@@ -349,23 +383,60 @@ write_made(const struct sim_media *media, struct sim_answer *answer, struct buf 
     return JSON_TYPE;
 }
 
+static void
+put_vector(const struct sim_media *media, uint64_t index, struct buf *out)
+{
+    float values[SIM_DIMENSIONS_MAX];
+    if (media->dimensions == 0 || index >= SIM_TEXTS_MAX) {
+        buf_printf(out, "[0.5,-0.25,%llu]", (unsigned long long)index);
+        return;
+    }
+    uint64_t count = MIN(media->dimensions, (uint64_t)SIM_DIMENSIONS_MAX);
+    embeddings_make(media->texts[index], values, count);
+    for (uint64_t i = 0; i < count; i++)
+        buf_printf(out, "%s%.6f", i > 0 ? "," : "[", (double)values[i]);
+    buf_put_byte(out, ']');
+}
+
+/* How each vendor says it: before the vectors, around each, behind them; a '%': tokens. */
 static const char *
 write_vectors(const struct sim_media *media, struct sim_answer *answer, struct buf *out)
 {
-    bool gemini = media->endpoint == SIM_EMBED_GEMINI;
-    bool cohere = media->endpoint == SIM_EMBED_COHERE;
-    answer->prompt = (media->text_bytes + 3) / 4;
-    buf_printf(out, "{\"embeddings\":%s[", cohere ? "{\"float\":" : "");
-    for (uint64_t i = 0; i < media->count; i++)
-        buf_printf(out, "%s%s[0.5,-0.25,%llu]%s", i > 0 ? "," : "", gemini ? "{\"values\":" : "",
-                   (unsigned long long)i, gemini ? "}" : "");
-    buf_put_str(out, cohere ? STR("]}") : STR("]"));
-    if (cohere)
-        buf_printf(out, ",\"meta\":{\"billed_units\":{\"input_tokens\":%llu}}",
-                   (unsigned long long)answer->prompt);
-    else if (!gemini)
-        buf_printf(out, ",\"prompt_eval_count\":%llu", (unsigned long long)answer->prompt);
-    buf_put_byte(out, '}');
+    static const struct vector_words {
+        const char *before, *open, *close, *behind;
+    } words[] = {{"{\"embeddings\":[", "", "", "],\"prompt_eval_count\":%}"},
+                 {"{\"embeddings\":[", "{\"values\":", "}", "]}"},
+                 {"{\"embedding\":", "{\"values\":", "}", "}"},
+                 {"{\"id\":\"sim\",\"embeddings\":{\"float\":[", "", "",
+                  "]},\"meta\":{\"billed_units\":{\"input_tokens\":%}}}"},
+                 {"{\"embedding\":", "", "", "}"},
+                 {"{\"embedding\":", "", "", ",\"inputTextTokenCount\":%}"},
+                 {"{\"predictions\":[",
+                  "{\"embeddings\":{\"values\":", ",\"statistics\":{\"token_count\":1}}}", "]}"}};
+    const struct vector_words *say = media->vertex                           ? &words[6]
+                                     : media->endpoint == SIM_EMBED_GEMINI   ? &words[1]
+                                     : media->endpoint == SIM_EMBED_GEMINI_1 ? &words[2]
+                                     : media->endpoint == SIM_EMBED_COHERE   ? &words[3]
+                                     : media->endpoint == SIM_EMBED_OLLAMA_1 ? &words[4]
+                                     : media->endpoint == SIM_EMBED_BEDROCK  ? &words[5]
+                                                                             : &words[0];
+    answer->prompt = media->vertex ? media->count : (media->text_bytes + 3) / 4;
+    buf_put_str(out, str_from(say->before));
+    for (uint64_t i = 0; i < media->count; i++) {
+        buf_put_str(out, i > 0 ? STR(",") : STR(""));
+        buf_put_str(out, str_from(say->open));
+        put_vector(media, i, out);
+        buf_put_str(out, str_from(say->close));
+    }
+    struct str head;
+    struct str tail;
+    if (str_cut(str_from(say->behind), '%', &head, &tail)) {
+        buf_put_str(out, head);
+        (void)!buf_put_u64(out, answer->prompt);
+        buf_put_str(out, tail);
+    } else {
+        buf_put_str(out, head);
+    }
     return JSON_TYPE;
 }
 
@@ -397,12 +468,17 @@ media_write(const struct sim_media *media, struct sim_answer *answer, struct buf
     case SIM_RERANK:
         return write_ranking(media, answer, out);
     case SIM_EMBED_GEMINI:
+    case SIM_EMBED_GEMINI_1:
     case SIM_EMBED_COHERE:
     case SIM_EMBED_OLLAMA:
+    case SIM_EMBED_OLLAMA_1:
+    case SIM_EMBED_BEDROCK:
         return write_vectors(media, answer, out);
     case SIM_IMAGEN:
+        return media->vertex ? write_vectors(media, answer, out) : write_made(media, answer, out);
     case SIM_STABILITY:
     case SIM_REPLICATE:
+    case SIM_BFL:
         return write_made(media, answer, out);
     case SIM_CHAT:
     case SIM_EMBEDDINGS:

@@ -10,6 +10,7 @@
 
 #include "tools/sim/answer.h"
 
+#define SIM_TEXTS_MAX 16u
 struct sim_media {
     enum sim_endpoint endpoint;
     struct str model;
@@ -19,8 +20,11 @@ struct sim_media {
     struct str format; /* response_format */
     struct str file;   /* content of the last file of a form */
     bool stream;
-    uint64_t count;      /* n, inputs or documents */
-    uint64_t text_bytes; /* of all texts to embed */
+    uint64_t count;                  /* n, inputs or documents */
+    uint64_t text_bytes;             /* of all texts to embed */
+    struct str texts[SIM_TEXTS_MAX]; /* the first of them, raw JSON */
+    uint64_t dimensions;             /* 0 = not said */
+    bool vertex;                     /* Google's embeddings at his other address */
     uint64_t files;
 };
 

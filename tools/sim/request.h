@@ -28,11 +28,15 @@ enum sim_endpoint {
     SIM_MODERATIONS,    /* POST /v1/moderations */
     SIM_RERANK,         /* POST /v1/rerank, /v2/rerank */
     SIM_EMBED_GEMINI,   /* POST /v1beta/models/MODEL:batchEmbedContents */
+    SIM_EMBED_GEMINI_1, /* POST /v1beta/models/MODEL:embedContent */
     SIM_EMBED_COHERE,   /* POST /v2/embed */
     SIM_EMBED_OLLAMA,   /* POST /api/embed */
-    SIM_IMAGEN,         /* POST /v1beta/models/MODEL:predict */
+    SIM_EMBED_OLLAMA_1, /* POST /api/embeddings */
+    SIM_EMBED_BEDROCK,  /* POST /model/MODEL/invoke: Titan's */
+    SIM_IMAGEN,         /* POST /v1beta/models/MODEL:predict, Vertex's embeddings too */
     SIM_STABILITY,      /* POST /v2beta/stable-image/generate/SERVICE */
     SIM_REPLICATE,      /* POST /v1/models/OWNER/NAME/predictions */
+    SIM_BFL,            /* POST /v1/flux-...: a ticket */
     SIM_ENDPOINT_COUNT
 };
 

@@ -59,6 +59,7 @@ struct exchange {
     struct bill_entry entry;
     const char *content_type;
     struct str form_type; /* content-type of the request, in the arena */
+    struct str authority; /* as the caller names this server; in the arena */
     enum exchange_phase phase;
     enum sim_endpoint endpoint;
     uint64_t chunk;        /* content chunks written */
@@ -70,6 +71,7 @@ struct exchange {
     bool bad_header; /* x-sim does not parse */
     bool denied;
     bool models;
+    bool later; /* about a ticket */
 };
 
 extern const struct http_handler sim_handler;
@@ -86,6 +88,14 @@ void exchange_step(struct exchange *exchange);
 /* ---- listing.c: GET /v1/models, /v1beta/models, /api/tags ------------------------------------ */
 bool listing_is(struct str method, struct str path);
 void listing_answer(struct exchange *exchange, struct str path, struct str query);
+
+/* ---- later.c: pictures that are made later, as by Black Forest Labs, and by Replicate for a model
+ * whose name says "slow" ---------------------------------------------------------------------- */
+/* later_ticket - such a one: the answer becomes a ticket, which costs nothing. later_is - a call
+ * about a ticket; its picture is billed once, by the call that gets it. */
+bool later_ticket(struct exchange *exchange, const struct sim_media *media);
+bool later_is(struct str method, struct str path);
+void later_answer(struct exchange *exchange, struct str path, struct str query);
 
 /* ---- control.c: /sim/... --------------------------------------------------------------------- */
 void control_handle(struct exchange *exchange);

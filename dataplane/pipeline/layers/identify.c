@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * identify.c - who calls. On a bound connection the kernel has said it: the bearer, if any, only
- * has to agree. Elsewhere a key must be shown; `container-*` is refused without a lookup. Floor:
- * dataplane/pipeline/layers; the worker's thread. Owns: the registration of the caller in its
- * binding. Invariant: register first, check second; every refusal is the same 401. IDENTITY 7. */
+ *              has to agree (or, where the owner wants that, is a tag). Elsewhere a key must be
+ *              shown; `container-*` is refused without a lookup.
+ * Floor: dataplane/pipeline/layers; the worker's thread.
+ * Owns: the registration of the caller in its binding.
+ * Invariant: register first, check second; every refusal is the same 401. IDENTITY 7. */
 #include "dataplane/pipeline/exchange.h"
 #include "lib/base/digest.h"
 #include "lib/base/secret.h"
@@ -30,6 +32,18 @@ key_find(struct exchange *x, struct caller *caller)
     return key;
 }
 
+/* The owner may have said that any container-... will do: the kernel has said who it is. */
+static bool
+tag_taken(struct exchange *x)
+{
+    const struct config *config = x->worker->config;
+    if (config == NULL || !config->settings.container_tags ||
+        !str_starts(x->credential, STR("container-")))
+        return false;
+    struct str tag = str_skip(x->credential, STR("container-").len);
+    return binding_valid_tag(tag) && arena_dup(&x->arena, tag, &x->tag) == 0;
+}
+
 static enum layer_verdict
 identify_bound(struct exchange *x, struct caller *caller)
 {
@@ -44,7 +58,7 @@ identify_bound(struct exchange *x, struct caller *caller)
         return exchange_fail(x, HTTP_ERROR_forbidden,
                              STR("Berth refuses requests with proxy fields or a browser's Origin "
                                  "on a container's own listener."));
-    if (x->credential.len > 0 && !live_matches(binding, x->credential))
+    if (x->credential.len > 0 && !live_matches(binding, x->credential) && !tag_taken(x))
         return exchange_fail(x, HTTP_ERROR_unauthenticated, STR_EMPTY);
     if (!live_valid(x->worker->live, loop_now_ms(x->worker->loop)))
         return exchange_fail(x, HTTP_ERROR_unauthenticated, STR_EMPTY);
@@ -52,8 +66,13 @@ identify_bound(struct exchange *x, struct caller *caller)
     x->fund = binding->fund;
     x->record_json = binding->record_json;
     /* `admit`, the next layer of this turn, takes the same config for this request */
-    if (x->worker->config != NULL)
-        x->scope = config_container_scope(x->worker->config, binding->binding.name);
+    const struct config_container *said =
+        x->worker->config != NULL ? config_container(x->worker->config, binding->binding.name)
+                                  : NULL;
+    if (said != NULL) {
+        x->scope = said->scope;
+        x->budget = said->budget;
+    }
     return LAYER_NEXT;
 }
 
@@ -90,6 +109,7 @@ identify_request(struct exchange *x)
     x->fund = key->fund;
     x->record_json = key->record_json;
     x->scope = key->scope;
+    x->budget = key->budget;
     return LAYER_NEXT;
 }
 

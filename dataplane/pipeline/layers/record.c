@@ -148,6 +148,10 @@ record_settle(struct exchange *x)
     at = put_number(at, STR(",\"total_us\":"), micros(x->started_ns, x->ended_ns));
     at = put_number(at, STR(",\"attempts\":"), x->attempts);
     at = put_row(row, &x->usage, at);
+    if (x->tag.len > 0) { /* plain ASCII: binding_valid_tag */
+        at = put(put(at, STR(",\"tag\":\"")), x->tag);
+        *at++ = '"';
+    }
     ASSERT(at < own + sizeof(worker->record_own));
     const struct journal_members members = {
         .own = str_make(own, (size_t)(at - own)),

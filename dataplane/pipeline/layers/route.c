@@ -93,6 +93,7 @@ kind_of(enum chat_endpoint endpoint)
 {
     static const enum config_kind kinds[CHAT_ENDPOINT_COUNT] = {
         [CHAT_ENDPOINT_EMBEDDINGS] = CONFIG_EMBEDDING,
+        [CHAT_ENDPOINT_EMBED_ONE] = CONFIG_EMBEDDING,
         [CHAT_ENDPOINT_IMAGES] = CONFIG_IMAGE,
         [CHAT_ENDPOINT_IMAGE_EDITS] = CONFIG_IMAGE,
         [CHAT_ENDPOINT_IMAGE_VARIATIONS] = CONFIG_IMAGE,

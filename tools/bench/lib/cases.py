@@ -2,7 +2,6 @@
 """The load table: which cases there are, how one is run, and its rounds."""
 import json
 import os
-import statistics
 import subprocess
 import time
 
@@ -86,13 +85,7 @@ def write_request(stack, model, body):
     if not os.path.exists(base + ".lua"):
         with open(base + ".json", "wb") as file:
             file.write(body)
-        with open(base + ".lua", "w", encoding="ascii") as file:
-            file.write('wrk.method = "POST"\n')
-            for header in stack.headers():
-                name, value = header.split(": ", 1)
-                file.write(f'wrk.headers["{name}"] = "{value}"\n')
-            file.write(f'local file = io.open("{base}.json", "rb")\n'
-                       'wrk.body = file:read("*a")\nfile:close()\n')
+        measure.wrk_script(base + ".lua", stack.headers(), base + ".json")
     return base + ".json", base + ".lua"
 
 
@@ -102,28 +95,18 @@ def measure_requests(stack, case, name):
     port, model, proxy = stack.target(name, "h2" if case["kind"] == "h2" else "h1")
     body_file, script = write_request(stack, model, chat_body(model, BODIES[case["size"]]))
     url = f"http://127.0.0.1:{port}{PATH}"
-    meter = measure.Meter(proxy, stack.pids("sim"), stack.pids("control"))
-    meter.start()
-    if case["kind"] == "wrk":
-        sample = measure.wrk(url, script, case["connections"], case["seconds"])
-    elif case["kind"] == "h2":
-        sample = measure.h2load(url, body_file, stack.headers(), case["connections"], case["streams"],
-                                case["seconds"])
-    else:
-        sample = measure.berth_load_rate(stack.program("berth-load"), url, body_file, stack.headers(),
-                                         case["rate"], case["seconds"])
-    sample.update(meter.stop())
-    if name.startswith("berth"):
-        # what the control plane's core had no time for is uploaded now: it belongs to these requests
-        before = measure.cpu_s(proxy)
-        stack.drain()
-        sample["upload_cpu_s"] = measure.cpu_s(proxy) - before
-        sample["proxy_cpu_s"] += sample["upload_cpu_s"]
-    sample["generator_cpu"] = sample.pop("generator_cpu_s") / sample["wall_s"]
-    if sample["requests"] == 0:
-        raise Fatal(f"{case['name']}: {name} answered nothing")
+
+    def load():
+        if case["kind"] == "wrk":
+            return measure.wrk(url, script, case["connections"], case["seconds"])
+        if case["kind"] == "h2":
+            return measure.h2load(url, body_file, stack.headers(), case["connections"], case["streams"],
+                                  case["seconds"])
+        return measure.berth_load_rate(stack.program("berth-load"), url, body_file, stack.headers(),
+                                       case["rate"], case["seconds"])
+
+    sample = measure.measured(stack, proxy, "sim", load)
     stack.count(name, sample["requests"])
-    sample["cpu_us"] = sample["proxy_cpu_s"] / sample["requests"] * 1e6
     return sample
 
 
@@ -182,17 +165,6 @@ def measure_streams(stack, case, name):
 
 # ---- rounds --------------------------------------------------------------------------------------------
 
-def median_of(samples):
-    """Median of every number; of latencies, of each quantile."""
-    result = {}
-    for key, value in samples[0].items():
-        if isinstance(value, dict):
-            result[key] = median_of([sample[key] for sample in samples])
-        else:
-            result[key] = statistics.median(sample[key] for sample in samples)
-    return result
-
-
 def run_case(stack, case):
     samples = {name: [] for name in case["targets"]}
     one = measure_streams if case["kind"] == "sse" else measure_requests
@@ -203,7 +175,7 @@ def run_case(stack, case):
     for _ in range(case["rounds"]):
         for name in case["targets"]:
             samples[name].append(one(stack, case, name))
-    return {**case, "targets": {name: median_of(rows) for name, rows in samples.items()},
+    return {**case, "targets": {name: measure.median_of(rows) for name, rows in samples.items()},
             "samples": samples}
 
 

@@ -90,6 +90,7 @@ def ask(port, method, path, body=None, headers=None, timeout=10):
 
 class Stack:
     """start() everything; targets() by name; restart() one proxy; stop()."""
+    pinned = True
 
     def __init__(self, binaries, folder, say):
         self.binaries = binaries
@@ -108,8 +109,8 @@ class Stack:
     # ---- processes -------------------------------------------------------------------------------
     def spawn(self, name, cpu, command, env=None, ready=False):
         log = open(os.path.join(self.folder, f"{name}.log"), "ab")
-        process = subprocess.Popen(["taskset", "-c", cpu, *command], stderr=log,
-                                   stdout=subprocess.PIPE if ready else log, env=env)
+        pin = ["taskset", "-c", cpu] if self.pinned else []
+        process = subprocess.Popen([*pin, *command], stderr=log, stdout=subprocess.PIPE if ready else log, env=env)
         log.close()
         self.processes[name] = process
         if not ready:
@@ -188,14 +189,17 @@ class Stack:
         self.admin_port = int(ready["admin"].rpartition(":")[2])
         with open(os.path.join(data, "admin.token"), encoding="ascii") as file:
             self.admin_token = file.read().strip()
-        text = "".join(OBJECTS.format(name=name, protocol=protocol,
-                                      port=self.port["sse" if name == "sse" else "sim"])
-                       for name, protocol in PROVIDERS.items())
-        text += "apiVersion: berth.dev/v1alpha1\nkind: ApiKey\nmetadata: {name: bench}\n"
+        text = self.objects() + "apiVersion: berth.dev/v1alpha1\nkind: ApiKey\nmetadata: {name: bench}\n"
         applied = self.admin("POST", "/apis/berth.dev/v1alpha1/apply", text, "application/yaml")
         self.key = next(item["key"] for item in applied["items"] if item.get("key"))
         self.admin("POST", "/api/v1/wallet/deposits", json.dumps(
             {"purse": "ai", "amount": "1000000.00", "idempotency_key": "bench"}), "application/json")
+
+    def objects(self):
+        """Providers and models, as YAML with a "---" behind each."""
+        return "".join(OBJECTS.format(name=name, protocol=protocol,
+                                      port=self.port["sse" if name == "sse" else "sim"])
+                       for name, protocol in PROVIDERS.items())
 
     def admin(self, method, path, body=None, kind=None):
         headers = {"authorization": f"Bearer {self.admin_token}"}

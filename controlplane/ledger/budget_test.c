@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT
+ * budget_test.c - what a container or key may borrow and has spent, as its caps, its calls and the
+ *            time change.
+ * Floor: controlplane/ledger tests.
+ * Owns: nothing.
+ * Invariant: see budget.h. Races are in budget_model_test.c. */
+#include "controlplane/ledger/budget_test_rig.h"
+
+#define NAME STR("key/ci")
+
+static uint64_t seq;
+
+static int
+start(void **state)
+{
+    seq = 0;
+    return begin(state);
+}
+
+/* Whatever a test did, the audit agrees with it. */
+static int
+finish(void **state)
+{
+    struct ledger_audit audit;
+    if (ledger_audit(ledger, &audit, &err) < 0)
+        fail_msg("%s", err.text);
+    return end(state);
+}
+
+/* Cents; -1: no cap. */
+static void
+caps(int64_t hour, int64_t day, int64_t month)
+{
+    const int64_t cents[PERIOD_COUNT] = {hour, day, month};
+    struct budget_caps wanted = {.capped = {false}};
+    for (size_t i = 0; i < PERIOD_COUNT; i++) {
+        wanted.capped[i] = cents[i] >= 0;
+        wanted.amount[i].nano = MAX(cents[i], (int64_t)0) * CENT;
+    }
+    if (budget_set(ledger, NAME, &wanted, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+/* What node n has after it asked for so much more. */
+static int64_t
+borrow(int64_t cents)
+{
+    struct ledger_lease lease = {.granted = {0}};
+    int code = lease_get(ledger, STR("n"), 1, NAME, &lease, &err);
+    assert_true(code == 0 || code == -ERR_NOT_FOUND);
+    assert_int_equal(lease_want(ledger, STR("n"), 1, NAME, lease.granted,
+                                (struct money){cents * CENT}, &lease, &err),
+                     0);
+    return lease.rest.nano / CENT;
+}
+
+static void
+give_back(int64_t cents)
+{
+    struct ledger_lease lease;
+    assert_int_equal(lease_get(ledger, STR("n"), 1, NAME, &lease, &err), 0);
+    assert_int_equal(lease_return(ledger, STR("n"), 1, NAME,
+                                  (struct money){lease.returned.nano + cents * CENT}, &err),
+                     0);
+}
+
+static void
+call_at(int64_t at_ms, int64_t cents, const char *more)
+{
+    const struct ledger_stream stream = {STR("n"), 1, STR("0")};
+    struct ledger_applied applied;
+    struct str record = arena_printf(
+        &arena,
+        "{\"seq\":\"%llu\",\"id\":\"r\",\"at_ms\":%lld,\"wallet\":\"w\",\"subject\":"
+        "\"key/ci\",\"model\":\"m\",\"provider\":\"p\"%s,\"charge\":\"%lld\","
+        "\"cost\":\"0\"}",
+        (unsigned long long)seq + 1, (long long)at_ms, more, (long long)(cents * CENT));
+    if (usage_apply(ledger, &stream, ++seq, &record, 1, &applied, &err) < 0 || applied.posted != 1)
+        fail_msg("%s", err.text);
+}
+
+static void
+call(int64_t cents)
+{
+    call_at(time_ms, cents, "");
+}
+
+/* "hour day month lent free", spent and the rest in cents. */
+static const char *
+words(void)
+{
+    struct budget_state s;
+    int code = budget_get(ledger, NAME, &s, &err);
+    if (code == -ERR_NOT_FOUND)
+        return "none";
+    assert_int_equal(code, 0);
+    return arena_printf(&arena, "%lld %lld %lld lent %lld free %lld%s%s",
+                        (long long)(s.spent[0].nano / CENT), (long long)(s.spent[1].nano / CENT),
+                        (long long)(s.spent[2].nano / CENT), (long long)(s.lent.nano / CENT),
+                        s.capped ? (long long)(s.free.nano / CENT) : -1ll, s.over ? " over " : " ",
+                        s.capped ? period_name(s.tight) : "uncapped")
+        .ptr;
+}
+
+static void
+test_names(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        bool valid;
+    } rows[] = {
+        {"container/dev-env", true},
+        {"key/a.b_c", true},
+        {"key/", false},
+        {"container/", false},
+        {"default", false},
+        {"wallet/x", false},
+        {"key/a/b", false},
+        {"key/a b", false},
+        {"Key/a", false},
+        {"container/\xc3\xa9", false},
+        {"", false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        assert_int_equal(budget_name_valid(str_from(rows[i].name)), rows[i].valid);
+    char longest[BUDGET_NAME_BYTES_MAX + 1];
+    memset(longest, 'a', sizeof longest);
+    memcpy(longest, "key/", 4);
+    assert_true(budget_name_valid(str_make(longest, BUDGET_NAME_BYTES_MAX)));
+    assert_false(budget_name_valid(str_make(longest, BUDGET_NAME_BYTES_MAX + 1)));
+    const struct budget_caps none = {.capped = {false}};
+    assert_int_equal(budget_set(ledger, STR("default"), &none, &err), -ERR_INVALID);
+    assert_int_equal(budget_set(ledger, NAME, &none, &err), 0);
+    assert_string_equal(words(), "none");
+}
+
+static void
+test_periods(void **state)
+{
+    (void)state;
+    caps(50, 100, 180);
+    assert_string_equal(words(), "0 0 0 lent 0 free 50 hour");
+    assert_int_equal(borrow(1000), 50);
+    call(30);
+    assert_string_equal(words(), "30 30 30 lent 20 free 0 hour");
+    time_ms += HOUR_MS; /* what is lent counts in the new one */
+    assert_string_equal(words(), "0 30 30 lent 20 free 30 hour");
+    assert_int_equal(borrow(1000), 50);
+    call(50);
+    time_ms += HOUR_MS;
+    assert_string_equal(words(), "0 80 80 lent 0 free 20 day");
+    assert_int_equal(borrow(1000), 20);
+    call(20);
+    assert_int_equal(borrow(1), 0);
+    time_ms += DAY_MS;
+    assert_string_equal(words(), "0 0 100 lent 0 free 50 hour");
+    borrow(50);
+    call(50);
+    time_ms += HOUR_MS;
+    assert_string_equal(words(), "0 50 150 lent 0 free 30 month");
+    time_ms = 1767225600000; /* 2026-01-01 */
+    assert_string_equal(words(), "0 0 0 lent 0 free 50 hour");
+}
+
+/* A call that ended before the turn and is heard of after it belongs to the period that it ended
+ * in, as usage says; in whatever form its record comes. */
+static void
+test_late(void **state)
+{
+    (void)state;
+    caps(50, 300, -1);
+    time_ms += HOUR_MS - 2000;
+    assert_int_equal(borrow(40), 40);
+    time_ms += 4000;
+    assert_string_equal(words(), "0 0 0 lent 40 free 10 hour");
+    call_at(time_ms - 3000, 15, "");
+    assert_string_equal(words(), "0 15 15 lent 25 free 25 hour");
+    call_at(time_ms - 3000, 5, ",\"new\":[1]");
+    assert_string_equal(words(), "0 20 20 lent 20 free 30 hour");
+    call(10);
+    assert_string_equal(words(), "10 30 30 lent 10 free 30 hour");
+    /* more than was lent then cannot have been before: its node's clock is wrong */
+    assert_int_equal(borrow(30), 40);
+    call_at(time_ms - 3000, 25, "");
+    assert_string_equal(words(), "25 55 55 lent 15 free 10 hour");
+    /* nor has it been yet */
+    call_at(time_ms + HOUR_MS, 15, "");
+    assert_string_equal(words(), "40 70 70 lent 0 free 10 hour");
+}
+
+static void
+test_changes(void **state)
+{
+    (void)state;
+    caps(-1, 100, -1);
+    assert_int_equal(borrow(60), 60);
+    call(10);
+    caps(-1, 30, -1);
+    assert_string_equal(words(), "10 10 10 lent 50 free 0 over day");
+    assert_int_equal(borrow(10), 50);
+    give_back(50);
+    assert_string_equal(words(), "10 10 10 lent 0 free 20 day");
+    caps(0, 30, -1);
+    assert_string_equal(words(), "10 10 10 lent 0 free 0 hour");
+    caps(-1, -1, 500);
+    assert_string_equal(words(), "10 10 10 lent 0 free 490 month");
+    assert_int_equal(borrow(20), 20);
+    /* without a cap it is remembered as long as something is lent */
+    caps(-1, -1, -1);
+    assert_string_equal(words(), "10 10 10 lent 20 free -1 uncapped");
+    call(5);
+    give_back(15);
+    assert_string_equal(words(), "none");
+    call(7); /* nobody counts, but usage does: it is there when a cap comes again */
+    time_ms += HOUR_MS;
+    call(1);
+    caps(100, 100, -1);
+    assert_string_equal(words(), "1 23 23 lent 0 free 77 day");
+    /* what was not lent was spent all the same */
+    call(90);
+    assert_string_equal(words(), "91 113 113 lent 0 free 0 day");
+}
+
+static void
+test_leases(void **state)
+{
+    struct ledger_lease lease;
+    struct ledger_balances balances;
+    (void)state;
+    caps(-1, 100, -1);
+    assert_int_equal(borrow(40), 40);
+    call(10);
+    /* it moves no money */
+    assert_int_equal(ledger_balances(ledger, STR("w"), &balances, &err), 0);
+    assert_int_equal(balances.held.nano, 0);
+    assert_int_equal(balances.ai_usage.nano, 10 * CENT);
+    assert_int_equal(lease_orphan(ledger, STR("n"), 1, NAME, &err), 0);
+    assert_string_equal(words(), "10 10 10 lent 0 free 90 day");
+    call(5); /* its journal turned up */
+    assert_string_equal(words(), "15 15 15 lent 0 free 85 day");
+    assert_int_equal(borrow(20), 20);
+    assert_int_equal(lease_close(ledger, STR("n"), 1, &err), 0);
+    assert_string_equal(words(), "15 15 15 lent 0 free 85 day");
+    assert_int_equal(
+        lease_want(ledger, STR("n"), 1, NAME, (struct money){0}, (struct money){1}, &lease, &err),
+        -ERR_REVOKED);
+    /* another node, another ledger over the same store: nothing was in memory alone */
+    const struct ledger_config config = {0};
+    ledger_free(&ledger);
+    assert_int_equal(ledger_new(store, &config, &ledger, &err), 0);
+    assert_int_equal(lease_want(ledger, STR("m"), 1, NAME, (struct money){0},
+                                (struct money){1000 * CENT}, &lease, &err),
+                     0);
+    assert_int_equal(lease.granted.nano, 85 * CENT);
+    assert_true(lease.empty);
+    call(3);
+    assert_string_equal(words(), "18 18 18 lent 85 free 0 over day");
+}
+
+/* What the audit is there for. */
+static void
+test_audit(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *was;
+        const char *is;
+        const char *want;
+    } rows[] = {
+        {"\"day_spent\":\"100000000\"", "\"day_spent\":\"90000000\"", "are not its day"},
+        {"\"hour_spent\":\"100000000\"", "\"hour_spent\":\"0\"", "are not its hour"},
+        {"\"lent\":\"300000000\"", "\"lent\":\"0\"", "not the sum of its leases"},
+        {"\"day_late\":\"0\"", "\"day_late\":\"-1\"", "damaged"},
+        {"", "", "is missing"},
+    };
+    caps(-1, 100, -1);
+    assert_int_equal(borrow(40), 40);
+    call(10);
+    struct str key = STR("ledger/budget/key/ci");
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct store_row row;
+        struct ledger_audit audit;
+        struct str before;
+        struct str after;
+        assert_int_equal(store_get(store, key, &arena, &row), 0);
+        size_t at = str_find(row.value, str_from(rows[i].was));
+        assert_true(at != SIZE_MAX);
+        before = str_make(row.value.ptr, at);
+        after = str_skip(row.value, at + strlen(rows[i].was));
+        struct store_op op = {.key = key,
+                              .value = arena_printf(&arena, "%.*s%s%.*s", STR_ARG(before),
+                                                    rows[i].is, STR_ARG(after)),
+                              .delete_ = rows[i].was[0] == '\0'};
+        if (op.delete_)
+            op.value = STR_EMPTY;
+        assert_int_equal(store_commit(store, NULL, 0, &op, 1, NULL), 0);
+        assert_int_equal(ledger_audit(ledger, &audit, &err), -ERR_STORE);
+        assert_non_null(strstr(err.text, rows[i].want));
+        op = (struct store_op){.key = key, .value = row.value};
+        assert_int_equal(store_commit(store, NULL, 0, &op, 1, NULL), 0);
+        assert_int_equal(ledger_audit(ledger, &audit, &err), 0);
+        assert_int_equal(audit.budgets, 1);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_names, start, finish),
+        cmocka_unit_test_setup_teardown(test_periods, start, finish),
+        cmocka_unit_test_setup_teardown(test_late, start, finish),
+        cmocka_unit_test_setup_teardown(test_changes, start, finish),
+        cmocka_unit_test_setup_teardown(test_leases, start, finish),
+        cmocka_unit_test_setup_teardown(test_audit, start, finish),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

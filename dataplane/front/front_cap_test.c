@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT
+ * front_cap_test.c - callers whose owner capped what they may spend: held and captured in both
+ *                    places or in none, and what a refused one reads.
+ * Floor: test.
+ * Owns: nothing; see front_test_rig.h.
+ * Invariant: whatever happens, nothing stays held of the wallet or of the budget. */
+#include "dataplane/front/front_test_rig.h"
+
+#define DOLLAR 1000000000ll
+
+/* The only key of the rig gets a cap, as a config with "capped":true would have it. */
+static struct fund *
+budget(void)
+{
+    struct fund *fund = funds_get_budget(&rig.funds, "key", STR("t"));
+    assert_non_null(fund);
+    assert_true(fund_is_budget(fund) && !fund_is_budget(wallet()));
+    rig.worker.config->keys[0].budget = fund;
+    return fund;
+}
+
+static void
+want_nothing_held(void)
+{
+    step_until(all_settled, NULL);
+    assert_int_equal(atomic_load(&wallet()->held), 0);
+    assert_int_equal(atomic_load(&budget()->held), 0);
+    assert_int_equal(atomic_load(&wallet()->waiting), 0);
+    assert_int_equal(atomic_load(&budget()->waiting), 0);
+}
+
+static void
+both_pay(void **state)
+{
+    struct reply reply;
+    (void)state;
+    fund_grant(budget(), DOLLAR, FUND_OK);
+    fund_grant(wallet(), 100 * DOLLAR, FUND_OK);
+    int64_t before = atomic_load(&wallet()->available);
+    provider_says(200, "application/json", ANSWER);
+    ask(&reply, CHAT, BODY("openai/a"));
+    want_body(&reply, 200, "yo");
+    assert_int_equal(atomic_load(&budget()->spent), 21);
+    assert_int_equal(atomic_load(&budget()->available), DOLLAR - 21);
+    assert_int_equal(atomic_load(&wallet()->available), before - 21);
+    want_nothing_held();
+}
+
+/* The control plane answers every question with the same word until there is a reply. */
+static void
+ask_while(struct reply *reply, const char *path, struct fund *fund, const struct fund_word *word)
+{
+    ask_with(reply, path, KEY, "application/json", BODY("openai/dear"));
+    uint64_t end = clock_mono_ms() + DEADLINE_MS;
+    while (!reply->ended && clock_mono_ms() < end) {
+        loop_step(rig.loop, STEP_MS);
+        fund_hear(fund, word);
+        worker_funds_changed(&rig.worker);
+    }
+    assert_true(reply->ended);
+}
+
+static void
+a_cap_says_whose_it_is(void **state)
+{
+    static const struct {
+        const char *path;
+        struct fund_word word;
+        const char *want;
+    } rows[] = {
+        {CHAT,
+         {.cap = 5 * DOLLAR, .cap_spent = 4 * DOLLAR, .cap_per = FUND_PER_DAY},
+         "API key 't' may spend $5.00 a day: $5.00 of it is spent or held, and this request may "
+         "cost up to $"},
+        {CHAT,
+         {.cap = 5 * DOLLAR, .free = DOLLAR, .cap_per = FUND_PER_HOUR},
+         "may spend $5.00 an hour: $4.00 of it is spent or held"},
+        {CHAT,
+         {.cap = DOLLAR, .cap_spent = 3 * DOLLAR, .cap_per = FUND_PER_MONTH},
+         "may spend $1.00 a month: $3.00 of it is spent"},
+        {CHAT,
+         {.cap = 0, .cap_per = FUND_PER_DAY},
+         "may spend $0.00 a day: $0.00 of it is spent or held"},
+        {CHAT,
+         {.cap = DOLLAR, .cap_per = FUND_PER_DAY},
+         "The next day begins at 2026-11-22T00:00:00Z; or set a smaller max_tokens."},
+        {"/v1/messages", {.cap = DOLLAR, .cap_per = FUND_PER_DAY}, "\"type\":\"error\""},
+        {"/v1/messages", {.cap = DOLLAR, .cap_per = FUND_PER_DAY}, "API key 't' may spend"},
+    };
+    (void)state;
+    fund_grant(wallet(), 100000 * DOLLAR, FUND_OK);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct reply reply;
+        struct fund_word word = rows[i].word;
+        word.status = FUND_EMPTY;
+        word.cap_resets_s = 1795305600;
+        ask_while(&reply, rows[i].path, budget(), &word);
+        want_body(&reply, 402, rows[i].want);
+        want_nothing_held();
+        assert_int_equal(atomic_load(&wallet()->spent), 0);
+    }
+}
+
+/* The caller may, the wallet has nothing: the wallet is named, and what was held of the cap is
+ * there again. */
+static void
+a_poor_wallet_is_named(void **state)
+{
+    struct reply reply;
+    const struct fund_word none = {.status = FUND_EMPTY};
+    (void)state;
+    fund_grant(budget(), 100000 * DOLLAR, FUND_OK);
+    ask_while(&reply, CHAT, wallet(), &none);
+    want_body(&reply, 402, "Wallet 'default' does not cover this request");
+    want_nothing_held();
+    assert_int_equal(atomic_load(&budget()->available), 100000 * DOLLAR);
+}
+
+/* A cap that was lowered below what is here: no call, though there would be enough; it goes back,
+ * and the next word lets calls through again. */
+static void
+a_lowered_cap_holds_at_once(void **state)
+{
+    struct reply reply;
+    struct fund_word word = {
+        .granted = 100000 * DOLLAR, .cap = DOLLAR, .cap_per = FUND_PER_DAY, .status = FUND_OVER};
+    (void)state;
+    fund_grant(wallet(), 100000 * DOLLAR, FUND_OK);
+    fund_grant(budget(), 100000 * DOLLAR, FUND_OK);
+    ask_while(&reply, CHAT, budget(), &word);
+    want_body(&reply, 402, "API key 't' may spend $1.00 a day");
+    want_nothing_held();
+    assert_int_equal(fund_tick(budget()), 100000 * DOLLAR);
+    assert_int_equal(atomic_load(&budget()->available), 0);
+    word.returned = 100000 * DOLLAR;
+    word.granted += 100000 * DOLLAR;
+    word.cap = 1000000 * DOLLAR;
+    word.status = FUND_OK;
+    fund_hear(budget(), &word);
+    provider_says(200, "application/json", ANSWER);
+    ask(&reply, CHAT, BODY("openai/dear"));
+    want_body(&reply, 200, "yo");
+    want_nothing_held();
+}
+
+/* The control plane says nothing of the cap: 503, and the wallet is not touched. */
+static void
+silence_is_no_refusal(void **state)
+{
+    struct reply reply;
+    (void)state;
+    fund_grant(wallet(), 100000 * DOLLAR, FUND_OK);
+    fund_grant(budget(), 1, FUND_OK);
+    ask(&reply, CHAT, BODY("openai/dear"));
+    want_body(&reply, 503, "has not lent it enough in time");
+    want_nothing_held();
+}
+
+int
+main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, rig_open, rig_close)
+    const struct CMUnitTest tests[] = {
+        CASE(both_pay),
+        CASE(a_cap_says_whose_it_is),
+        CASE(a_poor_wallet_is_named),
+        CASE(a_lowered_cap_holds_at_once),
+        CASE(silence_is_no_refusal),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
