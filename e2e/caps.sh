@@ -55,7 +55,7 @@ within 15 connected || not_ok "nodes come back" "$(admin GET /api/v1/nodes)"
 same "what was spent is known after kill -9" "$cost" "$(spent apikey race day)"
 until_402() { for ((i = 0; i < 400; i++)); do [[ $(ask "$1") == 200 ]] || return 0; done; }
 until_402 "$key"
-within 30 idle apikey race && ok "what idle and killed data planes had comes back" || not_ok "what idle and killed data planes had comes back" "$(berth get apikey race -o json)"
+within 80 idle apikey race && ok "what idle and killed data planes had comes back" || not_ok "what idle and killed data planes had comes back" "$(berth get apikey race -o json)"
 until_402 "$key"
 same "still no more than the cap" true "$(spent apikey race day | awk '{ print ($1 <= 0.50) ? "true" : $1 }')"
 same "402 as before" 402 "$(ask "$key")"
