@@ -134,7 +134,7 @@ cp_pid=$!
 within 20 grep -q '"ready":true' "$e2e_dir/cp.out" || not_ok "the control plane starts" "$(cat "$e2e_dir/cp.err")"
 list=$(curl -s --unix-socket "$cp_dir/admin.sock" http://localhost/apis/berth.dev/v1alpha1/providers)
 made=$(grep -o '"baseUrl"' <<<"$list" | wc -l)
-same "providers made from the environment" 40 "$made"
+same "providers made from the environment" 41 "$made"
 has "an address with a blank" "https://house.openai.azure.com/openai/v1" "$list"
 has "and by region" "https://bedrock-runtime.eu-west-1.amazonaws.com" "$list"
 same "only the allowed host may be private" 1 "$(grep -o '"allowPrivate":true' <<<"$list" | wc -l)"

@@ -79,6 +79,56 @@ bind_store_failed(struct bind *bind, int code)
                    err_text(code));
 }
 
+/* ---- lives that an administrator ended ------------------------------------------------------- */
+
+static struct str
+barred_key(struct arena *arena, const struct binding *binding)
+{
+    return arena_printf(arena, "barred/%.*s/%.*s", STR_ARG(binding->host),
+                        STR_ARG(binding->container_id));
+}
+
+/* What tells this life of the container from its next one. */
+static struct str
+life_of(struct arena *arena, const struct binding *binding)
+{
+    return arena_printf(arena, "%.*s %llu %llu", STR_ARG(binding->boot),
+                        (unsigned long long)binding->netns_cookie,
+                        (unsigned long long)binding->cgroup_id);
+}
+
+static int
+bar(struct bind *bind, const struct binding *binding)
+{
+    struct str key = barred_key(&bind->arena, binding);
+    struct str life = life_of(&bind->arena, binding);
+    if (!key.ptr || !life.ptr)
+        return -ERR_NOMEM;
+    bind_add_op(bind, key, life, false);
+    return 0;
+}
+
+/* An event stream finds whatever runs; so it would find, again and again, what was revoked. The next
+ * life is free: its hook asks, or its evidence is another. */
+static int
+check_barred(struct bind *bind)
+{
+    struct store_row row;
+    struct str key = barred_key(&bind->arena, &bind->binding);
+    struct str life = life_of(&bind->arena, &bind->binding);
+    if (!key.ptr || !life.ptr)
+        return -ERR_NOMEM;
+    int code = store_get(bind->engine->conf.store, key, &bind->arena, &row);
+    if (code < 0)
+        return code == -ERR_NOT_FOUND ? 0 : code;
+    if (bind->by == TRIGGER_events && str_eq(row.value, life))
+        return bind_refuse(bind, "revoked", ERR_REVOKED,
+                           "an administrator revoked it; it has a token when it is started again",
+                           bind->binding.container_id);
+    bind_add_op(bind, key, STR_EMPTY, true);
+    return 0;
+}
+
 /* ---- the steps ------------------------------------------------------------------------------- */
 
 int
@@ -329,7 +379,11 @@ bind_run(struct bind *bind, struct binding_row **ret_row)
         *ret_row = same;
         return code;
     }
-    code = bind_take_number(bind);
+    code = check_barred(bind);
+    if (code == -ERR_REVOKED)
+        return code;
+    if (code == 0)
+        code = bind_take_number(bind);
     if (code == 0)
         code = bind_load_container(bind);
     if (code == 0)
@@ -420,6 +474,8 @@ end(struct engine *engine, struct binding_row *row, const char *reason, enum tri
     bind_init(&bind, engine, by, err);
     struct str key = arena_printf(&bind.arena, BINDINGS_PREFIX "%s", row->hex);
     int code = key.ptr ? bind_end_status(&bind, row, reason) : -ERR_NOMEM;
+    if (code == 0 && by == TRIGGER_admin)
+        code = bar(&bind, &row->binding);
     if (code == 0) {
         bind_add_op(&bind, key, STR_EMPTY, true);
         code = bind_commit(&bind, &revision);

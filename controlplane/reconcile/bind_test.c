@@ -164,6 +164,40 @@ test_restart_and_failure(void **state)
     assert_int_equal(f->engine->bindings.by_hex.count, 2);
 }
 
+/* A runtime's list says again and again what runs: that life stays revoked, the next one does not. */
+static void
+test_revoked_stays_revoked(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const reasons[] = {"revoked", "deleted"};
+    uint8_t incarnation = 1;
+    for (size_t i = 0; i < ARRAY_LEN(reasons); i++) {
+        assert_int_equal(bind(f, "h", "b", "c1", incarnation++, "a"), 0);
+        assert_int_equal(bind_revoke(f->engine, f->row, reasons[i], &f->err), 0);
+        assert_int_equal(bind_life(f, "h", "b", "c1", incarnation++, "a", 1, TRIGGER_events),
+                         -ERR_REVOKED);
+        assert_string_equal(f->code, "revoked");
+        engine_free(&f->engine);
+        start(f);
+        /* by another name neither; another container of that name is another one */
+        assert_int_equal(bind_life(f, "h", "b", "c1", incarnation++, "x", 1, TRIGGER_events),
+                         -ERR_REVOKED);
+        assert_int_equal(bind_life(f, "h", "b", "c2", incarnation++, "a", 2, TRIGGER_events), 0);
+        assert_int_equal(bind_revoke(f->engine, f->row, "unbound", &f->err), 0);
+        assert_int_equal(bind_life(f, "h", "b", "c2", incarnation++, "a", 2, TRIGGER_events), 0);
+        assert_int_equal(bind_revoke(f->engine, f->row, "unbound", &f->err), 0);
+        /* started again: its network namespace is another, or its hook asks */
+        if (i == 0)
+            assert_int_equal(bind_life(f, "h", "b", "c1", incarnation++, "a", 3, TRIGGER_events),
+                             0);
+        else
+            assert_int_equal(bind(f, "h", "b", "c1", incarnation++, "a"), 0);
+        assert_int_equal(bind_revoke(f->engine, f->row, "unbound", &f->err), 0);
+        assert_int_equal(bind_life(f, "h", "b", "c1", incarnation++, "a", 1, TRIGGER_events), 0);
+        assert_int_equal(bind_revoke(f->engine, f->row, "unbound", &f->err), 0);
+    }
+}
+
 int
 main(void)
 {
@@ -176,6 +210,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_ai_off, setup, teardown),
         cmocka_unit_test_setup_teardown(test_hosting, setup, teardown),
         cmocka_unit_test_setup_teardown(test_restart_and_failure, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_revoked_stays_revoked, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -109,8 +109,8 @@ teardown(void **state)
 
 /* One container as an agent would describe it; incarnation: one byte repeated. */
 static inline int
-bind(struct fixture *f, const char *host, const char *boot, const char *id, uint8_t incarnation,
-     const char *name)
+bind_life(struct fixture *f, const char *host, const char *boot, const char *id,
+          uint8_t incarnation, const char *name, uint64_t netns_cookie, enum trigger by)
 {
     struct binding wanted = {
         .host = str_from(host),
@@ -119,7 +119,7 @@ bind(struct fixture *f, const char *host, const char *boot, const char *id, uint
         .container_id = str_from(id),
         .name = str_from(name),
         .attestors = STR("netns+cgroup"),
-        .netns_cookie = 1,
+        .netns_cookie = netns_cookie,
         .cgroup_id = 2,
         .server = STR_EMPTY,
         .wallet = STR_EMPTY,
@@ -127,8 +127,14 @@ bind(struct fixture *f, const char *host, const char *boot, const char *id, uint
     memset(wanted.incarnation, incarnation, INCARNATION_BYTES);
     f->code = "";
     f->err = (struct err){0};
-    return bind_container(f->engine, &wanted, STR("agent"), TRIGGER_hook, &f->row, &f->code,
-                          &f->err);
+    return bind_container(f->engine, &wanted, STR("agent"), by, &f->row, &f->code, &f->err);
+}
+
+static inline int
+bind(struct fixture *f, const char *host, const char *boot, const char *id, uint8_t incarnation,
+     const char *name)
+{
+    return bind_life(f, host, boot, id, incarnation, name, 1, TRIGGER_hook);
 }
 
 static inline struct str
