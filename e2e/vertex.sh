@@ -56,9 +56,9 @@ kill "$sim_pid"
 key_file "$e2e_dir/env.json" http://127.0.0.1:1/token # in clear, so nobody is asked
 for location in "" europe-west1; do
   env GOOGLE_APPLICATION_CREDENTIALS="$e2e_dir/env.json" GOOGLE_CLOUD_PROJECT=house ${location:+GOOGLE_CLOUD_LOCATION=$location} \
-    berth-controlplane --data "$e2e_dir/env$location" --listen-admin none --listen-planes 127.0.0.1:0 >"$e2e_dir/cp.out" 2>"$e2e_dir/cp.err" &
+    berth-controlplane --data "$e2e_dir/env$location" --listen-admin none --listen-planes 127.0.0.1:0 >"$e2e_dir/cp$location.out" 2>"$e2e_dir/cp.err" &
   cp_pid=$!
-  within 20 grep -q '"ready":true' "$e2e_dir/cp.out" || not_ok "the control plane starts" "$(cat "$e2e_dir/cp.err")"
+  within 20 grep -q '"ready":true' "$e2e_dir/cp$location.out" || not_ok "the control plane starts" "$(cat "$e2e_dir/cp.err")"
   list=$(curl -s --unix-socket "$e2e_dir/env$location/admin.sock" http://localhost/apis/berth.dev/v1alpha1/providers)
   has "vertex by its usual variables, ${location:-no} location" \
     "https://${location:+$location-}aiplatform.googleapis.com/v1/projects/house/locations/${location:-global}" "$list"
