@@ -108,7 +108,7 @@ bar(struct bind *bind, const struct binding *binding)
     return 0;
 }
 
-/* An event stream finds whatever runs; so it would find, again and again, what was revoked. The next
+/* An event stream finds whatever runs: it would find again and again what was revoked. The next
  * life is free: its hook asks, or its evidence is another. */
 static int
 check_barred(struct bind *bind)

@@ -164,7 +164,7 @@ test_restart_and_failure(void **state)
     assert_int_equal(f->engine->bindings.by_hex.count, 2);
 }
 
-/* A runtime's list says again and again what runs: that life stays revoked, the next one does not. */
+/* A runtime's list says again and again what runs: that life stays revoked, the next does not. */
 static void
 test_revoked_stays_revoked(void **state)
 {

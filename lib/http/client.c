@@ -212,22 +212,29 @@ call_may_retry(const struct http_call *call)
 }
 
 void
-call_requeue(struct http_call *call)
+call_return(struct http_call *call)
 {
-    ASSERT(!call->ended && call->head != NULL && !call->streaming);
-    call->retried = true;
+    ASSERT(!call->ended && call->head != NULL && !call->head_put);
     call->conn = NULL;
     call->phase = HTTP_QUEUED;
+    list_remove(&call->node);
+    list_push_front(&call->origin->queue, &call->node);
+    call->origin->queued++;
+    origin_pump(call->origin);
+}
+
+void
+call_requeue(struct http_call *call)
+{
+    ASSERT(!call->streaming);
+    call->retried = true;
     call->segment_index = 0;
     call->segment_offset = 0;
     call->stream_id = 0;
     call->interim_count = 0;
     call->head_put = false;
     call->sent = false;
-    list_remove(&call->node);
-    list_push_front(&call->origin->queue, &call->node);
-    call->origin->queued++;
-    origin_pump(call->origin);
+    call_return(call);
 }
 
 void
@@ -282,7 +289,7 @@ http_call_cancel(struct http_call **ref)
     struct http_origin *origin = call->origin;
     if (call->conn != NULL)
         call->conn->proto->cancel(call->conn, call);
-    else
+    else if (call->phase == HTTP_QUEUED) /* or its connection was lost in this moment */
         origin->queued--;
     call_end(call);
     call_left(origin);

@@ -73,7 +73,8 @@ struct http_call_conf {
     const struct str *segments; /* the body in pieces, sent as they are */
     size_t segment_count;
     bool streaming; /* more body through http_call_write / _end; segments must be empty */
-    /* a kept-alive connection that dies before any reply byte: once more on a new one */
+    /* a kept-alive connection that dies before any reply byte (HTTP/2: any byte at all after the
+     * head was put): once more on a new one */
     bool retry_stale;
 };
 

@@ -4,7 +4,7 @@
  * Owns: struct client_h2 and its session.
  * Invariant: a call is on h2->calls exactly as long as it owns its stream. A paused stream holds
  *            at most its window.
- *            client_h2_test.c. */
+ *            client_h2_test.c, client_h2_ends_test.c. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -55,6 +55,14 @@ h2_settle(struct client_h2 *h2)
         conn_soon(h2->conn); /* drained: destroyed outside of the session's callbacks */
 }
 
+/* A call of which the peer never heard: to another connection, or here when there is room. */
+static COLD void
+h2_give_back(struct client_h2 *h2, struct http_call *call)
+{
+    h2_detach(h2, call);
+    call_return(call);
+}
+
 static void
 h2_reset(struct client_h2 *h2, struct http_call *call, uint32_t code)
 {
@@ -93,6 +101,7 @@ static COLD void
 h2_lost(struct client_conn *conn, int code, const char *text)
 {
     struct client_h2 *h2 = conn->u.h2;
+    uint32_t heard = h2->heard;
     struct list calls;
     list_init(&calls);
     struct list *const lists[] = {&h2->closed, &h2->calls, &h2->fresh};
@@ -106,7 +115,8 @@ h2_lost(struct client_conn *conn, int code, const char *text)
     conn_destroy(conn);
     for (struct list *node; (node = list_pop_front(&calls)) != NULL;) {
         struct http_call *call = LIST_ENTRY(node, struct http_call, node);
-        bool stale = call->reused && !call->reply_seen && (call->retry_stale || !call->head_put);
+        bool silent = call->retry_stale && call->heard_before == heard;
+        bool stale = call->reused && !call->reply_seen && (silent || !call->head_put);
         if (stale && call_may_retry(call))
             call_requeue(call);
         else
@@ -125,6 +135,7 @@ on_head(void *user, uint32_t id, void *owner)
     h2->content_length = HTTP_LENGTH_UNKNOWN;
     h2->field_count = 0;
     h2->text_len = 0;
+    h2->list_bytes = HPACK_ENTRY_BYTES + 10; /* :status */
     h2->head_call = call;
     if (call != NULL && !call->reply_seen) {
         call->reply_seen = true;
@@ -178,6 +189,9 @@ on_end(void *user, uint32_t id, void *owner)
     return 0;
 }
 
+static const char too_large[] =
+    "the head of the upstream's reply is larger than 64 KiB or 100 fields";
+
 static int
 on_field(void *user, struct str name, struct str value)
 {
@@ -186,14 +200,18 @@ on_field(void *user, struct str name, struct str value)
     uint64_t number = 0;
     if (call == NULL) /* canceled */
         return 0;
+    h2->list_bytes += name.len + value.len + HPACK_ENTRY_BYTES; /* as the session counts */
+    if (h2->list_bytes > HTTP_HEAD_BYTES_MAX) {
+        h2_call_refused(h2, call, -ERR_TOO_LARGE, too_large);
+        return 0;
+    }
     if (str_eq(name, STR("content-length"))) {
         if (num_u64(value, UINT64_MAX - 1, &number) == 0)
             h2->content_length = number;
         return 0;
     }
     if (field_is_forwarded(name) && !head_add(h2, name, value))
-        h2_call_refused(h2, call, -ERR_TOO_LARGE,
-                        "the head of the upstream's reply is larger than 64 KiB or 100 fields");
+        h2_call_refused(h2, call, -ERR_TOO_LARGE, too_large);
     return 0;
 }
 
@@ -296,7 +314,18 @@ static int
 on_settings(void *user)
 {
     struct client_h2 *h2 = user;
-    if (h2->conn->state == CONN_OPEN)
+    uint32_t most = h2_session_streams_max(h2->session);
+    if (h2->conn->state != CONN_OPEN)
+        return 0;
+    /* Acknowledged before what is not submitted yet: not one stream more than they say. */
+    bool returned = false;
+    while (h2->call_count > most && !list_empty(&h2->fresh)) {
+        h2_give_back(h2, LIST_ENTRY(h2->fresh.prev, struct http_call, node));
+        returned = true;
+    }
+    if (returned)
+        h2_settle(h2);
+    else
         origin_pump(h2->conn->origin); /* they may allow more streams now */
     return 0;
 }
@@ -402,6 +431,7 @@ h2_readable(struct client_conn *conn, bool hangup)
             h2_lost(conn, rc, "the upstream closed the connection");
             return;
         }
+        h2->heard++;
         h2->receiving = true;
         rc = h2_session_feed(h2->session, client->scratch, count);
         h2->receiving = false;
@@ -431,10 +461,9 @@ h2_submit_fresh(struct client_h2 *h2)
         int rc = h2_submit(h2, call);
         if (rc == 0) {
             list_push_back(&h2->calls, &call->node);
-        } else if (rc == -ERR_UNAVAILABLE && call_may_retry(call)) {
-            h2->draining = true; /* out of stream ids: another connection */
-            h2->call_count--;
-            call_requeue(call);
+        } else if (rc == -ERR_UNAVAILABLE) {
+            h2->draining = true; /* GOAWAY, or out of stream ids: another connection */
+            h2_give_back(h2, call);
         } else {
             h2_call_failed(h2, call, rc, "the request cannot be sent over HTTP/2");
         }
@@ -469,13 +498,14 @@ static void
 h2_flush(struct client_conn *conn)
 {
     struct client_h2 *h2 = conn->u.h2;
-    h2_submit_fresh(h2);
-    if (conn->state != CONN_OPEN)
-        return;
-    int rc = h2_send(h2);
+    int rc = 0;
     /* Callers may release the origin: this session must last until the end of the function. */
     h2->receiving = true;
-    h2_tell(h2);
+    h2_submit_fresh(h2);
+    if (conn->state == CONN_OPEN) {
+        rc = h2_send(h2);
+        h2_tell(h2);
+    }
     h2->receiving = false;
     if (h2->orphan) {
         h2_free(h2);

@@ -183,6 +183,7 @@ h2_submit(struct client_h2 *h2, struct http_call *call)
         return rc;
     call->stream_id = id;
     call->head_put = true;
+    call->heard_before = h2->heard;
     if (!body)
         body_sent(call);
     return 0;

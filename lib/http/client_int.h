@@ -12,6 +12,7 @@
 #include "lib/http/client.h"
 #include "lib/http/h1.h"
 #include "lib/http/h2_session.h"
+#include "lib/http/hpack.h"
 #include "lib/net/resolve.h"
 
 #define CLIENT_SCRATCH_BYTES (128u * 1024u)
@@ -107,7 +108,8 @@ struct http_call {
     size_t upload_sent;
     struct buf held; /* h2: came while paused */
     uint32_t stream_id;
-    uint32_t close_code; /* h2: of a stream in `closed` */
+    uint32_t close_code;   /* h2: of a stream in `closed` */
+    uint32_t heard_before; /* h2: by the connection, when the head was put */
     uint8_t phase;
     uint8_t interim_count;
     bool streaming;
@@ -179,6 +181,8 @@ struct http_client {
 /* call_done / call_fail - last callback; the call left its connection already. */
 void call_done(struct http_call *call);
 COLD void call_fail(struct http_call *call, int code, const char *text);
+/* call_return - to the front of the queue: nothing of it was sent. */
+COLD void call_return(struct http_call *call);
 /* call_requeue - back to the front of the queue, to be sent from its start on a new connection. */
 COLD void call_requeue(struct http_call *call);
 void call_head_drop(struct http_call *call);
@@ -235,6 +239,7 @@ struct client_h2 {
     struct list calls;  /* with a stream */
     struct list closed; /* whose stream closed while a batch was gathered */
     uint32_t call_count;
+    uint32_t heard;      /* reads that brought something */
     bool draining;       /* GOAWAY, or out of stream ids */
     bool receiving;      /* inside h2_session_feed: do not free */
     bool orphan;         /* conn is gone: free when receiving ends */
@@ -246,6 +251,7 @@ struct client_h2 {
     uint64_t content_length;
     uint32_t field_count;
     size_t text_len;
+    size_t list_bytes;
     struct http_field fields[HTTP_FIELDS_MAX];
     char text[HTTP_HEAD_BYTES_MAX];
     /* the batch that is being sent: iov[iov_count] over client->wire and borrowed segments */

@@ -48,6 +48,7 @@ struct watch {
     char text[256];
     bool cancel_on_body;
     bool pause_on_head;
+    struct watch *cancel_on_fail; /* another call, canceled when this one fails */
 };
 
 static UNUSED void
@@ -96,6 +97,8 @@ watch_failed(struct http_call *call, int code, enum http_phase phase, const char
     watch->phase = phase;
     snprintf(watch->text, sizeof(watch->text), "%s", text);
     watch->call = NULL;
+    if (watch->cancel_on_fail != NULL)
+        http_call_cancel(&watch->cancel_on_fail->call);
 }
 
 static UNUSED void

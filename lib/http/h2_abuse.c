@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define CREDIT_MAX 2000u
-#define LATE_RESETS_MAX 1000u
+#define LATE_FRAMES_MAX 1000u
 
 void
 h2_abuse_init(struct h2_abuse *abuse, uint32_t burst, uint32_t per_s, uint64_t now_ms)
@@ -35,10 +35,10 @@ h2_abuse_free(struct h2_abuse *abuse, enum h2_oddity oddity)
             return false;
         abuse->credit--;
         return true;
-    case H2_LATE_RESET:
-        if (abuse->late_resets == 0)
+    case H2_LATE_FRAME:
+        if (abuse->late_frames == 0)
             return false;
-        abuse->late_resets--;
+        abuse->late_frames--;
         return true;
     case H2_PEER_RESET:
     case H2_OUR_RESET:
@@ -93,6 +93,6 @@ h2_abuse_opened(struct h2_abuse *abuse)
 void
 h2_abuse_finished(struct h2_abuse *abuse)
 {
-    if (abuse->late_resets < LATE_RESETS_MAX)
-        abuse->late_resets++;
+    if (abuse->late_frames < LATE_FRAMES_MAX)
+        abuse->late_frames++;
 }

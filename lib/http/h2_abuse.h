@@ -14,7 +14,7 @@
 
 enum h2_oddity {
     H2_PEER_RESET, /* RST_STREAM for a request that we are answering */
-    H2_LATE_RESET, /* RST_STREAM for one that is over */
+    H2_LATE_FRAME, /* RST_STREAM or HEADERS for one that is over */
     H2_OUR_RESET,  /* a reset that the peer provoked (MadeYouReset) */
     H2_PING,       /* not an ACK */
     H2_SETTINGS,   /* not an ACK */
@@ -33,7 +33,7 @@ struct h2_abuse {
     uint64_t refilled_ms;
     uint32_t per_s;
     uint32_t credit;
-    uint32_t late_resets;
+    uint32_t late_frames;
 };
 
 void h2_abuse_init(struct h2_abuse *abuse, uint32_t burst, uint32_t per_s, uint64_t now_ms);
@@ -44,7 +44,7 @@ bool h2_abuse_spend(struct h2_abuse *abuse, enum h2_oddity oddity, uint64_t now_
 void h2_abuse_sent_data(struct h2_abuse *abuse, size_t bytes);
 /* h2_abuse_opened - a request began: it may bring a PRIORITY and a WINDOW_UPDATE. */
 void h2_abuse_opened(struct h2_abuse *abuse);
-/* h2_abuse_finished - a request ended normally: its reset may still come. */
+/* h2_abuse_finished - a request ended normally: its reset or trailers may still come. */
 void h2_abuse_finished(struct h2_abuse *abuse);
 
 #endif

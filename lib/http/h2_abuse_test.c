@@ -45,7 +45,7 @@ test_free_passes(void **state)
     assert_int_equal(spend_all(&abuse, H2_PING, 0), 18);
     assert_int_equal(spend_all(&abuse, H2_PEER_RESET, 0), 0);
     h2_abuse_finished(&abuse);
-    assert_int_equal(spend_all(&abuse, H2_LATE_RESET, 0), 1);
+    assert_int_equal(spend_all(&abuse, H2_LATE_FRAME, 0), 1);
     h2_abuse_opened(&abuse);
     assert_int_equal(spend_all(&abuse, H2_PRIORITY, 0), 2);
     for (unsigned i = 0; i < 100000; i++)

@@ -3,9 +3,8 @@
  * Floor: lib/http; its loop's thread.
  * Owns: sessions and streams.
  * Invariant: heads and control frames are bytes in `out` in the order in which they were made, so
- *            both
- *            HPACK tables see one order; DATA is asked for when it can be sent. server_h2_test.c,
- *            client_h2_test.c. */
+ *            both HPACK tables see one order; DATA is asked for when it can be sent.
+ *            server_h2_test.c, client_h2_test.c. */
 #include <stdlib.h>
 
 #include "lib/base/check.h"
@@ -135,6 +134,7 @@ h2_session_new(const struct h2_session_conf *conf, struct h2_session **ret_sessi
     session->client = conf->client;
     session->streams_max = conf->streams_max;
     session->window = conf->stream_window;
+    session->list_bytes_max = conf->header_list_bytes;
     session->window_limit = MAX(conf->stream_window, H2_WINDOW_START);
     session->conn_window = MAX(conf->conn_window, H2_WINDOW_START);
     session->send_window = H2_WINDOW_START;
@@ -304,6 +304,23 @@ h2_session_consume(struct h2_session *session, uint32_t id, size_t count)
 
 /* ---- heads out ------------------------------------------------------------------------------- */
 
+static void
+put_reset(struct h2_session *session, struct h2_stream *stream)
+{
+    if (!stream->reset_put)
+        session_put_u32(session, H2_FRAME_RST_STREAM, stream->id, stream->reset_code);
+    stream->reset_put = true;
+}
+
+/* Before the head of a new stream, which may take the place of one of them. */
+static void
+put_resets(struct h2_session *session)
+{
+    LIST_FOREACH (node, &session->resets) {
+        put_reset(session, LIST_ENTRY(node, struct h2_stream, node));
+    }
+}
+
 bool
 h2_session_head(struct h2_session *session, uint32_t id)
 {
@@ -312,6 +329,8 @@ h2_session_head(struct h2_session *session, uint32_t id)
         return false;
     if (id == 0 && (session->next_id > H2_ID_MASK || session->goaway_seen))
         return false;
+    if (id == 0)
+        put_resets(session);
     session->head_at = session->out.len;
     char room[H2_FRAME_HEAD_BYTES] = {0};
     buf_put(&session->out, room, sizeof room);
@@ -459,7 +478,7 @@ send_resets(struct h2_session *session)
     while (!list_empty(&session->resets)) {
         struct h2_stream *stream = LIST_ENTRY(session->resets.next, struct h2_stream, node);
         uint32_t code = stream->reset_code;
-        session_put_u32(session, H2_FRAME_RST_STREAM, stream->id, code);
+        put_reset(session, stream);
         session->ops->reset_sent(session->user, stream->id, stream->owner, code);
         (void)session_close(session, stream, code);
     }
@@ -473,11 +492,8 @@ send_data(struct h2_session *session)
     const struct h2_session_ops *ops = session->ops;
     enum h2_after after = H2_AFTER_MORE;
     list_remove(&stream->node);
-    if (stream->send_window <= 0) {
-        stream->stalled = true;
-        return 0;
-    }
-    size_t max = MIN((size_t)stream->send_window, (size_t)session->send_window);
+    size_t max = stream->send_window > 0 ? (size_t)stream->send_window : 0;
+    max = MIN(max, (size_t)session->send_window);
     max = MIN(max, (size_t)H2_FRAME_BYTES_MAX);
     int count = ops->want(session->user, stream->id, stream->owner, max, &after);
     if (count < 0) {
@@ -489,6 +505,10 @@ send_data(struct h2_session *session)
         return count == H2_WANT_BLOCKED ? 1 : 0;
     }
     ASSERT((size_t)count <= max);
+    if (max == 0 && after == H2_AFTER_MORE) {
+        stream->stalled = true;
+        return 0;
+    }
     char head[H2_FRAME_HEAD_BYTES];
     bool end = after == H2_AFTER_END;
     frame_head(head, (size_t)count, H2_FRAME_DATA, end ? H2_FLAG_END_STREAM : 0, stream->id);

@@ -2,10 +2,9 @@
  * h2_session.h - the frames, streams and windows of one HTTP/2 connection (RFC 9113), either side.
  * Floor: lib/http; its loop's thread.
  * Owns: the streams, both HPACK tables, and frames that were made but not taken yet.
- * Invariant: a stream is found by its id until `closed` was called for it; no callback is made for
- *            a
- *            session that was terminated. h2spec, h2_session_fuzz.c, server_h2_test.c,
- *            client_h2_test.c. */
+ * Invariant: a stream is found by its id until `closed` was called for it; nothing that comes in is
+ *            told to the owner of a session that was terminated. h2spec, h2_session_fuzz.c,
+ *            h2_session_same_fuzz.c, server_h2_test.c, client_h2_test.c. */
 #ifndef BERTH_LIB_HTTP_H2_SESSION_H
 #define BERTH_LIB_HTTP_H2_SESSION_H
 
@@ -23,6 +22,7 @@ enum h2_frame_type {
     H2_FRAME_WINDOW_UPDATE,
     H2_FRAME_CONTINUATION
 };
+#define H2_FRAME_PRIORITY_UPDATE 0x10u /* RFC 9218; of no use to us */
 #define H2_FLAG_END_STREAM 0x01u
 #define H2_FLAG_ACK 0x01u
 #define H2_FLAG_END_HEADERS 0x04u
@@ -95,8 +95,8 @@ struct h2_session_ops {
     /* h2_session_send: take up to `count` bytes; returns how many. */
     size_t (*put)(void *user, const char *bytes, size_t count);
     /* h2_session_send: how many bytes of DATA the owner has now, `max` at most, or H2_WANT_*;
-     * `send`
-     * follows at once. *ret_after is H2_AFTER_MORE. */
+     * `send` follows at once. *ret_after is H2_AFTER_MORE. max 0: the peer's window is used up, and
+     * only what ends the stream can be sent; 0 and H2_AFTER_MORE wait for the window. */
     int (*want)(void *user, uint32_t id, void *owner, size_t max, enum h2_after *ret_after);
     /* A DATA frame: head[9], then `count` bytes that `want` promised. 0 or an error code. */
     int (*send)(void *user, uint32_t id, void *owner, const char *head, size_t count,
@@ -112,7 +112,7 @@ struct h2_session_conf {
     uint32_t streams_max;       /* that the peer may open */
     uint32_t stream_window;     /* bytes that it may send before h2_session_consume */
     uint32_t conn_window;       /* credited as bytes come */
-    uint32_t header_list_bytes; /* told only */
+    uint32_t header_list_bytes; /* told; fields behind the one that passes it are not looked at */
 };
 
 /* h2_session_new - with the preface, SETTINGS and a connection window to be sent. 0, -ERR_NOMEM. */

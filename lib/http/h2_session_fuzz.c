@@ -55,6 +55,8 @@ meddle(struct fuzz *fuzz, uint32_t id)
         drop(fuzz, id);
     else if (what == 2)
         h2_session_resume(fuzz->session, 1 + 2 * dice(fuzz, 8));
+    else if (what == 3 && dice(fuzz, 20) == 0)
+        h2_session_terminate(fuzz->session, H2_ENHANCE_YOUR_CALM);
 }
 
 static int
@@ -157,7 +159,7 @@ on_want(void *user, uint32_t id, void *owner, size_t max, enum h2_after *ret_aft
 {
     struct fuzz *fuzz = user;
     (void)id;
-    ASSERT(max > 0 && max <= H2_FRAME_BYTES_MAX);
+    ASSERT(max <= H2_FRAME_BYTES_MAX);
     if (owner == NULL)
         return H2_WANT_RESET;
     uint32_t what = dice(fuzz, 8);
@@ -233,7 +235,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                          .client = fuzz.client,
                                          .streams_max = 10,
                                          .stream_window = (data[0] & 2) != 0 ? 100 : 100000,
-                                         .conn_window = 70000};
+                                         .conn_window = 70000,
+                                         .header_list_bytes = HTTP_HEAD_BYTES_MAX};
     ASSERT(h2_session_new(&conf, &fuzz.session) == 0);
     for (uint32_t i = 0; fuzz.client && i < 5; i++)
         request(&fuzz, i);

@@ -26,7 +26,7 @@ pseudo_ok(struct h2_session *session, struct str name, struct str value)
     if (session->regular_seen || session->block_kind != H2_BLOCK_HEAD)
         return false;
     if (session->client) {
-        if (!str_eq(name, STR(":status")) || value.len != 3 || num_u64(value, 999, &status) != 0 ||
+        if (!str_eq(name, STR(":status")) || value.len != 3 || num_u64(value, 599, &status) != 0 ||
             status < 100)
             return false;
         session->status = (uint16_t)status;
@@ -77,6 +77,10 @@ take_field(void *user, struct str name, struct str value)
     struct h2_session *session = user;
     if (session->block_kind == H2_BLOCK_IGNORED || session->malformed)
         return 0;
+    /* A byte of the block can be 4 KiB of a field: whoever collects them has refused already. */
+    if (UNLIKELY(session->list_bytes > session->list_bytes_max))
+        return 0;
+    session->list_bytes += name.len + value.len + HPACK_ENTRY_BYTES;
     if (name.len > 0 && name.ptr[0] == ':') {
         session->malformed = !pseudo_ok(session, name, value) || !http_value_ok(value);
         if (session->client)
@@ -123,6 +127,7 @@ block_begin(struct h2_session *session, uint32_t id)
     session->regular_seen = false;
     session->length_seen = false;
     session->pseudo_seen = 0;
+    session->list_bytes = 0;
     session->status = 0;
     if (stream == NULL) {
         int rc = block_begin_new(session, id);
@@ -166,12 +171,16 @@ block_head(struct h2_session *session, struct h2_stream *stream, bool end)
 {
     uint16_t status = session->status;
     bool interim = session->client && status < 200;
-    if (session->client && (status < 100 || status == 101 || (interim && end))) {
+    /* RFC 9110 8.6: there must be no content-length, nor is one of nothing worth a reset. */
+    bool too_long = (interim || status == 204) && !length_kept(stream);
+    if (session->client && (status < 100 || status == 101 || (interim && end) || too_long)) {
         session_reset(session, stream, H2_PROTOCOL_ERROR);
         return 0;
     }
-    if (interim || stream->bodiless || status == 204 || status == 304)
-        stream->length_left = H2_LENGTH_NONE; /* it says nothing about DATA */
+    if (interim)
+        stream->length_left = H2_LENGTH_NONE;
+    else if (stream->bodiless || status == 204 || status == 304)
+        stream->length_left = 0; /* whatever content-length says, there is no DATA */
     stream->head_seen = !interim;
     if (end && !length_kept(stream)) {
         session_reset(session, stream, H2_PROTOCOL_ERROR);

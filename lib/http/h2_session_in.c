@@ -3,14 +3,13 @@
  * Floor: lib/http; its loop's thread.
  * Owns: nothing.
  * Invariant: DATA is passed on as it comes; any other frame is looked at when it is complete, 16
- *            KiB at most;
- *            what breaks the protocol ends the session before the next frame. h2spec,
- *            server_h2_test.c,
- *            server_abuse_test.c, h2_session_fuzz.c. */
+ *            KiB at most; what breaks the protocol ends the session before the next frame. h2spec,
+ *            server_h2_test.c, server_abuse_test.c, h2_session_fuzz.c, h2_session_same_fuzz.c. */
 #include "lib/base/check.h"
 #include "lib/base/err.h"
 #include "lib/http/h2_session_int.h"
 
+#define SETTINGS_MAX 32u
 #define CONTINUATIONS_MAX 8u /* four hold the 64 KiB that a head may have */
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -59,8 +58,10 @@ headers_begin(struct h2_session *session)
         return 0;
     }
     if (!is_idle(session, id)) {
-        /* RFC 9113 5.1.1: an id that was skipped is closed, too. */
-        if (!session->client && !was_reset(session, id, &known))
+        /* RFC 9113 5.1.1: an id that was skipped is closed, too; 6.8: what came after our GOAWAY is
+         * ignored. */
+        bool late = session->goaway_sent && id > session->taken_id;
+        if (!session->client && !late && !was_reset(session, id, &known))
             return broken(session, known ? H2_STREAM_CLOSED : H2_PROTOCOL_ERROR);
         return 0;
     }
@@ -339,6 +340,8 @@ on_settings(struct h2_session *session, struct str payload)
     }
     if (payload.len % 6 != 0)
         return broken(session, H2_FRAME_SIZE_ERROR);
+    if (payload.len > SETTINGS_MAX * 6u) /* each window walks over all streams */
+        return broken(session, H2_ENHANCE_YOUR_CALM);
     if (!session->settings_seen)
         session->their_streams_max = UINT32_MAX;
     session->settings_seen = true;

@@ -35,6 +35,7 @@ struct h2_stream {
     bool deferred;  /* H2_WANT_LATER */
     bool stalled;   /* its window is used up */
     bool resetting; /* on `resets`: frames for it are ignored */
+    bool reset_put; /* its RST_STREAM is in `out` */
     bool head_seen; /* the last head; what comes now are trailers */
     bool bodiless;
 };
@@ -92,6 +93,8 @@ struct h2_session {
     bool length_seen;
     uint16_t status;
     uint32_t pseudo_seen;
+    size_t list_bytes; /* of it so far, RFC 9113 10.5.1 */
+    size_t list_bytes_max;
     struct hpack_decoder decoder;
     struct hpack_encoder encoder;
     struct {

@@ -347,10 +347,13 @@ decode_fields(struct hpack_table *table, struct block *block, hpack_field_fn fie
 {
     int rc = 0;
     bool begun = false;
+    unsigned resizes = 0;
     while (rc == 0 && block->at < block->end) {
         if (UNLIKELY((*block->at & 0xe0) == 0x20)) {
-            uint32_t bytes; /* a new size stands before the first field only, RFC 7541 4.2 */
-            if (begun || !take_number(block, 5, &bytes) || bytes > HPACK_TABLE_BYTES)
+            /* Sizes stand before the first field only: the smallest and the last, 4.2. */
+            uint32_t bytes;
+            if (begun || ++resizes > 2 || !take_number(block, 5, &bytes) ||
+                bytes > HPACK_TABLE_BYTES)
                 return -ERR_PARSE;
             hpack_table_resize(table, bytes);
             continue;

@@ -132,6 +132,9 @@ known_name(struct str name, enum keep *ret_keep)
         KNOWN("proxy-authorization", 49, SECRET)
         KNOWN("x-client-request-id", 0, ONCE)
         break;
+    case 20:
+        KNOWN("x-amz-security-token", 0, SECRET)
+        break;
     default:
         break;
     }

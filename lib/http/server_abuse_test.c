@@ -131,6 +131,14 @@ continuation(struct h2_peer *peer, uint32_t i)
 {
     peer_frame(peer, i == 0 ? F_HEADERS : F_CONTINUATION, 0, 3, i == 0 ? STR("\x82") : STR_EMPTY);
 }
+/* Heads of a stream that we reset: ignored, not free. */
+static void
+reset_heads(struct h2_peer *peer, uint32_t i)
+{
+    if (i == 0)
+        peer_headers(peer, 3, 0, "POST", "/hang", "connection\nclose");
+    peer_frame(peer, F_HEADERS, END_HEADERS, 3, STR("\x82"));
+}
 
 /* paced: each is sent and answered before the next one, so that no other limit stops it. */
 static const struct {
@@ -162,6 +170,7 @@ static const struct {
     {"empty fields", empty_field, 5000, 1, false},
     {"refused heads", refused_head, 5000, 1, false},
     {"goaway", goaway, 5000, 1, false},
+    {"heads of a reset stream", reset_heads, 500, 1, true},
 };
 
 /* H2-02, 03, 05, 11, 12, 13 and F3. Some primitives are errors of the whole connection in nghttp2
@@ -239,6 +248,33 @@ test_honest(void **state)
     peer_send(&peer);
     KIT_UNTIL(&kit, kit.reasons[HTTP_DONE] == 3000);
     assert_int_equal(http_server_conn_count(kit.server), 1);
+    peer_close(&peer);
+    kit_close(&kit);
+}
+
+/* A browser's PRIORITY_UPDATE for every request; a provider that breaks off every answer: neither
+ * is the peer's fault. */
+static void
+test_cuts_are_ours(void **state)
+{
+    (void)state;
+    struct kit kit;
+    struct h2_peer peer;
+    kit_open(&kit, NULL);
+    peer_open(&peer, &kit);
+    for (uint32_t id = 1; id < 600; id += 2) {
+        peer_frame(&peer, 0x10, 0, 0, STR("\0\0\0\1u=1"));
+        peer_get(&peer, id, "/stream");
+        peer_send(&peer);
+        KIT_UNTIL(&kit, kit.stream != NULL);
+        http_stream_respond(kit.stream, 200, NULL, 0, HTTP_LENGTH_UNKNOWN);
+        (void)http_stream_write(kit.stream, STR("so far"));
+        http_stream_cut(kit.stream);
+        assert_true(peer_until(&peer, F_RST, id));
+        KIT_UNTIL(&kit, kit.stream == NULL);
+    }
+    assert_int_equal(http_server_conn_count(kit.server), 1);
+    assert_int_equal(kit.reasons[HTTP_ABORTED], 300);
     peer_close(&peer);
     kit_close(&kit);
 }
@@ -324,11 +360,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_floods),
-        cmocka_unit_test(test_honest),
-        cmocka_unit_test(test_burst_is_allowed),
-        cmocka_unit_test(test_slots),
-        cmocka_unit_test(test_slow),
+        cmocka_unit_test(test_floods),        cmocka_unit_test(test_honest),
+        cmocka_unit_test(test_cuts_are_ours), cmocka_unit_test(test_burst_is_allowed),
+        cmocka_unit_test(test_slots),         cmocka_unit_test(test_slow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

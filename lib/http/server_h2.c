@@ -222,7 +222,9 @@ h2_flushed(struct http_conn *conn)
     if (conn->state != CONN_OPEN)
         return;
     bool wants_write = h2_session_wants_write(h2->session);
-    if (!wants_write && !h2_session_wants_read(h2->session))
+    /* Answers that are still on their way are waited for, unless others can never be. */
+    bool over = list_empty(&h2->finishing) || !list_empty(&conn->streams);
+    if (!wants_write && !h2_session_wants_read(h2->session) && over)
         h2_over(conn);
     else if (wants_write && !conn->out_blocked)
         conn_dirty(conn);
@@ -242,6 +244,7 @@ h2_respond(struct http_stream *stream, unsigned status, const struct http_field 
     if (!h2_session_head(session, stream->id)) /* reset, or all is over: `closed` tells */
         return;
     h2_session_field(session, STR(":status"), str_make(text, num_write_u64(text, status)));
+    stream->moved_ms = loop_now_ms(conn->server->loop);
     bool dated = status < 200;
     for (size_t i = 0; i < field_count; i++) {
         h2_session_field(session, fields[i].name, fields[i].value);
@@ -269,6 +272,8 @@ h2_wake(struct http_stream *stream)
 static void
 h2_write(struct http_stream *stream, struct str bytes)
 {
+    if (stream->out.bytes == 0)
+        stream->moved_ms = loop_now_ms(stream->conn->server->loop);
     if (out_put(&stream->conn->server->pool, &stream->out, bytes) < 0)
         conn_kill(stream->conn, HTTP_ABORTED, false);
     else
@@ -324,6 +329,21 @@ h2_check_bodies(struct http_conn *conn, uint64_t wanted)
     }
 }
 
+/* Answers that the peer's windows have held back for as long as a connection may stand still: a
+ * peer cannot keep what we hold for them by never taking it (CVE-2019-9517). */
+static COLD void
+h2_check_answers(struct http_conn *conn, uint64_t now_ms)
+{
+    LIST_FOREACH_SAFE (node, &conn->streams) {
+        struct http_stream *stream = LIST_ENTRY(node, struct http_stream, node);
+        bool waits = stream->out.bytes > 0 || stream->ended;
+        if (!waits || now_ms - stream->moved_ms < conn->server->conf.idle_timeout_ms)
+            continue;
+        h2_closes_as(stream, HTTP_PEER_GONE);
+        h2_reset(conn->u.h2, stream->id, H2_CANCEL);
+    }
+}
+
 static COLD void
 h2_timeout(struct http_conn *conn)
 {
@@ -345,6 +365,7 @@ h2_timeout(struct http_conn *conn)
         h2->stall_mark = conn->taken_total;
     } else if (conn->stream_count > 0) {
         h2->idle_ms = now_ms;
+        h2_check_answers(conn, now_ms);
     } else if (now_ms - h2->idle_ms >= conf->idle_timeout_ms) {
         (void)h2_terminate(h2, H2_NO_ERROR);
     }

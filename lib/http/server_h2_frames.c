@@ -39,13 +39,16 @@ on_frame(void *user, const struct h2_frame *frame)
         if (frame->id > h2->last_id) {
             h2->last_id = frame->id;
             h2_abuse_opened(&h2->abuse);
+            return 0;
         }
-        return 0;
+        /* Trailers; or nobody's, which still have to be decoded. */
+        return h2_session_owner(h2->session, frame->id) != NULL ? 0 : h2_spend(h2, H2_LATE_FRAME);
     case H2_FRAME_PRIORITY:
+    case H2_FRAME_PRIORITY_UPDATE:
         return h2_spend(h2, H2_PRIORITY);
     case H2_FRAME_RST_STREAM:
         return h2_spend(h2, h2_session_owner(h2->session, frame->id) != NULL ? H2_PEER_RESET
-                                                                             : H2_LATE_RESET);
+                                                                             : H2_LATE_FRAME);
     case H2_FRAME_SETTINGS:
         return ack ? 0 : h2_spend(h2, H2_SETTINGS);
     case H2_FRAME_PING:
@@ -236,7 +239,7 @@ on_want(void *user, uint32_t id, void *owner, size_t max, enum h2_after *ret_aft
         *ret_after = stream->cut                ? H2_AFTER_CUT
                      : stream->trailers != NULL ? H2_AFTER_TRAILERS
                                                 : H2_AFTER_END;
-    } else if (count == 0) {
+    } else if (stream->out.bytes == 0) {
         stream->deferred = true;
         return H2_WANT_LATER;
     }
@@ -265,7 +268,10 @@ on_send(void *user, uint32_t id, void *owner, const char *head, size_t count, en
         return -ERR_NOMEM;
     if (stream->want_writable && stream->out.bytes < SERVER_LOW_BYTES)
         h2->want_writable = true;
+    stream->moved_ms = loop_now_ms(conn->server->loop);
     h2_abuse_sent_data(&h2->abuse, count);
+    if (after == H2_AFTER_CUT)
+        h2_closes_as(stream, HTTP_ABORTED);
     if (after == H2_AFTER_MORE || after == H2_AFTER_CUT)
         return 0;
     if (after == H2_AFTER_TRAILERS && h2_trailers(h2->session, id, stream->trailers) < 0)
@@ -284,12 +290,10 @@ on_reset_sent(void *user, uint32_t id, void *owner, uint32_t code)
     struct http_stream *stream = owner;
     (void)id;
     /* What we chose ourselves is not the peer's fault. */
-    if (code == H2_NO_ERROR || code == H2_INTERNAL_ERROR)
+    if (code == H2_NO_ERROR || code == H2_INTERNAL_ERROR || code == H2_CANCEL)
         return;
-    if (stream != NULL && !stream->refused) {
-        stream->refused = true;
-        stream->reason = HTTP_REFUSED;
-    }
+    if (stream != NULL)
+        h2_closes_as(stream, HTTP_REFUSED);
     (void)h2_spend(user, H2_OUR_RESET);
 }
 

@@ -48,6 +48,15 @@ struct h2_conn {
 COLD int h2_terminate(struct h2_conn *h2, uint32_t code);
 /* h2_reset - RST_STREAM(code). */
 COLD void h2_reset(struct h2_conn *h2, uint32_t id, uint32_t code);
+/* h2_closes_as - what closed() will say, unless that was decided before. */
+static inline void
+h2_closes_as(struct http_stream *stream, enum http_close_reason reason)
+{
+    if (stream->refused)
+        return;
+    stream->refused = true;
+    stream->reason = reason;
+}
 /* h2_linger - `id` is answered but not complete: reset it (RFC 9113 8.1) in H2_LINGER_MS, or sooner
  * when many wait or the server drains. */
 COLD void h2_linger(struct h2_conn *h2, uint32_t id);

@@ -190,6 +190,11 @@ struct conn_row {
         name, bytes, sizeof(bytes) - 1, code \
     }
 
+#define SETTING_ "\0\6\0\1\0\0"
+#define SETTINGS_11                                                                           \
+    SETTING_ SETTING_ SETTING_ SETTING_ SETTING_ SETTING_ SETTING_ SETTING_ SETTING_ SETTING_ \
+        SETTING_
+
 /* Sent after a request on stream 5 that is being answered. */
 static const struct conn_row conn_rows[] = {
     ROW("even id", "\0\0\1\1\5\0\0\0\2\x82", 1),
@@ -199,6 +204,7 @@ static const struct conn_row conn_rows[] = {
     ROW("push promise", "\0\0\4\5\4\0\0\0\5\0\0\0\2", 1),
     ROW("enable push 2", "\0\0\6\4\0\0\0\0\0\0\2\0\0\0\2", 1),
     ROW("frame of 16,385 bytes", "\0\x40\1\0\0\0\0\0\5", 6),
+    ROW("33 settings", "\0\0\xc6\4\0\0\0\0\0" SETTINGS_11 SETTINGS_11 SETTINGS_11, 11),
     ROW("window sum over 2^31-1", "\0\0\4\x8\0\0\0\0\0\x7f\xff\xff\xff", 3),
     ROW("window update 0", "\0\0\4\x8\0\0\0\0\0\0\0\0\0", 1),
     ROW("data on an idle stream", "\0\0\1\0\0\0\0\0\x9z", 1),
@@ -367,14 +373,134 @@ test_pause(void **state)
     kit_close(&kit);
 }
 
+/* After GOAWAY a request of the peer's is ignored, whatever frames it has: the others go on. */
+static void
+test_drain_ignores_whole_requests(void **state)
+{
+    (void)state;
+    struct kit kit;
+    struct h2_peer peer;
+    kit_open(&kit, NULL);
+    peer_open(&peer, &kit);
+    peer_get(&peer, 1, "/stream");
+    peer_send(&peer);
+    KIT_UNTIL(&kit, kit.complete_count == 1);
+    http_server_drain(kit.server, NULL, NULL);
+    assert_true(peer_until(&peer, F_GOAWAY, 0));
+    peer_headers(&peer, 3, 0, "POST", "/echo", NULL);
+    peer_frame(&peer, F_DATA, 0, 3, STR("hello"));
+    peer_frame(&peer, F_HEADERS, END_STREAM | END_HEADERS, 3, STR("\0\3x-y\0011")); /* trailers */
+    peer_u32(&peer, F_WINDOW, 0, 3, 10);
+    peer_u32(&peer, F_RST, 0, 3, 8);
+    peer_send(&peer);
+    for (int i = 0; i < 10; i++)
+        kit_step(&kit);
+    http_stream_answer(kit.stream, 200, NULL, 0, STR("done"));
+    assert_true(peer_until(&peer, F_DATA, 1));
+    assert_true(str_eq(peer.payload, STR("done")) && peer.flags == END_STREAM);
+    KIT_UNTIL(&kit, kit.reasons[HTTP_DONE] == 1);
+    peer_close(&peer);
+    kit_close(&kit);
+}
+
+/* A drained connection whose last answers wait for the kernel: they are done when they are out, not
+ * when the peer hangs up. */
+static void
+test_drain_behind_a_full_pipe(void **state)
+{
+    (void)state;
+    struct kit kit;
+    struct h2_peer peer;
+    kit_open(&kit, NULL);
+    peer_open(&peer, &kit);
+    peer_frame(&peer, F_SETTINGS, 0, 0, STR("\0\4\0\x40\0\0"));
+    peer_u32(&peer, F_WINDOW, 0, 0, 64u << 20);
+    for (uint32_t id = 1; id < 40; id += 2)
+        peer_get(&peer, id, "/big");
+    peer_send(&peer);
+    KIT_UNTIL(&kit, kit.complete_count == 20);
+    http_server_drain(kit.server, NULL, NULL);
+    unsigned answers = 0;
+    while (peer_next(&peer, 300)) {
+        answers += peer.type == F_DATA && (peer.flags & END_STREAM) != 0;
+        buf_consume(&peer.in, peer.at);
+        peer.at = 0;
+    }
+    assert_int_equal(answers, 20);
+    assert_true(peer.ended);
+    peer_close(&peer);
+    KIT_UNTIL(&kit, kit.closed_count == 20);
+    assert_int_equal(kit.reasons[HTTP_DONE], 20);
+    kit_close(&kit);
+}
+
+/* A peer that leaves no window gets the end of what is complete all the same (RFC 9113 6.9.1), and
+ * does not keep what is not for longer than a connection that stands still is kept. */
+static void
+test_no_window(void **state)
+{
+    (void)state;
+    struct kit kit;
+    struct h2_peer peer;
+    kit_open(&kit, NULL);
+    peer_open(&peer, &kit);
+    peer_frame(&peer, F_SETTINGS, 0, 0, STR("\0\4\0\0\0\0"));
+    for (uint32_t id = 1; id <= 5; id += 2) {
+        peer_headers(&peer, id, END_STREAM, "GET", "/stream", "te\ntrailers");
+        peer_send(&peer);
+        KIT_UNTIL(&kit, kit.complete_count == (id + 1) / 2);
+        http_stream_respond(kit.stream, 200, NULL, 0, HTTP_LENGTH_UNKNOWN);
+        static const struct http_field trailer[] = {{STR("x-cost"), STR("1")}};
+        if (id == 1)
+            http_stream_end(kit.stream);
+        else if (id == 3)
+            http_stream_end_with(kit.stream, trailer, 1);
+        else
+            http_stream_cut(kit.stream);
+        assert_true(peer_until(&peer, F_HEADERS, id));
+        if (id == 3)
+            assert_true(peer_until(&peer, F_HEADERS, id));
+        else
+            assert_true(peer_until(&peer, id == 1 ? F_DATA : F_RST, id));
+        if (id != 5)
+            assert_true((peer.flags & END_STREAM) != 0);
+        KIT_UNTIL(&kit, kit.closed_count == (id + 1) / 2);
+    }
+    assert_int_equal(kit.reasons[HTTP_DONE], 2);
+
+    peer_get(&peer, 7, "/"); /* "hello", for which there is no room */
+    peer_send(&peer);
+    assert_true(peer_until(&peer, F_HEADERS, 7));
+    for (int i = 0; i < 5; i++)
+        kit_jump(&kit, 10100);
+    assert_int_equal(kit.closed_count, 3);
+    for (int i = 0; i < 3; i++)
+        kit_jump(&kit, 10100);
+    assert_true(peer_until(&peer, F_RST, 7));
+    KIT_UNTIL(&kit, kit.reasons[HTTP_PEER_GONE] == 1);
+    peer_frame(&peer, F_SETTINGS, 0, 0, STR("\0\4\0\0\xff\xff"));
+    peer_get(&peer, 9, "/");
+    peer_send(&peer);
+    assert_true(peer_until(&peer, F_DATA, 9));
+    peer_close(&peer);
+    kit_close(&kit);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_get_and_echo),     cmocka_unit_test(test_head_rows),
-        cmocka_unit_test(test_bodies_and_sizes), cmocka_unit_test(test_conn_rows),
-        cmocka_unit_test(test_truncated_frame),  cmocka_unit_test(test_drain),
-        cmocka_unit_test(test_flow_and_abort),   cmocka_unit_test(test_pause),
+        cmocka_unit_test(test_get_and_echo),
+        cmocka_unit_test(test_head_rows),
+        cmocka_unit_test(test_bodies_and_sizes),
+        cmocka_unit_test(test_conn_rows),
+        cmocka_unit_test(test_truncated_frame),
+        cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_flow_and_abort),
+        cmocka_unit_test(test_pause),
+        cmocka_unit_test(test_drain_ignores_whole_requests),
+        cmocka_unit_test(test_no_window),
+        cmocka_unit_test(test_drain_behind_a_full_pipe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

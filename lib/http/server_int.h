@@ -73,6 +73,7 @@ struct http_stream {
     /* h2 */
     struct out_queue out;
     struct out_queue held; /* body that came while paused */
+    uint64_t moved_ms;     /* when DATA was sent, or began to wait */
     uint64_t done_at;      /* closed when conn->taken_total reaches it */
     uint32_t id;
     uint32_t window_bytes; /* body bytes in the current rate window */
@@ -96,7 +97,7 @@ struct http_stream {
     bool closing : 1; /* closed() is decided: public calls do nothing */
     bool deferred : 1;
     bool sent_end : 1;  /* h2: END_STREAM is in conn->out */
-    bool refused : 1;   /* closed() will say HTTP_REFUSED */
+    bool refused : 1;   /* h2: closed() will say `reason` */
     bool announced : 1; /* the handler knows it, so closed() is owed */
     char text[SERVER_TEXT_BYTES];
 };
