@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "controlplane/billing/invoice.h"
+#include "controlplane/billing/wallet_test_rig.h"
 #include "controlplane/object/object.h"
 #include "lib/base/clock.h"
 #include "lib/base/rand.h"
@@ -57,23 +58,6 @@ on_failed(void *user, struct str wallet, const struct err *why)
 }
 
 static void
-put_wallet(const char *name, const char *spec)
-{
-    struct tree *list;
-    struct manifest manifest;
-    struct object object;
-    enum object_change change;
-    char key[API_KEY_BYTES + 1];
-    struct str yaml = arena_printf(
-        &arena, "apiVersion: " API_VERSION "\nkind: Wallet\nmetadata: {name: %s}\nspec: {%s}\n",
-        name, spec);
-    if (tree_from_yaml(yaml, &arena, &list, &err) < 0 ||
-        schema_check(list->first, &arena, &manifest, &err) < 0 ||
-        object_apply(store, &manifest, "", &arena, &object, &change, key, &err) < 0)
-        fail_msg("%s", err.text);
-}
-
-static void
 top_up(const char *wallet, int64_t usd)
 {
     struct ledger_receipt receipt;
@@ -99,7 +83,7 @@ setup(void **state)
     const struct billing_conf conf = {
         .store = store, .ledger = ledger, .server = "12345678", .loop = loop, .failed = on_failed};
     assert_int_equal(billing_new(&conf, &billing, &err), 0);
-    put_wallet("main", "");
+    wallet_put(store, "main", "", &arena);
     assert_int_equal(billing_start(billing, &err), 0);
     return 0;
 }
@@ -191,7 +175,7 @@ static void
 test_day(void **state)
 {
     (void)state;
-    put_wallet("ci", "cap: {from: main, amount: '5.00', per: day}");
+    wallet_put(store, "ci", "cap: {from: main, amount: '5.00', per: day}", &arena);
     assert_int_equal(left("ci"), 0); /* main has nothing yet */
     top_up("main", 100);
     now_ms += 1000;
@@ -227,29 +211,29 @@ test_changes(void **state)
 {
     (void)state;
     top_up("main", 10);
-    put_wallet("ci", "cap: {from: main, amount: '5.00', per: month}");
+    wallet_put(store, "ci", "cap: {from: main, amount: '5.00', per: month}", &arena);
     assert_int_equal(left("ci"), 500);
     borrow("ci", 100);
     spend("ci", 100);
-    put_wallet("ci", "cap: {from: main, amount: '3.00', per: month}");
+    wallet_put(store, "ci", "cap: {from: main, amount: '3.00', per: month}", &arena);
     assert_int_equal(left("ci"), 200);
     assert_int_equal(left("main"), 700);
-    put_wallet("ci", "cap: {from: main, amount: '0', per: month}");
+    wallet_put(store, "ci", "cap: {from: main, amount: '0', per: month}", &arena);
     assert_int_equal(left("ci"), 0);
-    put_wallet("ci", "cap: {from: main, amount: '50.00', per: month}");
+    wallet_put(store, "ci", "cap: {from: main, amount: '50.00', per: month}", &arena);
     assert_int_equal(left("ci"), 900); /* all that main has */
     top_up("main", 100);
     now_ms += 1000;
     assert_int_equal(left("ci"), 4900);
-    put_wallet("main", "frozen: true");
+    wallet_put(store, "main", "frozen: true", &arena);
     assert_int_equal(left("ci"), 0);
-    put_wallet("main", "");
+    wallet_put(store, "main", "", &arena);
     assert_int_equal(left("ci"), 4900);
     /* no chains, no strangers; said once */
     failures = 0;
-    put_wallet("deep", "cap: {from: ci, amount: '1.00', per: hour}");
+    wallet_put(store, "deep", "cap: {from: ci, amount: '1.00', per: hour}", &arena);
     assert_int_equal(left("deep"), 0);
-    put_wallet("lost", "cap: {from: nobody, amount: '1.00', per: hour}");
+    wallet_put(store, "lost", "cap: {from: nobody, amount: '1.00', per: hour}", &arena);
     now_ms += 5000;
     assert_int_equal(left("lost"), 0);
     assert_true(failures > 0 && failures <= 3);
@@ -261,10 +245,10 @@ test_lent(void **state)
 {
     (void)state;
     top_up("main", 10);
-    put_wallet("ci", "cap: {from: main, amount: '5.00', per: month}");
+    wallet_put(store, "ci", "cap: {from: main, amount: '5.00', per: month}", &arena);
     assert_int_equal(left("ci"), 500);
     assert_int_equal(borrow("ci", 300), 300);
-    put_wallet("ci", "cap: {from: main, amount: '1.00', per: month}");
+    wallet_put(store, "ci", "cap: {from: main, amount: '1.00', per: month}", &arena);
     assert_int_equal(left("ci"), 300);
     assert_int_equal(lease_return(ledger, STR("n"), 1, STR("ci"), (struct money){3 * USD}, &err),
                      0);
@@ -278,7 +262,7 @@ test_invoices(void **state)
     (void)state;
     struct invoice_row row;
     top_up("main", 10);
-    put_wallet("ci", "cap: {from: main, amount: '5.00', per: day}");
+    wallet_put(store, "ci", "cap: {from: main, amount: '5.00', per: day}", &arena);
     assert_int_equal(left("ci"), 500);
     borrow("ci", 500);
     spend("ci", 500);
@@ -306,7 +290,7 @@ test_random(void **state)
     printf("BERTH_SEED=%llu\n", (unsigned long long)seed);
     rand_seed(seed);
     top_up("main", 1000);
-    put_wallet("ci", "cap: {from: main, amount: '5.00', per: day}");
+    wallet_put(store, "ci", "cap: {from: main, amount: '5.00', per: day}", &arena);
     turns();
     for (unsigned step = 0; step < 3000; step++) {
         int64_t lent;

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "controlplane/billing/wallet_test_rig.h"
 #include "controlplane/object/object.h"
 #include "lib/base/clock.h"
 #include "lib/base/rand.h"
@@ -360,22 +361,6 @@ test_due(void **state)
     assert_int_equal(invoice_due(billing, STR("b"), december, &arena, &err), 0);
 }
 
-static void
-make_wallet(const char *name)
-{
-    struct tree *list;
-    struct manifest manifest;
-    struct object object;
-    enum object_change change;
-    char key[API_KEY_BYTES + 1];
-    struct str yaml = arena_printf(
-        &arena, "apiVersion: " API_VERSION "\nkind: Wallet\nmetadata: {name: %s}\n", name);
-    if (tree_from_yaml(yaml, &arena, &list, &err) < 0 ||
-        schema_check(list->first, &arena, &manifest, &err) < 0 ||
-        object_apply(store, &manifest, "", &arena, &object, &change, key, &err) < 0)
-        fail_msg("%s", err.text);
-}
-
 /* Numbers and wallets of all invoices, newest first. */
 static const char *
 all_invoices(void)
@@ -403,9 +388,9 @@ test_months(void **state)
     const struct billing_conf conf = {
         .store = store, .ledger = ledger, .server = SERVER, .loop = loop};
     assert_int_equal(billing_new(&conf, &billing, &err), 0);
-    make_wallet("a");
-    make_wallet("b");
-    make_wallet("c");
+    wallet_put(store, "a", "", &arena);
+    wallet_put(store, "b", "", &arena);
+    wallet_put(store, "c", "", &arena);
     now_ms += 30ll * 24 * HOUR_MS; /* 2025-12-31 */
     deposit("a", 1, "d");
     deposit("c", 1, "d");

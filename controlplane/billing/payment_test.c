@@ -233,7 +233,7 @@ test_refused(void **state)
                      -ERR_TOO_LARGE);
     assert_int_equal(general("default"), 0);
     /* the wallet that was missing is made: the sender's next try credits it */
-    make_wallet("nobody");
+    wallet_put(store, "nobody", "", &arena);
     assert_int_equal(receive(WEBHOOK_stripe,
                              SESSION("evt_1", "completed", "paid", "5", "usd",
                                      ",\"client_reference_id\":\"nobody\""),

@@ -14,6 +14,7 @@
 
 #include "controlplane/billing/payment.h"
 #include "controlplane/billing/signature.h"
+#include "controlplane/billing/wallet_test_rig.h"
 #include "controlplane/object/object.h"
 
 #define SECRET "whsec_test_0123456789abcdef"
@@ -25,22 +26,6 @@ static struct secret *secret;
 static struct billing *billing;
 static struct arena arena;
 static struct err err;
-
-static inline void
-make_wallet(const char *name)
-{
-    struct tree *list;
-    struct manifest manifest;
-    struct object object;
-    enum object_change change;
-    char key[API_KEY_BYTES + 1];
-    struct str yaml = arena_printf(
-        &arena, "apiVersion: " API_VERSION "\nkind: Wallet\nmetadata: {name: %s}\n", name);
-    if (tree_from_yaml(yaml, &arena, &list, &err) < 0 ||
-        schema_check(list->first, &arena, &manifest, &err) < 0 ||
-        object_apply(store, &manifest, "", &arena, &object, &change, key, &err) < 0)
-        fail_msg("%s", err.text);
-}
 
 static inline int
 setup(void **state)
@@ -54,8 +39,8 @@ setup(void **state)
     const struct billing_conf conf = {
         .store = store, .ledger = ledger, .server = "s", .secrets = {secret, secret}};
     assert_int_equal(billing_new(&conf, &billing, &err), 0);
-    make_wallet("default");
-    make_wallet("team-a");
+    wallet_put(store, "default", "", &arena);
+    wallet_put(store, "team-a", "", &arena);
     return 0;
 }
 

@@ -30,7 +30,6 @@ struct h2_fields {
     struct str path;
     struct str host;
     struct str length;
-    struct str cookie;                         /* joined by h2_fields_request */
     struct http_field fields[HTTP_FIELDS_MAX]; /* the last one is for the cookie */
     struct str cookies[HTTP_FIELDS_MAX];
     char text[2u * HTTP_HEAD_BYTES_MAX];

@@ -3,8 +3,8 @@
  * Floor: lib/http; one thread at a time for each object.
  * Owns: the entries of the two dynamic tables of a connection (4 KiB each at most).
  * Invariant: whatever a decoder accepts, nghttp2's accepts with the same fields; what an encoder
- *            writes,
- *            nghttp2's reads back: hpack_test.c, hpack_fuzz.c. Credentials enter no table. */
+ *            writes, nghttp2's reads back: hpack_test.c, hpack_fuzz.c. Credentials enter no table.
+ */
 #ifndef BERTH_LIB_HTTP_HPACK_H
 #define BERTH_LIB_HTTP_HPACK_H
 
