@@ -5,10 +5,9 @@
  * is the index of its parent (or JSON_NONE); once closed it is the end of its subtree. Proved by
  * json_test.c and json_fuzz.c.
  *
- * The loop is compiled twice. The plain one is the law: it says what is JSON and what is wrong
- * with what is not. The marked one knows from json_marks.h where strings end, and is for texts
- * that are fine: whatever stops it, the plain one starts over. json_same_test.c and
- * json_same_fuzz.c hold one against the other. */
+ * This loop is the law: it says what is JSON and what is wrong with what is not. json_walk.c is
+ * faster, for texts that are fine on CPUs that have what it takes: whatever stops it, this one
+ * starts over. json_same_test.c and json_same_fuzz.c hold one against the other. */
 #include "lib/text/json.h"
 
 #include <stdlib.h>
@@ -24,7 +23,6 @@
 #define BYTES_DEFAULT ((size_t)64 << 20)
 #define NODES_FIRST 128u
 #define MARKED_BYTES_MIN 96u /* a shorter text is not worth the marks */
-#define MARKED_DEPTH_MAX 128u
 
 _Static_assert(sizeof(struct json_node) == 16, "nodes are meant to be four to a cache line");
 
@@ -36,24 +34,12 @@ struct spot {
     const char *blocks_end;  /* below it 16 bytes and one more can be read */
     struct json_node *nodes; /* doc's */
     uint32_t count;
-    uint32_t count_limit;  /* what the array holds now, never above node_count_max */
-    uint32_t open;         /* innermost open container, or JSON_NONE */
-    uint32_t depth;        /* of the value that comes next */
-    char closer;           /* bracket that closes `open` */
-    bool marked;           /* a constant: which of the two loops this is */
-    struct marked *beside; /* of the marked one */
-    const uint16_t *mark;  /* the next, and behind the last one */
-    const uint16_t *mark_end;
-    const char *window; /* what they are about */
-    uint64_t filter;    /* a bit for each key of `open`, see json_tag_bit; all of
-                      them: two may be equal */
+    uint32_t count_limit; /* what the array holds now, never above node_count_max */
+    uint32_t open;        /* innermost open container, or JSON_NONE */
+    uint32_t depth;       /* of the value that comes next */
+    char closer;          /* bracket that closes `open` */
 };
-/* What the marked loop has in memory. */
-struct marked {
-    struct json_marks marks;
-    uint64_t filters[MARKED_DEPTH_MAX]; /* of the containers around `open` */
-};
-#define STEP static inline __attribute__((always_inline))
+#define STEP static INLINE
 
 /* The steps below take the place they start at and return the place behind what they took, or
  * NULL. */
@@ -74,8 +60,8 @@ json_fini(struct json_doc *doc)
     json_init(doc);
 }
 
-static __attribute__((noinline)) bool
-nodes_grow(struct json_scan *s, uint32_t count, const char *at)
+__attribute__((noinline)) bool
+json_nodes_grow(struct json_scan *s, uint32_t count, const char *at)
 {
     struct json_doc *doc = s->doc;
     if (count >= s->node_count_max) {
@@ -111,7 +97,7 @@ node_room(struct spot *spot, struct json_scan *s, const char *at)
     if (LIKELY(spot->count < spot->count_limit)) {
         return true;
     }
-    if (!nodes_grow(s, spot->count, at)) {
+    if (!json_nodes_grow(s, spot->count, at)) {
         return false;
     }
     spot_nodes(spot, s);
@@ -133,62 +119,12 @@ node_put(struct spot *spot, const char *at, const char *end, uint32_t next, enum
     };
 }
 
-static const char *
-skip_space_rest(const char *at, const char *end)
-{
-    while (at < end && (unsigned char)*at <= 0x20) {
-        if (*at == ' ') {
-            /* the indentation of pretty-printed documents */
-            if (end - at >= 8 && memcmp(at, "        ", 8) == 0) {
-                at += 8;
-                continue;
-            }
-        } else if (*at != '\n' && *at != '\r' && *at != '\t') {
-            break;
-        }
-        at++;
-    }
-    return at;
-}
-
-STEP const char *
-skip_space(const char *at, const char *end)
-{
-    return LIKELY(at < end && (unsigned char)*at > 0x20) ? at : skip_space_rest(at, end);
-}
-
-/* at: the opening quote, and there is room for the node. */
-STEP const char *
-scan_marked_string(struct spot *spot, struct json_scan *s, const char *at)
-{
-    struct json_marks *marks = &spot->beside->marks;
-    if (UNLIKELY(spot->mark == spot->mark_end)) {
-        const uint16_t *end = json_marks_more(marks);
-        if (end == NULL) {
-            s->rc = JSON_AGAIN;
-            return NULL;
-        }
-        spot->mark = marks->list;
-        spot->mark_end = end;
-        spot->window = marks->from;
-    }
-    unsigned mark = *spot->mark++;
-    const char *behind = spot->window + (mark & ~JSON_MARK_ESCAPED) + 1;
-    ASSERT(behind - at >= 2);
-
-    node_put(spot, at, behind, spot->count + 1, JSON_STRING, (mark & JSON_MARK_ESCAPED) != 0);
-    return behind;
-}
-
 /* at: the opening quote. */
 STEP const char *
 scan_string(struct spot *spot, struct json_scan *s, const char *at)
 {
     if (UNLIKELY(!node_room(spot, s, at))) {
         return NULL;
-    }
-    if (spot->marked) {
-        return scan_marked_string(spot, s, at);
     }
     const char *close = at + 1;
     if (LIKELY(close < spot->blocks_end)) {
@@ -214,15 +150,9 @@ scan_number(struct spot *spot, struct json_scan *s, const char *at)
     if (UNLIKELY(!node_room(spot, s, at))) {
         return NULL;
     }
-    /* a count: up to 16 digits and nothing of a fraction behind them */
-    size_t digits = at < spot->blocks_end ? skip_block_run(skip_block_not_digits(at)) : 0;
-    const char *behind = at + digits;
-    bool count = digits == 1 || (digits > 1 && digits < 16 && *at != '0');
-    if (!count || *behind == '.' || (*behind | 0x20) == 'e') {
-        behind = json_number_end(s, at);
-        if (UNLIKELY(behind == NULL)) {
-            return NULL;
-        }
+    const char *behind = json_number_quick(s, at);
+    if (UNLIKELY(behind == NULL)) {
+        return NULL;
     }
     node_put(spot, at, behind, spot->count + 1, JSON_NUMBER, false);
     return behind;
@@ -232,7 +162,7 @@ scan_number(struct spot *spot, struct json_scan *s, const char *at)
 STEP const char *
 scan_key(struct spot *spot, struct json_scan *s, const char *at)
 {
-    at = skip_space(at, spot->end);
+    at = json_skip_space(at, spot->end);
     if (UNLIKELY(at == spot->end || *at != '"')) {
         return json_scan_fail(s, ERR_PARSE, at, "expected a quoted key");
     }
@@ -240,14 +170,8 @@ scan_key(struct spot *spot, struct json_scan *s, const char *at)
     if (UNLIKELY(at == NULL)) {
         return NULL;
     }
-    if (spot->marked) {
-        const struct json_node *key = &spot->nodes[spot->count - 1];
-        uint64_t bit = json_tag_bit(json_key_tag(spot->base, key));
-        bool unsure = key->escaped || (spot->filter & bit) != 0;
-        spot->filter = unsure ? UINT64_MAX : spot->filter | bit;
-    }
     if (UNLIKELY(at == spot->end || *at != ':')) {
-        at = skip_space(at, spot->end);
+        at = json_skip_space(at, spot->end);
         if (at == spot->end || *at != ':') {
             return json_scan_fail(s, ERR_PARSE, at, "expected ':'");
         }
@@ -266,10 +190,6 @@ container_open(struct spot *spot, struct json_scan *s, const char *at, enum json
     }
     uint32_t index = spot->count;
     node_put(spot, at, at, spot->open, kind, false);
-    if (spot->marked) {
-        spot->beside->filters[spot->depth] = spot->filter;
-        spot->filter = 0;
-    }
     spot->open = index;
     spot->closer = kind == JSON_OBJECT ? '}' : ']';
     spot->depth++;
@@ -299,9 +219,7 @@ check_keys(struct json_scan *s, uint32_t parent, uint32_t object)
 {
     uint32_t key = JSON_NONE;
     int rc = json_unique_check(s->doc, object, &key);
-    if (rc == -ERR_DUPLICATE && s->hasty) {
-        s->rc = JSON_AGAIN;
-    } else if (rc == -ERR_DUPLICATE) {
+    if (rc == -ERR_DUPLICATE) {
         fail_duplicate(s, parent, object, key);
     } else if (rc != 0) {
         s->rc = err_set(s->err, ERR_NOMEM, "no memory to compare the keys of a JSON object");
@@ -317,15 +235,10 @@ container_close(struct spot *spot, struct json_scan *s, const char *at)
     uint32_t parent = node->next;
     node->end = (uint32_t)(at - spot->base);
     node->next = spot->count;
-    /* an array has no keys, so that its filter is empty */
-    bool unsure = spot->marked ? spot->filter == UINT64_MAX
-                               : spot->closer == '}' && s->unique &&
-                                     !json_keys_differ(spot->base, spot->nodes, spot->open);
-    if (UNLIKELY(unsure) && s->unique && !check_keys(s, parent, spot->open)) {
+    if (spot->closer == '}' && s->unique &&
+        UNLIKELY(!json_keys_differ(spot->base, spot->nodes, spot->open)) &&
+        !check_keys(s, parent, spot->open)) {
         return NULL;
-    }
-    if (spot->marked) {
-        spot->filter = spot->beside->filters[spot->depth - 1];
     }
     spot->open = parent;
     spot->closer = parent != JSON_NONE && spot->nodes[parent].kind == JSON_OBJECT ? '}' : ']';
@@ -339,7 +252,7 @@ STEP const char *
 scan_value(struct spot *spot, struct json_scan *s, const char *at, bool *ret_inside)
 {
     *ret_inside = false;
-    at = skip_space(at, spot->end);
+    at = json_skip_space(at, spot->end);
     if (UNLIKELY(at == spot->end)) {
         return json_scan_fail(s, ERR_PARSE, at, "expected a value, found the end");
     }
@@ -352,7 +265,7 @@ scan_value(struct spot *spot, struct json_scan *s, const char *at, bool *ret_ins
         if (UNLIKELY(at == NULL)) {
             return NULL;
         }
-        at = skip_space(at, spot->end);
+        at = json_skip_space(at, spot->end);
         *ret_inside = at == spot->end || *at != spot->closer;
         return at;
     }
@@ -375,7 +288,7 @@ scan_behind(struct spot *spot, struct json_scan *s, const char *at, bool *ret_mo
 {
     *ret_more = false;
     while (spot->open != JSON_NONE) {
-        at = skip_space(at, spot->end);
+        at = json_skip_space(at, spot->end);
         char c = '\0';
         if (LIKELY(at < spot->end)) {
             c = *at;
@@ -397,15 +310,12 @@ scan_behind(struct spot *spot, struct json_scan *s, const char *at, bool *ret_mo
     return at;
 }
 
-/* beside: NULL for the plain loop. */
-STEP int
-scan_document(struct json_scan *s, struct marked *beside, uint32_t *ret_count)
+static int
+scan_document(struct json_scan *s, uint32_t *ret_count)
 {
     struct spot spot = {.base = s->base, .end = s->end, .open = JSON_NONE};
     spot.blocks_end = s->end - MIN((size_t)(s->end - s->base), (size_t)16);
     const char *at = s->base;
-    spot.marked = beside != NULL;
-    spot.beside = beside;
     spot_nodes(&spot, s);
     for (;;) {
         bool more = true;
@@ -430,7 +340,7 @@ scan_document(struct json_scan *s, struct marked *beside, uint32_t *ret_count)
             }
         }
     }
-    at = skip_space(at, spot.end);
+    at = json_skip_space(at, spot.end);
     if (at != spot.end) {
         (void)json_scan_fail(s, ERR_PARSE, at, "text behind the JSON value");
         return s->rc;
@@ -447,19 +357,7 @@ scan_plain(struct json_scan *s, uint32_t *ret_count)
         (void)json_scan_fail(s, ERR_ENCODING, s->base + valid, "not valid UTF-8");
         return s->rc;
     }
-    return scan_document(s, NULL, ret_count);
-}
-
-/* JSON_AGAIN: nothing is known. */
-static __attribute__((noinline)) int
-scan_marked(struct json_scan *s, uint32_t *ret_count)
-{
-    struct marked marked UNINIT;
-    struct json_scan hasty = *s;
-    json_marks_init(&marked.marks, s->doc->text);
-    hasty.hasty = true;
-    hasty.depth_max = MIN(s->depth_max, MARKED_DEPTH_MAX);
-    return scan_document(&hasty, &marked, ret_count);
+    return scan_document(s, ret_count);
 }
 
 static int
@@ -492,7 +390,7 @@ scan(struct json_doc *doc, struct str text, const struct json_limits *limits, bo
         .unique = !limits->allow_duplicates,
         .err = err,
     };
-    int rc = marked ? scan_marked(&s, &doc->node_count) : JSON_AGAIN;
+    int rc = marked ? json_walk(&s, &doc->node_count) : JSON_AGAIN;
     if (rc == JSON_AGAIN) {
         rc = scan_plain(&s, &doc->node_count);
     }
@@ -507,7 +405,10 @@ scan(struct json_doc *doc, struct str text, const struct json_limits *limits, bo
 int
 json_scan(struct json_doc *doc, struct str text, const struct json_limits *limits, struct err *err)
 {
-    return scan(doc, text, limits, text.len >= MARKED_BYTES_MIN && json_marks_usable(), err);
+    return scan(doc, text, limits,
+                text.len >= MARKED_BYTES_MIN && text.len < JSON_MARKS_BYTES_MAX &&
+                    json_marks_usable(),
+                err);
 }
 
 int

@@ -8,6 +8,7 @@
 
 #include "lib/text/json.h"
 #include "lib/text/skip.h"
+#include "lib/text/skip_block.h"
 
 /* Content of a string node: the raw text without its quotes. */
 static inline struct str
@@ -107,15 +108,44 @@ struct json_scan {
 /* json_scan_plain - json_scan without json_marks.h, as on any CPU: the law for the test of both. */
 int json_scan_plain(struct json_doc *doc, struct str text, const struct json_limits *limits,
                     struct err *err) MUST_USE;
+/* json_walk - the scan with marks (json_marks_usable, less than JSON_MARKS_BYTES_MAX bytes, at
+ * least one). 0; JSON_AGAIN: nothing is known; -ERR_NOMEM. */
+int json_walk(struct json_scan *s, uint32_t *ret_count) MUST_USE;
+/* json_nodes_grow - room for more than count nodes, of which the last one is about what stands at
+ * `at`. false: s->rc is set. */
+bool json_nodes_grow(struct json_scan *s, uint32_t count, const char *at);
 /* json_scan_fail - set the message with byte offset, line and column. Returns NULL. */
 const char *json_scan_fail(struct json_scan *s, enum err_code code, const char *at,
                            const char *what) COLD;
+/* json_space_end - behind the white space at `at`, or end. */
+const char *json_space_end(const char *at, const char *end);
+static INLINE bool
+json_is_space(char c)
+{
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+/* json_skip_space - the same, where there is most likely none. */
+static INLINE const char *
+json_skip_space(const char *at, const char *end)
+{
+    return LIKELY(at < end && (unsigned char)*at > ' ') ? at : json_space_end(at, end);
+}
 /* The next three return the place behind (of a string: its closing quote), or NULL with s->rc set.
  * json_string_rest - of the string that opens at `quote` and is plain up to `at`. */
 const char *json_string_rest(struct json_scan *s, const char *quote, const char *at,
                              bool *ret_escaped);
 /* json_number_end - RFC 8259 section 6; what stands behind the number is judged by the caller. */
 const char *json_number_end(struct json_scan *s, const char *start);
+/* json_number_quick - the same, where it is most likely a count. */
+static INLINE const char *
+json_number_quick(struct json_scan *s, const char *at)
+{
+    /* up to 16 digits and nothing of a fraction behind them */
+    size_t digits = s->end - at > 16 ? skip_block_run(skip_block_not_digits(at)) : 0;
+    const char *behind = at + digits;
+    bool count = digits == 1 || (digits > 1 && digits < 16 && *at != '0');
+    return count && *behind != '.' && (*behind | 0x20) != 'e' ? behind : json_number_end(s, at);
+}
 /* json_literal_end - of true, false, null. */
 const char *json_literal_end(struct json_scan *s, const char *at, enum json_kind *ret_kind);
 /* json_unicode_end - behind the escape \u, or the pair of them, whose backslash is at `at`; NULL

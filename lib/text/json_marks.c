@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * json_marks.c - where strings end, in short loops over a window of the text: vectors to bits,
- *                bits to strings, then what few blocks need (escapes \u, UTF-8), then places.
+ * json_marks.c - where strings begin and end, in one loop over the blocks of a window: vectors to
+ *                bits, bits to places. What few blocks need (escapes \u, control characters,
+ *                UTF-8) is put off and looked at behind it.
  * Floor: lib/text; any thread.
  * Owns: nothing.
  * Invariant: no byte outside the text is read. What is wrong outside strings is not seen here:
@@ -14,276 +15,284 @@
 void
 json_marks_init(struct json_marks *marks, struct str text)
 {
+    ASSERT(text.len < JSON_MARKS_BYTES_MAX);
     marks->base = text.ptr;
     marks->end = text.ptr + text.len;
     marks->at = text.ptr;
-    marks->from = text.ptr;
     marks->unicode_end = text.ptr;
-    marks->inside = 0;
     marks->escaped = 0;
     marks->seen = 0;
     marks->odd = 0;
+    marks->opening = JSON_MARK_NONE;
+    marks->list[0] = JSON_MARK_NONE;
 }
 
 #if defined(__x86_64__)
 
 /* Ice Lake, Zen 4 and later. */
 #define WIDE TARGET("avx2,avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,pclmul,bmi,bmi2,popcnt")
-#define BLOCKS (JSON_MARKS_WINDOW / 64)
-#define GROUP 8u /* blocks */
-_Static_assert(JSON_MARKS_WINDOW <= JSON_MARK_ESCAPED, "an offset and a flag in 16 bits");
-_Static_assert(BLOCKS % GROUP == 0 && BLOCKS <= UINT8_MAX, "whole groups, a byte counts blocks");
+#define GROUP 4u /* blocks */
 
-/* A bit for each byte of a window, a word for each block of 64. */
-struct bits {
-    uint64_t quotes[BLOCKS];
-    uint64_t slashes[BLOCKS];
-    uint64_t shorts[BLOCKS]; /* may stand behind a backslash: " \ / b f n r t */
-    uint64_t odd[BLOCKS];    /* below 0x20, or not ASCII */
+/* A block that needs another look. */
+struct look {
+    const char *at;
+    const uint32_t *out; /* an odd one of marks->list: it begins within a string */
+    uint64_t escaped;    /* bytes behind a backslash */
 };
 
-/* What of them needs another look: a word for some of the blocks, and which they are. */
-struct some {
-    uint64_t bits[BLOCKS];
-    uint8_t block[BLOCKS];
-    unsigned count;
+/* Where the loop over the blocks stands: a local, in registers. */
+struct pass {
+    const char *at;
+    uint64_t escaped; /* these three as in struct json_marks */
+    uint64_t seen;
+    uint64_t odd;
+    uint32_t *out;     /* the next mark */
+    struct look *look; /* the next one */
+    __m512i places;    /* sixteen times the place of `at` in the text */
 };
 
-struct found {
-    struct bits bits;
-    struct some escapes;    /* bytes behind a backslash that are no short escapes */
-    struct some odd;        /* what stands in strings, of blocks with odd bytes or behind one */
-    struct some closing;    /* closing quotes */
-    uint64_t flags[BLOCKS]; /* of `closing`: those whose string has an escape */
-};
-
-/* Written always, counted when there is something: no branch. */
-static INLINE void
-some_add(struct some *some, unsigned *count, uint64_t bits, unsigned block, bool any)
+static INLINE bool
+within_string(const uint32_t *out)
 {
-    some->bits[*count] = bits;
-    some->block[*count] = (uint8_t)block;
-    *count += any;
+    return (uintptr_t)out % (2 * sizeof(*out)) != 0;
+}
+
+/* A register of its own, not read twice from that of the mask. */
+static INLINE uint64_t
+word_of(__mmask64 mask)
+{
+    uint64_t word = mask;
+    __asm__("" : "+r"(word));
+    return word;
 }
 
 /* Which bytes stand behind an odd run of backslashes; *carry: whether the first byte of this
- * block, then of the next one, does. The addition lets each run that starts on an odd bit carry
- * to its end. */
+ * block, then of the next one, does. The subtraction lets each run that starts on an even bit
+ * borrow up to its end ("Parsing gigabytes of JSON per second", arXiv 1902.08318, as its authors
+ * do it now). */
 static INLINE uint64_t
 escaped_bytes(uint64_t slashes, uint64_t *carry)
 {
-    const uint64_t even = 0x5555555555555555u;
-    bool last = slashes >> 63 != 0;
-    slashes &= ~*carry;
-    uint64_t follows = slashes << 1 | *carry;
-    uint64_t odd_starts = slashes & ~even & ~follows;
-    uint64_t runs;
-    bool over = ADD_OVERFLOW(odd_starts, slashes, &runs);
-    *carry = 0;
-    if (UNLIKELY(last)) {
-        /* a branch, and no conditional move, so that the next block need not wait for this sum */
-        *carry = over;
-        __asm__("" : "+r"(*carry));
+    const uint64_t odd = 0xaaaaaaaaaaaaaaaau;
+    uint64_t first = slashes & ~*carry;
+    uint64_t ends = ((first << 1 | odd) - first) ^ odd; /* escaping ones, and behind an odd run */
+    uint64_t escaped = ends ^ (slashes | *carry);
+    *carry = (ends & slashes) >> 63;
+    return escaped;
+}
+
+/* What may stand behind a backslash, by its low six bits; a quote, which shares them with b, and \u
+ * apart. Elsewhere a byte with other low bits. */
+static const unsigned char shorts_of[64] ALIGNED(64) = {
+    ['\0'] = 1,         ['b' & 0x3f] = 'b', ['\\' & 0x3f] = '\\', ['/'] = '/',
+    ['f' & 0x3f] = 'f', ['n' & 0x3f] = 'n', ['r' & 0x3f] = 'r',   ['t' & 0x3f] = 't',
+};
+static const unsigned char places_of[64] ALIGNED(64) = {
+    0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+    22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
+    44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};
+
+WIDE static INLINE __mmask64
+find_quotes(__m512i v)
+{
+    return _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8('"'));
+}
+
+/* Below 0x20, or not ASCII. */
+WIDE static INLINE __mmask64
+find_odd(__m512i v)
+{
+    return _mm512_cmplt_epi8_mask(v, _mm512_set1_epi8(' '));
+}
+
+/* Bytes that cannot stand behind a backslash, or behind a u only. */
+WIDE static INLINE uint64_t
+find_long(__m512i v, uint64_t quotes)
+{
+    __m512i one = _mm512_permutexvar_epi8(v, _mm512_load_si512(shorts_of));
+    return ~(quotes | (uint64_t)_mm512_cmpeq_epi8_mask(v, one));
+}
+
+/* Written always, counted when there is something: no branch. */
+static INLINE void
+put_look(struct pass *pass, uint64_t escaped, bool any)
+{
+    struct look *look = pass->look;
+    *look = (struct look){.at = pass->at, .out = pass->out, .escaped = escaped};
+    pass->look = any ? look + 1 : look;
+}
+
+/* Sixteen of them. */
+WIDE static INLINE void
+put_sixteen(const struct pass *pass, size_t index, __m128i bytes, uint64_t flags)
+{
+    const __m512i escaped = _mm512_set1_epi32((int)JSON_MARK_ESCAPED);
+    __m512i words = _mm512_add_epi32(pass->places, _mm512_cvtepu8_epi32(bytes));
+    words = _mm512_mask_or_epi32(words, (__mmask16)flags, words, escaped);
+    _mm512_storeu_si512(pass->out + index, words);
+}
+
+/* flags: of those that have a backslash between the quote before and themselves. */
+WIDE static INLINE void
+put_marks(struct pass *pass, uint64_t quotes, uint64_t flags)
+{
+    __m512i bytes = _mm512_maskz_compress_epi8(quotes, _mm512_load_si512(places_of));
+    size_t count = (size_t)__builtin_popcountll(quotes);
+    flags = _pext_u64(flags, quotes);
+    put_sixteen(pass, 0, _mm512_castsi512_si128(bytes), flags);
+    if (UNLIKELY(count > 16)) {
+        put_sixteen(pass, 16, _mm512_extracti32x4_epi32(bytes, 1), flags >> 16);
+        put_sixteen(pass, 32, _mm512_extracti32x4_epi32(bytes, 2), flags >> 32);
+        put_sixteen(pass, 48, _mm512_extracti32x4_epi32(bytes, 3), flags >> 48);
     }
-    return (even ^ runs << 1) & follows;
+    pass->out += count;
+}
+
+/* A block, whatever it holds. */
+WIDE static INLINE void
+take_block(struct pass *pass, __m512i v)
+{
+    uint64_t slashes = word_of(_mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8('\\')));
+    uint64_t quotes = word_of(find_quotes(v));
+    uint64_t odd = word_of(find_odd(v));
+    uint64_t escaped = escaped_bytes(slashes, &pass->escaped);
+    uint64_t wrong = escaped & find_long(v, quotes);
+    put_look(pass, escaped, (wrong | odd | pass->odd) != 0);
+    pass->odd = odd >> 61; /* a character has four bytes at most */
+    /* a backslash, as part of the run of ones in front of the next quote, carries to it */
+    uint64_t runs UNINIT;
+    quotes &= ~escaped;
+    pass->seen = ADD_OVERFLOW(~quotes, slashes | pass->seen, &runs);
+    put_marks(pass, quotes, runs & quotes);
+    pass->at += 64;
+    pass->places = _mm512_add_epi32(pass->places, _mm512_set1_epi32(64));
 }
 
 /* GROUP blocks within one string: no quote in them, and nothing odd. */
-static INLINE bool
-find_in_string(struct json_marks *marks, struct found *found, unsigned first, unsigned *escapes)
+WIDE static INLINE bool
+take_group(struct pass *pass)
 {
-    const struct bits *bits = &found->bits;
-    uint64_t other = ~marks->inside | marks->odd;
-    uint64_t slashes = 0;
+    const __m512i slash = _mm512_set1_epi8('\\');
+    __m512i v[GROUP];
+    __mmask64 other = 0;
 #pragma GCC unroll 8
-    for (unsigned i = first; i < first + GROUP; i++) {
-        other |= bits->quotes[i] | bits->odd[i];
+    for (unsigned i = 0; i < GROUP; i++) {
+        v[i] = _mm512_loadu_si512(pass->at + i * 64u);
+        other = _kor_mask64(other, _kor_mask64(find_quotes(v[i]), find_odd(v[i])));
     }
-    if (other != 0) {
+    if (!_kortestz_mask64_u8(other, other) || !within_string(pass->out) || pass->odd != 0) {
         return false;
     }
-    for (unsigned i = first; i < first + GROUP; i++) {
-        uint64_t escaped = escaped_bytes(bits->slashes[i], &marks->escaped);
-        uint64_t wrong = escaped & ~bits->shorts[i];
-        some_add(&found->escapes, escapes, wrong, i, wrong != 0);
-        slashes |= bits->slashes[i];
+    uint64_t any = 0;
+#pragma GCC unroll 8
+    for (unsigned i = 0; i < GROUP; i++) {
+        uint64_t slashes = _mm512_cmpeq_epi8_mask(v[i], slash);
+        uint64_t escaped = escaped_bytes(slashes, &pass->escaped);
+        put_look(pass, escaped, (escaped & find_long(v[i], 0)) != 0);
+        any |= slashes;
+        pass->at += 64;
     }
-    marks->seen |= slashes != 0;
+    pass->places = _mm512_add_epi32(pass->places, _mm512_set1_epi32(64 * GROUP));
+    pass->seen |= any != 0;
     return true;
 }
 
-/* From quotes and backslashes to strings. */
 WIDE static INLINE void
-find_strings(struct json_marks *marks, struct found *found, unsigned blocks)
+take_window(struct pass *pass, const char *end)
 {
-    const struct bits *bits = &found->bits;
-    const __m128i ones = _mm_set1_epi8((char)0xff);
-    unsigned closing = 0;
-    unsigned escapes = 0;
-    unsigned odd = 0;
-    for (unsigned i = 0; i < blocks;) {
-        if (blocks - i >= GROUP && find_in_string(marks, found, i, &escapes)) {
-            i += GROUP;
+    while (end - pass->at >= (ptrdiff_t)(64 * GROUP)) {
+        if (take_group(pass)) {
             continue;
         }
-        uint64_t before = marks->inside;
-        uint64_t carry = marks->escaped;
-        uint64_t seen = marks->seen;
-        uint64_t odd_before = marks->odd;
-        for (unsigned stop = MIN(i + GROUP, blocks); i < stop; i++) {
-            uint64_t slashes = bits->slashes[i];
-            uint64_t escaped = escaped_bytes(slashes, &carry);
-            uint64_t quotes = bits->quotes[i] & ~escaped;
-            uint64_t wrong = escaped & ~bits->shorts[i];
-            some_add(&found->escapes, &escapes, wrong, i, wrong != 0);
-            /* bit n of the product: is the number of quotes up to n odd? */
-            __m128i product = _mm_clmulepi64_si128(_mm_cvtsi64_si128((long long)quotes), ones, 0);
-            uint64_t inside = (uint64_t)_mm_cvtsi128_si64(product) ^ before;
-            before = (uint64_t)0 - (inside >> 63);
-            some_add(&found->odd, &odd, inside, i, (bits->odd[i] | odd_before) != 0);
-            odd_before = bits->odd[i];
-            /* a string with a backslash, as a run of ones, carries to its closing quote */
-            uint64_t runs;
-            seen = ADD_OVERFLOW(inside, (slashes & inside) | seen, &runs);
-            quotes &= ~inside;
-            found->flags[closing] = runs & quotes;
-            some_add(&found->closing, &closing, quotes, i, quotes != 0);
-        }
-        marks->inside = before;
-        marks->escaped = carry;
-        marks->seen = seen;
-        marks->odd = odd_before;
-    }
-    found->closing.count = closing;
-    found->escapes.count = escapes;
-    found->odd.count = odd;
-}
-
-static bool
-escapes_good(struct json_marks *marks, const struct some *some)
-{
-    const char *done = marks->unicode_end;
-    for (unsigned i = 0; i < some->count; i++) {
-        for (uint64_t left = some->bits[i]; left != 0; left &= left - 1) {
-            const char *slash = marks->at + some->block[i] * 64u + TRAILING_ZEROS64(left) - 1;
-            if (slash < done) { /* the second of a pair */
-                continue;
-            }
-            done = json_unicode_end(slash, marks->end);
-            if (done == NULL) {
-                return false;
-            }
+#pragma GCC unroll 4
+        for (unsigned i = 0; i < GROUP; i++) {
+            take_block(pass, _mm512_loadu_si512(pass->at));
         }
     }
-    marks->unicode_end = done;
-    return true;
+    while (end - pass->at >= 64) {
+        take_block(pass, _mm512_loadu_si512(pass->at));
+    }
+    if (pass->at < end) {
+        uint64_t some = ((uint64_t)1 << (end - pass->at)) - 1;
+        take_block(pass, _mm512_mask_loadu_epi8(_mm512_set1_epi8(' '), some, pass->at));
+    }
 }
 
-/* Blocks with bytes below 0x20 or beyond ASCII, and those behind them. */
-WIDE static INLINE bool
-odd_good(const struct json_marks *marks, const struct some *some)
+/* ---- what was put off ------------------------------------------------------------------------ */
+
+/* wrong: bytes of a block behind a backslash that must be a \u. */
+static INLINE bool
+escapes_good(struct json_marks *marks, const char *at, uint64_t wrong)
 {
-    for (unsigned i = 0; i < some->count; i++) {
-        const char *at = marks->at + some->block[i] * 64u;
-        char staged[3 + 64];
-        if (UNLIKELY(at == marks->base || marks->end - at < 64)) {
-            size_t head = MIN((size_t)(at - marks->base), (size_t)3);
-            memset(staged, ' ', sizeof(staged));
-            memcpy(staged + 3 - head, at - head, head + MIN((size_t)(marks->end - at), (size_t)64));
-            at = staged + 3;
+    for (; wrong != 0; wrong &= wrong - 1) {
+        const char *slash = at + TRAILING_ZEROS64(wrong) - 1;
+        if (slash < marks->unicode_end) { /* the second of a pair */
+            continue;
         }
-        __m256i last = _mm256_set1_epi8(0x1f);
-        __m256i low = utf8_block_load(at);
-        __m256i high = utf8_block_load(at + 32);
-        low = _mm256_cmpeq_epi8(_mm256_min_epu8(low, last), low);
-        high = _mm256_cmpeq_epi8(_mm256_min_epu8(high, last), high);
-        uint64_t controls = (uint32_t)_mm256_movemask_epi8(low) |
-                            (uint64_t)(uint32_t)_mm256_movemask_epi8(high) << 32;
-        if ((controls & some->bits[i]) != 0 || !utf8_block_good(at)) {
+        marks->unicode_end = json_unicode_end(slash, marks->end);
+        if (marks->unicode_end == NULL) {
             return false;
         }
     }
     return true;
 }
 
-/* Sixteen of them. */
-WIDE static INLINE void
-put_places(uint16_t *out, unsigned base, __m128i places, uint64_t flags)
+WIDE static INLINE bool
+look_good(struct json_marks *marks, const struct look *look)
 {
-    const __m256i escaped = _mm256_set1_epi16((short)JSON_MARK_ESCAPED);
-    __m256i words = _mm256_add_epi16(_mm256_set1_epi16((short)base), _mm256_cvtepu8_epi16(places));
-    words = _mm256_mask_add_epi16(words, (__mmask16)flags, words, escaped);
-    _mm256_storeu_si256((__m256i *)(void *)out, words);
-}
-
-/* Places of closing quotes. */
-WIDE static INLINE uint16_t *
-put_marks(const struct found *found, uint16_t *out)
-{
-    static const unsigned char places[64] ALIGNED(64) = {
-        0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
-        22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
-        44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};
-    const __m512i all = _mm512_load_si512(places);
-    for (unsigned i = 0; i < found->closing.count; i++) {
-        uint64_t quotes = found->closing.bits[i];
-        uint64_t flags = _pext_u64(found->flags[i], quotes);
-        unsigned base = found->closing.block[i] * 64u;
-        unsigned count = (unsigned)__builtin_popcountll(quotes);
-        __m512i bytes = _mm512_maskz_compress_epi8(quotes, all);
-        put_places(out, base, _mm512_castsi512_si128(bytes), flags);
-        if (UNLIKELY(count > 16)) {
-            put_places(out + 16, base, _mm512_extracti32x4_epi32(bytes, 1), flags >> 16);
-        }
-        out += count;
+    const char *at = look->at;
+    char staged[3 + 64];
+    if (UNLIKELY(at == marks->base || marks->end - at < 64)) {
+        size_t head = MIN((size_t)(at - marks->base), (size_t)3);
+        memset(staged, ' ', sizeof(staged));
+        memcpy(staged + 3 - head, at - head, head + MIN((size_t)(marks->end - at), (size_t)64));
+        at = staged + 3;
     }
-    return out;
+    __m512i v = _mm512_loadu_si512(at);
+    uint64_t quotes = find_quotes(v);
+    uint64_t controls = _mm512_cmplt_epu8_mask(v, _mm512_set1_epi8(' '));
+    uint64_t wrong = look->escaped & find_long(v, quotes);
+    /* bit n of the product: is the number of quotes up to n odd? */
+    __m128i product = _mm_clmulepi64_si128(_mm_cvtsi64_si128((long long)(quotes & ~look->escaped)),
+                                           _mm_set1_epi8((char)0xff), 0);
+    uint64_t inside =
+        (uint64_t)_mm_cvtsi128_si64(product) ^ (0 - (uint64_t)within_string(look->out));
+    return (controls & inside) == 0 && utf8_block_good_wide(at) &&
+           escapes_good(marks, look->at, wrong);
 }
 
-/* Which ASCII bytes may: a byte more than all of them, or nothing. */
-static const unsigned char shorts_of[128] ALIGNED(64) = {
-    ['"'] = 0x80, ['\\'] = 0x80, ['/'] = 0x80, ['b'] = 0x80,
-    ['f'] = 0x80, ['n'] = 0x80,  ['r'] = 0x80, ['t'] = 0x80,
-};
-
-/* Vectors to bits. */
-WIDE static INLINE void
-find_bits(const char *at, size_t size, struct bits *bits)
-{
-    const __m512i quote = _mm512_set1_epi8('"');
-    const __m512i slash = _mm512_set1_epi8('\\');
-    const __m512i space = _mm512_set1_epi8(' ');
-    const __m512i low = _mm512_load_si512(shorts_of);
-    const __m512i high = _mm512_load_si512(shorts_of + 64);
-    for (size_t done = 0, i = 0; done < size; done += 64, i++) {
-        __m512i v;
-        if (LIKELY(size - done >= 64)) {
-            v = _mm512_loadu_si512(at + done);
-        } else {
-            v = _mm512_mask_loadu_epi8(space, ((uint64_t)1 << (size - done)) - 1, at + done);
-        }
-        bits->quotes[i] = _mm512_cmpeq_epi8_mask(v, quote);
-        bits->slashes[i] = _mm512_cmpeq_epi8_mask(v, slash);
-        /* the lookup goes by the low seven bits; a byte beyond ASCII is below nothing */
-        bits->shorts[i] = _mm512_cmplt_epu8_mask(v, _mm512_permutex2var_epi8(low, v, high));
-        bits->odd[i] = _mm512_cmplt_epi8_mask(v, space);
-    }
-}
-
-/* The end of the marks of the next window, or NULL. */
-WIDE static uint16_t *
+/* marks->list of the next window; false: something in it is wrong. */
+WIDE static bool
 next_window(struct json_marks *marks)
 {
-    struct found found UNINIT;
+    struct look looks[JSON_MARKS_WINDOW / 64 + 1] UNINIT;
     size_t size = MIN((size_t)(marks->end - marks->at), (size_t)JSON_MARKS_WINDOW);
-    find_bits(marks->at, size, &found.bits);
-    find_strings(marks, &found, (unsigned)((size + 63) / 64));
-    if (!escapes_good(marks, &found.escapes) || !odd_good(marks, &found.odd)) {
-        return NULL;
+    struct pass pass = {
+        .at = marks->at,
+        .escaped = marks->escaped,
+        .seen = marks->seen,
+        .odd = marks->odd,
+        .out = marks->list + (marks->opening != JSON_MARK_NONE),
+        .look = looks,
+        .places = _mm512_set1_epi32((int)(marks->at - marks->base)),
+    };
+    marks->list[0] = marks->opening;
+    take_window(&pass, marks->at + size);
+    for (const struct look *look = looks; look < pass.look; look++) {
+        if (!look_good(marks, look)) {
+            return false;
+        }
     }
-    marks->from = marks->at;
+    marks->opening = JSON_MARK_NONE;
+    if (within_string(pass.out)) {
+        marks->opening = *--pass.out & ~JSON_MARK_ESCAPED;
+    }
+    *pass.out = JSON_MARK_NONE;
     marks->at += size;
-    return put_marks(&found, marks->list);
+    marks->escaped = pass.escaped;
+    marks->seen = pass.seen;
+    marks->odd = pass.odd;
+    return true;
 }
 
 bool
@@ -295,11 +304,11 @@ json_marks_usable(void)
 
 #else
 
-static uint16_t *
+static bool
 next_window(struct json_marks *marks)
 {
     (void)marks;
-    return NULL;
+    return false;
 }
 
 bool
@@ -310,13 +319,14 @@ json_marks_usable(void)
 
 #endif
 
-const uint16_t *
+bool
 json_marks_more(struct json_marks *marks)
 {
-    const uint16_t *end = marks->list;
     ASSERT(marks->at <= marks->end);
-    while (end == marks->list) {
-        end = marks->at < marks->end ? next_window(marks) : NULL;
-    }
-    return end;
+    do {
+        if (marks->at == marks->end || !next_window(marks)) {
+            return false;
+        }
+    } while (marks->list[0] == JSON_MARK_NONE);
+    return true;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * json_same_fuzz.c - any text: the scan with marks and the one without say the same of it, verdict,
- *                    message, place and nodes. The text stands alone, and in a string and an array
- *                    behind so much else that it meets blocks and windows at any place.
+ *                    message, place and nodes. The text stands alone, and in a string, an array and
+ *                    nothing behind so much else that it meets blocks and windows at any place.
  * Floor: lib/text; one thread.
  * Owns: nothing.
  * Invariant: proves json_marks.h where the CPU has what it takes, else nothing. */
@@ -16,8 +16,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct buf out;
     buf_init(&out, 1 << 22);
     json_same(text);
-    for (size_t row = 0; row < 2; row++) {
-        static const char *const around[2][2] = {{"[\"", "\"]"}, {"[", "]"}};
+    for (size_t row = 0; row < 3; row++) {
+        static const char *const around[3][2] = {{"[\"", "\"]"}, {"[", "]"}, {"", ""}};
         /* the first two bytes say how far from the start of a window */
         size_t far = size < 2 ? 0 : ((size_t)data[0] << 8 | data[1]) % (JSON_MARKS_WINDOW + 99);
         buf_consume(&out, out.len);

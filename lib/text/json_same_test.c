@@ -41,6 +41,8 @@ static const struct row rows[] = {
     GOOD("\",\""),
     GOOD("\",\"\",\"\\n\",\""),
     GOOD("\" \n\t,\r [{\"a\":\"\\\\\"}], \""),
+    GOOD("\",{\"a\":1},{\"b\":\"c\"},{},{\"d\":[{\"\":{}},{\"e\" :-0.5e1}]} ,{\"f\":null},\""),
+    GOOD("\",{\"\":1,\"a\":2,\"b\":3,\"aa\":4,\"\\u0061b\":5},true,false,\""),
     BAD("\""),
     BAD("\\"),
     BAD("\\x"),
@@ -64,13 +66,23 @@ static const struct row rows[] = {
     BAD("\",\\\"\",\""),
     BAD("\",{\"a\":1,\"a\":2},\""),
     BAD("\",{\"a\":1,\"\\u0061\":2},\""),
+    BAD("\",{\"\":1 , \"\":2},\""),
+    BAD("\",{\"\\u0061b\":1},{\"b\":1,\"b\":2},{\"c\":3},\""),
+    BAD("\",{\"a\":1},{,\""),
+    BAD("\",{\"a\":1},{\"b\"},\""),
+    BAD("\",{\"a\":1]},{\"b\":1},\""),
+    BAD("\",[\"a\"},{\"b\":1},\""),
+    BAD("\",{\"a\":1}},{\"b\":1},\""),
+    BAD("\",tru,\""),
+    BAD("\",01,\""),
+    BAD("\"\\,\""),
 };
 
 static void
-put_plain(struct buf *out, size_t count)
+put_times(struct buf *out, char byte, size_t count)
 {
     while (count-- > 0) {
-        buf_put_byte(out, 'x');
+        buf_put_byte(out, byte);
     }
 }
 
@@ -90,9 +102,9 @@ pieces_at_every_place(void **state)
                 struct json_doc doc;
                 buf_consume(&out, out.len);
                 buf_put_str(&out, STR("[\""));
-                put_plain(&out, edges[edge] + place);
+                put_times(&out, 'x', edges[edge] + place);
                 buf_put_str(&out, rows[i].piece);
-                put_plain(&out, place % 3 * 600);
+                put_times(&out, 'x', place % 3 * 600);
                 buf_put_str(&out, STR("\"]"));
                 json_same(buf_str(&out));
                 json_init(&doc);
@@ -123,11 +135,49 @@ random_texts_of_them(void **state)
             if (row->good || (bad == 0 && rand_below(100) == 0)) {
                 buf_put_str(&out, row->piece);
             }
-            put_plain(&out, rand_below(rand_below(10) == 0 ? 1500 : 12));
+            put_times(&out, 'x', rand_below(rand_below(10) == 0 ? 1500 : 12));
             buf_put_str(&out, str_from(between[rand_below(ARRAY_LEN(between))]));
         }
         buf_put_str(&out, STR("\":1}]"));
         json_same(buf_str(&out));
+    }
+    buf_fini(&out);
+}
+
+/* The scan with marks looks for a bracket at the end before all else, and goes without the end from
+ * there on. */
+static void
+texts_cut_at_every_place(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{\"model\" : "
+        "\"gpt\",\"n\":-12.5e3,\"tools\":[],\"x\":{},\"a\\n\":[{\"\":\"\"},{\"b\":[1,[2,{}]]},"
+        "{\"c\":null , \"d\":true},{\"e\":false}],\"messages\":[\n  {\"role\":\"us\\u00e9r\"},\n  "
+        "{\"role\":\"na\xc3\xafve\",\"content\":\"\\\"\"},{\"a\":1,\"q\":2,\"aa\":"
+        "1234567890123456789}],\"z\":0}\n ";
+    static const char *const ends[] = {"", "}", "]", "}]}", "\"}", "\"]} ", ",", "\\", "{", ":1}"};
+    static const char *const roots[] = {"",      "1]",  "\"x\"}",  "null ]",    "{}]",
+                                        "[],{}", "]",   "}}",      "-0]",       "[1]]",
+                                        "{,}",   ",[]", "1],[[1]", "\"x\"],[[]"};
+    struct buf out;
+    buf_init(&out, 1 << 12);
+    for (size_t size = 0; size < sizeof(text); size++) {
+        for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+            buf_consume(&out, out.len);
+            buf_put_str(&out, str_make(text, size));
+            buf_put_str(&out, str_from(ends[i]));
+            json_same(buf_str(&out));
+        }
+    }
+    for (size_t i = 0; i < ARRAY_LEN(roots); i++) {
+        for (size_t before = 0; before <= 128; before += 64) {
+            buf_consume(&out, out.len);
+            put_times(&out, ' ', before);
+            buf_put_str(&out, str_from(roots[i]));
+            put_times(&out, '\n', 128 - before);
+            json_same(buf_str(&out));
+        }
     }
     buf_fini(&out);
 }
@@ -138,6 +188,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_at_every_place),
         cmocka_unit_test(random_texts_of_them),
+        cmocka_unit_test(texts_cut_at_every_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

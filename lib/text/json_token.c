@@ -24,21 +24,28 @@ json_scan_fail(struct json_scan *s, enum err_code code, const char *at, const ch
     return NULL;
 }
 
+#define HEX 0x10u
+/* The digit, and HEX; 0 for other bytes. */
+static const unsigned char hex_of[256] = {
+    ['0'] = HEX | 0,  ['1'] = HEX | 1,  ['2'] = HEX | 2,  ['3'] = HEX | 3,  ['4'] = HEX | 4,
+    ['5'] = HEX | 5,  ['6'] = HEX | 6,  ['7'] = HEX | 7,  ['8'] = HEX | 8,  ['9'] = HEX | 9,
+    ['a'] = HEX | 10, ['b'] = HEX | 11, ['c'] = HEX | 12, ['d'] = HEX | 13, ['e'] = HEX | 14,
+    ['f'] = HEX | 15, ['A'] = HEX | 10, ['B'] = HEX | 11, ['C'] = HEX | 12, ['D'] = HEX | 13,
+    ['E'] = HEX | 14, ['F'] = HEX | 15,
+};
+
 /* Four hex digits; UINT32_MAX when they are not. */
-static uint32_t
+static inline uint32_t
 hex4(const char *at)
 {
-    uint32_t value = 0;
-    for (size_t i = 0; i < 4; i++) {
-        unsigned c = (unsigned char)at[i];
-        unsigned letter = (c | 0x20) - 'a';
-        unsigned digit = c - '0';
-        if (digit > 9 && letter > 5) {
-            return UINT32_MAX;
-        }
-        value = value << 4 | (digit <= 9 ? digit : letter + 10);
+    uint32_t a = hex_of[(unsigned char)at[0]];
+    uint32_t b = hex_of[(unsigned char)at[1]];
+    uint32_t c = hex_of[(unsigned char)at[2]];
+    uint32_t d = hex_of[(unsigned char)at[3]];
+    if (UNLIKELY((a & b & c & d & HEX) == 0)) {
+        return UINT32_MAX;
     }
-    return value;
+    return (a & 15) << 12 | (b & 15) << 8 | (c & 15) << 4 | (d & 15);
 }
 
 const char *
@@ -98,6 +105,16 @@ json_string_rest(struct json_scan *s, const char *quote, const char *at, bool *r
             }
         }
     }
+}
+
+const char *
+json_space_end(const char *at, const char *end)
+{
+    while (at < end && json_is_space(*at)) {
+        /* the indentation of pretty-printed documents */
+        at += end - at >= 8 && memcmp(at, "        ", 8) == 0 ? 8 : 1;
+    }
+    return at;
 }
 
 static inline const char *

@@ -132,6 +132,36 @@ utf8_block_good(const char *at)
     return _mm256_testz_si256(wrong, wrong) != 0;
 }
 
+#define UTF8_BLOCK_WIDE TARGET("avx2,avx512f,avx512bw,avx512vl")
+
+UTF8_BLOCK_WIDE
+static INLINE __m512i
+utf8_block_wide_lookup(const uint8_t table[16], __m512i nibbles)
+{
+    __m128i row = _mm_loadu_si128((const __m128i *)(const void *)table);
+    __m512i low = _mm512_and_si512(nibbles, _mm512_set1_epi8(0x0f));
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(row), low);
+}
+
+/* utf8_block_good_wide - the same in one step, where AVX-512 BW is there. */
+UTF8_BLOCK_WIDE
+static INLINE bool
+utf8_block_good_wide(const char *at)
+{
+    __m512i block = _mm512_loadu_si512(at);
+    __m512i before = _mm512_loadu_si512(at - 1);
+    __m512i guilt = _mm512_and_si512(
+        _mm512_and_si512(utf8_block_wide_lookup(utf8_first_high, _mm512_srli_epi16(before, 4)),
+                         utf8_block_wide_lookup(utf8_first_low, before)),
+        utf8_block_wide_lookup(utf8_second_high, _mm512_srli_epi16(block, 4)));
+    __m512i third =
+        _mm512_subs_epu8(_mm512_loadu_si512(at - 2), _mm512_set1_epi8((char)(0xe0 - 0x80)));
+    __m512i fourth =
+        _mm512_subs_epu8(_mm512_loadu_si512(at - 3), _mm512_set1_epi8((char)(0xf0 - 0x80)));
+    __m512i wanted = _mm512_and_si512(_mm512_or_si512(third, fourth), _mm512_set1_epi8((char)0x80));
+    return _mm512_cmpneq_epi8_mask(wanted, guilt) == 0;
+}
+
 #endif
 
 #endif
