@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-# berth_room(DIR [USES dir...] [LINKS lib...])
+# berth_room(DIR [USES dir...] [LINKS lib...] [JUDGES lib...])
 #   every DIR/*.c becomes one static library, except
 #     *_test.c  -> a cmocka program each, registered with CTest (labels: unit, the room's name)
 #     *_fuzz.c  -> a libFuzzer program each with preset fuzz; in every other preset it is linked
 #                  with tools/fuzz/replay.c and replays DIR/corpus/<name>/ as an ordinary test
+#   JUDGES: libraries that the tests and fuzz targets alone are linked with.
 # berth_main(NAME DIR [USES ...] [LINKS ...] [STATIC] [TOOL]): the same, plus a program with
 #   DIR/main.c; TOOL: a part of the tests, built with them and never installed.
 # berth_checks(): the checks of the house as CTest tests (tools/check/*).
@@ -13,7 +14,7 @@ function(berth_target_name dir out)
 endfunction()
 
 function(berth_room dir)
-  cmake_parse_arguments(R "" "" "USES;LINKS" ${ARGN})
+  cmake_parse_arguments(R "" "" "USES;LINKS;JUDGES" ${ARGN})
   berth_target_name(${dir} target)
   set(root "${CMAKE_SOURCE_DIR}/${dir}")
   file(GLOB sources CONFIGURE_DEPENDS "${root}/*.c" "${root}/*/*.c")
@@ -39,7 +40,7 @@ function(berth_room dir)
     foreach(test ${tests})
       get_filename_component(name ${test} NAME_WE)
       add_executable(${target}_${name} ${test})
-      target_link_libraries(${target}_${name} PRIVATE ${target} PkgConfig::CMOCKA)
+      target_link_libraries(${target}_${name} PRIVATE ${target} ${R_JUDGES} PkgConfig::CMOCKA)
       add_test(NAME ${dir}/${name} COMMAND ${target}_${name}
                WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
       set_tests_properties(${dir}/${name} PROPERTIES LABELS "unit;${dir}" TIMEOUT 120
@@ -56,7 +57,7 @@ function(berth_room dir)
                  WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
         set_tests_properties(${dir}/${name} PROPERTIES LABELS "fuzz;${dir}" TIMEOUT 120)
       endif()
-      target_link_libraries(${target}_${name} PRIVATE ${target})
+      target_link_libraries(${target}_${name} PRIVATE ${target} ${R_JUDGES})
     endforeach()
   endif()
 endfunction()

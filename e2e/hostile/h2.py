@@ -28,6 +28,9 @@ except OSError as e:
     sys.exit(0)
 
 
+stack = None  # the one that Conn, block and the cases talk to
+
+
 class Pair(ctypes.Structure):
     _fields_ = [("name", ctypes.POINTER(ctypes.c_char)), ("value", ctypes.POINTER(ctypes.c_char)),
                 ("name_size", ctypes.c_size_t), ("value_size", ctypes.c_size_t), ("flags", ctypes.c_uint8)]
@@ -377,14 +380,20 @@ def drain():
         "H2-29 the data plane ends cleanly", stack.procs["dataplane"].poll())
 
 
-stack = Stack(slow=rig.LAX or 1).start()
-with Conn() as warm:
-    warm.send(b"".join(request(2 * i + 1, "[[sim: delay_ms=50]]") for i in range(100)))
-    warm.wait(lambda: len(warm.done) == 100, 15)
-base = stack.fds() + 40  # upstream connections that stay pooled
-for part in (floods, hpack, malformed, connections):
-    part()
-    stack.healthy(part.__name__, base)
-drain()
-stack.judge_end()
-sys.exit(1 if rig.failures else 0)
+def main():
+    global stack
+    stack = Stack(slow=rig.LAX or 1).start()
+    with Conn() as warm:
+        warm.send(b"".join(request(2 * i + 1, "[[sim: delay_ms=50]]") for i in range(100)))
+        warm.wait(lambda: len(warm.done) == 100, 15)
+    base = stack.fds() + 40  # upstream connections that stay pooled
+    for part in (floods, hpack, malformed, connections):
+        part()
+        stack.healthy(part.__name__, base)
+    drain()
+    stack.judge_end()
+    return 1 if rig.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -21,6 +21,7 @@
 #define UNLIKELY(cond) __builtin_expect(!!(cond), 0)
 /* A big local that is written before it is read: spared the zeroes that other locals start with. */
 #define UNINIT __attribute__((uninitialized))
+#define NOINLINE __attribute__((noinline))
 /* For what is a few instructions only when the compiler sees the arguments. */
 #define INLINE inline __attribute__((always_inline))
 #define NO_SANITIZE_ALIGNMENT __attribute__((no_sanitize("alignment")))

@@ -21,8 +21,8 @@
 enum { KILL_STORY_STEPS_MAX = 48, KILL_STORY_STATE_BYTES = 2048 };
 
 struct kill_story {
-    uint32_t step_count;
-    int (*step)(uint32_t number); /* each may be asked for again; 0 or a negative code */
+    /* Each may be asked for again; 0 or a negative code. Beyond the last: how many there are. */
+    int (*step)(uint32_t number);
     void (*state)(char out[KILL_STORY_STATE_BYTES]); /* what the books say, as text */
     kill_rig_step_fn *begin;                         /* nothing is there */
     kill_rig_step_fn *open;
@@ -37,13 +37,33 @@ struct kill_story_kept {
     bool between; /* in a step of several commits, which is said again until it is done */
     char states[KILL_STORY_STEPS_MAX + 1][KILL_STORY_STATE_BYTES]; /* undisturbed, after each */
 };
+/* A step function is `uint32_t at = 0;`, a row of these, `return (int)at;`. */
+#define STEP(call)          \
+    do {                    \
+        if (at++ == number) \
+            return call;    \
+    } while (0)
+
 static const struct kill_story *story;
+static uint32_t story_steps;
 static struct kill_story_kept *story_kept;
+
+/* story_folder_empty - nothing of a SQLite store is left in it. */
+static inline void
+story_folder_empty(const char *folder)
+{
+    static const char *const names[] = {"a.db", "a.db-wal", "a.db-shm", "a.db-journal"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        char path[96];
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        (void)unlink(path);
+    }
+}
 
 static inline void
 story_go_on(bool note)
 {
-    for (uint32_t at = story_kept->done; at < story->step_count; at++) {
+    for (uint32_t at = story_kept->done; at < story_steps; at++) {
         int code = story->step(at);
         if (code != 0)
             fail_msg("step %u: %s %s", at, err_name(code), story->err->text);
@@ -83,7 +103,7 @@ story_check(uint64_t nth)
     story->open();
     story_audit();
     uint32_t done = story_kept->done;
-    bool last = done == story->step_count;
+    bool last = done == story_steps;
     story->state(state);
     if (!story_kept->between && strcmp(state, story_kept->states[done]) != 0 &&
         (last || strcmp(state, story_kept->states[done + 1]) != 0))
@@ -91,9 +111,9 @@ story_check(uint64_t nth)
                  state, story_kept->states[done]);
     story_go_on(false);
     story->state(state);
-    if (strcmp(state, story_kept->states[story->step_count]) != 0)
+    if (strcmp(state, story_kept->states[story_steps]) != 0)
         fail_msg("point %llu, then to the end:\n%s\nnot\n%s", (unsigned long long)nth, state,
-                 story_kept->states[story->step_count]);
+                 story_kept->states[story_steps]);
     story_audit();
     story->close();
 }
@@ -105,7 +125,8 @@ story_tell(const struct kill_story *told, uint64_t sample)
     uint64_t calls = 0;
     story = told;
     story_kept = kill_rig_shared(sizeof *story_kept);
-    assert_true(story_kept != NULL && story->step_count <= KILL_STORY_STEPS_MAX);
+    story_steps = (uint32_t)told->step(UINT32_MAX);
+    assert_true(story_kept != NULL && story_steps <= KILL_STORY_STEPS_MAX);
     story_begin();
     story->open();
     story->state(story_kept->states[0]);
@@ -117,8 +138,7 @@ story_tell(const struct kill_story *told, uint64_t sample)
     if (killed == 0)
         skip();
     assert_true(killed > 0);
-    print_message("%u steps, %d of %llu points\n", story->step_count, killed,
-                  (unsigned long long)calls);
+    print_message("%u steps, %d of %llu points\n", story_steps, killed, (unsigned long long)calls);
 }
 
 #endif

@@ -13,6 +13,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -144,6 +145,35 @@ kill_rig_each(uint64_t sample, kill_rig_step_fn *begin, kill_rig_step_fn *work,
         deaths++;
     }
     return deaths;
+}
+
+/* kill_rig_blind - forks `child`, which never returns and tells numbers through its pipe; it is
+ * killed `spin` turns after the first `told` of them. The last number that it told, or `last`.
+ * false: it ended by itself. */
+static inline bool
+kill_rig_blind(void (*child)(int fd), uint64_t told, uint64_t spin, uint64_t *last)
+{
+    int fds[2];
+    if (pipe(fds) != 0)
+        return false;
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(fds[0]);
+        child(fds[1]);
+        _exit(1);
+    }
+    close(fds[1]);
+    bool alive = pid > 0;
+    for (; alive && told > 0; told--)
+        alive = read(fds[0], last, sizeof *last) == sizeof *last;
+    for (; spin > 0; spin--)
+        __asm__ volatile("");
+    if (pid > 0)
+        kill(pid, SIGKILL);
+    while (read(fds[0], last, sizeof *last) == sizeof *last)
+        ;
+    close(fds[0]);
+    return alive && waitpid(pid, NULL, 0) == pid;
 }
 
 /* kill_rig_shared - zeroed memory that child and parent both see. */

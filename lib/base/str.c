@@ -160,6 +160,12 @@ str_copy(char *dst, size_t size, struct str s)
 }
 
 unsigned
+str_near_max(struct str s)
+{
+    return s.len < 2 ? 0 : (unsigned)MIN((s.len - 1) / 2, (size_t)3);
+}
+
+unsigned
 str_distance(struct str a, struct str b)
 {
     unsigned row[DISTANCE_BYTES_MAX + 1]; /* the row above, overwritten from the left */

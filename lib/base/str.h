@@ -73,5 +73,8 @@ char *str_dup(struct str s) MUST_USE;
 bool str_copy(char *dst, size_t size, struct str s) MUST_USE;
 /* str_distance - Levenshtein distance, for "did you mean"; both cut at 64 bytes. */
 unsigned str_distance(struct str a, struct str b);
+/* str_near_max - how far a name may be from s to be suggested for it: less than half of s, 3 at
+ * most; what is farther is no typo. */
+unsigned str_near_max(struct str s);
 
 #endif

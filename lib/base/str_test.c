@@ -182,6 +182,13 @@ test_distance(void **state)
         assert_int_equal(str_distance(str_from(rows[i].a), str_from(rows[i].b)), rows[i].want);
         assert_int_equal(str_distance(str_from(rows[i].b), str_from(rows[i].a)), rows[i].want);
     }
+    static const struct {
+        const char *name;
+        unsigned want;
+    } near[] = {{"", 0},      {"-f", 0},      {"nop", 1},       {"nope", 1},
+                {"walet", 2}, {"dev-evn", 3}, {"containers", 3}};
+    for (size_t i = 0; i < ARRAY_LEN(near); i++)
+        assert_int_equal(str_near_max(str_from(near[i].name)), near[i].want);
     char long_text[200];
     memset(long_text, 'a', sizeof(long_text));
     assert_int_equal(str_distance(str_make(long_text, 200), STR_EMPTY), 64);

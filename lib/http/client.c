@@ -51,7 +51,7 @@ call_body_length(struct str method, bool streaming, uint64_t body_bytes, bool *r
     *ret_none = !streaming && body_bytes == 0 &&
                 (str_eq(method, STR("GET")) || str_eq(method, STR("HEAD")) ||
                  str_eq(method, STR("DELETE")) || str_eq(method, STR("OPTIONS")));
-    return streaming ? HTTP_LENGTH_UNKNOWN : body_bytes;
+    return streaming && body_bytes == 0 ? HTTP_LENGTH_UNKNOWN : body_bytes;
 }
 
 /* Where only HTTP/1.1 is spoken: as it goes over the wire, once for all attempts. NULL: no memory,
@@ -142,6 +142,9 @@ call_new(struct http_origin *origin, const struct http_call_conf *conf)
         .segments = conf->segments,
         .segment_count = conf->segment_count,
         .streaming = conf->streaming,
+        .body_bytes = conf->upload_bytes,
+        .upload_high = conf->upload_high != 0 ? conf->upload_high : CLIENT_UPLOAD_HIGH,
+        .retried = conf->fresh,
         .retry_stale = conf->retry_stale,
         .head_request = str_eq(conf->method, STR("HEAD")),
         .phase = HTTP_QUEUED,
@@ -240,7 +243,7 @@ call_requeue(struct http_call *call)
 void
 call_upload_level(struct http_call *call, size_t queued)
 {
-    if (!call->upload_full || queued > CLIENT_UPLOAD_LOW)
+    if (!call->upload_full || queued > call->upload_high / 4)
         return;
     call->upload_full = false;
     if (call->ops->writable != NULL)
@@ -320,6 +323,12 @@ http_call_pause(struct http_call *call, bool paused)
     client_soon(client);
 }
 
+bool
+http_call_paused(const struct http_call *call)
+{
+    return call->paused;
+}
+
 enum http_phase
 http_call_phase(const struct http_call *call)
 {
@@ -339,10 +348,12 @@ http_call_write(struct http_call *call, struct str bytes)
         buf_consume(&call->upload, call->upload_sent);
         call->upload_sent = 0;
     }
+    call->upload_put += bytes.len;
+    ASSERT(call->body_bytes == 0 || call->upload_put <= call->body_bytes);
     buf_put_str(&call->upload, bytes); /* a failure is sticky: the protocol fails the call */
     if (call->conn != NULL)
         call->conn->proto->upload(call->conn, call);
-    if (call_upload_left(call) > CLIENT_UPLOAD_HIGH)
+    if (call_upload_left(call) > call->upload_high || (call->retried && !call->head_put))
         call->upload_full = true;
     return !call->upload_full;
 }
@@ -353,6 +364,7 @@ http_call_end(struct http_call *call)
     ASSERT(call->streaming);
     if (call->ended || call->upload_ended)
         return;
+    ASSERT(call->body_bytes == 0 || call->upload_put == call->body_bytes);
     call->upload_ended = true;
     if (call->conn != NULL)
         call->conn->proto->upload(call->conn, call);

@@ -72,7 +72,12 @@ struct http_call_conf {
     size_t field_count;
     const struct str *segments; /* the body in pieces, sent as they are */
     size_t segment_count;
-    bool streaming; /* more body through http_call_write / _end; segments must be empty */
+    bool streaming;        /* more body through http_call_write / _end; segments must be empty */
+    uint64_t upload_bytes; /* streaming: how many there will be, exactly; 0 = not known */
+    size_t upload_high;    /* streaming: [256 KiB] in the queue make http_call_write say false */
+    /* streaming, of what can be sent once: HTTP/1.1 on a connection that had no other call; and
+     * http_call_write says false until it is on its way */
+    bool fresh;
     /* a kept-alive connection that dies before any reply byte (HTTP/2: any byte at all after the
      * head was put): once more on a new one */
     bool retry_stale;
@@ -88,8 +93,10 @@ void http_call_cancel(struct http_call **call);
 void *http_call_user(const struct http_call *call);
 /* http_call_pause - stop (or go on) delivering body; flow control stops the upstream. */
 void http_call_pause(struct http_call *call, bool paused);
+bool http_call_paused(const struct http_call *call);
 enum http_phase http_call_phase(const struct http_call *call);
-/* Streaming uploads; write returns false above the high mark (256 KiB queued). */
+/* Streaming uploads; write returns false above the high mark: `writable` will come. Bytes are
+ * accepted in any case. */
 bool http_call_write(struct http_call *call, struct str bytes);
 void http_call_end(struct http_call *call);
 /* http_call_timings - monotonic ns of the turns (loop_now_ns) in which it was queued, connected (0

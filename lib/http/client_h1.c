@@ -10,6 +10,7 @@
 #include "lib/http/client_int.h"
 
 #define READ_ROUNDS_MAX 8
+#define UPLOAD_PIECE_BYTES (32u * 1024u)
 #define COPY_BYTES_MAX 2048u /* a smaller body is copied behind its head: one piece to send */
 
 enum h1_state { H1_HEAD, H1_LENGTH, H1_CHUNKED, H1_UNTIL_CLOSE };
@@ -386,22 +387,33 @@ h1_unsent(const struct client_conn *conn)
     return call != NULL && !call->sent;
 }
 
-/* Chunk framing around what a streaming caller wrote so far. */
+/* What a streaming caller wrote: a piece at a time, since what waits here is counted nowhere. */
 static int
 h1_frame_upload(struct client_conn *conn, struct http_call *call)
 {
     char size[18];
+    bool chunked = call->body_bytes == 0;
+    size_t count = MIN(call_upload_left(call), (size_t)UPLOAD_PIECE_BYTES);
     if (call->upload.failed)
         return -ERR_TOO_LARGE;
-    if (call->upload.len > 0) {
-        buf_put(&conn->out, size, h1_chunk_size(size, call->upload.len));
-        buf_put_str(&conn->out, buf_str(&call->upload));
-        buf_put(&conn->out, "\r\n", 2);
-        call->upload.len = 0;
+    if (conn->out.len > 0)
+        return 0;
+    if (count > 0) {
+        if (chunked) /* its length was not announced */
+            buf_put(&conn->out, size, h1_chunk_size(size, count));
+        buf_put(&conn->out, call->upload.ptr + call->upload_sent, count);
+        if (chunked)
+            buf_put(&conn->out, "\r\n", 2);
+        call->upload_sent += count;
     }
-    if (call->upload_ended && !call->upload_framed) {
+    if (call_upload_left(call) == 0) {
+        call->upload.len = 0;
+        call->upload_sent = 0;
+    }
+    if (call->upload_ended && call->upload.len == 0 && !call->upload_framed) {
         call->upload_framed = true;
-        buf_put(&conn->out, "0\r\n\r\n", 5);
+        if (chunked)
+            buf_put(&conn->out, "0\r\n\r\n", 5);
         buf_fini(&call->upload);
     }
     return conn->out.failed ? -ERR_NOMEM : 0;
@@ -564,7 +576,7 @@ h1_flush(struct client_conn *conn)
         return;
     }
     if (call->streaming && call->upload_full)
-        call_upload_level(call, call->upload.len + conn->out.len);
+        call_upload_level(call, call_upload_left(call) + conn->out.len);
 }
 
 static void

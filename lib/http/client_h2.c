@@ -31,8 +31,10 @@ h2_free(struct client_h2 *h2)
 static void
 h2_detach(struct client_h2 *h2, struct http_call *call)
 {
-    if (call->stream_id != 0)
+    if (call->stream_id != 0) {
         h2_session_own(h2->session, call->stream_id, NULL);
+        h2_abuse_finished(&h2->abuse);
+    }
     list_remove(&call->node);
     list_remove(&call->soon);
     call->conn = NULL;
@@ -116,7 +118,7 @@ h2_lost(struct client_conn *conn, int code, const char *text)
     for (struct list *node; (node = list_pop_front(&calls)) != NULL;) {
         struct http_call *call = LIST_ENTRY(node, struct http_call, node);
         bool silent = call->retry_stale && call->heard_before == heard;
-        bool stale = call->reused && !call->reply_seen && (silent || !call->head_put);
+        bool stale = !call->head_put || (call->reused && !call->reply_seen && silent);
         if (stale && call_may_retry(call))
             call_requeue(call);
         else
@@ -340,13 +342,8 @@ on_goaway(void *user)
     return 0;
 }
 
-static void
-on_reset_sent(void *user, uint32_t id, void *owner, uint32_t code)
-{
-    (void)user, (void)id, (void)owner, (void)code;
-}
-
 static const struct h2_session_ops client_h2_ops = {
+    .frame = h2_guard_frame,
     .head = on_head,
     .field = on_field,
     .head_end = on_head_end,
@@ -358,7 +355,6 @@ static const struct h2_session_ops client_h2_ops = {
     .put = h2_put,
     .want = h2_want,
     .send = h2_send_data,
-    .reset_sent = on_reset_sent,
 };
 
 static COLD int
@@ -385,6 +381,7 @@ h2_open(struct client_conn *conn, struct err *err)
         return err_set(err, ERR_NOMEM, "cannot set up an HTTP/2 session");
     }
     conn->u.h2 = h2;
+    h2_guard_init(h2);
     upstream_dirty(conn);
     return 0;
 }
@@ -410,6 +407,15 @@ h2_assign(struct client_conn *conn, struct http_call *call)
     if (h2->call_count++ == 0)
         conn_busy(conn);
     upstream_dirty(conn); /* submitted there */
+}
+
+static COLD void
+h2_broken(struct client_conn *conn)
+{
+    char text[96];
+    h2_guard_why(conn->u.h2, text, sizeof text);
+    (void)!h2_send(conn->u.h2); /* the GOAWAY */
+    h2_lost(conn, -ERR_PROTOCOL, text);
 }
 
 static void
@@ -441,8 +447,7 @@ h2_readable(struct client_conn *conn, bool hangup)
         }
         /* After our own GOAWAY for an error the session wants no more: not a byte is fed to it. */
         if (rc != 0 || !h2_session_wants_read(h2->session)) {
-            (void)!h2_send(h2);
-            h2_lost(conn, -ERR_PROTOCOL, "the upstream broke the HTTP/2 protocol");
+            h2_broken(conn);
             return;
         }
         if (h2_session_wants_write(h2->session))
@@ -516,7 +521,7 @@ h2_flush(struct client_conn *conn)
         return;
     }
     if (!h2_session_wants_read(h2->session) && !h2_session_wants_write(h2->session))
-        h2_lost(conn, -ERR_PROTOCOL, "the HTTP/2 session ended");
+        h2_broken(conn);
     else if (h2->draining && h2->call_count == 0)
         conn_soon(conn);
 }

@@ -50,8 +50,7 @@ test_ends(void **state)
         fake_until_ended(&fake, &watch);
         assert_int_equal(watch.code, rows[i].want);
         assert_int_equal(watch.body_total, rows[i].body);
-        fake_close(&fake);
-        rig_close(&rig);
+        fake_finish(&fake);
     }
 }
 
@@ -113,8 +112,7 @@ test_cancel_at_the_limit(void **state)
     fake_until_ended(&fake, &c);
     assert_int_equal(b.body_total, 5);
     assert_int_equal(c.body_total, 7);
-    fake_close(&fake);
-    rig_close(&rig);
+    fake_finish(&fake);
 }
 
 /* The peer wants fewer streams in the very turn in which calls came. */
@@ -126,10 +124,7 @@ test_lower_limit(void **state)
     struct fake fake;
     static struct watch watches[4];
     const nghttp2_settings_entry one[] = {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 1}};
-    rig_open_h2(&rig, 1);
-    rig_start(&rig, &watches[0], NULL);
-    fake_open(&fake, &rig, 100);
-    fake_until(&fake, &fake.ended_count, 1);
+    fake_begin(&fake, &rig, &watches[0], NULL);
     fake_reply(&fake, fake.streams[0], 1);
     fake_until_ended(&fake, &watches[0]);
     assert_int_equal(nghttp2_submit_settings(fake.session, 0, one, 1), 0);
@@ -147,8 +142,7 @@ test_lower_limit(void **state)
         fake_until_ended(&fake, &watches[i]);
         assert_int_equal(watches[i].dones, 1);
     }
-    fake_close(&fake);
-    rig_close(&rig);
+    fake_finish(&fake);
 }
 
 /* The last call of an origin that was released ends before it is sent: all goes at once. */
@@ -200,8 +194,7 @@ test_cancel_when_lost(void **state)
     fake_reply(&fake, fake.streams[0], 3);
     fake_until_ended(&fake, &c);
     assert_int_equal(c.body_total, 3);
-    fake_close(&fake);
-    rig_close(&rig);
+    fake_finish(&fake);
 }
 
 /* retry_stale is for a connection that was dead already, not for a peer that may be at work. */
@@ -215,10 +208,7 @@ test_stale(void **state)
         static struct watch a;
         static struct watch b;
         struct http_call_conf conf = {.retry_stale = true};
-        rig_open_h2(&rig, 1);
-        rig_start(&rig, &a, &conf);
-        fake_open(&fake, &rig, 100);
-        fake_until(&fake, &fake.ended_count, 1);
+        fake_begin(&fake, &rig, &a, &conf);
         fake_reply(&fake, fake.streams[0], 1);
         fake_until_ended(&fake, &a);
         for (int turn = 0; turn < 5; turn++)
@@ -254,24 +244,16 @@ struct raw_row {
     int want;
 };
 
-#define FRAME(length, type, flags, stream) length type flags "\0\0\0" stream
-
 static void
 check_hostile(const struct raw_row *row, bool settings)
 {
     struct rig rig;
     static struct watch watch;
-    static char bytes[65536];
     print_message("  %s\n", row->name);
     rig_open_h2(&rig, 1);
     rig_start(&rig, &watch, NULL);
     int fd = rig_accept(&rig);
-    ssize_t got = 0;
-    while (got < 60) { /* preface, SETTINGS, WINDOW_UPDATE and the request */
-        loop_step(rig.loop, 1);
-        ssize_t count = read(fd, bytes, sizeof(bytes));
-        got += count > 0 ? count : 0;
-    }
+    raw_request(&rig, fd);
     if (settings)
         rig_send(&rig, fd, STR("\0\0\0\4\0\0\0\0\0\0\0\0\4\1\0\0\0\0"));
     rig_send(&rig, fd, row->frames);
@@ -348,17 +330,13 @@ test_interim_flood(void **state)
     struct fake fake;
     static struct watch watch;
     const nghttp2_nv interim[] = {NV(":status", "103")};
-    rig_open_h2(&rig, 1);
-    rig_start(&rig, &watch, NULL);
-    fake_open(&fake, &rig, 100);
-    fake_until(&fake, &fake.ended_count, 1);
+    fake_begin(&fake, &rig, &watch, NULL);
     for (int i = 0; i < 1000; i++)
         (void)!nghttp2_submit_headers(fake.session, 0, fake.streams[0], NULL, interim, 1, NULL);
     fake_until_ended(&fake, &watch);
     assert_int_equal(watch.code, -ERR_PROTOCOL);
     assert_int_equal(watch.heads, 0);
-    fake_close(&fake);
-    rig_close(&rig);
+    fake_finish(&fake);
 }
 
 int

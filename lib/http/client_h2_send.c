@@ -132,9 +132,10 @@ h2_send_data(void *user, uint32_t id, void *owner, const char *head, size_t coun
         gather_upload(h2, call, count);
     else
         gather_segments(h2, call, count);
+    h2_abuse_sent_data(&h2->abuse, count);
     if (after == H2_AFTER_END)
         body_sent(call);
-    if (call->upload_full && call_upload_left(call) <= CLIENT_UPLOAD_LOW)
+    if (call->upload_full && call_upload_left(call) <= call->upload_high / 4)
         h2->upload_drained = true;
     return 0;
 }
@@ -173,7 +174,7 @@ h2_submit(struct client_h2 *h2, struct http_call *call)
     h2_session_field(session, STR(":path"), head->target);
     for (uint32_t i = 0; i < head->field_count; i++)
         h2_session_field(session, head->fields[i].name, head->fields[i].value);
-    if (body && !call->streaming)
+    if (call->body_bytes > 0)
         h2_session_field(session, STR("content-length"),
                          str_make(length, num_write_u64(length, call->body_bytes)));
     call->body_left = call->body_bytes;
@@ -184,6 +185,7 @@ h2_submit(struct client_h2 *h2, struct http_call *call)
     call->stream_id = id;
     call->head_put = true;
     call->heard_before = h2->heard;
+    h2_abuse_opened(&h2->abuse);
     if (!body)
         body_sent(call);
     return 0;

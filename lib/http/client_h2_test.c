@@ -36,8 +36,7 @@ check_many_streams(uint32_t limit, size_t first)
     }
     assert_int_equal(fake.body_bytes, 150 * strlen("{\"model\":\"m\"}"));
     assert_true(rig_nobody_connects(&rig));
-    fake_close(&fake);
-    rig_close(&rig);
+    fake_finish(&fake);
 }
 
 /* Never more than the peer allows, but all of that. */
@@ -74,8 +73,7 @@ test_large_bodies(void **state)
         assert_int_equal(watches[i].dones, 1);
         assert_int_equal(watches[i].body_total, 3u << 20);
     }
-    fake_close(&fake);
-    rig_close(&rig);
+    fake_finish(&fake);
 }
 
 /* One batch of more pieces than an iovec has elements, each too large to be copied gladly. */
@@ -108,8 +106,7 @@ test_many_pieces(void **state)
         fake_until_ended(&fake, &watches[i]);
         assert_int_equal(watches[i].dones, 1);
     }
-    fake_close(&fake);
-    rig_close(&rig);
+    fake_finish(&fake);
 }
 
 /* cancel: RST_STREAM(CANCEL) in the same turn, and the others go on. */
@@ -140,8 +137,7 @@ test_cancel(void **state)
     assert_int_equal(b.body_total, 100);
     b.cancel_on_body = false;
     assert_int_equal(a.dones + a.fails + b.dones + b.fails + c.dones + c.fails, 0);
-    fake_close(&fake);
-    rig_close(&rig);
+    fake_finish(&fake);
 }
 
 static void
@@ -176,8 +172,7 @@ test_pause(void **state)
     assert_int_equal(slow.dones, 1);
     assert_int_equal(slow.body_total, total);
     slow.pause_on_head = false;
-    fake_close(&fake);
-    rig_close(&rig);
+    fake_finish(&fake);
 }
 
 /* The whole reply, its end included, comes while paused. */
@@ -202,8 +197,7 @@ test_pause_then_end(void **state)
     assert_int_equal(watch.dones, 1);
     assert_int_equal(watch.body_total, 1000);
     watch.pause_on_head = false;
-    fake_close(&fake);
-    rig_close(&rig);
+    fake_finish(&fake);
 }
 
 static void
@@ -245,8 +239,7 @@ test_streaming_upload(void **state)
     fake_reply(&fake, fake.streams[0], 2);
     fake_until_ended(&fake, &watch);
     assert_int_equal(watch.dones, 1);
-    fake_close(&fake);
-    rig_close(&rig);
+    fake_finish(&fake);
 }
 
 int

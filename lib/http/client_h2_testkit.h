@@ -132,6 +132,48 @@ fake_until_ended(struct fake *fake, const struct watch *watch)
     }
 }
 
+/* A frame for an upstream that writes bytes: length of three, stream of one. */
+#define FRAME(length, type, flags, stream) length type flags "\0\0\0" stream
+
+/* Turns until the head of a first request came on fd; what came is dropped. */
+static UNUSED void
+raw_request(struct rig *rig, int fd)
+{
+    static char bytes[65536];
+    uint64_t end = clock_mono_ms() + RIG_DEADLINE_MS;
+    for (ssize_t got = 0; got < 60;) { /* preface, SETTINGS, WINDOW_UPDATE, HEADERS */
+        assert_true(clock_mono_ms() < end);
+        loop_step(rig->loop, 1);
+        ssize_t count = read(fd, bytes, sizeof bytes);
+        got += count > 0 ? count : 0;
+    }
+}
+
+static UNUSED void
+rig_open_h2(struct rig *rig, uint32_t conns)
+{
+    struct http_origin_conf conf = {.protocol = HTTP_2, .conn_count_max = conns};
+    rig_open(rig, &conf);
+}
+
+/* A client with one call, which the upstream has got. */
+static UNUSED void
+fake_begin(struct fake *fake, struct rig *rig, struct watch *watch,
+           const struct http_call_conf *conf)
+{
+    rig_open_h2(rig, 1);
+    rig_start(rig, watch, conf);
+    fake_open(fake, rig, 100);
+    fake_until(fake, &fake->ended_count, 1);
+}
+
+static UNUSED void
+fake_finish(struct fake *fake)
+{
+    fake_close(fake);
+    rig_close(fake->rig);
+}
+
 static UNUSED ssize_t
 fake_reply_body(nghttp2_session *session, int32_t id, uint8_t *bytes, size_t size, uint32_t *flags,
                 nghttp2_data_source *source, void *user)
@@ -162,13 +204,6 @@ fake_reply(struct fake *fake, int32_t id, size_t bytes)
     const nghttp2_data_provider body = {.read_callback = fake_reply_body};
     fake->reply_left[id] = bytes;
     assert_int_equal(nghttp2_submit_response(fake->session, id, head, 2, &body), 0);
-}
-
-static UNUSED void
-rig_open_h2(struct rig *rig, uint32_t conns)
-{
-    struct http_origin_conf conf = {.protocol = HTTP_2, .conn_count_max = conns};
-    rig_open(rig, &conf);
 }
 
 #endif

@@ -11,6 +11,7 @@
 #include "lib/base/buf.h"
 #include "lib/http/client.h"
 #include "lib/http/h1.h"
+#include "lib/http/h2_abuse.h"
 #include "lib/http/h2_session.h"
 #include "lib/http/hpack.h"
 #include "lib/net/resolve.h"
@@ -100,13 +101,15 @@ struct http_call {
     size_t segment_count;
     size_t segment_index;  /* next to send */
     size_t segment_offset; /* in it */
-    uint64_t body_bytes;   /* sum of segments */
+    uint64_t body_bytes;   /* sum of segments; streaming: as announced, 0 = not */
     uint64_t body_left;    /* h2: of body_bytes, not yet sent */
     uint64_t reply_left;   /* h2: of content-length */
     struct http_timings timings;
-    struct buf upload; /* streaming: the first upload_sent bytes are framed already (h2) */
+    struct buf upload; /* streaming: the first upload_sent bytes are framed already */
     size_t upload_sent;
-    struct buf held; /* h2: came while paused */
+    size_t upload_high;
+    uint64_t upload_put; /* in all */
+    struct buf held;     /* h2: came while paused */
     uint32_t stream_id;
     uint32_t close_code;   /* h2: of a stream in `closed` */
     uint32_t heard_before; /* h2: by the connection, when the head was put */
@@ -239,6 +242,8 @@ struct client_h2 {
     struct list calls;  /* with a stream */
     struct list closed; /* whose stream closed while a batch was gathered */
     uint32_t call_count;
+    struct h2_abuse abuse;
+    const char *flood;   /* the frames that spent it all */
     uint32_t heard;      /* reads that brought something */
     bool draining;       /* GOAWAY, or out of stream ids */
     bool receiving;      /* inside h2_session_feed: do not free */
@@ -269,5 +274,13 @@ int h2_want(void *user, uint32_t id, void *owner, size_t max, enum h2_after *ret
 int h2_send_data(void *user, uint32_t id, void *owner, const char *head, size_t count,
                  enum h2_after after);
 size_t h2_put(void *user, const char *bytes, size_t count);
+
+/* ---- client_h2_guard.c ----------------------------------------------------------------------- */
+/* h2_guard_init - the budget of a new connection. */
+void h2_guard_init(struct client_h2 *h2);
+/* h2_guard_why - in words of an operator, why the session is over. */
+COLD void h2_guard_why(const struct client_h2 *h2, char *text, size_t size);
+/* h2_guard_frame - of struct h2_session_ops: is the frame one too many? */
+int h2_guard_frame(void *user, const struct h2_frame *frame);
 
 #endif

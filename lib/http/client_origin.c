@@ -337,6 +337,18 @@ origin_pick(struct http_origin *origin, const struct http_call *call)
     return NULL;
 }
 
+/* The first call that may have any connection. */
+static COLD struct http_call *
+origin_next_used(const struct http_origin *origin)
+{
+    LIST_FOREACH (node, &origin->queue) {
+        struct http_call *call = LIST_ENTRY(node, struct http_call, node);
+        if (!call->retried)
+            return call;
+    }
+    return NULL;
+}
+
 /* How many dials the queue is worth at the moment. */
 static uint32_t
 origin_dials_wanted(const struct http_origin *origin)
@@ -360,6 +372,10 @@ origin_pump(struct http_origin *origin)
     while (!list_empty(&origin->queue)) {
         struct http_call *call = LIST_ENTRY(origin->queue.next, struct http_call, node);
         struct client_conn *conn = origin_pick(origin, call);
+        if (UNLIKELY(conn == NULL && call->retried)) { /* it alone waits for a new one */
+            call = origin_next_used(origin);
+            conn = call != NULL ? origin_pick(origin, call) : NULL;
+        }
         if (conn == NULL)
             break;
         list_remove(&call->node);

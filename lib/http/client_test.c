@@ -5,6 +5,7 @@
 #include "lib/http/client_test_rig.h"
 
 #include "lib/base/buf.h"
+#include "lib/http/client_int.h" /* how much is queued */
 
 #define OK_HI "HTTP/1.1 200 OK\r\nx-test: yes\r\ncontent-length: 2\r\n\r\nhi"
 
@@ -343,6 +344,77 @@ test_upload(void **state)
     rig_close(&rig);
 }
 
+static void
+send_all(struct rig *rig, struct watch *watch, uint64_t bytes, int fd, size_t *drained,
+         size_t *ret_most)
+{
+    static char block[50000];
+    memset(block, 'u', sizeof(block));
+    while (bytes > 0) {
+        struct str piece = str_make(block, (size_t)MIN(bytes, sizeof(block)));
+        int writables = watch->writables;
+        bytes -= piece.len;
+        if (http_call_write(watch->call, piece) || bytes == 0)
+            continue;
+        *ret_most = MAX(*ret_most, call_upload_left(watch->call) + watch->call->conn->out.len);
+        for (uint64_t end = clock_mono_ms() + RIG_DEADLINE_MS; watch->writables == writables;) {
+            static char bin[65536];
+            assert_true(clock_mono_ms() < end);
+            loop_step(rig->loop, 1);
+            *drained += (size_t)MAX(read(fd, bin, sizeof(bin)), 0);
+        }
+    }
+    http_call_end(watch->call);
+}
+
+/* A body whose length is announced, on a connection of its own, no faster than it is read. */
+static void
+test_upload_announced(void **state)
+{
+    (void)state;
+    struct rig rig;
+    static struct watch first;
+    static struct watch watch;
+    char text[65536] = "";
+    const uint64_t bytes = 20000000;
+    struct http_call_conf conf = {.method = STR("POST"),
+                                  .streaming = true,
+                                  .upload_bytes = bytes,
+                                  .upload_high = 65536,
+                                  .fresh = true};
+    rig_open(&rig, NULL);
+    rig_start(&rig, &first, NULL);
+    int old = rig_accept(&rig);
+    rig_read(&rig, old, text, sizeof(text), "\r\n\r\n");
+    rig_send(&rig, old, STR(OK_HI));
+    rig_wait(&rig, watch_ended, &first);
+    rig_start(&rig, &watch, &conf);
+    assert_false(http_call_write(watch.call, STR("u"))); /* not on its way */
+    rig_start(&rig, &first, NULL);
+    assert_int_equal(http_call_phase(first.call), HTTP_SENDING); /* others need not wait for that */
+    assert_int_equal(http_call_phase(watch.call), HTTP_CONNECTING);
+    int fd = rig_accept(&rig);
+    text[0] = '\0';
+    rig_read(&rig, fd, text, sizeof(text), "\r\n\r\n");
+    assert_non_null(strstr(text, "content-length: 20000000\r\n"));
+    size_t drained = strlen(strstr(text, "\r\n\r\n") + 4);
+    size_t most = 0;
+    send_all(&rig, &watch, bytes - 1, fd, &drained, &most);
+    assert_true(most < 65536 + 50000 + 40000);
+    for (uint64_t end = clock_mono_ms() + RIG_DEADLINE_MS; drained < bytes;) {
+        assert_true(clock_mono_ms() < end);
+        loop_step(rig.loop, 1);
+        drained += (size_t)MAX(read(fd, text, sizeof(text)), 0);
+    }
+    assert_int_equal(drained, bytes);
+    rig_send(&rig, fd, STR(OK_HI));
+    rig_wait(&rig, watch_ended, &watch);
+    assert_int_equal(watch.dones, 1);
+    close(fd);
+    close(old);
+    rig_close(&rig);
+}
+
 /* The upstream refuses a large body before it has read it, and closes. */
 static void
 test_early_reply(void **state)
@@ -507,12 +579,19 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_on_the_wire),   cmocka_unit_test(test_last_in_first_out),
-        cmocka_unit_test(test_queue),         cmocka_unit_test(test_queue_after_close),
-        cmocka_unit_test(test_stale),         cmocka_unit_test(test_cancel),
-        cmocka_unit_test(test_pause),         cmocka_unit_test(test_upload),
-        cmocka_unit_test(test_early_reply),   cmocka_unit_test(test_large_request),
-        cmocka_unit_test(test_no_connection), cmocka_unit_test(test_idle_timeout),
+        cmocka_unit_test(test_on_the_wire),
+        cmocka_unit_test(test_last_in_first_out),
+        cmocka_unit_test(test_queue),
+        cmocka_unit_test(test_queue_after_close),
+        cmocka_unit_test(test_stale),
+        cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_pause),
+        cmocka_unit_test(test_upload),
+        cmocka_unit_test(test_upload_announced),
+        cmocka_unit_test(test_early_reply),
+        cmocka_unit_test(test_large_request),
+        cmocka_unit_test(test_no_connection),
+        cmocka_unit_test(test_idle_timeout),
         cmocka_unit_test(test_unix_socket),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

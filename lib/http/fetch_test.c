@@ -72,7 +72,7 @@ server_start(struct server *server, const char *where, const char *answer, char 
     addr.len = sizeof(addr.u);
     assert_int_equal(getsockname(server->listener, &addr.u.any, &addr.len), 0);
     sock_addr_format(&addr, text);
-    assert_true(snprintf(url, 160, "http://%s/path?q",
+    assert_true(snprintf(url, 160, "http://%s/path/../%%2e?q",
                          addr.u.any.sa_family == AF_UNIX ? "localhost" : text) > 0);
 }
 
@@ -181,7 +181,7 @@ test_request(void **state)
     assert_int_equal(fetch_run(&fetch, &status, &reply, NULL), 0);
     buf_fini(&reply);
     server_end(&server);
-    assert_non_null(strstr(server.request, "POST /path?q HTTP/1.1\r\n"));
+    assert_non_null(strstr(server.request, "POST /path/../%2e?q HTTP/1.1\r\n"));
     assert_non_null(strstr(server.request, "\r\nX-A: b\r\n"));
     assert_null(strstr(server.request, "Expect"));
     assert_non_null(strstr(server.request, "\r\n\r\n12345"));

@@ -243,7 +243,14 @@ h2_session_terminate(struct h2_session *session, uint32_t code)
     if (session->terminated)
         return;
     session->terminated = true;
+    session->code = code;
     put_goaway(session, code);
+}
+
+uint32_t
+h2_session_code(const struct h2_session *session)
+{
+    return session->code;
 }
 
 void
@@ -479,7 +486,8 @@ send_resets(struct h2_session *session)
         struct h2_stream *stream = LIST_ENTRY(session->resets.next, struct h2_stream, node);
         uint32_t code = stream->reset_code;
         put_reset(session, stream);
-        session->ops->reset_sent(session->user, stream->id, stream->owner, code);
+        if (session->ops->reset_sent != NULL)
+            session->ops->reset_sent(session->user, stream->id, stream->owner, code);
         (void)session_close(session, stream, code);
     }
 }

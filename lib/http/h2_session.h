@@ -90,7 +90,7 @@ struct h2_session_ops {
     int (*end)(void *user, uint32_t id, void *owner);
     /* The stream is gone: it ended on both sides (H2_NO_ERROR) or was reset by either. */
     int (*closed)(void *user, uint32_t id, void *owner, uint32_t code);
-    int (*settings)(void *user); /* the peer's apply now */
+    int (*settings)(void *user); /* the peer's apply now; may be NULL, as goaway */
     int (*goaway)(void *user);
     /* h2_session_send: take up to `count` bytes; returns how many. */
     size_t (*put)(void *user, const char *bytes, size_t count);
@@ -101,7 +101,7 @@ struct h2_session_ops {
     /* A DATA frame: head[9], then `count` bytes that `want` promised. 0 or an error code. */
     int (*send)(void *user, uint32_t id, void *owner, const char *head, size_t count,
                 enum h2_after after);
-    /* RST_STREAM(code) was made for a stream that is still known, or never was. */
+    /* RST_STREAM(code) was made for a stream that is still known, or never was. May be NULL. */
     void (*reset_sent)(void *user, uint32_t id, void *owner, uint32_t code);
 };
 
@@ -130,6 +130,8 @@ bool h2_session_wants_write(const struct h2_session *session);
 
 /* h2_session_terminate - GOAWAY(code); nothing more is read. */
 void h2_session_terminate(struct h2_session *session, uint32_t code);
+/* h2_session_code - why it was terminated; H2_NO_ERROR: it was not. */
+uint32_t h2_session_code(const struct h2_session *session);
 /* h2_session_drain - GOAWAY(NO_ERROR): streams that begin later are ignored. */
 void h2_session_drain(struct h2_session *session);
 /* h2_session_reset - RST_STREAM(code); `closed` follows from h2_session_send. */

@@ -127,13 +127,6 @@ on_closed(void *user, uint32_t id, void *owner, uint32_t code)
     return 0;
 }
 
-static int
-on_event(void *user)
-{
-    (void)user;
-    return 0;
-}
-
 static size_t
 on_put(void *user, const char *bytes, size_t count)
 {
@@ -186,12 +179,6 @@ on_send(void *user, uint32_t id, void *owner, const char *head, size_t count, en
     return h2_session_trail(fuzz->session, id);
 }
 
-static void
-on_reset_sent(void *user, uint32_t id, void *owner, uint32_t code)
-{
-    (void)user, (void)id, (void)owner, (void)code;
-}
-
 static const struct h2_session_ops ops = {
     .head = on_head,
     .field = on_field,
@@ -199,12 +186,9 @@ static const struct h2_session_ops ops = {
     .data = on_data,
     .end = on_end,
     .closed = on_closed,
-    .settings = on_event,
-    .goaway = on_event,
     .put = on_put,
     .want = on_want,
     .send = on_send,
-    .reset_sent = on_reset_sent,
 };
 
 static void

@@ -19,8 +19,6 @@
 static bool
 pseudo_ok(struct h2_session *session, struct str name, struct str value)
 {
-    static const struct str request[] = {STR(":path"), STR(":method"), STR(":scheme"),
-                                         STR(":authority")};
     uint32_t bit = 0;
     uint64_t status;
     if (session->regular_seen || session->block_kind != H2_BLOCK_HEAD)
@@ -31,10 +29,14 @@ pseudo_ok(struct h2_session *session, struct str name, struct str value)
             return false;
         session->status = (uint16_t)status;
         bit = 1;
-    }
-    for (size_t i = 0; i < ARRAY_LEN(request) && !session->client; i++) {
-        if (str_eq(name, request[i]))
-            bit = 1u << i;
+    } else if (str_eq(name, STR(":path"))) {
+        bit = 1;
+    } else if (str_eq(name, STR(":method"))) {
+        bit = 2;
+    } else if (str_eq(name, STR(":scheme"))) {
+        bit = 4;
+    } else if (str_eq(name, STR(":authority"))) {
+        bit = 8;
     }
     bool once = (session->pseudo_seen & bit) == 0;
     session->pseudo_seen |= bit;
@@ -81,14 +83,17 @@ take_field(void *user, struct str name, struct str value)
     if (UNLIKELY(session->list_bytes > session->list_bytes_max))
         return 0;
     session->list_bytes += name.len + value.len + HPACK_ENTRY_BYTES;
+    /* What comes out of a table was looked at when it went in. */
+    bool name_ok = session->decoder.name_checked;
+    bool value_ok = session->decoder.checked || http_value_ok(value);
     if (name.len > 0 && name.ptr[0] == ':') {
-        session->malformed = !pseudo_ok(session, name, value) || !http_value_ok(value);
+        session->malformed = !pseudo_ok(session, name, value) || !value_ok;
         if (session->client)
             return 0; /* :status is for head_end */
     } else {
         session->regular_seen = true;
         session->malformed =
-            !http_name_ok(name) || !http_value_ok(value) || !regular_ok(session, name, value);
+            !(name_ok || http_name_ok(name)) || !value_ok || !regular_ok(session, name, value);
     }
     if (session->malformed || session->block_kind != H2_BLOCK_HEAD)
         return 0;

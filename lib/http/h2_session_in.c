@@ -353,7 +353,7 @@ on_settings(struct h2_session *session, struct str payload)
     if (session->terminated)
         return 0;
     session_put_frame(session, H2_FRAME_SETTINGS, H2_FLAG_ACK, 0, NULL, 0);
-    return session->ops->settings(session->user);
+    return session->ops->settings != NULL ? session->ops->settings(session->user) : 0;
 }
 
 /* Our streams that the peer did not look at are closed: they may be sent again. */
@@ -367,7 +367,7 @@ on_goaway(struct h2_session *session, struct str payload)
         return broken(session, H2_PROTOCOL_ERROR);
     session->goaway_id = last;
     session->goaway_seen = true;
-    int rc = session->ops->goaway(session->user);
+    int rc = session->ops->goaway != NULL ? session->ops->goaway(session->user) : 0;
     for (size_t i = 0; i < H2_BUCKETS && session->client && rc == 0; i++) {
         struct h2_stream *stream = session->buckets[i];
         while (stream != NULL && stream->id <= last)

@@ -67,6 +67,7 @@ struct h2_session {
     bool client;
     bool broken; /* no memory: see h2_session_send */
     bool terminated;
+    uint32_t code; /* why */
     bool goaway_sent;
     bool goaway_seen;
     bool settings_seen;

@@ -95,31 +95,11 @@ on_end(void *user, uint32_t id, void *owner)
     return 0;
 }
 
-static int
-on_closed(void *user, uint32_t id, void *owner, uint32_t code)
-{
-    (void)user, (void)id, (void)owner, (void)code;
-    return 0;
-}
-
-static int
-on_event(void *user)
-{
-    (void)user;
-    return 0;
-}
-
 static size_t
 on_put(void *user, const char *bytes, size_t count)
 {
     (void)user, (void)bytes;
     return count;
-}
-
-static void
-on_reset_sent(void *user, uint32_t id, void *owner, uint32_t code)
-{
-    (void)user, (void)id, (void)owner, (void)code;
 }
 
 static const struct h2_session_ops ops = {
@@ -128,11 +108,7 @@ static const struct h2_session_ops ops = {
     .head_end = on_head_end,
     .data = on_data,
     .end = on_end,
-    .closed = on_closed,
-    .settings = on_event,
-    .goaway = on_event,
     .put = on_put,
-    .reset_sent = on_reset_sent,
 };
 
 static void

@@ -5,12 +5,14 @@
  * Invariant: a table holds at most bytes_max, entries counted with their overhead; no length of
  *            the input is
  *            believed before it is compared with what is there. hpack_test.c, hpack_fuzz.c. */
+#include <endian.h>
 #include <pthread.h>
 
 #include "lib/base/check.h"
 #include "lib/base/err.h"
 #include "lib/base/piece.h"
 #include "lib/http/hpack_int.h"
+#include "lib/http/message_int.h"
 
 /* RFC 7541 appendix A. */
 static const struct {
@@ -110,7 +112,7 @@ hpack_table_fini(struct hpack_table *table)
 }
 
 int
-hpack_table_insert(struct hpack_table *table, struct str name, struct str value)
+hpack_table_insert(struct hpack_table *table, struct str name, struct str value, bool checked)
 {
     size_t bytes = name.len + value.len + HPACK_ENTRY_BYTES;
     struct hpack_entry *entry = NULL;
@@ -120,6 +122,7 @@ hpack_table_insert(struct hpack_table *table, struct str name, struct str value)
             return -ERR_NOMEM;
         entry->name_len = (uint32_t)name.len;
         entry->value_len = (uint32_t)value.len;
+        entry->checked = checked;
         memcpy(entry->bytes, name.ptr, name.len);
         memcpy(entry->bytes + name.len, value.ptr, value.len);
     }
@@ -155,8 +158,7 @@ static const uint8_t code_bits[256] = {
     26, 27, 26, 26, 27, 27, 27, 27, 27, 28, 27, 27, 27, 27, 27, 26,
 };
 static struct {
-    uint8_t fast_bits[1u << FAST_BITS]; /* 0: a longer code */
-    uint8_t fast_symbol[1u << FAST_BITS];
+    uint16_t fast[1u << FAST_BITS];     /* bits * 256 + symbol; 0: a longer code */
     uint32_t first[CODE_BITS_MAX + 1];  /* code of each length */
     uint16_t offset[CODE_BITS_MAX + 2]; /* of it in symbols */
     uint8_t symbols[256];               /* by code */
@@ -176,8 +178,7 @@ huffman_setup(void)
                 continue;
             huffman.symbols[count++] = (uint8_t)symbol;
             for (uint32_t tail = 0; bits <= FAST_BITS && tail < 1u << (FAST_BITS - bits); tail++) {
-                huffman.fast_bits[code << (FAST_BITS - bits) | tail] = (uint8_t)bits;
-                huffman.fast_symbol[code << (FAST_BITS - bits) | tail] = (uint8_t)symbol;
+                huffman.fast[code << (FAST_BITS - bits) | tail] = (uint16_t)(bits << 8 | symbol);
             }
             code++;
         }
@@ -202,36 +203,56 @@ huffman_long(uint64_t window, unsigned have, char *ret_symbol)
     return 0;
 }
 
-/* Into `out`, which has room for 8/5 of `in`. SIZE_MAX: malformed. */
-static size_t
+/* Into `out`, which has room for 8/5 of `in`. SIZE_MAX: malformed. By itself: the clients of
+ * tools/pgo do not code, so that inlined it would be as slow as what is never used. */
+static NOINLINE size_t
 huffman_decode(struct str in, char *out)
 {
     const uint8_t *at = (const uint8_t *)in.ptr;
     const uint8_t *end = at + in.len;
-    char *start = out;
-    uint64_t window = 0; /* the next `have` bits, from the top; zeros behind them */
+    const char *start = out;
+    uint64_t window = 0; /* the next `have` bits, from the top; zeros behind, or what is next */
     unsigned have = 0;
+    unsigned bits;
     for (;;) {
-        while (have <= 56 && at < end) {
-            window |= (uint64_t)*at++ << (56 - have);
-            have += 8;
-        }
-        unsigned bits = huffman.fast_bits[window >> (64 - FAST_BITS)];
-        if (LIKELY(bits != 0 && bits <= have)) {
-            *out++ = (char)huffman.fast_symbol[window >> (64 - FAST_BITS)];
-        } else if (have < 8) {
-            /* The end: less than a byte of ones, RFC 7541 5.2. */
-            uint64_t ones = have == 0 ? 0 : ~(uint64_t)0 << (64 - have);
-            return window == ones ? (size_t)(out - start) : SIZE_MAX;
+        if (LIKELY(end - at >= 8)) {
+            uint64_t word;
+            memcpy(&word, at, sizeof word);
+            window |= be64toh(word) >> have;
+            at += (63 - have) / 8;
+            have |= 56; /* and as many more as were left of a byte */
         } else {
-            bits = huffman_long(window, have, out);
-            if (bits == 0)
-                return SIZE_MAX;
-            out++;
+            for (; have <= 56 && at < end; have += 8)
+                window |= (uint64_t)*at++ << (56 - have);
         }
+        while (have >= FAST_BITS) {
+            uint16_t code = huffman.fast[window >> (64 - FAST_BITS)];
+            *out = (char)code;
+            bits = code >> 8;
+            if (UNLIKELY(bits == 0)) {
+                if (have < CODE_BITS_MAX && at < end)
+                    break;
+                bits = huffman_long(window, have, out);
+                if (bits == 0)
+                    return SIZE_MAX;
+            }
+            out++;
+            window <<= bits;
+            have -= bits;
+        }
+        if (at < end)
+            continue;
+        uint16_t code = huffman.fast[window >> (64 - FAST_BITS)];
+        bits = code >> 8;
+        if (bits == 0 || bits > have)
+            break;
+        *out++ = (char)code;
         window <<= bits;
         have -= bits;
     }
+    /* The end: less than a byte of ones, RFC 7541 5.2. */
+    uint64_t ones = have == 0 ? 0 : ~(uint64_t)0 << (64 - have);
+    return have < FAST_BITS && window == ones ? (size_t)(out - start) : SIZE_MAX;
 }
 
 /* ---- decoding -------------------------------------------------------------------------------- */
@@ -300,10 +321,11 @@ take_string(struct block *block, struct str *ret)
 /* The field of an index, RFC 7541 2.3.3. */
 static bool
 table_field(const struct hpack_table *table, uint32_t index, struct str *ret_name,
-            struct str *ret_value)
+            struct str *ret_value, bool *ret_checked)
 {
     if (index == 0)
         return false;
+    *ret_checked = true;
     if (index <= HPACK_STATIC_COUNT) {
         *ret_name = static_fields[index - 1].name;
         *ret_value = static_fields[index - 1].value;
@@ -315,14 +337,16 @@ table_field(const struct hpack_table *table, uint32_t index, struct str *ret_nam
     const struct hpack_entry *entry = hpack_table_get(table, index);
     *ret_name = hpack_entry_name(entry);
     *ret_value = hpack_entry_value(entry);
+    *ret_checked = entry->checked;
     return true;
 }
 
 /* One field. The caller's `field` sees it before it is inserted: that may evict what it points to.
  * */
 static int
-decode_field(struct hpack_table *table, struct block *block, hpack_field_fn field, void *user)
+decode_field(struct hpack_decoder *decoder, struct block *block, hpack_field_fn field, void *user)
 {
+    struct hpack_table *table = &decoder->table;
     uint32_t index;
     struct str name;
     struct str value;
@@ -331,19 +355,23 @@ decode_field(struct hpack_table *table, struct block *block, hpack_field_fn fiel
     unsigned bits = (first & 0x80) != 0 ? 7 : insert ? 6 : 4;
     if (!take_number(block, bits, &index))
         return -ERR_PARSE;
-    if (index > 0 ? !table_field(table, index, &name, &value)
+    decoder->name_checked = false;
+    if (index > 0 ? !table_field(table, index, &name, &value, &decoder->name_checked)
                   : bits == 7 || !take_string(block, &name))
         return -ERR_PARSE;
     if (bits != 7 && !take_string(block, &value))
         return -ERR_PARSE;
+    decoder->checked = decoder->name_checked && bits == 7;
     int rc = field(user, name, value);
     if (rc != 0 || !insert)
         return rc;
-    return hpack_table_insert(table, name, value);
+    bool pseudo = name.len > 0 && name.ptr[0] == ':';
+    return hpack_table_insert(table, name, value,
+                              (pseudo || http_name_ok(name)) && http_value_ok(value));
 }
 
 static int
-decode_fields(struct hpack_table *table, struct block *block, hpack_field_fn field, void *user)
+decode_fields(struct hpack_decoder *decoder, struct block *block, hpack_field_fn field, void *user)
 {
     int rc = 0;
     bool begun = false;
@@ -355,11 +383,11 @@ decode_fields(struct hpack_table *table, struct block *block, hpack_field_fn fie
             if (begun || ++resizes > 2 || !take_number(block, 5, &bytes) ||
                 bytes > HPACK_TABLE_BYTES)
                 return -ERR_PARSE;
-            hpack_table_resize(table, bytes);
+            hpack_table_resize(&decoder->table, bytes);
             continue;
         }
         begun = true;
-        rc = decode_field(table, block, field, user);
+        rc = decode_field(decoder, block, field, user);
     }
     return rc;
 }
@@ -373,7 +401,7 @@ hpack_decode(struct hpack_decoder *decoder, struct str block, hpack_field_fn fie
     struct block rest = {.at = (const uint8_t *)block.ptr,
                          .end = (const uint8_t *)block.ptr + block.len,
                          .text = text};
-    int rc = decode_fields(&decoder->table, &rest, field, user);
+    int rc = decode_fields(decoder, &rest, field, user);
     piece_free(text);
     return rc;
 }

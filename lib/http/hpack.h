@@ -26,6 +26,10 @@ struct hpack_table {
 
 struct hpack_decoder {
     struct hpack_table table;
+    /* Of the field that `field` is being told, as far as it came out of a table: its name is one
+     * that may be sent (message.h; or a pseudo field's); its value, too. */
+    bool name_checked;
+    bool checked;
 };
 void hpack_decoder_init(struct hpack_decoder *decoder);
 void hpack_decoder_fini(struct hpack_decoder *decoder);
@@ -37,12 +41,13 @@ typedef int (*hpack_field_fn)(void *user, struct str name, struct str value);
 int hpack_decode(struct hpack_decoder *decoder, struct str block, hpack_field_fn field,
                  void *user) MUST_USE;
 
-#define HPACK_SLOTS 64u
+#define HPACK_SLOTS 64u /* 6 bits of a hash */
 struct hpack_encoder {
     struct hpack_table table;
     uint32_t smallest;           /* size to be announced before the last one, RFC 7541 4.2 */
     bool resized;                /* tell the peer at the start of the next block */
     uint32_t slots[HPACK_SLOTS]; /* by hash: number + 1 of the entry that was put last */
+    uint32_t seen[HPACK_SLOTS];  /* and the hash of the field that was */
 };
 void hpack_encoder_init(struct hpack_encoder *encoder);
 void hpack_encoder_fini(struct hpack_encoder *encoder);

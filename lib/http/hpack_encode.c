@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * hpack_encode.c - header blocks out: what comes again is sent as an index.
+ * hpack_encode.c - header blocks out: what came twice is kept, and sent as an index from then on.
  * Floor: lib/http; one thread at a time for each object.
  * Owns: the encoder's table.
  * Invariant: what may not be kept by the peer is never inserted; a slot is a hint, compared before
@@ -13,9 +13,8 @@
 /* Larger ones would push out too much. */
 #define INDEXED_BYTES_MAX 1024u
 
-/* SECRET: no table, here or at a proxy behind (RFC 7541 6.2.3). ONCE: differs each time; an entry
- * that
- * never comes again would push out one that does. */
+/* KEEP: from the second time on, since an entry that never comes again would push out one that
+ * does. ONCE: never. SECRET: in no table, here or at a proxy behind (RFC 7541 6.2.3). */
 enum keep { KEEP, ONCE, SECRET };
 
 void
@@ -103,22 +102,14 @@ known_name(struct str name, enum keep *ret_keep)
     case 10:
         KNOWN(":authority", 1, KEEP)
         KNOWN("user-agent", 58, KEEP)
-        KNOWN("request-id", 0, ONCE)
-        KNOWN("tracestate", 0, ONCE)
         KNOWN("set-cookie", 55, SECRET)
-        break;
-    case 11:
-        KNOWN("traceparent", 0, ONCE)
         break;
     case 12:
         KNOWN("content-type", 31, KEEP)
-        KNOWN("x-request-id", 0, ONCE)
-        KNOWN("x-berth-cost", 0, ONCE)
         break;
     case 13:
         KNOWN("authorization", 23, SECRET)
         KNOWN("cache-control", 24, KEEP)
-        KNOWN("x-berth-usage", 0, ONCE)
         break;
     case 14:
         KNOWN("content-length", 28, ONCE)
@@ -126,11 +117,9 @@ known_name(struct str name, enum keep *ret_keep)
         break;
     case 15:
         KNOWN("accept-encoding", 16, KEEP)
-        KNOWN("idempotency-key", 0, ONCE)
         break;
     case 19:
         KNOWN("proxy-authorization", 49, SECRET)
-        KNOWN("x-client-request-id", 0, ONCE)
         break;
     case 20:
         KNOWN("x-amz-security-token", 0, SECRET)
@@ -157,7 +146,8 @@ static_field(uint32_t name, struct str value)
         {8, 9, STR("204")},   {8, 11, STR("304")}, {8, 12, STR("400")},
         {8, 13, STR("404")},  {8, 14, STR("500")}, {16, 16, STR("gzip, deflate")},
     };
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    const uint64_t names = 1u << 8 | 1u << 2 | 1u << 6 | 1u << 4 | 1u << 16;
+    for (size_t i = 0; i < ARRAY_LEN(rows) && (names >> name & 1u) != 0; i++) {
         if (rows[i].name == name && str_eq(value, rows[i].value))
             return rows[i].index;
     }
@@ -165,17 +155,21 @@ static_field(uint32_t name, struct str value)
 }
 
 static uint32_t
-slot_of(uint32_t name_index, struct str name, struct str value)
+hash_of(uint32_t name_index, struct str name, struct str value)
 {
     uint64_t hash = name_index != 0 ? name_index : name.len * 131u;
     uint64_t word = value.len;
-    for (size_t i = 0; i + 8 <= value.len; i += 8) {
+    for (size_t i = 0; i + 8 < value.len; i += 8) {
         memcpy(&word, value.ptr + i, 8);
         hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
     }
-    for (size_t i = value.len & ~(size_t)7; i < value.len; i++)
-        hash = (hash ^ (uint8_t)value.ptr[i]) * 0x9e3779b97f4a7c15u;
-    return (uint32_t)((hash * 0x9e3779b97f4a7c15u) >> 58) % HPACK_SLOTS;
+    /* The rest; of a longer value its last 8 bytes. */
+    if (value.len >= 8)
+        memcpy(&word, value.ptr + value.len - 8, 8);
+    for (size_t i = 0; i < value.len && value.len < 8; i++)
+        word = word << 8 | (uint8_t)value.ptr[i];
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+    return (uint32_t)((hash * 0x9e3779b97f4a7c15u) >> 32);
 }
 
 /* The index of the field in the table, or 0. */
@@ -204,12 +198,15 @@ put_known(struct hpack_encoder *encoder, char **at, uint32_t name_index, struct 
 {
     uint32_t index = name_index != 0 ? static_field(name_index, value) : 0;
     if (index == 0) {
-        uint32_t slot = slot_of(name_index, name, value);
+        uint32_t hash = hash_of(name_index, name, value);
+        uint32_t slot = hash >> 26; /* of HPACK_SLOTS */
         index = find_entry(encoder, slot, name, value);
-        if (index == 0) {
+        if (index == 0 && encoder->seen[slot] != hash) {
+            encoder->seen[slot] = hash;
+        } else if (index == 0) {
             size_t bytes = name.len + value.len + HPACK_ENTRY_BYTES;
             if (bytes <= encoder->table.bytes_max &&
-                hpack_table_insert(&encoder->table, name, value) == 0)
+                hpack_table_insert(&encoder->table, name, value, false) == 0)
                 encoder->slots[slot] = encoder->table.inserted;
         }
     }

@@ -13,6 +13,7 @@
 struct hpack_entry {
     uint32_t name_len;
     uint32_t value_len;
+    bool checked; /* http_name_ok (or a pseudo field) and http_value_ok hold */
     char bytes[]; /* name, value */
 };
 
@@ -38,6 +39,7 @@ void hpack_table_resize(struct hpack_table *table, uint32_t bytes_max);
 /* hpack_table_insert - name and value may lie in the table. What is larger than the table empties
  * it
  * (RFC 7541 4.4). 0 or -ERR_NOMEM. */
-int hpack_table_insert(struct hpack_table *table, struct str name, struct str value) MUST_USE;
+int hpack_table_insert(struct hpack_table *table, struct str name, struct str value,
+                       bool checked) MUST_USE;
 
 #endif

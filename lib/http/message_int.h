@@ -123,12 +123,19 @@ http_is_word(struct str s)
 static INLINE char *
 http_put(char *at, struct str s)
 {
+    char head16[16] UNINIT;
+    char tail16[16] UNINIT;
     uint64_t head8;
     uint64_t tail8;
     uint32_t head4;
     uint32_t tail4;
-    if (s.len > 16) {
+    if (s.len > 32) {
         memcpy(at, s.ptr, s.len);
+    } else if (s.len >= 16) {
+        memcpy(head16, s.ptr, 16);
+        memcpy(tail16, s.ptr + s.len - 16, 16);
+        memcpy(at, head16, 16);
+        memcpy(at + s.len - 16, tail16, 16);
     } else if (s.len >= 8) {
         memcpy(&head8, s.ptr, 8);
         memcpy(&tail8, s.ptr + s.len - 8, 8);

@@ -57,7 +57,8 @@ struct http_server_conf {
     uint32_t conn_count_max;  /* [10000] */
     uint32_t head_timeout_ms; /* [10000] */
     uint32_t idle_timeout_ms; /* [60000] h1 between requests, h2 without streams */
-    uint32_t body_rate_min;   /* [500] bytes/s over 20 s */
+    uint32_t body_rate_min;   /* [500] bytes/s of a body over 20 s, and of what waits for the peer
+                               * over idle_timeout_ms: less ends the stream, or the connection */
     uint32_t h2_streams_max;  /* [100] */
     uint32_t h2_window_bytes; /* [65535] per stream; the connection gets 1 MiB */
     uint32_t abuse_burst;     /* [100] h2 oddities, refilled abuse_per_s [10] */

@@ -222,8 +222,7 @@ test_honest(void **state)
     (void)state;
     struct kit kit;
     struct h2_peer peer;
-    kit_open(&kit, NULL);
-    peer_open(&peer, &kit);
+    peer_begin(&peer, &kit);
     for (uint32_t i = 0; i < 3000; i++) {
         uint32_t id = 1 + 2 * i;
         peer_get(&peer, id, i % 100 ? "/" : "/big");
@@ -248,8 +247,7 @@ test_honest(void **state)
     peer_send(&peer);
     KIT_UNTIL(&kit, kit.reasons[HTTP_DONE] == 3000);
     assert_int_equal(http_server_conn_count(kit.server), 1);
-    peer_close(&peer);
-    kit_close(&kit);
+    peer_finish(&peer, &kit);
 }
 
 /* A browser's PRIORITY_UPDATE for every request; a provider that breaks off every answer: neither
@@ -260,8 +258,7 @@ test_cuts_are_ours(void **state)
     (void)state;
     struct kit kit;
     struct h2_peer peer;
-    kit_open(&kit, NULL);
-    peer_open(&peer, &kit);
+    peer_begin(&peer, &kit);
     for (uint32_t id = 1; id < 600; id += 2) {
         peer_frame(&peer, 0x10, 0, 0, STR("\0\0\0\1u=1"));
         peer_get(&peer, id, "/stream");
@@ -275,8 +272,7 @@ test_cuts_are_ours(void **state)
     }
     assert_int_equal(http_server_conn_count(kit.server), 1);
     assert_int_equal(kit.reasons[HTTP_ABORTED], 300);
-    peer_close(&peer);
-    kit_close(&kit);
+    peer_finish(&peer, &kit);
 }
 
 /* 90 streams canceled at once by somebody who closes a tab, and the bucket fills again. */
@@ -286,8 +282,7 @@ test_burst_is_allowed(void **state)
     (void)state;
     struct kit kit;
     struct h2_peer peer;
-    kit_open(&kit, NULL);
-    peer_open(&peer, &kit);
+    peer_begin(&peer, &kit);
     uint32_t id = 1;
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < 90; i++, id += 2)
@@ -302,8 +297,7 @@ test_burst_is_allowed(void **state)
     }
     assert_int_equal(http_server_conn_count(kit.server), 1);
     assert_int_equal(kit.reasons[HTTP_PEER_GONE], 270);
-    peer_close(&peer);
-    kit_close(&kit);
+    peer_finish(&peer, &kit);
 }
 
 /* Never more than h2_streams_max at work, however fast slots seem to become free. */
@@ -321,8 +315,7 @@ test_slots(void **state)
     assert_true(peer_until(&peer, F_GOAWAY, 0)); /* they had acknowledged the limit */
     assert_int_equal(peer_code(&peer), 1);
     assert_int_equal(kit.request_count, 10);
-    peer_close(&peer);
-    kit_close(&kit);
+    peer_finish(&peer, &kit);
 }
 
 /* A header block that does not end, and a body that trickles. */
@@ -332,8 +325,7 @@ test_slow(void **state)
     (void)state;
     struct kit kit;
     struct h2_peer peer;
-    kit_open(&kit, NULL);
-    peer_open(&peer, &kit);
+    peer_begin(&peer, &kit);
     peer_frame(&peer, F_HEADERS, END_STREAM, 1, STR("\x82"));
     peer_send(&peer);
     for (int i = 0; i < 10; i++)
@@ -352,8 +344,7 @@ test_slow(void **state)
         kit_jump(&kit, 10100);
     assert_true(peer_until(&peer, F_HEADERS, 1));
     KIT_UNTIL(&kit, kit.reasons[HTTP_TIMED_OUT] == 1);
-    peer_close(&peer);
-    kit_close(&kit);
+    peer_finish(&peer, &kit);
 }
 
 int

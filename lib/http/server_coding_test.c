@@ -81,8 +81,7 @@ want_body(const struct body_row *row)
     peer_open(&peer, &kit);
     want_h2(&peer, row, 1);
     want_h2(&peer, row, 3); /* the connection lives */
-    peer_close(&peer);
-    kit_close(&kit);
+    peer_finish(&peer, &kit);
 }
 
 static void
@@ -161,8 +160,7 @@ test_handler_answers(void **state)
     want_h1(&kit, &row, BY_CHUNK);
     peer_open(&peer, &kit);
     want_h2(&peer, &row, 1);
-    peer_close(&peer);
-    kit_close(&kit);
+    peer_finish(&peer, &kit);
 }
 
 int

@@ -245,7 +245,7 @@ h1_wants_input(const struct http_conn *conn)
         return conn->in.len < SERVER_HELD_BYTES_MAX;
     case H1_IN_LENGTH:
     case H1_IN_CHUNKED:
-        return !h1_paused(conn) || conn->in.len < SERVER_HELD_BYTES_MAX;
+        return !h1_paused(conn) || conn->in.len < SERVER_HEAD_READ_BYTES;
     case H1_AT_HEAD:
     case H1_DISCARD:
         break;
@@ -305,10 +305,8 @@ h1_timeout(struct http_conn *conn)
     struct h1_state *h1 = &conn->u.h1;
     const struct http_server_conf *conf = &conn->server->conf;
     if (conn->out_blocked && h1->phase >= H1_ANSWER) {
-        /* They do not read. Some progress in each interval is enough. */
-        if (conn->taken_total == conn->stall_mark)
+        if (conn_too_slow(conn))
             conn_kill(conn, HTTP_TIMED_OUT, false);
-        conn->stall_mark = conn->taken_total;
         conn_deadline(conn, conf->idle_timeout_ms);
         return;
     }

@@ -244,7 +244,6 @@ h2_respond(struct http_stream *stream, unsigned status, const struct http_field 
     if (!h2_session_head(session, stream->id)) /* reset, or all is over: `closed` tells */
         return;
     h2_session_field(session, STR(":status"), str_make(text, num_write_u64(text, status)));
-    stream->moved_ms = loop_now_ms(conn->server->loop);
     bool dated = status < 200;
     for (size_t i = 0; i < field_count; i++) {
         h2_session_field(session, fields[i].name, fields[i].value);
@@ -273,7 +272,7 @@ static void
 h2_write(struct http_stream *stream, struct str bytes)
 {
     if (stream->out.bytes == 0)
-        stream->moved_ms = loop_now_ms(stream->conn->server->loop);
+        stream->wait.since_ms = 0;
     if (out_put(&stream->conn->server->pool, &stream->out, bytes) < 0)
         conn_kill(stream->conn, HTTP_ABORTED, false);
     else
@@ -329,18 +328,21 @@ h2_check_bodies(struct http_conn *conn, uint64_t wanted)
     }
 }
 
-/* Answers that the peer's windows have held back for as long as a connection may stand still: a
- * peer cannot keep what we hold for them by never taking it (CVE-2019-9517). */
+/* Answers that the peer's windows hold back: what is kept for it has to move (CVE-2019-9517). While
+ * the socket is what they wait for, it is the connection that is judged. */
 static COLD void
-h2_check_answers(struct http_conn *conn, uint64_t now_ms)
+h2_check_answers(struct http_conn *conn)
 {
     LIST_FOREACH_SAFE (node, &conn->streams) {
         struct http_stream *stream = LIST_ENTRY(node, struct http_stream, node);
         bool waits = stream->out.bytes > 0 || stream->ended;
-        if (!waits || now_ms - stream->moved_ms < conn->server->conf.idle_timeout_ms)
-            continue;
-        h2_closes_as(stream, HTTP_PEER_GONE);
-        h2_reset(conn->u.h2, stream->id, H2_CANCEL);
+        if (!waits || conn->out_blocked) {
+            stream->wait.since_ms = 0;
+        } else if (peer_too_slow(conn->server, &stream->wait, stream->data_sent,
+                                 stream->out.bytes)) {
+            h2_closes_as(stream, HTTP_PEER_GONE);
+            h2_reset(conn->u.h2, stream->id, H2_CANCEL);
+        }
     }
 }
 
@@ -355,20 +357,17 @@ h2_timeout(struct http_conn *conn)
         conn_kill(conn, HTTP_TIMED_OUT, false);
         return;
     }
-    if (conn->out_blocked) {
-        if (h2->stall_mark == conn->taken_total && now_ms - h2->idle_ms >= conf->idle_timeout_ms) {
-            conn_kill(conn, HTTP_TIMED_OUT, false);
-            return;
-        }
-        if (h2->stall_mark != conn->taken_total)
-            h2->idle_ms = now_ms;
-        h2->stall_mark = conn->taken_total;
-    } else if (conn->stream_count > 0) {
-        h2->idle_ms = now_ms;
-        h2_check_answers(conn, now_ms);
-    } else if (now_ms - h2->idle_ms >= conf->idle_timeout_ms) {
-        (void)h2_terminate(h2, H2_NO_ERROR);
+    if (conn->out_blocked && conn_too_slow(conn)) {
+        conn_kill(conn, HTTP_TIMED_OUT, false);
+        return;
     }
+    if (!conn->out_blocked)
+        conn->wait.since_ms = 0;
+    h2_check_answers(conn);
+    if (conn->stream_count > 0 || conn->out_blocked)
+        h2->idle_ms = now_ms;
+    else if (now_ms - h2->idle_ms >= conf->idle_timeout_ms)
+        (void)h2_terminate(h2, H2_NO_ERROR);
     if (now_ms - h2->window_ms >= SERVER_BODY_WINDOW_MS) {
         h2->window_ms = now_ms;
         h2_check_bodies(conn, (uint64_t)conf->body_rate_min * SERVER_BODY_WINDOW_MS / 1000u);

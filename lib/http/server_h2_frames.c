@@ -204,13 +204,6 @@ on_closed(void *user, uint32_t id, void *owner, uint32_t code)
     return conn_alive(conn) ? 0 : H2_STOP;
 }
 
-static int
-on_nothing(void *user)
-{
-    (void)user;
-    return 0;
-}
-
 /* ---- out ------------------------------------------------------------------------------------- */
 
 static size_t
@@ -268,7 +261,7 @@ on_send(void *user, uint32_t id, void *owner, const char *head, size_t count, en
         return -ERR_NOMEM;
     if (stream->want_writable && stream->out.bytes < SERVER_LOW_BYTES)
         h2->want_writable = true;
-    stream->moved_ms = loop_now_ms(conn->server->loop);
+    stream->data_sent += count;
     h2_abuse_sent_data(&h2->abuse, count);
     if (after == H2_AFTER_CUT)
         h2_closes_as(stream, HTTP_ABORTED);
@@ -305,8 +298,6 @@ const struct h2_session_ops server_h2_ops = {
     .data = on_data,
     .end = on_end,
     .closed = on_closed,
-    .settings = on_nothing,
-    .goaway = on_nothing,
     .put = on_put,
     .want = on_want,
     .send = on_send,

@@ -33,7 +33,6 @@ struct h2_conn {
     struct list finishing; /* ended streams whose last bytes are not in the kernel yet, in order */
     uint64_t window_ms;    /* start of the body rate window */
     uint64_t idle_ms;      /* when the last stream ended */
-    uint64_t stall_mark;
     uint32_t last_id;
     struct h2_linger lingers[H2_LINGERS]; /* ring, oldest first */
     uint32_t linger_at;

@@ -192,4 +192,19 @@ peer_close(struct h2_peer *peer)
     buf_fini(&peer->in);
 }
 
+/* A server of its own, too. */
+static inline void
+peer_begin(struct h2_peer *peer, struct kit *kit)
+{
+    kit_open(kit, NULL);
+    peer_open(peer, kit);
+}
+
+static inline void
+peer_finish(struct h2_peer *peer, struct kit *kit)
+{
+    peer_close(peer);
+    kit_close(kit);
+}
+
 #endif

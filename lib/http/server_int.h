@@ -48,6 +48,13 @@ enum h1_phase {
 
 struct h2_conn;
 
+/* How long bytes have waited for a peer that could have taken them. since_ms 0: they have not. */
+struct peer_wait {
+    uint64_t since_ms;
+    uint64_t mark;   /* taken before */
+    uint64_t wanted; /* to be taken in idle_timeout_ms */
+};
+
 /* Copied: HTTP/2 sends them when the queue of the body is empty. */
 struct http_trailers {
     size_t count;
@@ -73,8 +80,9 @@ struct http_stream {
     /* h2 */
     struct out_queue out;
     struct out_queue held; /* body that came while paused */
-    uint64_t moved_ms;     /* when DATA was sent, or began to wait */
-    uint64_t done_at;      /* closed when conn->taken_total reaches it */
+    struct peer_wait wait; /* for a window */
+    uint64_t data_sent;
+    uint64_t done_at; /* closed when conn->taken_total reaches it */
     uint32_t id;
     uint32_t window_bytes; /* body bytes in the current rate window */
     enum http_close_reason reason;
@@ -154,9 +162,9 @@ struct http_conn {
     struct timer timer;
     uint64_t deadline_ms; /* 0 = none; the timer may be armed earlier, never later */
     struct out_queue out;
-    uint64_t taken_total; /* bytes given to the kernel */
+    uint64_t taken_total;  /* bytes given to the kernel */
+    struct peer_wait wait; /* for the socket */
     uint32_t stream_count;
-    uint64_t stall_mark;
     struct buf in; /* unread remainder; no block when empty */
     union {
         struct h1_state h1;
@@ -226,6 +234,12 @@ void conn_flush(struct http_conn *conn);
 size_t conn_write_iov(struct http_conn *conn, struct iovec *iov, int count);
 /* conn_put - append to conn->out and flush later; kills the connection on no memory. */
 void conn_put(struct http_conn *conn, struct str bytes);
+/* peer_too_slow - asked while `waiting` bytes wait for the peer, which took `taken` so far: in each
+ * idle_timeout_ms it has to take all of them, or body_rate_min bytes a second. */
+COLD bool peer_too_slow(const struct http_server *server, struct peer_wait *wait, uint64_t taken,
+                        uint64_t waiting);
+/* conn_too_slow - the same for the socket; to be asked only while it takes no more. */
+COLD bool conn_too_slow(struct http_conn *conn);
 
 /* ---- server_stream.c ---- */
 struct http_stream *stream_new(struct http_conn *conn);

@@ -4,7 +4,9 @@
  * Owns: nothing; the scratch buffer is the server's and holds bytes only during one call.
  * Invariant: edge-triggered: when reading stops before -ERR_AGAIN or a short read, read_pending
  *            says so; an idle connection holds no buffer; server_test.c. */
+#include <linux/sockios.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 
 #include "lib/http/server_int.h"
 
@@ -109,8 +111,11 @@ conn_read_once(struct http_conn *conn)
         room = (size_t)MIN((uint64_t)(block->size - block->end), conn->u.h1.body_left);
         iov[iov_count++] = (struct iovec){block->bytes + block->end, room};
     }
-    bool at_head = conn->proto == &server_h1 && conn->u.h1.phase == H1_AT_HEAD;
-    size_t scratch_bytes = at_head ? SERVER_HEAD_READ_BYTES : SERVER_SCRATCH_BYTES;
+    /* Little also of a body that is passed on as it comes: it is kept when its stream is paused. */
+    bool little = conn->proto == &server_h1 &&
+                  (conn->u.h1.phase == H1_AT_HEAD ||
+                   (conn->u.h1.stream != NULL && !conn->u.h1.stream->collecting));
+    size_t scratch_bytes = little ? SERVER_HEAD_READ_BYTES : SERVER_SCRATCH_BYTES;
     iov[iov_count++] = (struct iovec){server->scratch, scratch_bytes};
     size_t count = 0;
     int r = iov_count == 1 ? channel_read(&conn->channel, server->scratch, scratch_bytes, &count)
@@ -264,6 +269,37 @@ conn_write_queue(struct http_conn *conn)
     }
 }
 
+COLD bool
+peer_too_slow(const struct http_server *server, struct peer_wait *wait, uint64_t taken,
+              uint64_t waiting)
+{
+    const struct http_server_conf *conf = &server->conf;
+    uint64_t now_ms = loop_now_ms(server->loop);
+    uint64_t wanted = (uint64_t)conf->body_rate_min * conf->idle_timeout_ms / 1000u;
+    if (wait->since_ms != 0 && now_ms - wait->since_ms < conf->idle_timeout_ms)
+        return false;
+    if (wait->since_ms != 0 && taken < wait->mark + wait->wanted)
+        return true;
+    /* Whoever waits for a slow provider is asked for no more than there was. */
+    wanted = MIN(wanted, waiting);
+    *wait =
+        (struct peer_wait){.since_ms = now_ms, .mark = taken, .wanted = MAX(wanted, (uint64_t)1)};
+    return false;
+}
+
+COLD bool
+conn_too_slow(struct http_conn *conn)
+{
+    /* What the peer's kernel acknowledged: ours takes more only when a third of its buffer is free,
+     * which a slow reader may need minutes for. */
+    int unsent = 0;
+    if (ioctl(conn->channel.io.fd, SIOCOUTQ, &unsent) < 0 || unsent < 0)
+        unsent = 0;
+    uint64_t kept = MIN((uint64_t)unsent, conn->taken_total);
+    return peer_too_slow(conn->server, &conn->wait, conn->taken_total - kept,
+                         conn->out.bytes + kept);
+}
+
 /* Everything is written: close, or read away what the peer still sends first. */
 static COLD void
 conn_closing_done(struct http_conn *conn)
@@ -277,6 +313,14 @@ conn_closing_done(struct http_conn *conn)
     conn_deadline(conn, SERVER_LINGER_MS);
     conn->read_pending = true;
     conn_more(conn);
+}
+
+static COLD void
+conn_blocked(struct http_conn *conn)
+{
+    conn->wait.since_ms = 0;
+    (void)conn_too_slow(conn);
+    conn_deadline(conn, conn->server->conf.idle_timeout_ms);
 }
 
 void
@@ -293,6 +337,6 @@ conn_flush(struct http_conn *conn)
         conn->proto->flushed(conn);
     if (conn->state == CONN_CLOSING && conn->out.bytes == 0)
         conn_closing_done(conn);
-    else if (conn->out_blocked && conn->deadline_ms == 0)
-        conn_deadline(conn, conn->server->conf.idle_timeout_ms);
+    else if (UNLIKELY(conn->out_blocked) && conn->deadline_ms == 0)
+        conn_blocked(conn);
 }

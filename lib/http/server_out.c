@@ -188,6 +188,7 @@ out_take(struct out_pool *pool, struct out_queue *queue, size_t count)
     queue->bytes -= count;
     while (count > 0) {
         struct out_block *block = queue->head;
+        ASSERT(block != NULL);
         size_t have = block->end - block->start;
         if (have > count) {
             block->start += count;

@@ -142,8 +142,7 @@ test_h2(void **state)
     struct kit kit;
     struct h2_peer peer;
     nghttp2_hd_inflater *inflater = NULL;
-    kit_open(&kit, NULL);
-    peer_open(&peer, &kit);
+    peer_begin(&peer, &kit);
     assert_int_equal(nghttp2_hd_inflate_new(&inflater), 0);
     for (uint32_t id = 1; id <= 9; id += 2) {
         bool asked = id % 4 == 1;
@@ -164,8 +163,7 @@ test_h2(void **state)
     }
     assert_int_equal(kit.reasons[HTTP_DONE], 5);
     nghttp2_hd_inflate_del(inflater);
-    peer_close(&peer);
-    kit_close(&kit);
+    peer_finish(&peer, &kit);
 }
 
 /* The body waits for the peer's window; so do the trailers. Or the stream is reset meanwhile, cut,

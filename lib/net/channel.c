@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/base/check.h"
@@ -114,6 +115,20 @@ channel_peer_uri(const struct channel *channel, char *out, size_t size)
     tls_cert_uri(SSL_get0_peer_certificate(channel_ssl(channel)), out, size);
 }
 
+/* recv(2) and send(2) without what glibc wraps around them for pthread_cancel: two locked
+ * instructions each. Nobody is cancelled here. */
+static inline ssize_t
+plain_recv(int fd, void *bytes, size_t size)
+{
+    return syscall(SYS_recvfrom, fd, bytes, size, 0L, NULL, NULL);
+}
+
+static inline ssize_t
+plain_send(int fd, const void *bytes, size_t size)
+{
+    return syscall(SYS_sendto, fd, bytes, size, MSG_NOSIGNAL, NULL, 0L);
+}
+
 static int
 read_result(struct channel *channel, ssize_t got, size_t *ret_count)
 {
@@ -159,7 +174,7 @@ channel_read(struct channel *channel, void *bytes, size_t size, size_t *ret_coun
         return tls_read(channel, bytes, size, ret_count);
     ssize_t got;
     do
-        got = recv(channel->io.fd, bytes, size, 0);
+        got = plain_recv(channel->io.fd, bytes, size);
     while (UNLIKELY(got < 0 && errno == EINTR));
     return read_result(channel, got, ret_count);
 }
@@ -253,7 +268,7 @@ channel_writev(struct channel *channel, const struct iovec *iov, int count, size
     ssize_t put;
     do {
         if (count == 1) {
-            put = send(channel->io.fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL);
+            put = plain_send(channel->io.fd, iov->iov_base, iov->iov_len);
         } else {
             /* sendmsg only reads it */
             struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov,

@@ -4,7 +4,8 @@
  * loop_stop are for other threads. Owns: the epoll fd, an eventfd, the timer wheel. Invariant: in a
  * turn: ready callbacks, timers, posted tasks; then the hooks of phase COMMIT, then FLUSH, then
  * FREE. What must be durable before bytes leave is written in COMMIT; sockets are written in FLUSH;
- * objects that died are freed in FREE. */
+ * objects that died are freed in FREE. A wait that brings several events is followed by another one
+ * in the same turn, so that under load more leaves in one write. */
 #ifndef BERTH_LIB_NET_LOOP_H
 #define BERTH_LIB_NET_LOOP_H
 
@@ -59,7 +60,7 @@ void loop_remove(struct loop *loop,
                  struct loop_io *io); /* harmless when not added; before close(2) */
 
 struct timers *loop_timers(struct loop *loop);
-/* loop_now_ms - monotonic time of this turn, ms (read once a turn). */
+/* loop_now_ms - monotonic time of this turn, ms (read once a wait). */
 uint64_t loop_now_ms(const struct loop *loop);
 /* loop_now_ns - the same reading in ns: for times of events, where a turn is exact enough. */
 uint64_t loop_now_ns(const struct loop *loop);

@@ -147,6 +147,65 @@ test_turn_order(void **state)
     (void)close(fds[1]);
 }
 
+static int late_fd;
+static void
+on_busy(struct loop_io *io, uint32_t events)
+{
+    on_ready(io, events);
+    if (late_fd >= 0 && (events & (uint32_t)EPOLLIN) != 0)
+        assert_int_equal(write(late_fd, "x", 1), 1);
+    late_fd = -1;
+}
+
+static void
+on_late(struct loop_io *io, uint32_t events)
+{
+    (void)io;
+    if ((events & (uint32_t)EPOLLIN) != 0)
+        mark('L');
+}
+
+/* What comes while a busy turn's callbacks run is that turn's; a quiet turn ends first. */
+static void
+test_busy_turn_goes_on(void **state)
+{
+    static const struct {
+        size_t ready;
+        const char *first;
+        const char *second;
+    } rows[] = {{3, "RRRCFX", "L"}, {4, "RRRRLCFX", ""}};
+    the_loop = *state;
+    loop_hook_init(&commit_hook, on_commit);
+    loop_hook_init(&flush_hook, on_flush);
+    loop_hook_init(&free_hook, on_free);
+    for (size_t row = 0; row < sizeof rows / sizeof *rows; row++) {
+        struct loop_io ios[5];
+        int fds[5][2];
+        flush_again = 0;
+        late_fd = -1;
+        for (size_t i = 0; i < 5; i++) {
+            make_pair(fds[i]);
+            ios[i] = (struct loop_io){.fd = fds[i][0], .ready = i == 4 ? on_late : on_busy};
+            assert_int_equal(loop_add(the_loop, &ios[i], false), 0);
+        }
+        loop_step(the_loop, 0); /* all of them can be written to */
+        memset(trace, 0, sizeof trace);
+        late_fd = fds[4][1];
+        for (size_t i = 0; i < rows[row].ready; i++)
+            assert_int_equal(write(fds[i][1], "x", 1), 1);
+        loop_step(the_loop, 0);
+        assert_string_equal(trace, rows[row].first);
+        memset(trace, 0, sizeof trace);
+        loop_step(the_loop, 0);
+        assert_string_equal(trace, rows[row].second);
+        for (size_t i = 0; i < 5; i++) {
+            loop_remove(the_loop, &ios[i]);
+            (void)close(fds[i][0]);
+            (void)close(fds[i][1]);
+        }
+    }
+}
+
 static struct loop_io twins[2];
 static void
 on_twin(struct loop_io *io, uint32_t events)
@@ -268,11 +327,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_turn_order),
-        T(test_removed_in_batch),
-        T(test_timer_ends_sleep),
-        T(test_posts_from_threads),
-        T(test_stop),
+        T(test_turn_order),       T(test_busy_turn_goes_on),  T(test_removed_in_batch),
+        T(test_timer_ends_sleep), T(test_posts_from_threads), T(test_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -316,6 +316,8 @@ tree_from_yaml(struct str text, struct arena *arena, struct tree **ret_list, str
     if (rc != 0) {
         return rc;
     }
+    if (str_starts(text, STR("\xEF\xBB\xBF")))
+        text = str_skip(text, 3); /* editors on Windows write a byte order mark */
     struct reader r = {.arena = arena, .err = err};
     r.list = tree_new(arena, TREE_LIST, STR_EMPTY);
     if (r.list == NULL || !yaml_parser_initialize(&r.parser)) {
