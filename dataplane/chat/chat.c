@@ -81,6 +81,27 @@ chat_field_add(struct chat_field **list, struct str name, struct str raw, struct
     return 0;
 }
 
+int
+chat_citation_add(struct chat_citation **list, const struct chat_citation *citation,
+                  struct arena *arena)
+{
+    uint32_t count = 0;
+    if (citation->url.len == 0 && citation->title.len == 0 && citation->id.len == 0)
+        return 0;
+    for (; *list != NULL && count < CHAT_CITATIONS_MAX; count++)
+        list = &(*list)->next;
+    if (count == CHAT_CITATIONS_MAX)
+        return 0;
+    struct chat_citation *item = ARENA_NEW(arena, struct chat_citation);
+    if (item == NULL)
+        return -ERR_NOMEM;
+    *item = *citation;
+    item->next = NULL;
+    item->end = MAX(item->start, item->end);
+    *list = item;
+    return 0;
+}
+
 bool
 chat_data_url(struct str url, struct str *ret_media_type, struct str *ret_data)
 {
@@ -195,7 +216,7 @@ classify(const struct chat_error *error)
         has(error->message, "tools"))
         return CHAT_ERROR_TOOLS_NEED_RESPONSES;
     if (has(error->code, "model_not_found") ||
-        (error->status == 404 && has(error->message, "model")))
+        ((error->status == 404 || error->status == 410) && has(error->message, "model")))
         return CHAT_ERROR_MODEL;
     if (error->status < 500 && is_parameter(error))
         return CHAT_ERROR_PARAMETER;

@@ -43,6 +43,10 @@ struct chat_facts {
     bool stream;
     bool include_usage; /* the caller gets a usage report in a stream */
     bool has_tools;
+    /* web searches that the provider may make for the call, at the most where the caller said so:
+     * they are paid apart. search_field: the field that wants them, static; NULL = none does */
+    uint32_t searches;
+    const char *search_field;
     bool old_calls; /* offers `functions`, as before 2024, and wants `function_call` */
     uint32_t max_output_node;
     uint64_t max_output;
@@ -131,6 +135,22 @@ struct chat_tool {
     bool custom;
 };
 
+/* Searches of the web that the provider makes. name: the caller's field. offered: the request can
+ * go without. max_uses: 0 = not said. Texts may be empty. */
+#define CHAT_SEARCHES_DEFAULT 10u /* held for where the caller sets no limit */
+struct chat_search {
+    struct str name;
+    bool offered;
+    uint64_t max_uses;
+    struct str context_size; /* low, medium, high */
+    struct str city;
+    struct str region;
+    struct str country;
+    struct str timezone;
+    struct chat_text *allowed; /* domains */
+    struct chat_text *blocked;
+};
+
 /* A list of texts; also of fields: name as the caller wrote it, raw its JSON value. */
 struct chat_text {
     struct chat_text *next;
@@ -149,6 +169,7 @@ struct chat_request {
     struct str model;
     struct chat_message *messages;
     struct chat_tool *tools;
+    struct chat_search *search; /* NULL = none */
     enum chat_tool_choice tool_choice;
     struct str tool_choice_name;
     struct chat_text *allowed; /* names: no other tool may be called; NULL = any */
@@ -183,6 +204,21 @@ enum chat_finish {
     CHAT_FINISH_ERROR
 };
 
+/* Where an answer has something from. start, end: code points of the choice's text, which is its
+ * TEXT parts one after the other; end exclusive. A source that is named for the answer as a whole
+ * has all of it. url empty: a document of the request, told by title and id. quote: the source's
+ * own words. raw: the citation as its provider wrote it. All of them but one of url, title and id
+ * may be empty. */
+struct chat_citation {
+    struct chat_citation *next;
+    uint64_t start;
+    uint64_t end;
+    struct str url;
+    struct str title;
+    struct str id;
+    struct str quote;
+    struct str raw;
+};
 struct chat_choice {
     struct chat_choice *next;
     uint32_t index;
@@ -191,6 +227,7 @@ struct chat_choice {
     struct str refusal;  /* why, where the dialect tells it apart from the content */
     struct str logprobs; /* raw JSON or empty */
     struct chat_part *parts;
+    struct chat_citation *citations;
 };
 struct chat_answer {
     struct str id;
@@ -252,6 +289,7 @@ enum chat_event_kind {
     CHAT_EVENT_TOOL_DELTA, /* choice, tool, custom, text: fragment of the arguments */
     CHAT_EVENT_TOOL_END,   /* choice, tool: no further fragment */
     CHAT_EVENT_LOGPROBS,   /* choice, text: raw JSON */
+    CHAT_EVENT_CITATION,   /* choice, citation: of text that has come, or comes next */
     CHAT_EVENT_FINISH,     /* choice, finish, text: stop text, id: why refused */
     CHAT_EVENT_USAGE,      /* usage: everything known so far, it replaces earlier ones */
     CHAT_EVENT_PING,
@@ -273,6 +311,7 @@ struct chat_event {
     struct str name;
     struct str model;
     struct usage usage;
+    const struct chat_citation *citation;
     struct chat_error error;
 };
 
@@ -290,6 +329,11 @@ struct chat_tool *chat_tool_add(struct chat_tool **list, struct arena *arena) MU
 int chat_text_add(struct chat_text **list, struct str text, struct arena *arena) MUST_USE;
 int chat_field_add(struct chat_field **list, struct str name, struct str raw,
                    struct arena *arena) MUST_USE;
+/* chat_citation_add - append a copy; one that names nothing, and those beyond CHAT_CITATIONS_MAX,
+ * are left out (0). 0 or -ERR_NOMEM. */
+#define CHAT_CITATIONS_MAX 1024u
+int chat_citation_add(struct chat_citation **list, const struct chat_citation *citation,
+                      struct arena *arena) MUST_USE;
 
 /* chat_data_url - split "data:TYPE;base64,DATA"; "image/jpg" becomes "image/jpeg". false when url
  * is not one. */

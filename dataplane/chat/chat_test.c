@@ -62,6 +62,7 @@ test_classify(void **state)
         {400, "", "", "prompt is too long: 5 tokens > 4 maximum", CHAT_ERROR_CONTEXT_LENGTH},
         {400, "", "unsupported_parameter", "", CHAT_ERROR_PARAMETER},
         {404, "", "model_not_found", "", CHAT_ERROR_MODEL},
+        {410, "", "", "this model is retired", CHAT_ERROR_MODEL},
         {400, "", "", "Function tools are not supported here, please use /v1/responses",
          CHAT_ERROR_TOOLS_NEED_RESPONSES},
         {500, "", "", "", CHAT_ERROR_OTHER},
@@ -130,14 +131,34 @@ test_collect(void **state)
     collect_fini(&collect);
 }
 
+/* A citation that names nothing is none; those beyond the limit are left out. */
+static void
+test_citations(void **state)
+{
+    (void)state;
+    struct arena arena;
+    struct chat_citation *list = NULL;
+    const struct chat_citation nothing = {.end = 3};
+    const struct chat_citation one = {.start = 5, .end = 3, .url = STR("https://u")};
+    unsigned count = 0;
+    arena_init(&arena, 1u << 20);
+    assert_int_equal(chat_citation_add(&list, &nothing, &arena), 0);
+    assert_null(list);
+    for (unsigned i = 0; i < CHAT_CITATIONS_MAX + 2; i++)
+        assert_int_equal(chat_citation_add(&list, &one, &arena), 0);
+    for (const struct chat_citation *at = list; at != NULL; at = at->next, count++)
+        assert_true(at->start == 5 && at->end == 5);
+    assert_int_equal(count, CHAT_CITATIONS_MAX);
+    arena_fini(&arena);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_data_url),
-        cmocka_unit_test(test_classify),
-        cmocka_unit_test(test_error_rows),
-        cmocka_unit_test(test_collect),
+        cmocka_unit_test(test_data_url),   cmocka_unit_test(test_classify),
+        cmocka_unit_test(test_error_rows), cmocka_unit_test(test_collect),
+        cmocka_unit_test(test_citations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

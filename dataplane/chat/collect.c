@@ -146,6 +146,18 @@ take_finish(struct collect *collect, const struct chat_event *event)
 }
 
 static int
+take_citation(struct collect *collect, const struct chat_event *event)
+{
+    struct chat_citation copy = *event->citation;
+    struct str *const texts[] = {&copy.url, &copy.title, &copy.id, &copy.quote, &copy.raw};
+    struct chat_choice *choice = choice_of(collect, event->choice);
+    int rc = choice == NULL ? -ERR_NOMEM : 0;
+    for (size_t i = 0; i < ARRAY_LEN(texts) && rc == 0; i++)
+        rc = arena_dup(&collect->arena, *texts[i], texts[i]);
+    return rc < 0 ? rc : chat_citation_add(&choice->citations, &copy, &collect->arena);
+}
+
+static int
 take_error(struct collect *collect, const struct chat_error *error)
 {
     struct str *const copies[] = {&collect->error.type, &collect->error.code, &collect->error.param,
@@ -195,6 +207,8 @@ collect_event(struct collect *collect, const struct chat_event *event)
         return take_tool_start(collect, event);
     case CHAT_EVENT_TOOL_DELTA:
         return grow(collect, part_of_tool(collect, choice, event->tool), event->text);
+    case CHAT_EVENT_CITATION:
+        return take_citation(collect, event);
     case CHAT_EVENT_FINISH:
         return take_finish(collect, event);
     case CHAT_EVENT_USAGE:

@@ -4,7 +4,9 @@
  * Owns: nothing.
  * Invariant: see dialect.h. Spec: WIRE-FORMATS 4.1, 4.2. */
 #include "dataplane/dialect/anthropic_int.h"
+#include "dataplane/dialect/cite_int.h"
 #include "dataplane/dialect/emit_int.h"
+#include "dataplane/dialect/search_int.h"
 
 #include "dataplane/chat/claim.h"
 
@@ -74,6 +76,7 @@ anthropic_put_usage(struct json_writer *writer, const struct usage *usage)
     json_member_u64(writer, "cache_read_input_tokens",
                     count[USAGE_cached] + count[USAGE_audio_cached]);
     json_member_u64(writer, "output_tokens", usage_answer_tokens(usage));
+    search_put_usage(writer, usage);
     json_close_object(writer);
 }
 
@@ -105,6 +108,22 @@ anthropic_answer_look(const struct json_doc *doc, struct stream_look *ret_look)
     *ret_look = look;
 }
 
+static int
+read_citations(const struct intake *in, struct chat_choice *choice)
+{
+    uint64_t base = 0;
+    for (const struct chat_part *part = choice->parts; part != NULL; part = part->next) {
+        if (part->kind != CHAT_PART_TEXT)
+            continue;
+        uint64_t end = base + cite_count(part->text);
+        int rc = anthropic_cite_raw(in, part->extra, base, end, &choice->citations);
+        if (rc < 0)
+            return rc;
+        base = end;
+    }
+    return 0;
+}
+
 int
 anthropic_answer_in(const struct json_doc *doc, struct arena *arena, struct chat_answer *ret_answer,
                     struct err *err)
@@ -127,6 +146,8 @@ anthropic_answer_in(const struct json_doc *doc, struct arena *arena, struct chat
                            &choice->refusal);
     if (rc == 0)
         rc = anthropic_blocks_in(&in, content, "content", true, &choice->parts);
+    if (rc == 0)
+        rc = read_citations(&in, choice);
     if (rc < 0)
         return rc;
     choice->finish = anthropic_finish(doc, json_get(doc, 0, STR("stop_reason")));
@@ -167,6 +188,7 @@ anthropic_answer_out(const struct chat_answer *answer, struct arena *arena, stru
     const struct usage *usage = &answer->usage;
     enum chat_finish finish = choice != NULL ? choice->finish : CHAT_FINISH_NONE;
     struct json_writer writer;
+    uint64_t base = 0; /* of the next text in the answer's: code points */
     (void)arena;
     json_writer_init(&writer, out);
     json_open_object(&writer);
@@ -178,7 +200,12 @@ anthropic_answer_out(const struct chat_answer *answer, struct arena *arena, stru
     for (const struct chat_part *part = choice ? choice->parts : NULL; part; part = part->next) {
         if (part->kind == CHAT_PART_REFUSAL)
             finish = CHAT_FINISH_FILTER;
-        put_block(&writer, part);
+        if (part->kind == CHAT_PART_TEXT) {
+            anthropic_put_text(&writer, part->text, base, choice->citations);
+            base += cite_count(part->text);
+        } else {
+            put_block(&writer, part);
+        }
     }
     json_close_array(&writer);
     anthropic_put_stop(&writer, finish, choice != NULL ? choice->stop_text : STR_EMPTY,

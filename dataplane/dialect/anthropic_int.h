@@ -39,4 +39,17 @@ int anthropic_block_in(const struct intake *in, uint32_t node, bool answer,
 int anthropic_blocks_in(const struct intake *in, uint32_t node, const char *field, bool answer,
                         struct chat_part **list);
 
+/* ---- citations ---- */
+/* anthropic_cite - one citation, of the answer's text from start to end; anthropic_cite_raw - all
+ * of the text of a list. */
+int anthropic_cite(const struct intake *in, uint32_t node, uint64_t start, uint64_t end,
+                   struct chat_citation **list);
+int anthropic_cite_raw(const struct intake *in, struct str raw, uint64_t start, uint64_t end,
+                       struct chat_citation **list);
+/* anthropic_put_citation - of a URL. anthropic_put_text - a text that begins at `base` as blocks,
+ * cut where citations begin and end. */
+void anthropic_put_citation(struct json_writer *writer, const struct chat_citation *citation);
+void anthropic_put_text(struct json_writer *writer, struct str text, uint64_t base,
+                        const struct chat_citation *list);
+
 #endif

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * anthropic_reader.c - streamed Messages: looked at in passing, and read into canonical events.
  * Floor: dataplane/dialect; one thread a stream.
- * Owns: nothing.
+ * Owns: the citations of the open block.
  * Invariant: every TOOL_START is followed by exactly one TOOL_END, unless the stream is cut. The
  *            type is taken from the data, since not every sender names its events. Spec:
  *            WIRE-FORMATS 4.3. Proved by conform_test.c. */
 #include "dataplane/dialect/anthropic_int.h"
-#include "dataplane/dialect/feed_int.h"
+#include "dataplane/dialect/cite_int.h"
 
 #include "dataplane/chat/claim.h"
 
@@ -80,8 +80,13 @@ anthropic_look(struct stream_look *look, const struct stream_frame *frame, struc
 
 /* ---- read ------------------------------------------------------------------------------------ */
 
+#define CITED_BYTES_MAX (1u << 20)
+
 struct anthropic_reader {
     struct usage usage;
+    struct buf cited; /* citations of the open block, until its text is whole: raw, ',' between */
+    uint64_t block_start; /* of the open block's text in the answer's: code points */
+    uint64_t text_end;
     uint32_t tool; /* position of the current or last call */
     uint32_t call_count;
     bool in_tool; /* the open block is a call of ours to pass on */
@@ -99,12 +104,14 @@ reader_init(void *state)
 {
     struct anthropic_reader *reader = state;
     *reader = (struct anthropic_reader){0};
+    buf_init(&reader->cited, CITED_BYTES_MAX);
 }
 
 static void
 reader_fini(void *state)
 {
-    (void)state;
+    struct anthropic_reader *reader = state;
+    buf_fini(&reader->cited);
 }
 
 static int
@@ -139,6 +146,46 @@ read_message_start(struct feed *feed)
 }
 
 static int
+put_text(struct feed *feed, uint32_t object)
+{
+    struct str text = STR_EMPTY;
+    int rc = intake_member(&feed->in, object, "text", &text);
+    reader_of(feed)->text_end += cite_count(text);
+    return rc < 0 ? rc : feed_text(feed, CHAT_EVENT_TEXT, 0, text);
+}
+
+static int
+hold_citations(struct feed *feed, struct str raw)
+{
+    struct buf *cited = &reader_of(feed)->cited;
+    if (raw.len == 0)
+        return 0;
+    if (cited->len > 0)
+        buf_put_byte(cited, ',');
+    buf_put_str(cited, raw);
+    return cited->failed ? -ERR_TOO_LARGE : 0;
+}
+
+/* The block's text is whole: now it is known what they are of. */
+static int
+end_text(struct feed *feed)
+{
+    struct anthropic_reader *reader = reader_of(feed);
+    struct chat_citation *list = NULL;
+    struct str raw = STR_EMPTY;
+    uint64_t start = reader->block_start;
+    reader->block_start = reader->text_end;
+    if (reader->cited.len == 0)
+        return 0;
+    raw = arena_printf(feed->in.arena, "[%.*s]", STR_ARG(buf_str(&reader->cited)));
+    buf_consume(&reader->cited, reader->cited.len);
+    if (raw.ptr == NULL)
+        return -ERR_NOMEM;
+    int rc = anthropic_cite_raw(&feed->in, raw, start, reader->text_end, &list);
+    return rc < 0 ? rc : cite_feed(feed, 0, list);
+}
+
+static int
 end_tool(struct feed *feed)
 {
     struct anthropic_reader *reader = reader_of(feed);
@@ -147,6 +194,13 @@ end_tool(struct feed *feed)
     int rc = reader->any_argument ? 0 : put_arguments(feed, STR("{}"));
     reader->in_tool = false;
     return rc < 0 ? rc : feed_tool_end(feed, 0, reader->tool);
+}
+
+static int
+end_block(struct feed *feed)
+{
+    int rc = end_text(feed);
+    return rc < 0 ? rc : end_tool(feed);
 }
 
 static int
@@ -179,13 +233,16 @@ read_block_start(struct feed *feed)
     const struct json_doc *doc = feed->in.doc;
     uint32_t block = json_get(doc, 0, STR("content_block"));
     uint32_t type = json_get(doc, block, STR("type"));
-    int rc = end_tool(feed); /* a stop that never came */
+    struct str cited = json_raw(doc, json_get(doc, block, STR("citations")));
+    int rc = end_block(feed); /* a stop that never came */
+    if (rc == 0 && cited.len > 2 && cited.ptr[0] == '[')
+        rc = hold_citations(feed, str_trim(str_make(cited.ptr + 1, cited.len - 2)));
     if (rc < 0)
         return rc;
     if (json_string_eq(doc, type, STR("tool_use")))
         return read_tool_start(feed, block);
     if (json_string_eq(doc, type, STR("text")))
-        return feed_member(feed, CHAT_EVENT_TEXT, block, "text");
+        return put_text(feed, block);
     if (json_string_eq(doc, type, STR("redacted_thinking")))
         return feed_member(feed, CHAT_EVENT_REDACTED, block, "data");
     if (!json_string_eq(doc, type, STR("thinking")))
@@ -202,7 +259,9 @@ read_block_delta(struct feed *feed)
     uint32_t type = json_get(doc, delta, STR("type"));
     struct str arguments = STR_EMPTY;
     if (json_string_eq(doc, type, STR("text_delta")))
-        return feed_member(feed, CHAT_EVENT_TEXT, delta, "text");
+        return put_text(feed, delta);
+    if (json_string_eq(doc, type, STR("citations_delta")))
+        return hold_citations(feed, json_raw(doc, json_get(doc, delta, STR("citation"))));
     if (json_string_eq(doc, type, STR("thinking_delta")))
         return feed_member(feed, CHAT_EVENT_REASONING, delta, "thinking");
     if (json_string_eq(doc, type, STR("signature_delta")))
@@ -220,7 +279,7 @@ read_message_delta(struct feed *feed)
     uint32_t delta = json_get(in->doc, 0, STR("delta"));
     enum chat_finish finish =
         anthropic_finish(in->doc, json_get(in->doc, delta, STR("stop_reason")));
-    int rc = end_tool(feed);
+    int rc = end_block(feed);
     if (rc == 0 && finish != CHAT_FINISH_NONE) {
         struct chat_event *end = feed_event(feed, CHAT_EVENT_FINISH, 0);
         if (end == NULL)
@@ -238,7 +297,7 @@ static int
 read_message_stop(struct feed *feed)
 {
     reader_of(feed)->ended = true;
-    int rc = end_tool(feed);
+    int rc = end_block(feed);
     return rc < 0 ? rc : feed_end(feed);
 }
 
@@ -257,7 +316,7 @@ read_error(struct feed *feed)
 
 static const struct feed_row rows[] = {
     {"content_block_delta", read_block_delta}, {"content_block_start", read_block_start},
-    {"content_block_stop", end_tool},          {"ping", read_ping},
+    {"content_block_stop", end_block},         {"ping", read_ping},
     {"message_start", read_message_start},     {"message_delta", read_message_delta},
     {"message_stop", read_message_stop},       {"error", read_error},
 };

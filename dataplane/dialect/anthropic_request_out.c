@@ -7,6 +7,7 @@
  *            WIRE-FORMATS 3, 6. */
 #include "dataplane/dialect/anthropic_int.h"
 #include "dataplane/dialect/claude_int.h"
+#include "dataplane/dialect/search_int.h"
 
 #define OUTPUT_DEFAULT 4096u
 
@@ -227,8 +228,8 @@ static int
 put_tools(struct emit *emit, const struct chat_request *request)
 {
     int rc = 0;
-    if (request->tools != NULL) {
-        rc = emit_tools(emit, "tools", put_tool);
+    if (request->tools != NULL || emit->search != NULL) {
+        rc = search_put_tools(emit, put_tool, search_put_anthropic);
         put_tool_choice(&emit->writer, request);
     } else if (emit_has_calls(emit)) {
         json_key_array(&emit->writer, "tools");
@@ -314,7 +315,12 @@ int
 anthropic_request_out(const struct chat_request *request, const struct dialect_target *target,
                       struct arena *arena, struct buf *out, struct err *err)
 {
-    struct emit emit = {
-        .request = request, .target = target, .dialect = "anthropic", .arena = arena, .err = err};
+    struct emit emit = {.request = request,
+                        .target = target,
+                        .dialect = "anthropic",
+                        .has_search = true,
+                        .takes_offers = true,
+                        .arena = arena,
+                        .err = err};
     return emit_run(&emit, out, put_all);
 }

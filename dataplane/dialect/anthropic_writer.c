@@ -6,6 +6,7 @@
  *            block and after the usage, message_stop only for a clean end. Spec: WIRE-FORMATS 4.3.
  *            Proved by writer_test.c. */
 #include "dataplane/dialect/anthropic_int.h"
+#include "dataplane/dialect/cite_int.h"
 #include "dataplane/dialect/emit_int.h"
 
 #include <stdlib.h>
@@ -40,6 +41,7 @@ struct anthropic_writer {
     uint32_t tool;  /* of the open call */
     uint32_t index; /* of the next block */
     bool started;
+    bool cited; /* the open text block: what follows is another one */
     bool refused;
     bool called;
     bool ended;
@@ -154,14 +156,42 @@ put_delta(struct anthropic_writer *writer, const char *type, const char *key, st
 }
 
 static void
-put_text(struct anthropic_writer *writer, struct str text, struct buf *out)
+text_open(struct anthropic_writer *writer, struct buf *out)
 {
     struct json_writer json;
-    if (writer->block != BLOCK_TEXT) {
-        block_open(writer, BLOCK_TEXT, "text", &json, out);
-        json_member_str(&json, "text", STR_EMPTY);
-        block_opened(&json);
-    }
+    if (writer->block == BLOCK_TEXT)
+        return;
+    block_open(writer, BLOCK_TEXT, "text", &json, out);
+    json_member_str(&json, "text", STR_EMPTY);
+    block_opened(&json);
+    writer->cited = false;
+}
+
+/* The text has gone out: the block that it stands in is what is cited. */
+static void
+put_citation(struct anthropic_writer *writer, const struct chat_citation *citation, struct buf *out)
+{
+    struct json_writer json;
+    if (citation->url.len == 0 || writer->block == BLOCK_TOOL)
+        return;
+    text_open(writer, out);
+    writer->cited = true;
+    emit_event_open(&json, "content_block_delta", out);
+    json_member_u64(&json, "index", writer->index - 1);
+    json_key_object(&json, "delta");
+    json_member_str(&json, "type", STR("citations_delta"));
+    json_key(&json, "citation");
+    anthropic_put_citation(&json, citation);
+    json_close_object(&json);
+    emit_event_close(&json);
+}
+
+static void
+put_text(struct anthropic_writer *writer, struct str text, struct buf *out)
+{
+    if (writer->block == BLOCK_TEXT && writer->cited)
+        block_close(writer, out);
+    text_open(writer, out);
     put_delta(writer, "text_delta", "text", text, out);
 }
 
@@ -386,6 +416,9 @@ writer_write(void *state, const struct chat_event *event, struct buf *out)
         break;
     case CHAT_EVENT_TOOL_END:
         tool_end(writer, event, out);
+        break;
+    case CHAT_EVENT_CITATION:
+        put_citation(writer, event->citation, out);
         break;
     case CHAT_EVENT_FINISH:
         take_finish(writer, event);

@@ -23,7 +23,9 @@ azure_path(enum chat_endpoint endpoint, struct str model, bool stream, struct bu
     for (size_t i = 0; i < model.len; i++) { /* names of deployments have no other characters */
         char c = model.ptr[i];
         bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        buf_put_byte(out, word || c == '.' || c == '-' || c == '_' ? c : '_');
+        if (!word && c != '.' && c != '-')
+            c = '_';
+        buf_put_byte(out, c);
     }
     buf_put_str(out, str_from(method));
     buf_put_str(out, STR(API_VERSION));

@@ -47,6 +47,14 @@ struct carry {
 #define BED_HI "{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"hi\"}]}],"
 #define ASK "{\"model\":\"m\"," HI
 
+#define WHERE "\"city\":\"Oslo\",\"country\":\"NO\"}"
+#define WHERE_FLAT "\"user_location\":{\"type\":\"approximate\"," WHERE
+#define WHERE_NESTED "\"user_location\":{\"type\":\"approximate\",\"approximate\":{" WHERE "}"
+#define ANT_ASK                                               \
+    "{\"model\":\"m\",\"max_tokens\":5," HI                   \
+    ",\"tools\":[{\"type\":\"web_search_20250305\",\"name\":" \
+    "\"web_search\""
+
 #define FREEFORM                                                                           \
     "{\"type\":\"object\",\"properties\":{\"input\":{\"type\":\"string\"}},\"required\":[" \
     "\"input\"],"                                                                          \
@@ -80,8 +88,10 @@ test_carry(void **state)
         arena_init(&arena, 1u << 20);
         buf_init(&out, 1u << 20);
         buf_init(&dropped, 4096);
-        const struct dialect_target target = {
-            .model = str_from(row->model), .max_output = 8000, .dropped = &dropped};
+        const struct dialect_target target = {.model = str_from(row->model),
+                                              .max_output = 8000,
+                                              .searches = true,
+                                              .dropped = &dropped};
         test_scan(&doc, str_from(row->body));
         int rc = row->from->request_in(&doc, &arena, &request, &err);
         if (rc == 0)

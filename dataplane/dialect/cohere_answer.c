@@ -3,6 +3,7 @@
  * Floor: dataplane/dialect; any thread.
  * Owns: nothing.
  * Invariant: see dialect.h. Spec: WIRE-FORMATS 3, 4. */
+#include "dataplane/dialect/cite_int.h"
 #include "dataplane/dialect/cohere_int.h"
 #include "dataplane/dialect/emit_int.h"
 
@@ -220,6 +221,8 @@ cohere_answer_in(const struct json_doc *doc, struct arena *arena, struct chat_an
     int rc = intake_member(&in, 0, "id", &answer.id);
     if (rc == 0)
         rc = cohere_message_in(&in, message, true, &choice->parts);
+    if (rc == 0)
+        rc = cohere_cite_message(&in, message, &choice->citations);
     if (rc < 0)
         return rc;
     choice->finish = cohere_finish(doc, json_get(doc, 0, STR("finish_reason")));
@@ -243,8 +246,35 @@ cohere_put_call(struct json_writer *writer, const struct chat_part *call)
     json_close_object(writer);
 }
 
-static void
-put_message(struct json_writer *writer, const struct chat_part *parts)
+/* Each in the block that it begins in. */
+static int
+put_citations(struct json_writer *writer, const struct chat_choice *choice, struct arena *arena)
+{
+    struct str text = STR_EMPTY;
+    uint64_t base = 0;
+    uint32_t index = 0;
+    const struct chat_citation *list = choice != NULL ? choice->citations : NULL;
+    int rc = list != NULL ? cite_text(arena, choice->parts, &text) : 0;
+    if (list == NULL || rc < 0)
+        return rc;
+    uint64_t total = cite_count(text);
+    json_key_array(writer, "citations");
+    for (const struct chat_part *part = choice->parts; part != NULL; part = part->next) {
+        bool stands = part->kind == CHAT_PART_TEXT;
+        uint64_t count = stands ? cite_count(part->text) : 0;
+        for (const struct chat_citation *at = list; at != NULL && stands; at = at->next)
+            if (cite_within(at, base, count, base + count == total))
+                cohere_put_citation(writer, at, text, base, index);
+        base += count;
+        index += stands || part->kind == CHAT_PART_REASONING || part->kind == CHAT_PART_REFUSAL;
+    }
+    json_close_array(writer);
+    return 0;
+}
+
+static int
+put_message(struct json_writer *writer, const struct chat_choice *choice,
+            const struct chat_part *parts, struct arena *arena)
 {
     json_open_object(writer);
     json_member_str(writer, "role", STR("assistant"));
@@ -260,7 +290,9 @@ put_message(struct json_writer *writer, const struct chat_part *parts)
     }
     json_close_array(writer);
     emit_calls(writer, parts, cohere_put_call);
+    int rc = put_citations(writer, choice, arena);
     json_close_object(writer);
+    return rc;
 }
 
 int
@@ -269,12 +301,13 @@ cohere_answer_out(const struct chat_answer *answer, struct arena *arena, struct 
     const struct chat_choice *choice = answer->choices;
     struct chat_part refusal;
     struct json_writer writer;
-    (void)arena;
     json_writer_init(&writer, out);
     json_open_object(&writer);
     json_member_str(&writer, "id", answer->id);
     json_key(&writer, "message");
-    put_message(&writer, emit_parts(choice, &refusal));
+    int rc = put_message(&writer, choice, emit_parts(choice, &refusal), arena);
+    if (rc < 0)
+        return rc;
     json_member_str(&writer, "finish_reason",
                     cohere_finish_name(choice != NULL ? choice->finish : CHAT_FINISH_NONE,
                                        choice != NULL ? choice->stop_text : STR_EMPTY));

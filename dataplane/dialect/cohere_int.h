@@ -32,4 +32,14 @@ bool cohere_usage(const struct json_doc *doc, uint32_t object, struct usage *usa
 void cohere_put_usage(struct json_writer *writer, const struct usage *usage);
 void cohere_put_call(struct json_writer *writer, const struct chat_part *call);
 
+/* ---- citations ---- */
+/* cohere_cite - one citation of a block whose text begins at `base`: one of ours for each source.
+ * cohere_cite_message - all of a message. */
+int cohere_cite(const struct intake *in, uint32_t node, uint64_t base, struct chat_citation **list);
+int cohere_cite_message(const struct intake *in, uint32_t message, struct chat_citation **list);
+/* cohere_put_citation - of the answer's text `text`, in content block `content_index`, which begins
+ * at `base` of it. */
+void cohere_put_citation(struct json_writer *writer, const struct chat_citation *citation,
+                         struct str text, uint64_t base, uint32_t content_index);
+
 #endif

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * cohere_stream.c - streamed Cohere v2 chat into canonical events, and back.
  * Floor: dataplane/dialect; one thread a stream.
- * Owns: the writer: copies of the upstream's id.
+ * Owns: the writer: copies of the upstream's id, and the text that citations repeat.
  * Invariant: every start has its end; message-end and [DONE] only for a clean end. Spec:
  *            WIRE-FORMATS 4.3. Proved by conform_test.c. */
 #include "dataplane/dialect/emit_int.h"
+#include "dataplane/dialect/cite_int.h"
 #include "dataplane/dialect/cohere_int.h"
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -14,11 +15,38 @@ struct call {
     bool ended;
     bool any;
 };
+#define TEXTS_MAX 16u /* content blocks whose begin is kept */
+
+/* Where content blocks of text begin in the answer's text: code points. */
+struct texts {
+    struct {
+        uint64_t base;
+        uint64_t index;
+    } at[TEXTS_MAX];
+    uint32_t count;
+    uint64_t size; /* of all */
+};
+
 struct cohere_reader {
+    struct texts texts;
     struct call calls[FEED_CALLS_MAX];
     uint32_t call_count;
     bool ended;
 };
+
+static void
+texts_grow(struct texts *texts, uint64_t index, struct str text)
+{
+    if (text.len == 0)
+        return;
+    if (texts->count == 0 || texts->at[texts->count - 1].index != index) {
+        texts->count = MIN(texts->count + 1, TEXTS_MAX);
+        texts->at[texts->count - 1].base = texts->size;
+        texts->at[texts->count - 1].index = index;
+    }
+    texts->size += cite_count(text);
+}
+
 static struct cohere_reader *
 reader_of(const struct feed *feed)
 {
@@ -80,6 +108,15 @@ message_of(const struct feed *feed)
     return json_path(feed->in.doc, 0, "delta.message");
 }
 
+static uint64_t
+event_index(const struct feed *feed)
+{
+    uint64_t index = 0;
+    if (json_u64(feed->in.doc, json_get(feed->in.doc, 0, STR("index")), UINT32_MAX, &index) < 0)
+        index = 0;
+    return index;
+}
+
 static int
 read_message_start(struct feed *feed)
 {
@@ -99,7 +136,25 @@ read_content(struct feed *feed)
         rc = intake_member(&feed->in, content, "text", &text);
     if (rc == 0)
         rc = feed_text(feed, CHAT_EVENT_REASONING, 0, thinking);
+    texts_grow(&reader_of(feed)->texts, event_index(feed), text);
     return rc < 0 ? rc : feed_text(feed, CHAT_EVENT_TEXT, 0, text);
+}
+
+/* Offsets are of the block that content_index names. */
+static int
+read_citation(struct feed *feed)
+{
+    const struct json_doc *doc = feed->in.doc;
+    const struct texts *texts = &reader_of(feed)->texts;
+    uint32_t node = json_get(doc, message_of(feed), STR("citations"));
+    uint32_t named = json_get(doc, node, STR("content_index"));
+    struct chat_citation *list = NULL;
+    uint32_t i = texts->count;
+    if (i > 0 && named != JSON_NONE)
+        while (i > 1 && texts->at[i - 1].index != cite_number(doc, named, 0))
+            i--;
+    int rc = cohere_cite(&feed->in, node, i > 0 ? texts->at[i - 1].base : 0, &list);
+    return rc < 0 ? rc : cite_feed(feed, 0, list);
 }
 
 static int
@@ -108,15 +163,6 @@ read_plan(struct feed *feed)
     struct str text = STR_EMPTY;
     int rc = intake_member(&feed->in, message_of(feed), "tool_plan", &text);
     return rc < 0 ? rc : feed_text(feed, CHAT_EVENT_REASONING, 0, text);
-}
-
-static uint64_t
-event_index(const struct feed *feed)
-{
-    uint64_t index = 0;
-    if (json_u64(feed->in.doc, json_get(feed->in.doc, 0, STR("index")), UINT32_MAX, &index) < 0)
-        index = 0;
-    return index;
 }
 
 static uint32_t
@@ -208,10 +254,11 @@ read_message_end(struct feed *feed)
 }
 
 static const struct feed_row rows[] = {
-    {"content-delta", read_content},       {"content-start", read_content},
-    {"tool-call-delta", read_call_delta},  {"tool-call-start", read_call_start},
-    {"tool-call-end", read_call_end},      {"tool-plan-delta", read_plan},
-    {"message-start", read_message_start}, {"message-end", read_message_end},
+    {"content-delta", read_content},      {"content-start", read_content},
+    {"tool-call-delta", read_call_delta}, {"tool-call-start", read_call_start},
+    {"citation-start", read_citation},    {"tool-call-end", read_call_end},
+    {"tool-plan-delta", read_plan},       {"message-start", read_message_start},
+    {"message-end", read_message_end},
 };
 
 static int
@@ -245,6 +292,9 @@ struct cohere_writer {
     enum chat_finish finish;
     enum block block;
     uint32_t index; /* of the next content block */
+    uint32_t citations;
+    struct texts texts;
+    struct buf text;
     bool started;
     bool ended;
 };
@@ -256,6 +306,7 @@ writer_init(void *state, const struct stream_writer_options *options)
     *writer = (struct cohere_writer){.options = *options};
     buf_init(&writer->id, 256);
     buf_init(&writer->stop_text, 256);
+    buf_init(&writer->text, CITE_TEXT_BYTES_MAX);
 }
 
 static void
@@ -264,6 +315,7 @@ writer_fini(void *state)
     struct cohere_writer *writer = state;
     buf_fini(&writer->id);
     buf_fini(&writer->stop_text);
+    buf_fini(&writer->text);
 }
 
 /* Up to the members of delta.message. */
@@ -330,6 +382,26 @@ put_text(struct cohere_writer *writer, enum block block, struct str text, struct
     json_member_str(&json, thinks ? "thinking" : "text", text);
     json_close_object(&json);
     message_close(&json);
+}
+
+/* Of a text that has come; one that is too long to keep has none. */
+static void
+put_citation(struct cohere_writer *writer, const struct chat_citation *citation, struct buf *out)
+{
+    struct json_writer json;
+    uint32_t at = writer->texts.count;
+    while (at > 0 && writer->texts.at[at - 1].base > citation->start)
+        at--;
+    if (at == 0 || writer->text.failed)
+        return;
+    message_open(&json, "citation-start", writer->citations, out);
+    json_key(&json, "citations");
+    cohere_put_citation(&json, citation, buf_str(&writer->text), writer->texts.at[at - 1].base,
+                        (uint32_t)writer->texts.at[at - 1].index);
+    message_close(&json);
+    emit_event_open(&json, "citation-end", out);
+    json_member_u64(&json, "index", writer->citations++);
+    emit_event_close(&json);
 }
 
 static void
@@ -412,8 +484,15 @@ writer_write(void *state, const struct chat_event *event, struct buf *out)
         put_start(writer, out);
     switch (event->kind) {
     case CHAT_EVENT_TEXT:
+        put_text(writer, BLOCK_TEXT, event->text, out);
+        texts_grow(&writer->texts, writer->index - 1, event->text);
+        (void)buf_put_str(&writer->text, event->text);
+        break;
     case CHAT_EVENT_REFUSAL:
         put_text(writer, BLOCK_TEXT, event->text, out);
+        break;
+    case CHAT_EVENT_CITATION:
+        put_citation(writer, event->citation, out);
         break;
     case CHAT_EVENT_REASONING:
         put_text(writer, BLOCK_THINKING, event->text, out);

@@ -24,6 +24,7 @@ struct dialect_target {
     const char *max_output_field; /* openai: NULL = "max_completion_tokens"; older: "max_tokens" */
     bool adaptive_thinking;       /* takes an effort instead of a budget (newer Claude) */
     bool no_reasoning_control;    /* refuses any reasoning field */
+    bool searches;                /* what a web search costs there is known */
     bool lenient;
     struct buf *dropped;
 };

@@ -6,6 +6,20 @@
  *            3. */
 #include "dataplane/dialect/emit_int.h"
 
+static int
+choose_search(struct emit *emit)
+{
+    const struct chat_search *search = emit->request->search;
+    emit->search = NULL;
+    if (search == NULL)
+        return 0;
+    bool takes = emit->has_search && (!search->offered || emit->takes_offers);
+    if (!takes || (search->offered && !emit->target->searches))
+        return loss(emit->target, emit->dialect, search->name, search->offered, emit->err);
+    emit->search = search;
+    return 0;
+}
+
 int
 emit_run(struct emit *emit, struct buf *out, int (*put)(struct emit *emit))
 {
@@ -16,6 +30,9 @@ emit_run(struct emit *emit, struct buf *out, int (*put)(struct emit *emit))
         return rc;
     if (!emit->has_custom)
         emit->request = &emit->wrapped;
+    rc = choose_search(emit);
+    if (rc < 0)
+        return rc;
     map_init(&emit->calls);
     json_writer_init(&emit->writer, out);
     json_open_object(&emit->writer);

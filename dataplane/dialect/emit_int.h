@@ -23,11 +23,15 @@ struct emit {
     struct arena *arena;
     struct err *err;
     struct map calls;
-    unsigned documents; /* written so far: their names must differ */
+    bool has_search;                  /* the dialect can ask for web searches */
+    bool takes_offers;                /* and for such as the model may do without */
+    const struct chat_search *search; /* emit_run: what is to be asked for, or NULL */
+    unsigned documents;               /* written so far: their names must differ */
 };
 
 /* emit_run - open the body's object, `put` its members, close it. 0, what `put` returned, or
- * -ERR_TOO_LARGE. */
+ * -ERR_TOO_LARGE. Searches of the web that are only offered are noted where there are none, or
+ * where their price is not known; others are refused. */
 int emit_run(struct emit *emit, struct buf *out, int (*put)(struct emit *emit));
 int emit_map_calls(struct emit *emit);
 

@@ -4,7 +4,7 @@
  * Owns: nothing.
  * Invariant: prompt_bytes is never below the tokens that the prompt can become: a token is at least
  *            one byte of the body, media apart. Proved by request_test.c. */
-#include "dataplane/dialect/dialect_int.h"
+#include "dataplane/dialect/search_int.h"
 
 /* What one picture, or a document that we only see the address of, may count. Pictures: the largest
  * published count is about 48,000 tokens (small models at high detail), usual is 1,600. */
@@ -182,7 +182,9 @@ facts_output(const struct intake *in, const char *field, struct chat_facts *fact
     uint32_t node = intake_get(in->doc, 0, str_from(field));
     facts->max_output_node = node;
     facts->include_usage = true;
-    facts->has_tools = json_count(in->doc, json_get(in->doc, 0, STR("tools"))) > 0;
+    uint32_t tools = json_get(in->doc, 0, STR("tools"));
+    facts->has_tools = json_count(in->doc, tools) > 0;
+    search_facts(in->doc, tools, in->arena, facts);
     return intake_count(in, node, field, FACTS_OUTPUT_MAX, &facts->max_output);
 }
 

@@ -101,9 +101,8 @@ header_name(struct str headers)
             break;
         struct str header = str_make(headers.ptr + 1, key);
         struct str value = str_make(headers.ptr + key + 4, size);
-        if (str_eq(header, STR(":event-type")) || str_eq(header, STR(":exception-type")))
-            name = value;
-        else if (str_eq(header, STR(":message-type")) && str_eq(value, STR("error")))
+        if (str_eq(header, STR(":event-type")) || str_eq(header, STR(":exception-type")) ||
+            (str_eq(header, STR(":message-type")) && str_eq(value, STR("error"))))
             name = value;
         headers = str_skip(headers, key + 4 + size);
     }

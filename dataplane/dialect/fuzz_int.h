@@ -145,7 +145,7 @@ fuzz_stream(const struct dialect *from, const struct dialect *to, struct str byt
 }
 
 static inline void
-fuzz_one(const struct dialect *from, const struct dialect *to, struct str input)
+fuzz_pair(const struct dialect *from, const struct dialect *to, struct str input)
 {
     struct json_doc doc;
     struct arena arena;
@@ -170,6 +170,21 @@ fuzz_one(const struct dialect *from, const struct dialect *to, struct str input)
     json_fini(&doc);
     arena_fini(&arena);
     buf_fini(&out);
+}
+
+/* To a given dialect, and to one by the input's length. */
+static inline void
+fuzz_one(const struct dialect *from, const struct dialect *to, struct str input)
+{
+    const struct dialect *other = NULL;
+    size_t count = 0;
+    while (dialect_at(count) != NULL)
+        count++;
+    for (size_t i = input.len % count; other == NULL; i = (i + 1) % count)
+        other = dialect_at(i)->writer != NULL ? dialect_at(i) : NULL;
+    fuzz_pair(from, to, input);
+    if (other != to)
+        fuzz_pair(from, other, input);
 }
 
 #endif

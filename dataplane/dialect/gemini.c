@@ -6,6 +6,7 @@
  * Invariant: the model stands in the URL; forward_edits changes nothing but `model` members.
  *            Proved by same_test.c. Spec: WIRE-FORMATS 2, 4.4. */
 #include "dataplane/dialect/gemini_int.h"
+#include "dataplane/dialect/search_int.h"
 
 #include "lib/text/uri.h"
 
@@ -117,6 +118,7 @@ gemini_facts(const struct json_doc *doc, enum chat_endpoint endpoint, struct are
     facts.choices = (uint32_t)choices;
     facts.include_usage = true;
     facts.has_tools = has_tools(doc);
+    search_facts(doc, json_get(doc, 0, STR("tools")), arena, &facts);
     facts.prompt_bytes = doc->text.len;
     count_media(doc, json_get(doc, 0, STR("contents")), &facts.prompt_bytes);
     facts.stream = facts.stream && !embeds(endpoint);

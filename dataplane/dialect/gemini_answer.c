@@ -3,6 +3,7 @@
  * Floor: dataplane/dialect; any thread.
  * Owns: nothing.
  * Invariant: see dialect.h. Spec: WIRE-FORMATS 4.1, 4.2. */
+#include "dataplane/dialect/cite_int.h"
 #include "dataplane/dialect/gemini_int.h"
 
 #include "dataplane/chat/claim.h"
@@ -66,6 +67,24 @@ modality(const struct json_doc *doc, uint32_t list, struct str name, bool *clamp
     return count;
 }
 
+/* Searches that an answer, or a chunk of it, was grounded in. Models of before Gemini 3 are paid by
+ * the prompt, however many there were. */
+static uint64_t
+searches(const struct json_doc *doc, uint32_t root)
+{
+    uint32_t list = json_get(doc, root, STR("candidates"));
+    struct str model = json_raw(doc, gemini_get(doc, root, "modelVersion"));
+    bool by_prompt = str_starts(model, STR("\"gemini-2")) || str_starts(model, STR("\"gemini-1"));
+    uint64_t count = 0;
+    if (!json_is(doc, list, JSON_ARRAY))
+        return 0;
+    for (uint32_t at = json_first(doc, list); at != JSON_NONE; at = json_sibling(doc, list, at)) {
+        uint32_t metadata = gemini_get(doc, at, "groundingMetadata");
+        count += json_count(doc, gemini_get(doc, metadata, "webSearchQueries"));
+    }
+    return MIN(count, by_prompt ? UINT64_C(1) : UINT64_C(1000));
+}
+
 /* Reasoning comes on top of the candidates' tokens; cached ones are inside the prompt's. */
 bool
 gemini_usage(const struct json_doc *doc, uint32_t root, struct usage *usage)
@@ -73,6 +92,8 @@ gemini_usage(const struct json_doc *doc, uint32_t root, struct usage *usage)
     uint32_t object = gemini_get(doc, root, "usageMetadata");
     struct usage found = {.evidence = EVIDENCE_PROVIDER};
     bool *clamped = &found.clamped;
+    usage->count[USAGE_web_search] = MAX(usage->count[USAGE_web_search], searches(doc, root));
+    found.count[USAGE_web_search] = usage->count[USAGE_web_search];
     if (gemini_get(doc, object, "promptTokenCount") == JSON_NONE &&
         gemini_get(doc, object, "candidatesTokenCount") == JSON_NONE)
         return false;
@@ -213,6 +234,15 @@ seal_calls(const struct intake *in, struct str answer_id, struct chat_choice *ch
 }
 
 static int
+read_citations(const struct intake *in, uint32_t node, struct chat_choice *choice)
+{
+    uint32_t parts = json_get(in->doc, json_get(in->doc, node, STR("content")), STR("parts"));
+    struct str text = STR_EMPTY;
+    int rc = cite_text(in->arena, choice->parts, &text);
+    return rc < 0 ? rc : gemini_cite(in, node, parts, text, &choice->citations);
+}
+
+static int
 read_choice(const struct intake *in, uint32_t node, struct str answer_id,
             struct chat_choice *choice)
 {
@@ -227,6 +257,8 @@ read_choice(const struct intake *in, uint32_t node, struct str answer_id,
                          &choice->refusal);
     if (rc == 0)
         rc = gemini_logprobs(in, node, &choice->logprobs);
+    if (rc == 0)
+        rc = read_citations(in, node, choice);
     return rc < 0 ? rc : seal_calls(in, answer_id, choice);
 }
 
@@ -302,6 +334,7 @@ put_choice(struct json_writer *writer, const struct chat_choice *choice, struct 
         json_member_str(writer, "finishMessage", choice->refusal);
     if (choice->logprobs.len > 0)
         gemini_put_logprobs(writer, choice->logprobs);
+    gemini_put_citations(writer, choice->citations, choice->parts);
     json_member_u64(writer, "index", choice->index);
     json_close_object(writer);
     return 0;

@@ -35,7 +35,8 @@ int gemini_schema(const struct intake *in, uint32_t node, struct str *ret_schema
 void gemini_look_at(const struct json_doc *doc, struct stream_look *look);
 enum chat_finish gemini_finish(const struct json_doc *doc, uint32_t node);
 struct str gemini_finish_name(enum chat_finish finish);
-/* gemini_usage - usageMetadata of an answer or chunk. */
+/* gemini_usage - usageMetadata of an answer or chunk; *usage is what the ones before it said, since
+ * searches are told once. */
 bool gemini_usage(const struct json_doc *doc, uint32_t root, struct usage *usage);
 void gemini_put_usage(struct json_writer *writer, const struct usage *usage);
 /* gemini_put_part - one part of a model's content: text, thought, functionCall; a media part. */
@@ -44,6 +45,13 @@ int gemini_put_part(struct json_writer *writer, const struct chat_part *part, st
 int gemini_logprobs(const struct intake *in, uint32_t candidate, struct str *ret_raw);
 /* gemini_put_logprobs - and back: member "logprobsResult"; none when raw has no list. */
 void gemini_put_logprobs(struct json_writer *writer, struct str raw);
+/* gemini_cite - citations of a candidate, whose text is `text`: all of it so far. parts: its list,
+ * or JSON_NONE in a stream, where offsets are of the whole text.
+ * gemini_put_citations - member "groundingMetadata" of the text in `parts`; none for no list. */
+int gemini_cite(const struct intake *in, uint32_t candidate, uint32_t parts, struct str text,
+                struct chat_citation **list);
+void gemini_put_citations(struct json_writer *writer, const struct chat_citation *list,
+                          const struct chat_part *parts);
 /* gemini_block - why a prompt was refused (promptFeedback), or empty. */
 int gemini_block(const struct intake *in, struct str *ret_reason);
 

@@ -1,15 +1,23 @@
 /* SPDX-License-Identifier: MIT
  * gemini_reader.c - streamGenerateContent: looked at in passing, and read into canonical events.
  * Floor: dataplane/dialect; one thread a stream.
- * Owns: nothing.
+ * Owns: the texts so far, which citations count bytes of.
  * Invariant: calls come whole; FINISH and END come with the end of the connection, and only when
  *            every candidate that began has a finishReason. Spec: WIRE-FORMATS 4.3. Proved by
  *            conform_test.c. */
+#include "lib/base/map.h"
+#include "dataplane/dialect/cite_int.h"
 #include "dataplane/dialect/gemini_int.h"
 
 #define CHOICES_MAX 16u /* candidates; the API allows 8 */
 
+#define CITED_MAX 256u /* citations that are known again */
+
 struct gemini_reader {
+    struct buf text[CHOICES_MAX];
+    struct usage usage;
+    uint64_t cited[CITED_MAX];
+    uint32_t cited_count;
     enum chat_finish finish[CHOICES_MAX];
     uint32_t calls[CHOICES_MAX];
     bool begun[CHOICES_MAX];
@@ -28,12 +36,47 @@ reader_init(void *state)
 {
     struct gemini_reader *reader = state;
     *reader = (struct gemini_reader){0};
+    for (uint32_t i = 0; i < CHOICES_MAX; i++)
+        buf_init(&reader->text[i], CITE_TEXT_BYTES_MAX);
 }
 
 static void
 reader_fini(void *state)
 {
-    (void)state;
+    struct gemini_reader *reader = state;
+    for (uint32_t i = 0; i < CHOICES_MAX; i++)
+        buf_fini(&reader->text[i]);
+}
+
+/* Later chunks may repeat what earlier ones said. */
+static bool
+is_cited(struct gemini_reader *reader, uint32_t choice, const struct chat_citation *citation)
+{
+    uint64_t hash = map_hash(citation->url) ^ (map_hash(citation->title) << 1);
+    hash = ((hash * 31 + citation->start) * 31 + citation->end) * 31 + choice;
+    for (uint32_t i = 0; i < reader->cited_count; i++)
+        if (reader->cited[i] == hash)
+            return true;
+    if (reader->cited_count < CITED_MAX)
+        reader->cited[reader->cited_count++] = hash;
+    return false;
+}
+
+static int
+read_citations(struct feed *feed, struct gemini_reader *reader, uint32_t choice, uint32_t node)
+{
+    const struct buf *text = &reader->text[choice];
+    struct chat_citation *list = NULL;
+    if (text->failed) /* too long to keep, and so to count in */
+        return 0;
+    int rc = gemini_cite(&feed->in, node, JSON_NONE, buf_str(text), &list);
+    for (struct chat_citation **at = &list; *at != NULL;) {
+        if (is_cited(reader, choice, *at))
+            *at = (*at)->next;
+        else
+            at = &(*at)->next;
+    }
+    return rc < 0 ? rc : cite_feed(feed, choice, list);
 }
 
 /* An id for a call that came without one: from the answer's own id, and so the same each time. */
@@ -74,6 +117,7 @@ read_part(struct feed *feed, struct gemini_reader *reader, struct str answer_id,
     switch (part->kind) {
     case CHAT_PART_TEXT: /* a signature of text may be left out: nothing is refused without it */
     case CHAT_PART_REFUSAL:
+        buf_put_str(&reader->text[choice], part->text);
         return feed_text(feed, CHAT_EVENT_TEXT, choice, part->text);
     case CHAT_PART_REASONING:
         rc = feed_text(feed, CHAT_EVENT_REASONING, choice, part->text);
@@ -116,6 +160,8 @@ read_candidate(struct feed *feed, struct gemini_reader *reader, struct str answe
         rc = gemini_parts_in(&feed->in, json_get(doc, node, STR("content")), true, &parts);
     for (const struct chat_part *part = parts; part != NULL && rc == 0; part = part->next)
         rc = read_part(feed, reader, answer_id, choice, part);
+    if (rc == 0)
+        rc = read_citations(feed, reader, choice, node);
     if (rc < 0 || finish != CHAT_FINISH_FILTER)
         return rc;
     rc = intake_text(&feed->in, gemini_get(doc, node, "finishMessage"), "finishMessage", &why);
@@ -142,7 +188,6 @@ read_chunk(struct feed *feed, struct gemini_reader *reader)
     const struct json_doc *doc = feed->in.doc;
     struct str id = STR_EMPTY;
     struct str blocked = STR_EMPTY;
-    struct usage usage;
     uint32_t list = json_get(doc, 0, STR("candidates"));
     uint32_t error = json_get(doc, 0, STR("error"));
     if (error_present(doc, error)) {
@@ -162,8 +207,8 @@ read_chunk(struct feed *feed, struct gemini_reader *reader)
         reader->finish[0] = CHAT_FINISH_FILTER;
         rc = feed_text(feed, CHAT_EVENT_REFUSAL, 0, blocked);
     }
-    if (rc == 0 && gemini_usage(doc, 0, &usage))
-        rc = feed_usage(feed, &usage);
+    if (rc == 0 && gemini_usage(doc, 0, &reader->usage))
+        rc = feed_usage(feed, &reader->usage);
     return rc;
 }
 

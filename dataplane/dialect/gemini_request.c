@@ -6,6 +6,7 @@
  *            ids get the same ids each time. Model and stream are the URL's. Spec: WIRE-FORMATS
  *            3. */
 #include "dataplane/dialect/gemini_int.h"
+#include "dataplane/dialect/search_int.h"
 
 #define MEMBERS_MAX 64u      /* of generationConfig, looked at one by one */
 #define RESULT_LOOK_MAX 256u /* calls that one result without an id is matched against */
@@ -200,13 +201,17 @@ read_tools(const struct intake *in, uint32_t node, struct chat_request *request)
     for (uint32_t at = json_first(doc, node); at != JSON_NONE; at = json_sibling(doc, node, at)) {
         uint32_t list = gemini_get(doc, at, "functionDeclarations");
         struct str name = json_raw(doc, json_first(doc, at));
-        if (json_count(doc, at) > (list != JSON_NONE ? 1u : 0u))
+        uint32_t search = search_is_gemini(doc, at);
+        int rc = search != JSON_NONE ? search_gemini_in(in, search, request) : 0;
+        if (rc < 0)
+            return rc;
+        if (json_count(doc, at) > (list != JSON_NONE) + (uint32_t)(search != JSON_NONE))
             return err_set(in->err, ERR_UNSUPPORTED, "tool %.*s cannot be translated",
                            (int)MIN(name.len, (size_t)64), name.ptr);
         for (uint32_t one = json_first(doc, list); one != JSON_NONE;
              one = json_sibling(doc, list, one)) {
             struct chat_tool *tool = chat_tool_add(end, in->arena);
-            int rc = tool == NULL ? -ERR_NOMEM : read_declaration(in, one, tool);
+            rc = tool == NULL ? -ERR_NOMEM : read_declaration(in, one, tool);
             if (rc < 0)
                 return rc;
             end = &tool->next;

@@ -6,6 +6,7 @@
  *            call. What cannot be said is refused or noted (loss.c). Spec: WIRE-FORMATS 3, 6. */
 #include "dataplane/dialect/emit_int.h"
 #include "dataplane/dialect/gemini_int.h"
+#include "dataplane/dialect/search_int.h"
 
 /* Models that want their signatures back, and take a level of thinking. */
 static bool
@@ -240,17 +241,21 @@ static int
 put_tools(struct emit *emit, const struct chat_request *request)
 {
     struct json_writer *writer = &emit->writer;
-    if (request->tools == NULL)
+    int rc = 0;
+    if (request->tools == NULL && emit->search == NULL)
         return 0;
     json_key_array(writer, "tools");
-    json_open_object(writer);
-    int rc = emit_tools(emit, "functionDeclarations", put_tool);
-    if (rc < 0)
-        return rc;
-    json_close_object(writer);
+    if (request->tools != NULL) {
+        json_open_object(writer);
+        rc = emit_tools(emit, "functionDeclarations", put_tool);
+        json_close_object(writer);
+    }
+    if (rc == 0 && emit->search != NULL)
+        rc = search_put_gemini(emit);
     json_close_array(writer);
-    put_tool_choice(emit, request);
-    return 0;
+    if (request->tools != NULL)
+        put_tool_choice(emit, request);
+    return rc;
 }
 
 /* ---- generationConfig ------------------------------------------------------------------------ */
@@ -379,7 +384,13 @@ int
 gemini_request_out(const struct chat_request *request, const struct dialect_target *target,
                    struct arena *arena, struct buf *out, struct err *err)
 {
-    struct emit emit = {
-        .request = request, .target = target, .dialect = "gemini", .arena = arena, .err = err};
+    /* models of before Gemini 3 refuse the two together */
+    struct emit emit = {.request = request,
+                        .target = target,
+                        .dialect = "gemini",
+                        .has_search = true,
+                        .takes_offers = request->tools == NULL,
+                        .arena = arena,
+                        .err = err};
     return emit_run(&emit, out, put_all);
 }

@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: MIT
  * gemini_writer.c - canonical events into streamGenerateContent chunks.
  * Floor: dataplane/dialect; one thread a stream.
- * Owns: the calls that are still in pieces; copies of the upstream's id and model.
+ * Owns: the calls that are still in pieces; citations and the texts that they count in; copies of
+ * the upstream's id and model.
  * Invariant: a call goes out whole, when it has ended; the last chunk has every finishReason and
  *            the usage, and comes only with a clean end. Spec: WIRE-FORMATS 4.3. Proved by
  *            writer_test.c. */
+#include "dataplane/dialect/cite_int.h"
 #include "dataplane/dialect/emit_int.h"
 #include "dataplane/dialect/gemini_int.h"
 
+#include "dataplane/chat/collect.h"
 #include "dataplane/dialect/pieces_int.h"
 
 #define CHOICES_MAX 128u
 #define NAME_BYTES_MAX 256u
 #define PART_BYTES_MAX (16u << 20)
+#define CITED_CHOICES_MAX 8u /* candidates that the API knows */
 
 struct gemini_writer {
     struct stream_writer_options options;
@@ -21,6 +25,7 @@ struct gemini_writer {
     struct buf refusal;
     struct usage usage;
     struct pieces pieces;
+    struct collect cited;        /* texts and citations of the first candidates */
     uint8_t finish[CHOICES_MAX]; /* enum chat_finish */
     bool begun[CHOICES_MAX];
     bool ended;
@@ -34,6 +39,7 @@ writer_init(void *state, const struct stream_writer_options *options)
     buf_init(&writer->id, NAME_BYTES_MAX);
     buf_init(&writer->model, NAME_BYTES_MAX);
     buf_init(&writer->refusal, 4096);
+    collect_init(&writer->cited, CITE_TEXT_BYTES_MAX);
 }
 
 static void
@@ -44,6 +50,7 @@ writer_fini(void *state)
     buf_fini(&writer->id);
     buf_fini(&writer->model);
     buf_fini(&writer->refusal);
+    collect_fini(&writer->cited);
     *writer = (struct gemini_writer){0};
 }
 
@@ -129,6 +136,27 @@ put_text(struct gemini_writer *writer, const struct chat_event *event, struct bu
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
+/* What of the answer's text is from where, as far as it could be kept. */
+static void
+put_citations(struct gemini_writer *writer, struct json_writer *json, uint32_t index)
+{
+    struct chat_answer answer;
+    if (writer->cited.failed || writer->cited.answer.choices == NULL ||
+        collect_answer(&writer->cited, &answer) < 0)
+        return;
+    for (const struct chat_choice *at = answer.choices; at != NULL; at = at->next)
+        if (at->index == index)
+            gemini_put_citations(json, at->citations, at->parts);
+}
+
+static void
+take_cited(struct gemini_writer *writer, const struct chat_event *event)
+{
+    bool cited = event->kind == CHAT_EVENT_TEXT || event->kind == CHAT_EVENT_CITATION;
+    if (cited && event->choice < CITED_CHOICES_MAX && !writer->cited.failed)
+        writer->cited.failed = collect_event(&writer->cited, event) < 0; /* too long to keep */
+}
+
 static int
 put_end(struct gemini_writer *writer, struct buf *out)
 {
@@ -151,6 +179,7 @@ put_end(struct gemini_writer *writer, struct buf *out)
                         gemini_finish_name((enum chat_finish)writer->finish[i]));
         if (i == 0 && writer->refusal.len > 0)
             json_member_str(&json, "finishMessage", buf_str(&writer->refusal));
+        put_citations(writer, &json, i);
         json_member_u64(&json, "index", i);
         json_close_object(&json);
     }
@@ -219,6 +248,7 @@ put_event(struct gemini_writer *writer, const struct chat_event *event, struct b
         return put_end(writer, out);
     case CHAT_EVENT_LOGPROBS:
         return put_part(writer, event->choice, &empty, event->text, out);
+    case CHAT_EVENT_CITATION: /* with the last chunk */
     case CHAT_EVENT_PING:
         break;
     }
@@ -236,6 +266,7 @@ writer_write(void *state, const struct chat_event *event, struct buf *out)
     if (event->kind != CHAT_EVENT_USAGE && event->kind != CHAT_EVENT_START &&
         event->kind != CHAT_EVENT_END)
         writer->begun[event->choice] = true;
+    take_cited(writer, event);
     int rc = put_event(writer, event, out);
     return out->failed ? -ERR_TOO_LARGE : rc;
 }

@@ -5,6 +5,7 @@
  * Owns: nothing.
  * Invariant: null is absent; no field is read by a name it was not written with. */
 #include "dataplane/dialect/seal_int.h"
+#include "dataplane/dialect/search_int.h"
 
 #include "lib/base/num.h"
 
@@ -154,6 +155,7 @@ intake_allowed(const struct intake *in, struct chat_request *request)
 {
     struct chat_tool **at = &request->tools;
     unsigned count = 0;
+    search_choose(request);
     for (const struct chat_text *name = request->allowed; name != NULL; name = name->next)
         count++;
     if (count > INTAKE_ALLOWED_MAX)
@@ -378,6 +380,12 @@ intake_tools(const struct intake *in, uint32_t node, struct chat_request *reques
     if (!json_is(doc, node, JSON_ARRAY))
         return intake_kind_error(in, "tools", "a list");
     for (uint32_t at = json_first(doc, node); at != JSON_NONE; at = json_sibling(doc, node, at)) {
+        if (search_is_tool(in, at)) {
+            int rc = search_tool_in(in, at, request);
+            if (rc < 0)
+                return rc;
+            continue;
+        }
         struct chat_tool *tool = chat_tool_add(end, in->arena);
         int rc = tool == NULL ? -ERR_NOMEM : read(in, at, tool);
         if (rc == 0 && count++ < INTAKE_MEMBERS_MAX) /* more would say the same */

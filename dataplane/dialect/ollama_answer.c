@@ -4,6 +4,7 @@
  * Owns: the writer: calls in pieces; copies of the upstream's model.
  * Invariant: calls come and go whole; the last line has done:true and the counts, and only a clean
  *            end has one. Spec: WIRE-FORMATS 4. Proved by conform_test.c. */
+#include "dataplane/dialect/cite_int.h"
 #include "dataplane/dialect/emit_int.h"
 #include "dataplane/dialect/ollama_int.h"
 
@@ -255,6 +256,7 @@ ollama_answer_out(const struct chat_answer *answer, struct arena *arena, struct 
     if (thinking.len > 0)
         json_member_str(&writer, "thinking", thinking);
     emit_calls(&writer, parts, ollama_put_call);
+    cite_put_message(&writer, choice != NULL ? choice->citations : NULL);
     json_close_object(&writer);
     ollama_put_end(&writer, choice != NULL ? choice->finish : CHAT_FINISH_NONE, &answer->usage);
     json_close_object(&writer);

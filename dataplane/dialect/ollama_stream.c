@@ -4,6 +4,7 @@
  * Owns: the writer: the calls that are still in pieces; a copy of the upstream's model.
  * Invariant: calls come and go whole; only a clean end has a line with done:true. Spec:
  *            WIRE-FORMATS 4.3. Proved by conform_test.c. */
+#include "dataplane/dialect/cite_int.h"
 #include "dataplane/dialect/ollama_int.h"
 
 #include "dataplane/dialect/pieces_int.h"
@@ -178,6 +179,22 @@ put_call(const struct ollama_writer *writer, const struct chat_part *call, struc
     line_close(&json, from);
 }
 
+/* It has no place for them: they stand where OpenAI's do, which its clients pass on. */
+static void
+put_citation(const struct ollama_writer *writer, const struct chat_citation *citation,
+             struct buf *out)
+{
+    struct json_writer json;
+    struct chat_citation one = *citation;
+    one.next = NULL;
+    size_t from = line_open(writer, &json, out);
+    json_member_str(&json, "content", STR_EMPTY);
+    cite_put_message(&json, &one);
+    json_close_object(&json);
+    json_member_bool(&json, "done", false);
+    line_close(&json, from);
+}
+
 static void
 put_end(struct ollama_writer *writer, struct buf *out)
 {
@@ -233,6 +250,9 @@ writer_write(void *state, const struct chat_event *event, struct buf *out)
             put_call(writer, &call, out);
             pieces_drop(&writer->pieces, &call);
         }
+        break;
+    case CHAT_EVENT_CITATION:
+        put_citation(writer, event->citation, out);
         break;
     case CHAT_EVENT_FINISH:
         if (writer->finish == CHAT_FINISH_NONE)

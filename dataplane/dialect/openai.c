@@ -65,7 +65,7 @@ static int
 openai_facts(const struct json_doc *doc, enum chat_endpoint endpoint, struct arena *arena,
              struct chat_facts *ret_facts, struct err *err)
 {
-    enum { COMPLETION, TOKENS, N, OPTIONS, TOOLS, FUNCTIONS };
+    enum { COMPLETION, TOKENS, N, OPTIONS, TOOLS, FUNCTIONS, SEARCH };
     static const struct str names[] = {
         [COMPLETION] = JSON_NAME("max_completion_tokens"),
         [TOKENS] = JSON_NAME("max_tokens"),
@@ -73,6 +73,7 @@ openai_facts(const struct json_doc *doc, enum chat_endpoint endpoint, struct are
         [OPTIONS] = JSON_NAME("stream_options"),
         [TOOLS] = JSON_NAME("tools"),
         [FUNCTIONS] = JSON_NAME("functions"),
+        [SEARCH] = JSON_NAME("web_search_options"),
     };
     uint32_t at[ARRAY_LEN(names)];
     const struct intake in = {doc, arena, err};
@@ -102,6 +103,10 @@ openai_facts(const struct json_doc *doc, enum chat_endpoint endpoint, struct are
         return rc;
     facts.choices = (uint32_t)choices;
     facts.include_usage = usage == CHAT_ON;
+    if (UNLIKELY(json_is(doc, at[SEARCH], JSON_OBJECT))) {
+        facts.searches = CHAT_SEARCHES_DEFAULT;
+        facts.search_field = names[SEARCH].ptr;
+    }
     facts.old_calls = json_first(doc, at[FUNCTIONS]) != JSON_NONE;
     facts.has_tools = json_first(doc, at[TOOLS]) != JSON_NONE || facts.old_calls;
     *ret_facts = facts;

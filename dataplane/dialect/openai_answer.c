@@ -3,7 +3,9 @@
  * Floor: dataplane/dialect; any thread.
  * Owns: nothing.
  * Invariant: see dialect.h. Spec: WIRE-FORMATS 4.1, 4.2. */
+#include "dataplane/dialect/cite_int.h"
 #include "dataplane/dialect/emit_int.h"
+#include "dataplane/dialect/search_int.h"
 #include "dataplane/dialect/openai_int.h"
 
 #include "dataplane/chat/claim.h"
@@ -120,6 +122,20 @@ openai_answer_look(const struct json_doc *doc, struct stream_look *ret_look)
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
+/* What the message says, or else what stands beside the choices: of the only one there is. */
+static int
+read_citations(const struct intake *in, uint32_t message, struct chat_choice *choice)
+{
+    uint32_t list = json_get(in->doc, message, STR("annotations"));
+    struct str text = STR_EMPTY;
+    int rc = cite_text(in->arena, choice->parts, &text);
+    if (rc == 0)
+        rc = cite_openai_list(in, list, 0, cite_count(text), &choice->citations);
+    if (rc == 0 && choice->citations == NULL && choice->index == 0)
+        rc = cite_sources(in, cite_count(text), &choice->citations);
+    return rc;
+}
+
 static int
 read_choice(const struct intake *in, uint32_t node, struct chat_choice *choice)
 {
@@ -134,7 +150,8 @@ read_choice(const struct intake *in, uint32_t node, struct chat_choice *choice)
     uint32_t logprobs = json_get(doc, node, STR("logprobs"));
     if (json_is(doc, logprobs, JSON_OBJECT))
         choice->logprobs = json_raw(doc, logprobs);
-    return openai_parts_in(in, message, true, &choice->parts);
+    int rc = openai_parts_in(in, message, true, &choice->parts);
+    return rc < 0 ? rc : read_citations(in, message, choice);
 }
 
 int
@@ -191,6 +208,7 @@ openai_put_usage(struct json_writer *writer, const struct usage *usage)
     json_member_u64(writer, "reasoning_tokens", count[USAGE_reasoning]);
     json_member_u64(writer, "audio_tokens", count[USAGE_audio_out]);
     json_close_object(writer);
+    search_put_usage(writer, usage);
     json_close_object(writer);
 }
 
@@ -275,6 +293,7 @@ put_choice(struct json_writer *writer, struct arena *arena, const struct chat_ch
         put_joined(writer, arena, "refusal", choice, CHAT_PART_REFUSAL, true);
     put_joined(writer, arena, "reasoning_content", choice, CHAT_PART_REASONING, false);
     put_thinking_blocks(writer, choice->parts);
+    cite_put_message(writer, choice->citations);
     if (old_calls)
         put_old_call(writer, parts);
     else

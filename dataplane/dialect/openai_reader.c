@@ -4,7 +4,7 @@
  * Owns: the list of tool calls seen, with what came before a call's name was known.
  * Invariant: every TOOL_START has its name and id and is followed by exactly one TOOL_END, unless
  *            the stream is cut. Spec: WIRE-FORMATS 4.3. Proved by conform_test.c. */
-#include "dataplane/dialect/feed_int.h"
+#include "dataplane/dialect/cite_int.h"
 #include "dataplane/dialect/openai_int.h"
 
 #include <stdlib.h>
@@ -37,6 +37,9 @@ struct openai_reader {
     bool started;
     bool ended;
     bool reasoned; /* reasoning has come since the last signature */
+    bool cited;
+    bool finished;      /* choice 0 */
+    uint64_t text_size; /* of choice 0, code points */
 };
 
 static struct openai_reader *
@@ -242,6 +245,8 @@ emit_part(struct feed *feed, uint32_t choice, const struct chat_part *part)
     int rc = 0;
     if (part->kind != CHAT_PART_REASONING)
         reader_of(feed)->reasoned = false;
+    if (part->kind == CHAT_PART_TEXT && choice == 0)
+        reader_of(feed)->text_size += cite_count(part->text);
     if (part->kind == CHAT_PART_TEXT)
         return feed_text(feed, CHAT_EVENT_TEXT, choice, part->text);
     if (part->kind == CHAT_PART_REFUSAL)
@@ -258,6 +263,29 @@ emit_part(struct feed *feed, uint32_t choice, const struct chat_part *part)
 }
 
 static int
+read_annotations(struct feed *feed, uint32_t list, uint32_t choice)
+{
+    struct chat_citation *citations = NULL;
+    struct openai_reader *reader = reader_of(feed);
+    int rc = cite_openai_list(&feed->in, list, 0, choice == 0 ? reader->text_size : 0, &citations);
+    reader->cited = reader->cited || citations != NULL;
+    return rc < 0 ? rc : cite_feed(feed, choice, citations);
+}
+
+/* Sources beside the choices come with every chunk, or with the last: once the text is whole. */
+static int
+read_sources(struct feed *feed)
+{
+    struct chat_citation *citations = NULL;
+    struct openai_reader *reader = reader_of(feed);
+    if (!reader->finished || reader->cited)
+        return 0;
+    int rc = cite_sources(&feed->in, reader->text_size, &citations);
+    reader->cited = citations != NULL;
+    return rc < 0 ? rc : cite_feed(feed, 0, citations);
+}
+
+static int
 read_delta(struct feed *feed, uint32_t delta, uint32_t choice)
 {
     const struct json_doc *doc = feed->in.doc;
@@ -266,6 +294,8 @@ read_delta(struct feed *feed, uint32_t delta, uint32_t choice)
     int rc = openai_parts_in(&feed->in, delta, false, &parts);
     for (const struct chat_part *part = parts; part != NULL && rc == 0; part = part->next)
         rc = emit_part(feed, choice, part);
+    if (rc == 0)
+        rc = read_annotations(feed, json_get(doc, delta, STR("annotations")), choice);
     if (!json_is(doc, calls, JSON_ARRAY))
         return rc;
     for (uint32_t at = json_first(doc, calls); at != JSON_NONE && rc == 0;
@@ -293,6 +323,7 @@ read_choice(struct feed *feed, uint32_t node)
     if (rc < 0 || !json_is(doc, reason, JSON_STRING))
         return rc;
     rc = end_calls(feed, false, choice);
+    reader_of(feed)->finished = reader_of(feed)->finished || choice == 0;
     return rc < 0 ? rc : feed_finish(feed, choice, openai_finish(doc, reason));
 }
 
@@ -332,6 +363,8 @@ read_chunk(struct feed *feed)
     for (uint32_t at = json_first(doc, choices); at != JSON_NONE && rc == 0;
          at = json_sibling(doc, choices, at))
         rc = read_choice(feed, at);
+    if (rc == 0)
+        rc = read_sources(feed);
     if (rc == 0 && openai_usage(doc, 0, &usage))
         rc = feed_usage(feed, &usage);
     if (rc < 0 || !error_present(doc, error))

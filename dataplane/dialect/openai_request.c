@@ -4,6 +4,7 @@
  * Owns: nothing.
  * Invariant: every top-level field is read here or listed in `others`. Spec: WIRE-FORMATS 3. */
 #include "dataplane/dialect/openai_int.h"
+#include "dataplane/dialect/search_int.h"
 #include "dataplane/dialect/responses_int.h"
 
 static int
@@ -239,6 +240,7 @@ static const struct intake_row openai_rows[] = {
     {"stop", read_stop},
     {"n", read_choices},
     {"tools", read_tools},
+    {"web_search_options", search_options_in},
     {"tool_choice", read_tool_choice},
     {"functions", read_functions},
     {"function_call", read_function_choice},

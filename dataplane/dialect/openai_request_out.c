@@ -6,6 +6,7 @@
  *            what cannot be said is refused or noted (loss.c). Spec: WIRE-FORMATS 3, 6. */
 #include "dataplane/dialect/emit_int.h"
 #include "dataplane/dialect/openai_int.h"
+#include "dataplane/dialect/search_int.h"
 
 /* ---- content parts --------------------------------------------------------------------------- */
 
@@ -410,7 +411,9 @@ put_all(struct emit *emit)
     if (emit->request->tools != NULL)
         emit_choice(emit, true);
     put_settings(emit, request);
-    rc = emit_others(emit, native, NULL);
+    rc = emit->search != NULL ? search_put_openai(emit) : 0;
+    if (rc == 0)
+        rc = emit_others(emit, native, NULL);
     put_stream(&emit->writer, request);
     return rc;
 }
@@ -423,6 +426,7 @@ openai_request_out(const struct chat_request *request, const struct dialect_targ
                         .target = target,
                         .dialect = "openai",
                         .has_custom = true,
+                        .has_search = true,
                         .arena = arena,
                         .err = err};
     return emit_run(&emit, out, put_all);

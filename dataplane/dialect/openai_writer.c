@@ -5,6 +5,7 @@
  * Invariant: per choice: a role chunk first, one finish chunk; then at most one usage chunk and
  *            [DONE], and these only for a clean end. Spec: WIRE-FORMATS 4.3. Proved by
  *            writer_test.c. */
+#include "dataplane/dialect/cite_int.h"
 #include "dataplane/dialect/emit_int.h"
 #include "dataplane/dialect/openai_int.h"
 
@@ -233,6 +234,17 @@ put_logprobs(struct openai_writer *writer, const struct chat_event *event, struc
 }
 
 static void
+put_citation(struct openai_writer *writer, const struct chat_event *event, struct buf *out)
+{
+    struct json_writer json;
+    struct chat_citation one = *event->citation;
+    one.next = NULL;
+    delta_open(writer, event->choice, &json, out);
+    cite_put_message(&json, &one);
+    delta_close(&json, NULL, STR_EMPTY);
+}
+
+static void
 put_finish(struct openai_writer *writer, uint32_t choice, enum chat_finish finish,
            struct str refusal, struct buf *out)
 {
@@ -314,6 +326,10 @@ write_event(void *state, const struct chat_event *event, struct buf *out)
     case CHAT_EVENT_LOGPROBS:
         begin_choice(writer, choice, out);
         put_logprobs(writer, event, out);
+        break;
+    case CHAT_EVENT_CITATION:
+        begin_choice(writer, choice, out);
+        put_citation(writer, event, out);
         break;
     case CHAT_EVENT_FINISH:
         begin_choice(writer, choice, out);

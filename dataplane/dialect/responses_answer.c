@@ -3,6 +3,7 @@
  * Floor: dataplane/dialect; any thread.
  * Owns: nothing.
  * Invariant: see dialect.h. Spec: WIRE-FORMATS 4.1, 4.2. */
+#include "dataplane/dialect/cite_int.h"
 #include "dataplane/dialect/emit_int.h"
 #include "dataplane/dialect/responses_int.h"
 
@@ -21,6 +22,24 @@ responses_finish(const struct json_doc *doc, uint32_t response, bool called)
     if (!json_string_eq(doc, status, STR("completed")))
         return CHAT_FINISH_NONE;
     return called ? CHAT_FINISH_TOOL_CALLS : CHAT_FINISH_STOP;
+}
+
+/* Calls of the web search that the provider made: those that opened or read a page are none. */
+static uint64_t
+searches(const struct json_doc *doc, uint32_t response)
+{
+    uint32_t output = json_get(doc, response, STR("output"));
+    uint64_t count = 0;
+    if (!json_is(doc, output, JSON_ARRAY))
+        return 0;
+    for (uint32_t at = json_first(doc, output); at != JSON_NONE;
+         at = json_sibling(doc, output, at)) {
+        if (!json_string_eq(doc, json_get(doc, at, STR("type")), STR("web_search_call")))
+            continue;
+        uint32_t action = json_get(doc, json_get(doc, at, STR("action")), STR("type"));
+        count += action == JSON_NONE || json_string_eq(doc, action, STR("search"));
+    }
+    return MIN(count, UINT64_C(1000));
 }
 
 bool
@@ -46,6 +65,7 @@ responses_usage(const struct json_doc *doc, uint32_t response, struct usage *usa
     found.count[USAGE_reasoning] = claim_carve(&output, reasoning, clamped);
     found.count[USAGE_input] = prompt;
     found.count[USAGE_output] = output;
+    found.count[USAGE_web_search] = searches(doc, response);
     claim_service(doc, json_get(doc, response, STR("service_tier")), &found);
     *usage = found;
     return true;
@@ -132,6 +152,34 @@ read_logprobs(const struct intake *in, uint32_t output, struct str *ret_raw)
     return rc;
 }
 
+/* Annotations of all texts; each counts from its own text's begin. */
+static int
+read_citations(const struct intake *in, uint32_t output, struct chat_citation **list)
+{
+    const struct json_doc *doc = in->doc;
+    uint64_t base = 0;
+    for (uint32_t at = json_first(doc, output); at != JSON_NONE;
+         at = json_sibling(doc, output, at)) {
+        uint32_t content = json_get(doc, at, STR("content"));
+        if (!json_is(doc, content, JSON_ARRAY) ||
+            !json_string_eq(doc, json_get(doc, at, STR("type")), STR("message")))
+            continue;
+        for (uint32_t part = json_first(doc, content); part != JSON_NONE;
+             part = json_sibling(doc, content, part)) {
+            struct str text = STR_EMPTY;
+            int rc = cite_string(in, json_get(doc, part, STR("text")), &text);
+            uint64_t count = cite_count(text);
+            if (rc == 0)
+                rc = cite_openai_list(in, json_get(doc, part, STR("annotations")), base, count,
+                                      list);
+            if (rc < 0)
+                return rc;
+            base += count;
+        }
+    }
+    return 0;
+}
+
 int
 responses_answer_in(const struct json_doc *doc, struct arena *arena, struct chat_answer *ret_answer,
                     struct err *err)
@@ -158,6 +206,8 @@ responses_answer_in(const struct json_doc *doc, struct arena *arena, struct chat
     }
     if (rc == 0)
         rc = read_logprobs(&in, output, &choice->logprobs);
+    if (rc == 0)
+        rc = read_citations(&in, output, &choice->citations);
     if (rc < 0)
         return rc;
     if (json_u64(doc, json_get(doc, 0, STR("created_at")), INT64_MAX, &answer.created) < 0)
@@ -284,25 +334,45 @@ responses_put_tail(struct json_writer *writer, const struct responses_head *head
     json_close_object(writer);
 }
 
+/* One item of the output being written; base: where its text begins in the choice's. */
+struct place {
+    struct str id;
+    struct str logprobs;
+    const struct chat_citation *citations;
+    uint64_t base;
+    bool cut;
+    bool last; /* text */
+};
+
 static void
-put_message(struct json_writer *writer, const struct chat_part *part, struct str id,
-            struct str logprobs, bool cut)
+put_annotations(struct json_writer *writer, const struct place *place, struct str text)
+{
+    uint32_t index = 0;
+    json_key_array(writer, "annotations");
+    for (const struct chat_citation *at = place->citations; at != NULL; at = at->next)
+        if (cite_within(at, place->base, cite_count(text), place->last))
+            cite_put_openai(writer, at, false, place->base, index++);
+    json_close_array(writer);
+}
+
+static void
+put_message(struct json_writer *writer, const struct chat_part *part, const struct place *place)
 {
     bool refusal = part->kind == CHAT_PART_REFUSAL;
     json_open_object(writer);
-    json_member_str(writer, "id", id);
+    json_member_str(writer, "id", place->id);
     json_member_str(writer, "type", STR("message"));
-    json_member_str(writer, "status", cut ? STR("incomplete") : STR("completed"));
+    json_member_str(writer, "status", place->cut ? STR("incomplete") : STR("completed"));
     json_key_array(writer, "content");
     json_open_object(writer);
     json_member_str(writer, "type", refusal ? STR("refusal") : STR("output_text"));
     if (!refusal)
-        json_member_raw(writer, "annotations", STR("[]"));
+        put_annotations(writer, place, part->text);
     json_member_str(writer, refusal ? "refusal" : "text", part->text);
     if (!refusal) {
         json_key_array(writer, "logprobs");
-        if (logprobs.len > 0)
-            json_value_raw(writer, logprobs);
+        if (place->logprobs.len > 0)
+            json_value_raw(writer, place->logprobs);
         json_close_array(writer);
     }
     json_close_object(writer);
@@ -325,17 +395,16 @@ put_call(struct json_writer *writer, const struct chat_part *part, struct str id
 }
 
 static void
-put_part(struct json_writer *writer, const struct chat_part *part, struct str id,
-         struct str logprobs, bool cut)
+put_part(struct json_writer *writer, const struct chat_part *part, const struct place *place)
 {
     switch (part->kind) {
     case CHAT_PART_REASONING:
     case CHAT_PART_REDACTED:
         responses_put_reasoning(writer, part->text, part->signature,
-                                part->kind == CHAT_PART_REDACTED, id);
+                                part->kind == CHAT_PART_REDACTED, place->id);
         break;
     case CHAT_PART_TOOL_CALL:
-        put_call(writer, part, id);
+        put_call(writer, part, place->id);
         break;
     case CHAT_PART_TEXT:
     case CHAT_PART_REFUSAL:
@@ -343,7 +412,7 @@ put_part(struct json_writer *writer, const struct chat_part *part, struct str id
     case CHAT_PART_FILE:
     case CHAT_PART_AUDIO:
     case CHAT_PART_TOOL_RESULT:
-        put_message(writer, part, id, logprobs, cut);
+        put_message(writer, part, place);
         break;
     }
 }
@@ -358,6 +427,15 @@ responses_prefix(enum chat_part_kind kind, bool custom)
     return "msg";
 }
 
+static bool
+is_last_text(const struct chat_part *part)
+{
+    do
+        part = part->next;
+    while (part != NULL && part->kind != CHAT_PART_TEXT);
+    return part == NULL;
+}
+
 int
 responses_answer_out(const struct chat_answer *answer, struct arena *arena, struct buf *out)
 {
@@ -369,26 +447,31 @@ responses_answer_out(const struct chat_answer *answer, struct arena *arena, stru
         .finish = choice == NULL || choice->finish == CHAT_FINISH_NONE ? CHAT_FINISH_STOP
                                                                        : choice->finish,
         .usage = &answer->usage};
-    bool cut = head.finish == CHAT_FINISH_LENGTH || head.finish == CHAT_FINISH_FILTER;
+    struct place place = {.cut = head.finish == CHAT_FINISH_LENGTH ||
+                                 head.finish == CHAT_FINISH_FILTER,
+                          .citations = choice != NULL ? choice->citations : NULL};
     struct json_writer writer;
     struct chat_part refusal;
     const struct chat_part *parts = NULL;
-    struct str logprobs = choice != NULL ? responses_chat_logprobs(choice->logprobs) : STR_EMPTY;
     unsigned count = 0;
+    if (choice != NULL)
+        place.logprobs = responses_chat_logprobs(choice->logprobs);
     if (freeform_parts(emit_parts(choice, &refusal), arena, &parts) < 0)
         return -ERR_NOMEM;
     json_writer_init(&writer, out);
     responses_put_head(&writer, &head);
     json_open_array(&writer);
     for (const struct chat_part *part = parts; part != NULL; part = part->next) {
-        struct str id =
-            arena_printf(arena, "%s_%.*s_%u", responses_prefix(part->kind, part->custom),
-                         (int)MIN(answer->id.len, (size_t)64), answer->id.ptr, count++);
-        if (id.ptr == NULL)
+        place.id = arena_printf(arena, "%s_%.*s_%u", responses_prefix(part->kind, part->custom),
+                                (int)MIN(answer->id.len, (size_t)64), answer->id.ptr, count++);
+        if (place.id.ptr == NULL)
             return -ERR_NOMEM;
-        put_part(&writer, part, id, logprobs, cut);
-        if (part->kind == CHAT_PART_TEXT) /* the first text has them all */
-            logprobs = STR_EMPTY;
+        place.last = is_last_text(part);
+        put_part(&writer, part, &place);
+        if (part->kind != CHAT_PART_TEXT)
+            continue;
+        place.logprobs = STR_EMPTY; /* the first text has them all */
+        place.base += cite_count(part->text);
     }
     json_close_array(&writer);
     responses_put_tail(&writer, &head);

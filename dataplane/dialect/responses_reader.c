@@ -7,6 +7,8 @@
  *            4.3. Proved by conform_test.c. */
 #include "dataplane/dialect/responses_int.h"
 
+#include "dataplane/dialect/cite_int.h"
+
 struct call {
     uint64_t output_index;
     bool custom;
@@ -18,6 +20,10 @@ struct responses_reader {
     uint32_t call_count;
     uint64_t text_index; /* output_index of the item whose text has come in pieces, plus one */
     uint64_t thought_index;
+    uint64_t text_part; /* content_index of that text */
+    uint64_t text_base; /* where it begins in the answer's text: code points */
+    uint64_t text_end;
+    uint64_t cited_index; /* output_index of the item whose annotations came, plus one */
     bool ended;
 };
 static struct responses_reader *
@@ -189,6 +195,60 @@ read_item_added(struct feed *feed)
     return call_start(feed, item, custom);
 }
 
+static int
+read_delta(struct feed *feed, enum chat_event_kind kind, uint64_t *ret_index)
+{
+    struct str text = STR_EMPTY;
+    int rc = intake_member(&feed->in, 0, "delta", &text);
+    if (text.len > 0)
+        *ret_index = output_index(feed) + 1;
+    return rc < 0 ? rc : feed_text(feed, kind, 0, text);
+}
+
+/* The text of the open part grows; another part of it begins where the last one ended. */
+static int
+text_grow(struct feed *feed, struct str text)
+{
+    struct responses_reader *reader = reader_of(feed);
+    uint64_t part = cite_number(feed->in.doc, json_get(feed->in.doc, 0, STR("content_index")), 0);
+    uint64_t index = output_index(feed) + 1;
+    if (text.len == 0)
+        return 0;
+    if (reader->text_index != index || reader->text_part != part)
+        reader->text_base = reader->text_end;
+    reader->text_index = index;
+    reader->text_part = part;
+    reader->text_end += cite_count(text);
+    return feed_text(feed, CHAT_EVENT_TEXT, 0, text);
+}
+
+static int
+read_annotation(struct feed *feed)
+{
+    struct responses_reader *reader = reader_of(feed);
+    struct chat_citation *list = NULL;
+    int rc = cite_openai(&feed->in, json_get(feed->in.doc, 0, STR("annotation")), reader->text_base,
+                         reader->text_end - reader->text_base, &list);
+    reader->cited_index = output_index(feed) + 1;
+    return rc < 0 ? rc : cite_feed(feed, 0, list);
+}
+
+/* Annotations that came with the whole item alone. */
+static int
+read_annotations(struct feed *feed, uint32_t item)
+{
+    const struct json_doc *doc = feed->in.doc;
+    struct responses_reader *reader = reader_of(feed);
+    uint32_t part = json_first(doc, json_get(doc, item, STR("content")));
+    struct chat_citation *list = NULL;
+    if (reader->cited_index == output_index(feed) + 1 ||
+        reader->text_index != output_index(feed) + 1)
+        return 0;
+    int rc = cite_openai_list(&feed->in, json_get(doc, part, STR("annotations")), reader->text_base,
+                              reader->text_end - reader->text_base, &list);
+    return rc < 0 ? rc : cite_feed(feed, 0, list);
+}
+
 /* The whole item: what of it has not come yet. */
 static int
 read_item_done(struct feed *feed)
@@ -212,7 +272,7 @@ read_item_done(struct feed *feed)
     for (const struct chat_part *part = parts; part != NULL && rc == 0; part = part->next) {
         bool told = reader_of(feed)->text_index == index;
         if (part->kind == CHAT_PART_TEXT && !told) {
-            rc = feed_text(feed, CHAT_EVENT_TEXT, 0, part->text);
+            rc = text_grow(feed, part->text);
         } else if (part->kind == CHAT_PART_REFUSAL && !told) {
             rc = feed_text(feed, CHAT_EVENT_REFUSAL, 0, part->text);
         } else if (part->kind == CHAT_PART_REDACTED) {
@@ -224,17 +284,7 @@ read_item_done(struct feed *feed)
                 rc = feed_text(feed, CHAT_EVENT_SIGNATURE, 0, part->signature);
         }
     }
-    return rc;
-}
-
-static int
-read_delta(struct feed *feed, enum chat_event_kind kind, uint64_t *ret_index)
-{
-    struct str text = STR_EMPTY;
-    int rc = intake_member(&feed->in, 0, "delta", &text);
-    if (text.len > 0)
-        *ret_index = output_index(feed) + 1;
-    return rc < 0 ? rc : feed_text(feed, kind, 0, text);
+    return rc < 0 ? rc : read_annotations(feed, item);
 }
 
 static int
@@ -247,7 +297,10 @@ read_text_delta(struct feed *feed)
             arena_printf(feed->in.arena, "{\"content\":%.*s,\"refusal\":null}", STR_ARG(list));
         rc = raw.ptr == NULL ? -ERR_NOMEM : feed_text(feed, CHAT_EVENT_LOGPROBS, 0, raw);
     }
-    return rc < 0 ? rc : read_delta(feed, CHAT_EVENT_TEXT, &reader_of(feed)->text_index);
+    struct str text = STR_EMPTY;
+    if (rc == 0)
+        rc = intake_member(&feed->in, 0, "delta", &text);
+    return rc < 0 ? rc : text_grow(feed, text);
 }
 
 static int
@@ -315,6 +368,7 @@ static const struct feed_row rows[] = {
     {"response.function_call_arguments.delta", read_call_delta},
     {"response.reasoning_summary_text.delta", read_thought_delta},
     {"response.reasoning_text.delta", read_thought_delta},
+    {"response.output_text.annotation.added", read_annotation},
     {"response.output_item.added", read_item_added},
     {"response.output_item.done", read_item_done},
     {"response.custom_tool_call_input.delta", read_call_delta},

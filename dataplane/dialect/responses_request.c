@@ -5,6 +5,7 @@
  * Invariant: every top-level field is read here or listed in `others`; nothing that would need a
  *            stored answer is accepted. Spec: WIRE-FORMATS 3, 6. */
 #include "dataplane/dialect/responses_int.h"
+#include "dataplane/dialect/search_int.h"
 
 #define MEMBERS_MAX 64u /* of an object, or tools of the vendor's, that are looked at one by one */
 
@@ -103,8 +104,8 @@ read_instructions(const struct intake *in, uint32_t node, struct chat_request *r
 static bool
 is_offer(struct str type)
 {
-    return str_starts(type, STR("web_search")) || str_eq(type, STR("image_generation")) ||
-           str_eq(type, STR("tool_search")) || str_eq(type, STR("namespace"));
+    return str_eq(type, STR("image_generation")) || str_eq(type, STR("tool_search")) ||
+           str_eq(type, STR("namespace"));
 }
 
 static int
@@ -133,7 +134,9 @@ read_tools(const struct intake *in, uint32_t node, struct chat_request *request)
     for (uint32_t at = json_first(doc, node); at != JSON_NONE; at = json_sibling(doc, node, at)) {
         struct str type = STR_EMPTY;
         int rc = intake_member(in, at, "type", &type);
-        if (rc == 0 && is_offer(type) && offers++ < MEMBERS_MAX) {
+        if (rc == 0 && search_is_tool(in, at)) {
+            rc = offers++ < MEMBERS_MAX ? search_tool_in(in, at, request) : 0;
+        } else if (rc == 0 && is_offer(type) && offers++ < MEMBERS_MAX) {
             struct str name = arena_printf(in->arena, "tools.%.*s", STR_ARG(type));
             rc = name.ptr == NULL
                      ? -ERR_NOMEM
@@ -167,6 +170,10 @@ read_tool_choice(const struct intake *in, uint32_t node, struct chat_request *re
         return rc;
     if (str_eq(type, STR("allowed_tools")))
         return intake_allowed_tools(in, node, request);
+    if (search_is_tool(in, node)) {
+        request->tool_choice = CHAT_CHOICE_REQUIRED;
+        return 0;
+    }
     if (!str_eq(type, STR("function")) && !str_eq(type, STR("custom")))
         return err_set(in->err, ERR_UNSUPPORTED, "this form of `tool_choice` cannot be translated");
     request->tool_choice = CHAT_CHOICE_NAMED;

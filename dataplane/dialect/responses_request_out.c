@@ -6,6 +6,7 @@
  *            cannot be said is refused or noted (loss.c). Spec: WIRE-FORMATS 3, 6. */
 #include "dataplane/dialect/emit_int.h"
 #include "dataplane/dialect/responses_int.h"
+#include "dataplane/dialect/search_int.h"
 
 /* ---- parts ----------------------------------------------------------------------------------- */
 
@@ -334,11 +335,14 @@ put_all(struct emit *emit)
     json_member_str(&emit->writer, "model", emit->target->model);
     if (rc == 0)
         rc = put_input(emit, emit->request->messages);
-    if (rc == 0 && emit->request->tools != NULL)
-        rc = emit_tools(emit, "tools", put_tool);
+    bool tools = emit->request->tools != NULL || emit->search != NULL;
+    if (rc == 0 && tools)
+        rc = search_put_tools(emit, put_tool, search_put_responses);
     if (rc < 0)
         return rc;
-    if (emit->request->tools != NULL)
+    if (emit->search != NULL)
+        emit_limit(emit, "max_tool_calls", emit->search->max_uses);
+    if (tools)
         emit_choice(emit, false);
     return put_settings(emit, emit->request);
 }
@@ -351,6 +355,8 @@ responses_request_out(const struct chat_request *request, const struct dialect_t
                         .target = target,
                         .dialect = "openai-responses",
                         .has_custom = true,
+                        .has_search = true,
+                        .takes_offers = true,
                         .arena = arena,
                         .err = err};
     return emit_run(&emit, out, put_all);

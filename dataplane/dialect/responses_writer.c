@@ -5,6 +5,7 @@
  * Invariant: an item is added, filled and done; sequence_number rises by one; response.completed
  *            (incomplete) only for a clean end. Spec: WIRE-FORMATS 4.3. Proved by
  *            writer_test.c. */
+#include "dataplane/dialect/cite_int.h"
 #include "dataplane/dialect/emit_int.h"
 #include "dataplane/dialect/responses_int.h"
 
@@ -24,6 +25,9 @@ struct item {
     struct buf text;
     struct buf id; /* call_id of a call, signature of reasoning, logprobs of a text */
     struct buf name;
+    struct buf cited; /* annotations of a text: what stands between the brackets */
+    uint32_t cited_count;
+    uint64_t base; /* where a text begins in the answer's: code points */
 };
 struct responses_writer {
     struct pieces held; /* calls of custom tools that came as functions */
@@ -36,6 +40,7 @@ struct responses_writer {
     uint32_t item_count;
     uint32_t item_cap;
     uint64_t sequence;
+    uint64_t text_size; /* so far: code points */
     enum chat_finish finish;
     bool started;
     bool called;
@@ -61,6 +66,7 @@ writer_fini(void *state)
         buf_fini(&writer->items[i].text);
         buf_fini(&writer->items[i].id);
         buf_fini(&writer->items[i].name);
+        buf_fini(&writer->items[i].cited);
     }
     free(writer->items);
     buf_fini(&writer->id);
@@ -128,7 +134,10 @@ put_part(struct json_writer *json, const struct item *item, struct str text)
         json_member_str(json, "text", text);
     } else {
         json_member_str(json, "type", STR("output_text"));
-        json_member_raw(json, "annotations", STR("[]"));
+        json_key_array(json, "annotations");
+        if (text.len > 0 && item->cited.len > 0)
+            json_value_raw(json, buf_str(&item->cited));
+        json_close_array(json);
         put_logprobs(json, text.len > 0 ? &item->id : &none);
         json_member_str(json, "text", text);
     }
@@ -256,7 +265,8 @@ item_add(struct responses_writer *writer, enum chat_part_kind kind)
         writer->item_cap = cap;
     }
     struct item *item = &writer->items[writer->item_count++];
-    *item = (struct item){.kind = kind};
+    *item = (struct item){.kind = kind, .base = writer->text_size};
+    buf_init(&item->cited, ITEM_BYTES_MAX);
     buf_init(&item->text, ITEM_BYTES_MAX);
     buf_init(&item->id, kind == CHAT_PART_TOOL_CALL ? ID_BYTES_MAX : ITEM_BYTES_MAX);
     buf_init(&item->name, NAME_BYTES_MAX);
@@ -346,6 +356,7 @@ put_delta(struct responses_writer *writer, uint32_t index, struct str text, stru
     put_place(writer, &json, index);
     json_member_str(&json, "delta", text);
     if (item->kind == CHAT_PART_TEXT) {
+        writer->text_size += cite_count(text);
         put_logprobs(&json, &writer->logprobs);
         if (item->id.len > 0 && writer->logprobs.len > 0)
             buf_put_byte(&item->id, ',');
@@ -374,6 +385,34 @@ put_text(struct responses_writer *writer, enum chat_part_kind kind, struct str t
     }
     if (text.len > 0)
         put_delta(writer, last - 1, text, out);
+    return 0;
+}
+
+/* Of the text that the citation begins in; without any there is nothing to cite. */
+static int
+put_citation(struct responses_writer *writer, const struct chat_citation *citation, struct buf *out)
+{
+    struct json_writer json;
+    uint32_t index = writer->item_count;
+    while (index > 0 && (writer->items[index - 1].kind != CHAT_PART_TEXT ||
+                         writer->items[index - 1].base > citation->start))
+        index--;
+    if (index-- == 0 || writer->items[index].cited_count == CHAT_CITATIONS_MAX)
+        return 0;
+    struct item *item = &writer->items[index];
+    size_t from = item->cited.len;
+    if (from > 0)
+        buf_put_byte(&item->cited, ',');
+    json_writer_init(&json, &item->cited);
+    cite_put_openai(&json, citation, false, item->base, item->cited_count);
+    if (item->cited.failed)
+        return -ERR_TOO_LARGE;
+    from += from > 0;
+    event_open(writer, &json, "response.output_text.annotation.added", out);
+    put_place(writer, &json, index);
+    json_member_u64(&json, "annotation_index", item->cited_count++);
+    json_member_raw(&json, "annotation", str_skip(buf_str(&item->cited), from));
+    emit_event_close(&json);
     return 0;
 }
 
@@ -499,6 +538,8 @@ put_event(struct responses_writer *writer, const struct chat_event *event, struc
         if (writer->logprobs.len > 0)
             buf_put_byte(&writer->logprobs, ',');
         return buf_put_str(&writer->logprobs, responses_chat_logprobs(event->text));
+    case CHAT_EVENT_CITATION:
+        return put_citation(writer, event->citation, out);
     case CHAT_EVENT_USAGE:
         writer->usage = event->usage;
         return 0;

@@ -40,13 +40,16 @@ test_dump(struct buf *out, const struct chat_event *event)
 {
     static const char *const names[] = {"start",    "text",     "reasoning",  "signature",
                                         "redacted", "refusal",  "tool_start", "delta",
-                                        "tool_end", "logprobs", "finish",     "usage",
-                                        "ping",     "error",    "end"};
+                                        "tool_end", "logprobs", "citation",   "finish",
+                                        "usage",    "ping",     "error",      "end"};
     buf_printf(out, "%s %u %u [%.*s]", names[event->kind], event->choice, event->tool,
                STR_ARG(event->text));
     if (event->kind == CHAT_EVENT_TOOL_START || event->kind == CHAT_EVENT_START)
         buf_printf(out, " id=%.*s name=%.*s model=%.*s", STR_ARG(event->id), STR_ARG(event->name),
                    STR_ARG(event->model));
+    if (event->kind == CHAT_EVENT_CITATION)
+        buf_printf(out, " %u..%u %.*s", (unsigned)event->citation->start,
+                   (unsigned)event->citation->end, STR_ARG(event->citation->url));
     if (event->kind == CHAT_EVENT_FINISH)
         buf_printf(out, " %s", chat_finish_name(event->finish));
     if (event->kind == CHAT_EVENT_USAGE)

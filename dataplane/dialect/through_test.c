@@ -3,7 +3,7 @@
  *                  a client of another dialect sees of them.
  * Floor: dataplane/dialect, tests only.
  * Owns: nothing.
- * Invariant: must hold: logprobs, custom tools and the words of a refusal arrive. */
+ * Invariant: must hold: logprobs, custom tools, the words of a refusal and citations arrive. */
 #include "dataplane/dialect/test_int.h"
 
 #define OAI &dialect_openai
@@ -78,6 +78,120 @@
     "data: {\"candidates\":[{\"finishReason\":\"SAFETY\",\"finishMessage\":\"" WHY "\"}]," \
     "\"responseId\":\"i\",\"modelVersion\":\"m\"}\n\n"
 
+/* Citations: the text is an accented e, a face, a blank and "ab", which is from u: code points 3 to
+ * 5, bytes 7 to 9. */
+
+#define SAID "\xc3\xa9\xf0\x9f\x98\x80 ab"
+#define URL "\"url\":\"https://u\",\"title\":\"T\""
+#define NESTED(from, to)                                                                      \
+    "{\"type\":\"url_citation\",\"url_citation\":{\"start_index\":" from ",\"end_index\":" to \
+    "," URL
+#define FLAT(from, to) \
+    "{\"type\":\"url_citation\",\"start_index\":" from ",\"end_index\":" to "," URL "}"
+#define OAI_DELTA(delta, finish)                                                      \
+    "data: {\"id\":\"i\",\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{" delta \
+    "},\"finish_reason\":" finish "}]}\n\n"
+#define OAI_CITED                                                 \
+    OAI_DELTA("\"content\":\"" SAID "\"", "null")                 \
+    OAI_DELTA("\"annotations\":[" NESTED("3", "5") "}}]", "null") \
+    OAI_DELTA("", "\"stop\"") "data: [DONE]\n\n"
+#define OAI_CITED_BODY                                                                         \
+    "{\"id\":\"i\",\"model\":\"m\",\"choices\":[{\"index\":0,\"message\":{\"content\":\"" SAID \
+    "\",\"annotations\":[" NESTED("3", "5") "}}]},\"finish_reason\":\"stop\"}]}"
+#define SOURCES                                                              \
+    ",\"citations\":[\"https://u\",\"https://v\"],\"search_results\":[{" URL \
+    ",\"snippet\":\"said\"},{\"url\":\"https://v\",\"title\":\"V\"}]"
+#define PPX_BODY                                                                               \
+    "{\"id\":\"i\",\"model\":\"m\",\"choices\":[{\"index\":0,\"message\":{\"content\":\"" SAID \
+    "\"},\"finish_reason\":\"stop\"}]" SOURCES "}"
+#define PPX                                                                                    \
+    "data: {\"id\":\"i\",\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":"    \
+    "\"\xc3\xa9\"}}]" SOURCES "}\n\ndata: {\"id\":\"i\",\"choices\":[{\"index\":0,\"delta\":{" \
+    "\"content\":\"\xf0\x9f\x98\x80 ab\"},\"finish_reason\":\"stop\"}]" SOURCES                \
+    "}\n\ndata: [DONE]\n\n"
+#define RSP_CITED                                                                            \
+    "data: {\"type\":\"response.created\",\"response\":{\"id\":\"i\",\"model\":\"m\"}}\n\n"  \
+    "data: {\"type\":\"response.output_text.delta\",\"output_index\":0,\"content_index\":0," \
+    "\"delta\":\"\xc3\xa9\"}\n\ndata: {\"type\":\"response.output_text.delta\","             \
+    "\"output_index\":1,\"content_index\":0,\"delta\":\"\xf0\x9f\x98\x80 ab\"}\n\ndata: {"   \
+    "\"type\":\"response.output_text.annotation.added\",\"output_index\":1,"                 \
+    "\"content_index\":0,\"annotation_index\":0,\"annotation\":" FLAT(                       \
+        "2",                                                                                 \
+        "4") "}\n\n"                                                                         \
+             "data: {\"type\":\"response.completed\",\"response\":{\"status\":\"completed\"}}\n\n"
+#define RSP_CITED_BODY                                                                    \
+    "{\"id\":\"i\",\"model\":\"m\",\"status\":\"completed\",\"output\":[{\"type\":"       \
+    "\"message\",\"role\":\"assistant\",\"content\":[{\"type\":\"output_text\",\"text\":" \
+    "\"\xc3\xa9\",\"annotations\":[]},{\"type\":\"output_text\",\"text\":"                \
+    "\"\xf0\x9f\x98\x80 ab\",\"annotations\":[" FLAT("2", "4") "]}]}]}"
+#define ANT_WEB                                                                         \
+    "{\"type\":\"web_search_result_location\",\"cited_text\":\"said\",\"url\":\"https:" \
+    "//u\",\"title\":\"T\",\"encrypted_index\":\"E\"}"
+#define ANT_PAGE                                                                \
+    "{\"type\":\"page_location\",\"cited_text\":\"said\",\"document_index\":1," \
+    "\"document_title\":\"Doc\",\"start_page_number\":3,\"end_page_number\":4}"
+#define ANT_TEXT(at, text)                                                                         \
+    "data: {\"type\":\"content_block_start\",\"index\":" at                                        \
+    ",\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\ndata: {\"type\":"                    \
+    "\"content_block_delta\",\"index\":" at ",\"delta\":{\"type\":\"text_delta\",\"text\":\"" text \
+    "\"}}\n\n"
+#define ANT_STOP(at) "data: {\"type\":\"content_block_stop\",\"index\":" at "}\n\n"
+#define ANT_CITED(what)                                                                         \
+    ANT_START ANT_TEXT("0", "\xc3\xa9\xf0\x9f\x98\x80 ") ANT_STOP("0") ANT_TEXT(                \
+        "1",                                                                                    \
+        "a") "data: {\"type\":\"content_block_delta\",\"index\":1,\"delta\":{\"type\":"         \
+             "\"citations_delta\",\"citation\":" what "}}\n\ndata: {\"type\":"                  \
+             "\"content_block_delta\",\"index\":1,\"delta\":{\"type\":\"text_delta\",\"text\":" \
+             "\"b\"}}\n\n" ANT_STOP("1") ANT_END("\"end_turn\"")
+#define ANT_CITED_BODY(what)                                                              \
+    "{\"id\":\"i\",\"model\":\"m\",\"type\":\"message\",\"content\":[{\"type\":\"text\"," \
+    "\"text\":\"\xc3\xa9\xf0\x9f\x98\x80 "                                                \
+    "\"},{\"type\":\"text\",\"text\":\"ab\",\"citations\":[" what                         \
+    "]}],\"stop_reason\":\"end_turn\"}"
+#define GROUNDED                                                                          \
+    "\"groundingMetadata\":{\"webSearchQueries\":[\"q\"],\"groundingChunks\":[{\"web\":{" \
+    "\"uri\":\"https://u\",\"title\":\"T\"}}],\"groundingSupports\":[{\"segment\":{"      \
+    "\"startIndex\":7,\"endIndex\":9,\"text\":\"ab\"},\"groundingChunkIndices\":[0]}]}"
+#define GEM_CHUNK(text, rest)                                                        \
+    "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"" text "\"}]}" rest \
+    "}],\"responseId\":\"i\",\"modelVersion\":\"m\"}\n\n"
+#define GEM_CITED                             \
+    GEM_CHUNK("\xc3\xa9\xf0\x9f\x98\x80", "") \
+    GEM_CHUNK(" ab", "," GROUNDED)            \
+    GEM_CHUNK("", ",\"finishReason\":\"STOP\"," GROUNDED)
+#define GEM_CITED_BODY                                                                       \
+    "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"x\",\"thought\":true},{\"text\":" \
+    "\"\xc3\xa9\"},{\"text\":\"\xf0\x9f\x98\x80 ab\"}]},\"finishReason\":\"STOP\","          \
+    "\"groundingMetadata\":{\"groundingChunks\":[{\"web\":{\"uri\":\"https://u\",\"title\":" \
+    "\"T\"}}],\"groundingSupports\":[{\"segment\":{\"partIndex\":2,\"startIndex\":5,"        \
+    "\"endIndex\":7},\"groundingChunkIndices\":[0,9]}]}}],\"responseId\":\"i\"}"
+#define COH_SOURCE                                                                         \
+    "\"sources\":[{\"type\":\"document\",\"id\":\"d:1\",\"document\":{\"id\":\"d:1\"," URL \
+    ",\"snippet\":\"said\"}}]"
+#define COH_CITED                                                                              \
+    "data: {\"type\":\"message-start\",\"id\":\"i\"}\n\ndata: {\"type\":\"content-start\","    \
+    "\"index\":0,\"delta\":{\"message\":{\"content\":{\"type\":\"text\",\"text\":\"\"}}}}\n\n" \
+    "data: {\"type\":\"content-delta\",\"index\":0,\"delta\":{\"message\":{\"content\":{"      \
+    "\"text\":\"" SAID "\"}}}}\n\ndata: {\"type\":\"citation-start\",\"index\":0,\"delta\":{"  \
+    "\"message\":{\"citations\":{\"start\":3,\"end\":5,\"text\":\"ab\"," COH_SOURCE "}}}}\n\n" \
+    "data: {\"type\":\"citation-end\",\"index\":0}\n\ndata: {\"type\":\"message-end\","        \
+    "\"delta\":{\"finish_reason\":\"COMPLETE\"}}\n\n"
+#define COH_CITED_BODY                                                                     \
+    "{\"id\":\"i\",\"finish_reason\":\"COMPLETE\",\"message\":{\"role\":\"assistant\","    \
+    "\"content\":[{\"type\":\"text\",\"text\":\"" SAID "\"}],\"citations\":[{\"start\":3," \
+    "\"end\":5,\"text\":\"ab\"," COH_SOURCE ",\"content_index\":0}]}}"
+/* as each dialect's client sees it */
+#define SEEN_ANT                                                                         \
+    "\"type\":\"web_search_result_location\",\"cited_text\":\"\",\"url\":\"https://u\"," \
+    "\"title\":\"T\",\"encrypted_index\":\"\"}"
+#define SEEN_GEM                                                                              \
+    "\"groundingMetadata\":{\"groundingChunks\":[{\"web\":{\"uri\":\"https://u\",\"title\":"  \
+    "\"T\"}}],\"groundingSupports\":[{\"segment\":{\"startIndex\":7,\"endIndex\":9,\"text\":" \
+    "\"ab\"},\"groundingChunkIndices\":[0]}]}"
+#define SEEN_COH                                                                                  \
+    "\"start\":3,\"end\":5,\"text\":\"ab\",\"sources\":[{\"type\":\"document\",\"id\":\"https://" \
+    "u\""
+
 static const struct {
     const char *name;
     const struct dialect *from;
@@ -141,6 +255,8 @@ static const struct {
     {"why it was refused, whole", ANT, RSP, ANT_REFUSAL_BODY, {"\"refusal\":\"" WHY "\""}},
     {"why it was refused, whole", ANT, COH, ANT_REFUSAL_BODY, {"\"text\":\"" WHY "\""}},
     {"why it was refused, whole", ANT, OLL, ANT_REFUSAL_BODY, {"\"content\":\"" WHY "\""}},
+
+#include "dataplane/dialect/cite_rows_test.def"
 };
 
 static void

@@ -6,7 +6,7 @@
 #include "dataplane/front/front.h"
 
 #include "dataplane/front/models.h"
-#include "dataplane/pipeline/exchange.h"
+#include "dataplane/pipeline/upload.h"
 #include "lib/base/check.h"
 #include "lib/text/uri.h"
 
@@ -222,16 +222,19 @@ static void
 front_complete(struct http_stream *stream)
 {
     struct exchange *exchange = http_stream_user(stream);
-    if (exchange != NULL && !exchange->endpoint->list_models)
+    if (exchange != NULL && UNLIKELY(exchange->upload != NULL))
+        upload_complete(exchange);
+    else if (exchange != NULL && !exchange->endpoint->list_models)
         pipeline_body(exchange);
 }
 
-/* Bodies that nobody collects: of refused requests. */
+/* Bodies that are not collected: forms, and those of refused requests. */
 static void
 front_body(struct http_stream *stream, struct str bytes)
 {
-    (void)stream;
-    (void)bytes;
+    struct exchange *exchange = http_stream_user(stream);
+    if (exchange != NULL && exchange->upload != NULL)
+        upload_bytes(exchange, bytes);
 }
 
 static void

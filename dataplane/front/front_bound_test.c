@@ -163,6 +163,25 @@ who_is_refused(void **state)
     live_release(&bound.binding);
 }
 
+/* A chat request on a connection of its own, and the status that it has to get. */
+static void
+bound_call(struct bound *bound, const char *token, const char *status)
+{
+    static const char body[] = BODY("openai/a");
+    char request[1024];
+    char want[32];
+    provider_says(200, "application/json", ANSWER);
+    (void)snprintf(request, sizeof request,
+                   "POST " CHAT " HTTP/1.1\r\n" LOCAL "%s"
+                   "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+                   token, sizeof body - 1, body);
+    (void)snprintf(want, sizeof want, "HTTP/1.1 %s ", status);
+    bound_open(bound);
+    bound_say(bound, request, strlen(request));
+    if (!bound_wait(bound, want))
+        fail_msg("%s: want %s, have %.60s", token, want, buf_cstr(&bound->seen));
+}
+
 #define TEN "aaaaaaaaaa"
 
 /* The owner wants tags: the kernel says who it is, what the token says is in the record. What is no
@@ -201,20 +220,10 @@ tags_are_recorded(void **state)
     struct bound bound = {.binding = NULL};
     rig_configure("\"container_tokens\":\"tag\"", &provider, 1, &model, 1);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        static const char body[] = BODY("openai/a");
-        char request[1024];
-        char want[32];
         uint64_t before = mark();
-        provider_says(200, "application/json", ANSWER);
-        (void)snprintf(request, sizeof request,
-                       "POST " CHAT " HTTP/1.1\r\n" LOCAL "Authorization: Bearer %s\r\n"
-                       "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
-                       rows[i].token, sizeof body - 1, body);
-        (void)snprintf(want, sizeof want, "HTTP/1.1 %s ", rows[i].want);
-        bound_open(&bound);
-        bound_say(&bound, request, strlen(request));
-        if (!bound_wait(&bound, want))
-            fail_msg("%s: want %s, have %.60s", rows[i].token, want, buf_cstr(&bound.seen));
+        char token[256];
+        (void)snprintf(token, sizeof token, "Authorization: Bearer %s\r\n", rows[i].token);
+        bound_call(&bound, token, rows[i].want);
         bound_close(&bound);
         if (rows[i].record != NULL)
             want_journal(before, rows[i].record);
@@ -227,6 +236,66 @@ tags_are_recorded(void **state)
     step_until(reply_ended, &reply);
     step_until(all_settled, NULL);
     want_body(&reply, 401, "invalid_api_key");
+    live_release(&bound.binding);
+}
+
+static void
+nothing_is_left(struct worker *worker, struct fund *fund)
+{
+    (void)worker;
+    fund_hear(fund, &(struct fund_word){.cap = 1000000000,
+                                        .cap_spent = 1000000000,
+                                        .cap_per = FUND_PER_HOUR,
+                                        .status = FUND_EMPTY});
+}
+
+/* Its wallet caps all of its containers: what this one may spend is a budget of its own name, as if
+ * it had a cap; a cap that comes with a new configuration holds what runs. */
+static void
+the_wallet_caps_each(void **state)
+{
+    (void)state;
+    static const struct rig_provider provider = {"openai", "openai", "/v1"};
+    static const char *const model =
+        "{\"id\":\"openai/a\",\"provider\":\"openai\",\"upstream\":\"up-a\",\"max_output\":1000,"
+        "\"price\":{\"version\":1,\"input\":\"1000\",\"output\":\"2000\"}}";
+    static const struct {
+        const char *caps;
+        int64_t granted; /* cumulative */
+        int64_t spent;   /* of the budget, in all */
+    } rows[] = {
+        {"", 0, 0},
+        {",\"capped_wallets\":[\"other\"]", 0, 0},
+        {",\"capped_wallets\":[\"default\"]", 1000000000, 20},
+        {",\"capped_wallets\":[\"default\"]", 1000000001, 40},
+        {",\"containers\":[{\"name\":\"dev-env\",\"capped\":true}]", 1000000002, 60},
+        {",\"containers\":[{\"name\":\"dev-env\",\"models\":[\"*\"]}],"
+         "\"capped_wallets\":[\"default\",\"other\"]",
+         1000000003, 80},
+        {"", 1000000004, 80},
+    };
+    struct bound bound = {.binding = NULL};
+    struct fund *budget = funds_get_budget(&rig.funds, "container", STR("dev-env"));
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        rig_more = rows[i].caps;
+        rig_configure("\"body_bytes_max\":100000", &provider, 1, &model, 1);
+        rig_more = "";
+        if (rows[i].granted > 0)
+            fund_grant(budget, rows[i].granted, FUND_OK);
+        bound_call(&bound, OWN, "200");
+        bound_close(&bound);
+        assert_int_equal(atomic_load(&budget->spent), rows[i].spent);
+        assert_int_equal(atomic_load(&budget->held), 0);
+    }
+    assert_ptr_equal(atomic_load(&budget->payer), wallet());
+    rig_more = ",\"capped_wallets\":[\"default\"]";
+    rig_configure("\"body_bytes_max\":100000", &provider, 1, &model, 1);
+    rig_more = "";
+    (void)fund_take_all(budget);
+    rig.worker.want_funds = nothing_is_left;
+    bound_call(&bound, OWN, "402");
+    assert_true(bound_wait(&bound, "Container 'dev-env' may spend $1.00 an hour"));
+    bound_close(&bound);
     live_release(&bound.binding);
 }
 
@@ -387,6 +456,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(who_is_refused, rig_open, rig_close),
         cmocka_unit_test_setup_teardown(tags_are_recorded, rig_open, rig_close),
+        cmocka_unit_test_setup_teardown(the_wallet_caps_each, rig_open, rig_close),
         cmocka_unit_test_setup_teardown(revoked_stream_over_http1, rig_open, rig_close),
         cmocka_unit_test_setup_teardown(revoked_stream_over_http2, rig_open, rig_close),
     };

@@ -84,6 +84,9 @@ a_cap_says_whose_it_is(void **state)
         {CHAT,
          {.cap = DOLLAR, .cap_per = FUND_PER_DAY},
          "The next day begins at 2026-11-22T00:00:00Z; or set a smaller max_tokens."},
+        {CHAT,
+         {.cap = DOLLAR, .cap_per = FUND_PER_DAY, .cap_resets_s = INT64_MAX},
+         "may spend $1.00 a day"}, /* a time that no calendar has */
         {"/v1/messages", {.cap = DOLLAR, .cap_per = FUND_PER_DAY}, "\"type\":\"error\""},
         {"/v1/messages", {.cap = DOLLAR, .cap_per = FUND_PER_DAY}, "API key 't' may spend"},
     };
@@ -93,7 +96,8 @@ a_cap_says_whose_it_is(void **state)
         struct reply reply;
         struct fund_word word = rows[i].word;
         word.status = FUND_EMPTY;
-        word.cap_resets_s = 1795305600;
+        if (word.cap_resets_s == 0)
+            word.cap_resets_s = 1795305600;
         ask_while(&reply, rows[i].path, budget(), &word);
         want_body(&reply, 402, rows[i].want);
         want_nothing_held();
@@ -156,6 +160,103 @@ silence_is_no_refusal(void **state)
     want_nothing_held();
 }
 
+static const struct rig_provider PROVIDER = {"openai", "openai", "/v1"};
+static const char *const MODEL =
+    "{\"id\":\"openai/a\",\"provider\":\"openai\",\"upstream\":\"up-a\",\"max_output\":1000,"
+    "\"price\":{\"version\":1,\"input\":\"1000000\",\"output\":\"2000000\"}}";
+
+/* A stream that runs: the wallet holds its worst case. */
+static int64_t
+begin_stream(struct reply *reply)
+{
+    rig.steps[0] = (struct upstream_step){200, SSE, CHUNK("{\"content\":\"1\"}"), false, true};
+    rig.step_count = 1;
+    rig.step_at = 0;
+    ask_with(reply, CHAT, KEY, "application/json", STREAM_BODY("openai/a"));
+    step_until(provider_hangs, NULL);
+    return atomic_load(&wallet()->held);
+}
+
+static void
+end_stream(struct reply *reply)
+{
+    (void)http_stream_write(rig.hanging, STR(CHUNK_STOP CHUNK_USAGE CHUNK_DONE));
+    http_stream_end(rig.hanging);
+    step_until(reply_ended, reply);
+    step_until(all_settled, NULL);
+    want_body(reply, 200, "[DONE]");
+}
+
+/* The owner caps a caller whose call runs: from then on nobody else is let through by that cap
+ * before a lease covers the running call as well, and what the call costs is spent of the cap. */
+static void
+a_first_cap_counts_what_runs(void **state)
+{
+    static const struct {
+        int64_t lent; /* what the control plane lends, of what the running call holds: percent */
+        unsigned status;
+        const char *want;
+    } rows[] = {
+        {0, 402, "API key 't' may spend"},
+        {99, 402, "API key 't' may spend"},
+        {150, 402, "API key 't' may spend"}, /* enough for one of the two */
+        {250, 200, "yo"},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct reply running;
+        struct reply next;
+        int64_t want;
+        int64_t need;
+        struct fund *cap = funds_get_budget(&rig.funds, "key", STR("t"));
+        (void)fund_take_all(cap);
+        const struct fund_word before = {.granted = atomic_load(&cap->granted),
+                                         .returned = cap->returned};
+        rig_key_more = "";
+        rig_configure("\"stall_timeout_ms\":30000", &PROVIDER, 1, &MODEL, 1);
+        int64_t held = begin_stream(&running);
+        assert_true(held > 0);
+        assert_int_equal(atomic_load(&cap->held), 0);
+        wishes = 0;
+        rig_key_more = ",\"capped\":true";
+        rig_configure("\"stall_timeout_ms\":30000", &PROVIDER, 1, &MODEL, 1);
+        assert_int_equal(atomic_load(&cap->held), held);
+        assert_int_equal(atomic_load(&cap->available), -held);
+        assert_int_equal(wishes, 1);
+        fund_ask(cap, &want, &need);
+        assert_int_equal(need, held);
+        rig_configure("\"stall_timeout_ms\":30000", &PROVIDER, 1, &MODEL, 1); /* again: once */
+        assert_int_equal(atomic_load(&cap->held), held);
+        struct fund_word word = before;
+        word.granted += held * rows[i].lent / 100;
+        word.cap = DOLLAR;
+        word.cap_per = FUND_PER_DAY;
+        word.status = rows[i].status == 200 ? FUND_OK : FUND_EMPTY;
+        fund_hear(cap, &word);
+        rig.steps[1] = (struct upstream_step){200, "application/json", ANSWER, false, false};
+        rig.step_count = 2;
+        ask_with(&next, CHAT, KEY, "application/json", BODY("openai/a"));
+        uint64_t end = clock_mono_ms() + DEADLINE_MS;
+        while (!next.ended && clock_mono_ms() < end) {
+            loop_step(rig.loop, STEP_MS);
+            if (atomic_load(&cap->wanted))
+                fund_hear(cap, &word);
+            worker_funds_changed(&rig.worker);
+        }
+        want_body(&next, rows[i].status, rows[i].want);
+        int64_t spent = atomic_load(&cap->spent);
+        end_stream(&running);
+        assert_true(atomic_load(&cap->spent) > spent);
+        assert_int_equal(atomic_load(&cap->held), 0);
+        /* what was spent above the lease is spent: the next period's lease is not for that */
+        fund_tick(cap);
+        for (unsigned s = 0; s < FUND_IDLE_EMPTY_S; s++)
+            fund_tick(cap);
+        assert_true(atomic_load(&cap->available) >= 0);
+    }
+    rig_key_more = "";
+}
+
 int
 main(void)
 {
@@ -166,6 +267,7 @@ main(void)
         CASE(a_poor_wallet_is_named),
         CASE(a_lowered_cap_holds_at_once),
         CASE(silence_is_no_refusal),
+        CASE(a_first_cap_counts_what_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -322,12 +322,6 @@ a_cut_sound_never_looks_whole(void **state)
 }
 
 static bool
-provider_hangs(void *arg)
-{
-    (void)arg;
-    return rig.hanging != NULL;
-}
-static bool
 provider_let_go(void *arg)
 {
     return rig.provider_closed > *(uint32_t *)arg;

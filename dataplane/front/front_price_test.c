@@ -200,16 +200,6 @@ what_no_wallet_could_hold(void **state)
     want_body(&reply, 422, "amount_overflow");
 }
 
-static unsigned wishes;
-
-static void
-count_wishes(struct worker *worker, struct fund *fund)
-{
-    (void)worker;
-    (void)fund;
-    wishes++;
-}
-
 static bool
 is_waiting(void *arg)
 {
@@ -366,7 +356,6 @@ taken_back_meanwhile(void **state)
     leave(CHAT, STREAM_BODY("drain"), CHUNK("{\"content\":\"one\"}"));
     step_until(caller_is_gone, NULL);
     fund_hear(wallet(), &word);
-    rig.worker.want_funds = count_wishes;
     wishes = 0;
     (void)http_stream_write(rig.hanging, STR(CHUNK_STOP CHUNK_USAGE CHUNK_DONE));
     step_until(all_settled, NULL);
@@ -409,13 +398,6 @@ stepped_wall_ns(void *user)
 {
     (void)user;
     return wall_s * 1000000000;
-}
-
-static bool
-provider_hangs(void *arg)
-{
-    (void)arg;
-    return rig.hanging != NULL;
 }
 
 static uint64_t

@@ -26,13 +26,6 @@ stream_passes_without_the_unasked_usage(void **state)
     want_journal(before, "\"usage\":{\"input\":10,\"output\":5,\"request\":1},\"charge\":\"21\"");
 }
 
-static bool
-provider_hangs(void *arg)
-{
-    (void)arg;
-    return rig.hanging != NULL;
-}
-
 static void
 slow_providers_time_out(void **state)
 {
@@ -112,12 +105,13 @@ dialects_are_translated(void **state)
     want_journal(before, "\"usage\":{\"input\":10,\"output\":5,\"request\":1}");
 }
 
-/* A request as raw HTTP/1.1, and all of its answer: the client of the rig drops trailers. */
+/* A request as raw HTTP/1.1, and all of its answer, read after so long a time: the rig's client
+ * drops trailers and reads ahead. */
 static void
-ask_raw(const char *fields, const char *body, struct buf *got)
+ask_raw(const char *fields, const char *body, uint64_t read_after_ms, struct buf *got)
 {
+    static char bytes[65536];
     char request[2048];
-    char bytes[4096];
     struct sockaddr_storage addr;
     socklen_t len = sizeof addr;
     assert_int_equal(getsockname(rig.front_fd, (struct sockaddr *)&addr, &len), 0);
@@ -133,15 +127,39 @@ ask_raw(const char *fields, const char *body, struct buf *got)
     for (; sent < 0 && clock_mono_ms() < end; loop_step(rig.loop, 1))
         sent = send(fd, request, (size_t)count, MSG_NOSIGNAL);
     assert_int_equal(sent, count);
+    for (uint64_t from = clock_mono_ms(); clock_mono_ms() - from < read_after_ms;)
+        loop_step(rig.loop, STEP_MS);
+    end += read_after_ms;
     ssize_t n = -1;
     for (; n != 0 && clock_mono_ms() < end; loop_step(rig.loop, 1)) {
-        n = recv(fd, bytes, sizeof bytes, 0);
-        if (n > 0)
+        while ((n = recv(fd, bytes, sizeof bytes, 0)) > 0)
             assert_int_equal(buf_put(got, bytes, (size_t)n), 0);
     }
     assert_int_equal(n, 0);
     (void)close(fd);
     step_until(all_settled, NULL);
+}
+
+/* Whoever reads late makes the provider wait: that is not its silence. */
+static void
+slow_readers_get_all(void **state)
+{
+    (void)state;
+    struct buf all;
+    struct buf got;
+    uint64_t before = mark();
+    buf_init(&all, 8u << 20);
+    buf_init(&got, 8u << 20);
+    while (all.len < 6u << 20) /* more than all sockets on the way hold */
+        buf_put_str(&all, STR(CHUNK("{\"content\":\"some words of an answer\"}")));
+    buf_put_str(&all, STR(CHUNK_STOP CHUNK_USAGE CHUNK_DONE));
+    provider_says(200, SSE, buf_cstr(&all));
+    ask_raw("", STREAM_BODY("openai/a"), 1000, &got); /* stall_timeout_ms is 300 */
+    assert_true(got.len > 6u << 20);
+    assert_true(str_ends(buf_str(&got), STR(CHUNK_DONE "\r\n0\r\n\r\n")));
+    want_journal(before, "\"outcome\":\"completed\"");
+    buf_fini(&all);
+    buf_fini(&got);
 }
 
 #define TRAILER "trailer: x-berth-cost, x-berth-usage\r\n"
@@ -185,7 +203,7 @@ money_is_in_the_trailers(void **state)
         rig.steps[0] = rows[i].step;
         rig.step_count = 1;
         rig.step_at = 0;
-        ask_raw(rows[i].fields, rows[i].body, &got);
+        ask_raw(rows[i].fields, rows[i].body, 0, &got);
         bool announced = str_find(buf_str(&got), STR(TRAILER)) != SIZE_MAX;
         if (!str_ends(buf_str(&got), str_from(rows[i].end)) || announced != (i % 3 != 1 && i < 3))
             fail_msg("row %zu: %s", i, buf_cstr(&got));
@@ -203,6 +221,7 @@ main(void)
         CASE(slow_providers_time_out),
         CASE(client_that_leaves_cancels_the_provider),
         CASE(dialects_are_translated),
+        CASE(slow_readers_get_all),
         CASE(money_is_in_the_trailers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

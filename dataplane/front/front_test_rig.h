@@ -55,8 +55,14 @@ struct rig {
     char seen_all[512];    /* "METHOD target\n" of each call since it was cleared */
     char seen_codings[32]; /* content-encoding, accept-encoding */
     char seen_accepts[32];
+    char seen_length[24]; /* content-length */
+    bool streams;         /* bodies are seen as they come, and while `deaf` they are not */
+    bool deaf;
+    bool early; /* answered when the head is here */
+    struct http_stream *talking;
     struct http_stream *hanging;
     uint32_t provider_closed;
+    uint32_t completes; /* whole requests that it got */
 };
 static UNUSED struct rig rig;
 
@@ -75,7 +81,30 @@ provider_request(struct http_stream *stream, const struct http_head *head)
                    STR_ARG(http_field_get(head, STR("content-encoding"))));
     (void)snprintf(rig.seen_accepts, sizeof(rig.seen_accepts), "%.*s",
                    STR_ARG(http_field_get(head, STR("accept-encoding"))));
-    http_stream_collect(stream, 1u << 24);
+    (void)snprintf(rig.seen_length, sizeof(rig.seen_length), "%llu",
+                   (unsigned long long)head->content_length);
+    if (!rig.streams) {
+        http_stream_collect(stream, 1u << 24);
+        return;
+    }
+    rig.seen.len = 0;
+    rig.talking = stream;
+    http_stream_pause(stream, rig.deaf);
+    const struct upstream_step *step = &rig.steps[0];
+    const struct http_field type = {STR("content-type"), str_from(step->type)};
+    if (rig.early && !step->hang) {
+        http_stream_answer(stream, step->status, NULL, 0, str_from(step->body));
+    } else if (rig.early) { /* and there is more to come */
+        http_stream_respond(stream, step->status, &type, 1, HTTP_LENGTH_UNKNOWN);
+        (void)http_stream_write(stream, str_from(step->body));
+    }
+}
+
+static UNUSED void
+provider_body(struct http_stream *stream, struct str bytes)
+{
+    (void)stream;
+    (void)buf_put_str(&rig.seen, bytes);
 }
 
 static UNUSED void
@@ -83,8 +112,11 @@ provider_complete(struct http_stream *stream)
 {
     const struct upstream_step *step = &rig.steps[MIN(rig.step_at, rig.step_count - 1)];
     rig.step_at++;
-    rig.seen.len = 0;
-    (void)buf_put_str(&rig.seen, http_stream_body(stream));
+    rig.completes++;
+    if (!rig.streams) {
+        rig.seen.len = 0;
+        (void)buf_put_str(&rig.seen, http_stream_body(stream));
+    }
     const struct http_field fields[] = {
         {STR("content-type"), str_from(step->type)},
         {STR("content-encoding"), str_from(rig.coding != NULL ? rig.coding : "")}};
@@ -109,11 +141,15 @@ provider_closed(struct http_stream *stream, enum http_close_reason reason)
     (void)reason;
     if (rig.hanging == stream)
         rig.hanging = NULL;
+    if (rig.talking == stream)
+        rig.talking = NULL;
     rig.provider_closed++;
 }
 
-static const struct http_handler provider_handler = {
-    .request = provider_request, .complete = provider_complete, .closed = provider_closed};
+static const struct http_handler provider_handler = {.request = provider_request,
+                                                     .body = provider_body,
+                                                     .complete = provider_complete,
+                                                     .closed = provider_closed};
 
 /* ---- the caller ------------------------------------------------------------------------------ */
 
@@ -267,13 +303,59 @@ mark(void)
     return journal_last(rig.worker.journal);
 }
 
-/* ---- rig ------------------------------------------------------------------------------------- */
+/* One call of a table: what the provider says to it, what its caller gets to read, what the
+ * provider got (target and body; target NULL: nothing, and nothing is paid; body NULL: any), what
+ * is paid. */
+struct rig_row {
+    const char *name;
+    const char *path;
+    const char *body;
+    const char *says;
+    unsigned want_status;
+    const char *want;
+    const char *want_target;
+    const char *want_seen;
+    const char *want_charge;
+};
 
 static UNUSED void
-no_wish(struct worker *worker, struct fund *fund)
+rig_walk(const struct rig_row *row, const char *type)
+{
+    struct reply reply;
+    uint64_t before = mark();
+    print_message("%s\n", row->name);
+    rig.seen.len = 0;
+    rig.seen_target[0] = '\0';
+    provider_says(200, type, row->says);
+    ask(&reply, row->path, row->body);
+    want_body(&reply, row->want_status, row->want);
+    if (row->want_target == NULL) {
+        assert_int_equal(rig.seen.len, 0);
+        return;
+    }
+    assert_string_equal(rig.seen_target, row->want_target);
+    if (row->want_seen != NULL)
+        assert_string_equal(buf_cstr(&rig.seen), row->want_seen);
+    want_journal(before, row->want_charge);
+}
+
+/* ---- rig ------------------------------------------------------------------------------------- */
+
+static unsigned wishes; /* for funds */
+
+static UNUSED void
+count_wishes(struct worker *worker, struct fund *fund)
 {
     (void)worker;
     (void)fund;
+    wishes++;
+}
+
+static UNUSED bool
+provider_hangs(void *arg)
+{
+    (void)arg;
+    return rig.hanging != NULL;
 }
 
 static UNUSED int
@@ -329,6 +411,10 @@ rig_config(int provider_port)
     json_fini(&doc);
 }
 
+/* Members of the key's row in the next configuration, and of the document: caps. */
+static const char *rig_key_more = "";
+static const char *rig_more = "";
+
 /* Another configuration: providers at the rig's address, models as JSON, no markup, money. */
 struct rig_provider {
     const char *name;
@@ -359,7 +445,8 @@ rig_configure(const char *settings, const struct rig_provider *providers, size_t
                    providers[i].path);
     for (size_t i = 0; i < model_count; i++)
         buf_printf(&text, "%s%s", i == 0 ? "],\"models\":[" : ",", models[i]);
-    buf_printf(&text, "],\"keys\":[{\"name\":\"t\",\"hash\":\"%s\",\"wallet\":\"default\"}]}", hex);
+    buf_printf(&text, "],\"keys\":[{\"name\":\"t\",\"hash\":\"%s\",\"wallet\":\"default\"%s}]%s}",
+               hex, rig_key_more, rig_more);
     json_init(&doc);
     assert_int_equal(json_scan(&doc, buf_str(&text), NULL, &err), 0);
     if (config_parse(&doc, 0, 2, &rig.funds, &config, &err) != 0)
@@ -376,7 +463,7 @@ rig_open(void **state)
     (void)state;
     memset(&rig, 0, sizeof(rig));
     struct err err = {0};
-    buf_init(&rig.seen, 1u << 24);
+    buf_init(&rig.seen, 1u << 25);
     (void)snprintf(rig.dir, sizeof(rig.dir), "/tmp/berth-front-XXXXXX");
     assert_non_null(mkdtemp(rig.dir));
     funds_init(&rig.funds);
@@ -389,12 +476,16 @@ rig_open(void **state)
     assert_int_equal(
         worker_init(&rig.worker, 0, rig.loop, &rig.live, &rig.funds, rig.metrics, &rig.trust, &err),
         0);
-    rig.worker.want_funds = no_wish;
+    rig.worker.want_funds = count_wishes;
+    rig.worker.spool.dir = rig.dir;
     struct journal_conf journal = {.dir = rig.dir, .epoch = 1, .segment_count_max = 4};
     assert_int_equal(journal_open(&journal, &rig.worker.journal, &err), 0);
-    struct http_server_conf front = {
-        .loop = rig.loop, .handler = &front_handler, .user = &rig.worker};
-    struct http_server_conf provider = {.loop = rig.loop, .handler = &provider_handler};
+    struct http_server_conf front = {.loop = rig.loop,
+                                     .handler = &front_handler,
+                                     .user = &rig.worker,
+                                     .body_bytes_max = 1u << 25};
+    struct http_server_conf provider = {
+        .loop = rig.loop, .handler = &provider_handler, .body_bytes_max = 1u << 25};
     assert_int_equal(http_server_new(&front, &rig.front, &err), 0);
     assert_int_equal(http_server_new(&provider, &rig.provider, &err), 0);
     int front_port = listen_any(&rig.front_fd);

@@ -6,39 +6,16 @@
 #include "dataplane/media/media_int.h"
 #include "lib/base/num.h"
 
-int
-ask_form(struct ask *ask, struct str content_type)
+/* The one part of this name, or NULL: none, or none yet. form.c refuses a second one. */
+static const struct form_part *
+find_part(const struct ask *ask, const char *field)
 {
-    struct str boundary;
-    struct multipart form;
-    if (!multipart_boundary(content_type, &boundary))
-        return err_set(ask->err, ERR_INVALID, "content-type must be multipart/form-data");
-    struct multipart_part *parts =
-        arena_array(ask->arena, MULTIPART_PARTS_MAX, sizeof(struct multipart_part));
-    if (parts == NULL)
-        return err_set(ask->err, ERR_NOMEM, "no memory for this form");
-    int rc = multipart_open(&form, ask->body, boundary, ask->err);
-    while (rc == 0) {
-        rc = multipart_next(&form, &parts[ask->count], ask->err);
-        ask->count += rc == 0 ? 1 : 0;
+    for (uint32_t i = 0; i < ask->form->count; i++) {
+        const struct form_part *part = &ask->form->parts[i];
+        if (!part->file && part->ended && str_eq(part->name, str_from(field)))
+            return part;
     }
-    ask->parts = parts;
-    return rc == -ERR_NOT_FOUND ? 0 : rc;
-}
-
-/* The one part of this name, or NULL; twice is an error: two readers would read two things. */
-static int
-find_part(const struct ask *ask, const char *field, const struct multipart_part **ret_part)
-{
-    *ret_part = NULL;
-    for (uint32_t i = 0; i < ask->count; i++) {
-        if (!str_eq(ask->parts[i].name, str_from(field)))
-            continue;
-        if (*ret_part != NULL)
-            return err_set(ask->err, ERR_INVALID, "field `%s` is there twice", field);
-        *ret_part = &ask->parts[i];
-    }
-    return 0;
+    return NULL;
 }
 
 static uint32_t
@@ -51,12 +28,11 @@ find_node(const struct ask *ask, const char *field)
 int
 ask_text(const struct ask *ask, const char *field, struct str *ret_text)
 {
-    const struct multipart_part *part;
     if (ask->doc == NULL) {
-        int rc = find_part(ask, field, &part);
-        if (rc == 0 && part != NULL)
-            *ret_text = part->content;
-        return rc;
+        const struct form_part *part = find_part(ask, field);
+        if (part != NULL)
+            *ret_text = part->head;
+        return 0;
     }
     uint32_t node = find_node(ask, field);
     if (node == JSON_NONE)
@@ -68,14 +44,13 @@ ask_text(const struct ask *ask, const char *field, struct str *ret_text)
 int
 ask_count(const struct ask *ask, const char *field, uint64_t min, uint64_t max, uint64_t *ret_count)
 {
-    const struct multipart_part *part;
     uint64_t value = 0;
     int rc = 0;
     if (ask->doc == NULL) {
-        rc = find_part(ask, field, &part);
-        if (rc != 0 || part == NULL)
-            return rc;
-        rc = num_u64(part->content, max, &value);
+        const struct form_part *part = find_part(ask, field);
+        if (part == NULL)
+            return 0;
+        rc = num_u64(part->head, max, &value);
     } else {
         uint32_t node = find_node(ask, field);
         if (node == JSON_NONE)
@@ -92,14 +67,13 @@ ask_count(const struct ask *ask, const char *field, uint64_t min, uint64_t max, 
 int
 ask_switch(const struct ask *ask, const char *field, bool *ret_on)
 {
-    const struct multipart_part *part;
     int rc = 0;
     if (ask->doc == NULL) {
-        rc = find_part(ask, field, &part);
-        if (rc != 0 || part == NULL)
-            return rc;
-        bool on = str_eq_nocase(part->content, STR("true")) || str_eq(part->content, STR("1"));
-        if (!on && !str_eq_nocase(part->content, STR("false")) && !str_eq(part->content, STR("0")))
+        const struct form_part *part = find_part(ask, field);
+        if (part == NULL)
+            return 0;
+        bool on = str_eq_nocase(part->head, STR("true")) || str_eq(part->head, STR("1"));
+        if (!on && !str_eq_nocase(part->head, STR("false")) && !str_eq(part->head, STR("0")))
             rc = -ERR_INVALID;
         else
             *ret_on = on;
@@ -125,15 +99,13 @@ is_name(struct str model)
 int
 ask_model(const struct ask *ask, const char *fallback, struct media_facts *facts)
 {
-    const struct multipart_part *part = NULL;
     struct str model = STR_EMPTY;
     int rc = ask_text(ask, "model", &model);
     if (rc != 0)
         return rc;
     facts->form = ask->doc == NULL;
     if (facts->form) {
-        rc = find_part(ask, "model", &part);
-        facts->model_given = part != NULL;
+        facts->model_given = find_part(ask, "model") != NULL;
     } else {
         uint32_t node = find_node(ask, "model");
         facts->model_given = node != JSON_NONE;
@@ -141,10 +113,6 @@ ask_model(const struct ask *ask, const char *fallback, struct media_facts *facts
             facts->model_start = ask->doc->nodes[node].start;
             facts->model_end = ask->doc->nodes[node].end;
         }
-    }
-    if (rc == 0 && part != NULL) {
-        facts->model_start = (size_t)(part->content.ptr - ask->body.ptr);
-        facts->model_end = facts->model_start + part->content.len;
     }
     if (rc == 0 && !facts->model_given && fallback == NULL)
         rc = err_set(ask->err, ERR_INVALID, "field `model` is missing");

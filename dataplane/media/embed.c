@@ -325,10 +325,15 @@ put_vector(const struct json_doc *doc, uint32_t vector, uint64_t index, bool bas
     return 0;
 }
 
+/* What is told is what is paid: without a report, the texts at four bytes a token. */
 static int
-put_end(const struct carry_wish *wish, const struct usage *usage, struct buf *out)
+put_end(const struct carry_wish *wish, struct usage *usage, struct buf *out)
 {
-    uint64_t told = usage->evidence == EVIDENCE_NONE ? wish->tokens : usage->count[USAGE_input];
+    if (usage->evidence == EVIDENCE_NONE) {
+        usage->evidence = EVIDENCE_ESTIMATE;
+        usage->count[USAGE_input] = MIN(wish->tokens, USAGE_COUNT_MAX);
+    }
+    uint64_t told = usage->count[USAGE_input];
     buf_put_str(out, STR("],\"model\":"));
     (void)json_put_string(out, wish->model);
     buf_printf(out, ",\"usage\":{\"prompt_tokens\":%llu,\"total_tokens\":%llu}}",
@@ -358,15 +363,15 @@ put_answer(const struct json_doc *doc, uint32_t list, const char *vector, const 
             add_count(doc, json_path(doc, at, tokens), &usage);
     }
     *ret_usage = usage;
-    return put_end(wish, &usage, out);
+    return put_end(wish, ret_usage, out);
 }
 
 bool
 carry_report(const struct json_doc *doc, struct usage *ret_usage)
 {
-    static const char *const paths[] = {"usage.prompt_tokens", "usage.total_tokens",
-                                        "meta.billed_units.input_tokens", "prompt_eval_count",
-                                        "inputTextTokenCount"};
+    static const char *const paths[] = {
+        "usage.prompt_tokens", "usage.total_tokens",  "meta.billed_units.input_tokens",
+        "prompt_eval_count",   "inputTextTokenCount", "usageMetadata.promptTokenCount"};
     struct usage usage = {.evidence = EVIDENCE_NONE};
     for (size_t i = 0; i < ARRAY_LEN(paths) && usage.evidence == EVIDENCE_NONE; i++)
         add_count(doc, json_path(doc, 0, paths[i]), &usage);
@@ -388,9 +393,8 @@ static int
 gemini_answer(const struct json_doc *doc, const struct carry_wish *wish, struct buf *out,
               struct usage *ret_usage)
 {
-    const struct usage none = {.evidence = EVIDENCE_NONE};
-    return put_answer(doc, json_get(doc, 0, STR("embeddings")), "values", NULL, none, wish, out,
-                      ret_usage);
+    return put_answer(doc, json_get(doc, 0, STR("embeddings")), "values", NULL, reported(doc), wish,
+                      out, ret_usage);
 }
 
 static int

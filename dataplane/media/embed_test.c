@@ -103,14 +103,14 @@ answers(void **state)
         uint64_t count;
         int want_err;
         const char *want;
-        uint64_t want_tokens; /* reported */
+        uint64_t want_tokens; /* reported, else estimated */
     } rows[] = {
         {&dialect_gemini, "{\"embeddings\":[{\"values\":[0.1, -2.50e-3]},{\"values\":[1]}]}", false,
          2, 0,
          "{\"object\":\"list\",\"data\":[{\"object\":\"embedding\",\"index\":0,\"embedding\":[0.1, "
          "-2.50e-3]},{\"object\":\"embedding\",\"index\":1,\"embedding\":[1]}],\"model\":\"g/m\","
          "\"usage\":{\"prompt_tokens\":5,\"total_tokens\":5}}",
-         0},
+         5},
         {&dialect_cohere,
          "{\"embeddings\":{\"float\":[[1,-2]]},\"meta\":{\"billed_units\":{\"input_tokens\":7}}}",
          true, 1, 0,
@@ -134,7 +134,13 @@ answers(void **state)
          "{\"object\":\"list\",\"data\":[{\"object\":\"embedding\",\"index\":0,\"embedding\":[1]},"
          "{\"object\":\"embedding\",\"index\":1,\"embedding\":[2]}],\"model\":\"g/m\",\"usage\":"
          "{\"prompt_tokens\":5,\"total_tokens\":5}}",
-         0},
+         5},
+        {&dialect_gemini,
+         "{\"embeddings\":[{\"values\":[1]}],\"usageMetadata\":{\"promptTokenCount\":9}}", false, 1,
+         0,
+         "{\"object\":\"list\",\"data\":[{\"object\":\"embedding\",\"index\":0,\"embedding\":[1]}],"
+         "\"model\":\"g/m\",\"usage\":{\"prompt_tokens\":9,\"total_tokens\":9}}",
+         9},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const struct carry_wish wish = {
@@ -142,6 +148,9 @@ answers(void **state)
         struct usage usage = check_answer(CHAT_ENDPOINT_EMBEDDINGS, rows[i].target, rows[i].body,
                                           &wish, rows[i].want_err, rows[i].want);
         assert_int_equal(usage.count[USAGE_input], rows[i].want_tokens);
+        if (rows[i].want_err == 0)
+            assert_int_equal(usage.evidence,
+                             rows[i].want_tokens == 5 ? EVIDENCE_ESTIMATE : EVIDENCE_PROVIDER);
     }
 }
 

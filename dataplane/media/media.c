@@ -7,6 +7,7 @@
 
 #include "dataplane/media/media_int.h"
 #include "dataplane/media/sound.h"
+#include "lib/base/check.h"
 #include "lib/base/num.h"
 #include "lib/text/utf8.h"
 
@@ -47,8 +48,8 @@ static uint64_t
 form_text_bytes(const struct ask *ask)
 {
     uint64_t bytes = 0;
-    for (uint32_t i = 0; i < ask->count; i++)
-        bytes += ask->parts[i].file ? 0 : ask->parts[i].content.len;
+    for (uint32_t i = 0; i < ask->form->count; i++)
+        bytes += ask->form->parts[i].file ? 0 : ask->form->parts[i].bytes;
     return bytes;
 }
 
@@ -56,8 +57,8 @@ static uint64_t
 form_files(const struct ask *ask)
 {
     uint64_t count = 0;
-    for (uint32_t i = 0; i < ask->count; i++)
-        count += ask->parts[i].file ? 1 : 0;
+    for (uint32_t i = 0; ask->form != NULL && i < ask->form->count; i++)
+        count += ask->form->parts[i].file ? 1 : 0;
     return count;
 }
 
@@ -139,22 +140,23 @@ ask_speech(const struct ask *ask, struct media_facts *facts)
 static int
 ask_transcript(const struct ask *ask, struct media_facts *facts)
 {
-    const struct multipart_part *file = NULL;
-    for (uint32_t i = 0; i < ask->count; i++) {
-        if (!str_eq(ask->parts[i].name, STR("file")))
+    const struct form *form = ask->form;
+    const struct form_part *file = NULL;
+    for (uint32_t i = 0; i < form->count; i++) {
+        if (!str_eq(form->parts[i].name, STR("file")))
             continue;
         if (file != NULL)
             return err_set(ask->err, ERR_INVALID, "field `file` is there twice");
-        file = &ask->parts[i];
+        file = &form->parts[i];
     }
     if (file == NULL || !file->file)
         return err_set(ask->err, ERR_INVALID, "field `file` is missing, or no file");
-    struct sound sound = sound_of(file->content, file->content.len);
+    struct sound sound = sound_of(file->head, form_part_bytes(form, file));
     int rc = ask_switch(ask, "stream", &facts->stream);
     facts->text_answer = true;
     facts->guessed = !sound.exact;
     facts->prompt_tokens_max = form_text_bytes(ask) + sound.seconds_max * SECOND_TOKENS;
-    facts->most[USAGE_second_in] = sound.seconds_max;
+    facts->most[USAGE_second_in] = MAX(sound.seconds_max, (uint64_t)1); /* an empty file, too */
     facts->counted[USAGE_second_in] = sound.seconds;
     facts->counted[USAGE_audio_in] = sound.seconds * SECOND_TOKENS;
     return rc;
@@ -226,16 +228,15 @@ media_is_form(enum chat_endpoint endpoint)
 
 int
 media_facts(enum chat_endpoint endpoint, const struct json_doc *doc, struct str body,
-            struct str content_type, struct arena *arena, struct media_facts *ret_facts,
+            const struct form *form, struct arena *arena, struct media_facts *ret_facts,
             struct err *err)
 {
     const struct kind *kind = &kinds[endpoint];
-    struct ask ask = {.doc = doc, .body = body, .arena = arena, .err = err};
+    struct ask ask = {.doc = doc, .body = body, .form = form, .arena = arena, .err = err};
     struct media_facts facts = {.endpoint = endpoint, .quality = STR_EMPTY, .size = STR_EMPTY};
     int rc = 0;
-    if (doc == NULL)
-        rc = ask_form(&ask, content_type);
-    else if (!json_is(doc, 0, JSON_OBJECT))
+    ASSERT((doc == NULL) != (form == NULL));
+    if (doc != NULL && !json_is(doc, 0, JSON_OBJECT))
         rc = err_set(err, ERR_INVALID, "the body must be a JSON object");
     if (rc == 0)
         rc = ask_model(&ask, kind->model, &facts);
@@ -246,35 +247,19 @@ media_facts(enum chat_endpoint endpoint, const struct json_doc *doc, struct str 
     return rc;
 }
 
-/* A part of its own, before all others: the body begins with its delimiter. */
-static int
-insert_part(struct str body, struct str model, struct splice *splice)
-{
-    struct str delimiter = str_make(body.ptr, str_find(body, STR("\r\n")));
-    struct str part = arena_printf(
-        splice->arena, "%.*s\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n%.*s\r\n",
-        STR_ARG(delimiter), STR_ARG(model));
-    return part.ptr == NULL ? -ERR_NOMEM : splice_replace(splice, 0, 0, part);
-}
-
 int
-media_edit(const struct media_facts *facts, const struct json_doc *doc, struct str body,
-           struct str upstream_model, struct splice *splice)
+media_edit(const struct media_facts *facts, const struct json_doc *doc, struct str upstream_model,
+           struct splice *splice)
 {
     struct buf quoted;
     struct str text = upstream_model;
     if (facts->model_given && str_eq(facts->model, upstream_model))
         return 0;
-    if (facts->form && !facts->model_given)
-        return insert_part(body, upstream_model, splice);
-    int rc = 0;
-    if (!facts->form) {
-        buf_init(&quoted, upstream_model.len * 6 + 2);
-        rc = json_put_string(&quoted, upstream_model);
-        if (rc == 0)
-            rc = arena_dup(splice->arena, buf_str(&quoted), &text);
-        buf_fini(&quoted);
-    }
+    buf_init(&quoted, upstream_model.len * 6 + 2);
+    int rc = json_put_string(&quoted, upstream_model);
+    if (rc == 0)
+        rc = arena_dup(splice->arena, buf_str(&quoted), &text);
+    buf_fini(&quoted);
     if (rc != 0)
         return rc;
     if (!facts->model_given)

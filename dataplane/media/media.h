@@ -11,10 +11,11 @@
 
 #include "api/tariff.h"
 #include "dataplane/dialect/dialect.h"
+#include "dataplane/media/form.h"
 
 /* What Berth relies on in a request. Counts by class (USAGE_CLASS_COUNT of them).
- * model: as said, else what the vendor takes then     model_start, _end: bytes of it in the body,
- *                                                     equal where it is not there
+ * model: as said, else what the vendor takes then     model_start, _end: bytes of it in a JSON
+ *                                                     body, equal where it is not there
  * most: by the piece, at the utmost: held             counted: in all, where nothing is reported
  * prompt_tokens_max, answer_tokens_max: bounds; answer 0 with text_answer: the model's own limit */
 struct media_facts {
@@ -38,17 +39,15 @@ struct media_facts {
 /* media_is - an endpoint of this room. media_is_form - its body is multipart/form-data. */
 bool media_is(enum chat_endpoint endpoint);
 bool media_is_form(enum chat_endpoint endpoint);
-/* A sound file may be this long, whatever the cap for conversations. */
-#define MEDIA_FORM_BYTES_MAX ((uint64_t)32u * 1024u * 1024u)
 
-/* media_facts - doc: of a JSON body, scanned; NULL: a form, whose boundary is in content_type.
- * 0; -ERR_INVALID, -ERR_RANGE, -ERR_PARSE, -ERR_TOO_LARGE, -ERR_UNSUPPORTED with the field's name
- * in err. */
+/* media_facts - doc: of a JSON body, scanned; or NULL, and form: of a form as far as it is read:
+ * fields that come later count as not said, a file that has not ended as long as it can be.
+ * 0; -ERR_INVALID, -ERR_RANGE with the field's name in err. */
 int media_facts(enum chat_endpoint endpoint, const struct json_doc *doc, struct str body,
-                struct str content_type, struct arena *arena, struct media_facts *ret_facts,
+                const struct form *form, struct arena *arena, struct media_facts *ret_facts,
                 struct err *err) MUST_USE;
-/* media_edit - put the target's name of the model into the body. doc: as above. */
-int media_edit(const struct media_facts *facts, const struct json_doc *doc, struct str body,
+/* media_edit - put the target's name of the model into a JSON body. Of a form: form_edit_model. */
+int media_edit(const struct media_facts *facts, const struct json_doc *doc,
                struct str upstream_model, struct splice *splice) MUST_USE;
 
 /* ---- usage ----------------------------------------------------------------------------------- */

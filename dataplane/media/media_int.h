@@ -7,22 +7,18 @@
 #define BERTH_DATAPLANE_MEDIA_MEDIA_INT_H
 
 #include "dataplane/media/media.h"
-#include "lib/text/multipart.h"
 
-/* doc: JSON, or NULL: parts[count] of a form. */
+/* doc: JSON, with its body; or NULL: a form, as far as it is read. */
 struct ask {
     const struct json_doc *doc;
     struct str body;
-    const struct multipart_part *parts;
-    uint32_t count;
+    const struct form *form;
     struct arena *arena;
     struct err *err;
 };
 
-/* ask_form - the parts of a form into the arena. */
-int ask_form(struct ask *ask, struct str content_type) MUST_USE;
-/* Absent or null leaves *ret as it is. -ERR_INVALID, -ERR_RANGE naming `field`; in a form also when
- * it is there twice. ask_count: 1..max or 0..max, integers, in a form as digits. */
+/* Absent or null leaves *ret as it is. -ERR_INVALID, -ERR_RANGE naming `field`. ask_count: integers
+ * from 1 or 0 to max, in a form as digits. Of a form: one of the fields of form.c. */
 int ask_text(const struct ask *ask, const char *field, struct str *ret_text) MUST_USE;
 int ask_count(const struct ask *ask, const char *field, uint64_t min, uint64_t max,
               uint64_t *ret_count) MUST_USE;

@@ -32,11 +32,16 @@ struct price_call {
      * (tariff_image), 0: as the row says */
     const uint64_t *most;
     int64_t image_pico;
+    /* web searches that the provider may make: held, and paid as it counts them. wanted: the caller
+     * cannot do without. each: one a call, where this provider does not count. */
+    uint64_t searches;
+    bool searches_wanted;
+    bool searches_each;
     int64_t made_s; /* wall clock: the prices of that moment hold */
 };
 /* price_hold - the most that the call can cost, nano-dollars; 0 when it is free. 0;
  * -ERR_NOT_FOUND: no price is known, or (with `most`) none for anything that the call counts;
- * -ERR_RANGE: beyond what money can be. */
+ * -ERR_UNSUPPORTED: none for the searches that it wants; -ERR_RANGE: beyond what money can be. */
 int price_hold(const struct price_call *call, int64_t *ret_nano) MUST_USE;
 /* price_settle - cut what cannot be (usage->clamped tells), choose the row, charge. held: what was
  * set aside for the call: the ceiling, set clamped when it cuts. *ret_row: NULL when free. */

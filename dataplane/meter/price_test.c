@@ -185,6 +185,61 @@ test_settle(void **state)
     }
 }
 
+/* Searches are held at the most that they may come to, paid as they are counted, one a call where
+ * nobody counts; who cannot do without them needs their price. */
+static void
+test_searches(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t pico; /* of a search */
+        int64_t request;
+        uint64_t searches;
+        bool wanted;
+        bool each;
+        uint64_t told;
+        int want_err;
+        int64_t want_held; /* nano-dollars more than without */
+        uint64_t want_count;
+        bool want_clamped;
+    } cases[] = {
+        {10000000000, 0, 3, true, false, 2, 0, 30000000, 2, false},
+        {10000000000, 0, 3, true, false, 4, 0, 30000000, 4, true},
+        {10000000000, 0, 1, true, true, 0, 0, 10000000, 1, false},
+        {0, 0, 3, true, false, 0, -ERR_UNSUPPORTED, 0, 0, false},
+        {0, 5000000000, 1, true, false, 0, 0, 0, 0, false},
+        {0, 0, 10, false, false, 2, 0, 0, 2, false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct price_call call = call_of(100, 10, 0, 0);
+        struct usage usage = {.evidence = EVIDENCE_PROVIDER};
+        struct charge charge;
+        const struct tariff_row *row;
+        int64_t without = 0;
+        int64_t held = 0;
+        for (size_t n = 0; n < ARRAY_LEN(rows); n++) {
+            rows[n].price.pico[USAGE_web_search] = cases[i].pico;
+            rows[n].price.pico[USAGE_request] = cases[i].request;
+        }
+        assert_int_equal(price_hold(&call, &without), 0);
+        call.searches = cases[i].searches;
+        call.searches_wanted = cases[i].wanted;
+        call.searches_each = cases[i].each;
+        assert_int_equal(price_hold(&call, &held), cases[i].want_err);
+        if (cases[i].want_err != 0)
+            continue;
+        assert_true(held - without == cases[i].want_held);
+        usage.count[USAGE_input] = 100;
+        usage.count[USAGE_output] = 10;
+        usage.count[USAGE_web_search] = cases[i].told;
+        price_settle(&call, held, &usage, &charge, &row);
+        assert_int_equal(usage.count[USAGE_web_search], cases[i].want_count);
+        assert_int_equal(usage.clamped, cases[i].want_clamped);
+        assert_true(charge.total.nano <= held);
+    }
+    assert_int_equal(setup(state), 0);
+}
+
 static void
 test_row_and_ceiling(void **state)
 {
@@ -332,13 +387,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hold),
-        cmocka_unit_test_setup(test_pieces, setup),
-        cmocka_unit_test(test_beyond_money),
-        cmocka_unit_test(test_settle),
-        cmocka_unit_test(test_row_and_ceiling),
-        cmocka_unit_test(test_random_claims),
-        cmocka_unit_test(test_cost_of_pricing),
+        cmocka_unit_test(test_hold),          cmocka_unit_test_setup(test_pieces, setup),
+        cmocka_unit_test(test_beyond_money),  cmocka_unit_test(test_settle),
+        cmocka_unit_test(test_searches),      cmocka_unit_test(test_row_and_ceiling),
+        cmocka_unit_test(test_random_claims), cmocka_unit_test(test_cost_of_pricing),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -92,6 +92,8 @@ node_apply_config(struct node *node, const struct json_doc *doc, bool from_disk)
     config_release(&node->config);
     node->config = config;
     node->config_rev = rev;
+    node_upload_mark(node);
+    node_drop_budgets(node);
     LOG_INFO("configuration applied", LOG_U("rev", rev), LOG_U("models", config->model_count),
              LOG_U("providers", config->provider_count));
     if (from_disk)

@@ -18,9 +18,19 @@ record_begin(struct node *node, struct json_writer *writer, const char *type, st
     json_member_str(writer, "wallet", wallet);
 }
 
+/* What ended here before a caller had a cap was held of no budget, and is spent: the ledger has to
+ * have it before it lends, or it would take it out of what it lent, and we would spend it twice. */
+static bool
+is_early(const struct node *node, const struct fund *fund)
+{
+    return fund_is_budget(fund) && (fund->lapsed || atomic_load(&fund->granted) == 0) &&
+           !node_upload_marked(node);
+}
+
 void
 node_send_lease(struct node *node)
 {
+    node->lease_waits = false;
     pthread_mutex_lock(&node->funds.lock);
     MAP_FOREACH (slot, &node->funds.by_wallet) {
         struct fund *fund = slot->value;
@@ -33,6 +43,11 @@ node_send_lease(struct node *node)
             atomic_store(&fund->wanted, false); /* asked again after hello */
             continue;
         }
+        if (is_early(node, fund)) {
+            node->lease_waits = true;
+            continue;
+        }
+        fund->lapsed = false;
         fund_ask(fund, &want, &need);
         record_begin(node, &w, "lease", slot->key);
         field_put(&w, "granted", (uint64_t)atomic_load(&fund->granted));
@@ -62,6 +77,43 @@ node_say_returned(struct node *node)
     MAP_FOREACH (slot, &node->funds.by_wallet) {
         const struct fund *fund = slot->value;
         if (fund->returned > 0)
+            say_returned(node, fund);
+    }
+    pthread_mutex_unlock(&node->funds.lock);
+}
+
+static void
+note_caps(const struct config *config)
+{
+    for (uint32_t i = 0; i < config->key_count; i++) {
+        if (config->keys[i].budget != NULL)
+            config->keys[i].budget->config_rev = config->revision;
+    }
+    for (uint32_t i = 0; i < config->container_count; i++) {
+        if (config->containers[i].budget != NULL)
+            config->containers[i].budget->config_rev = config->revision;
+    }
+}
+
+static bool
+is_capped(const struct config *config, const struct fund *budget)
+{
+    const struct fund *payer = atomic_load(&budget->payer);
+    return budget->config_rev == config->revision ||
+           (payer != NULL && config_caps_wallet(config, str_from(payer->wallet)));
+}
+
+void
+node_drop_budgets(struct node *node)
+{
+    note_caps(node->config);
+    pthread_mutex_lock(&node->funds.lock);
+    MAP_FOREACH (slot, &node->funds.by_wallet) {
+        struct fund *fund = slot->value;
+        if (!fund_is_budget(fund) || is_capped(node->config, fund))
+            continue;
+        fund->lapsed = true;
+        if (fund_take_all(fund) > 0 && node->link != NULL)
             say_returned(node, fund);
     }
     pthread_mutex_unlock(&node->funds.lock);

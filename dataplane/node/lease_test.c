@@ -1,61 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * lease_test.c - what a node says to the control plane about leased money, and when it is silent.
  * Floor: dataplane/node tests.
- * Owns: a link that only writes down (link_test.c has the real one).
+ * Owns: see node_test_rig.h.
  * Invariant: see lease.c. */
-#include "dataplane/node/node.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
+#include "dataplane/node/node_test_rig.h"
 
 #define QUARTER "250000000" /* FUND_LEASE_NANO */
-
-struct link {
-    bool up;
-    struct buf said; /* a record a line */
-};
-static struct link the_link;
-static struct node node;
-
-bool
-link_is_up(const struct link *link)
-{
-    return link->up;
-}
-
-bool
-link_send(struct link *link, struct str json)
-{
-    if (link->up) {
-        assert_int_equal(buf_put_str(&link->said, json), 0);
-        assert_int_equal(buf_put_byte(&link->said, '\n'), 0);
-    }
-    return true;
-}
-
-static int
-setup(void **state)
-{
-    (void)state;
-    the_link = (struct link){.up = true};
-    node = (struct node){.link = &the_link, .epoch = UINT64_MAX};
-    buf_init(&the_link.said, 1u << 20);
-    buf_init(&node.out, 1u << 20);
-    funds_init(&node.funds);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    funds_fini(&node.funds);
-    buf_fini(&node.out);
-    buf_fini(&the_link.said);
-    return 0;
-}
 
 static struct fund *
 fund_of(const char *wallet)
@@ -71,13 +21,6 @@ lacks(struct fund *fund, int64_t amount)
 {
     assert_int_equal(fund_hold(fund, amount), -ERR_OVERDRAWN);
     assert_true(fund_should_ask(fund));
-}
-
-static void
-said(const char *want)
-{
-    assert_string_equal(buf_cstr(&the_link.said), want);
-    the_link.said.len = 0;
 }
 
 /* Numbers are texts of digits; what the control plane granted before is said with it. */
@@ -207,15 +150,80 @@ adds_up(void **state)
     }
 }
 
+/* ---- budgets: what a caller may spend ---- */
+
+static void
+parse(const char *text, struct config **config)
+{
+    struct json_doc doc;
+    struct err err = {0};
+    json_init(&doc);
+    assert_int_equal(json_scan(&doc, str_from(text), NULL, &err), 0);
+    config_release(config);
+    node.config_rev++;
+    assert_int_equal(config_parse(&doc, 0, node.config_rev, &node.funds, config, &err), 0);
+    json_fini(&doc);
+}
+
+#define EIGHT(two) two two two two two two two two
+#define KEY(name, two, more)                                              \
+    "{\"name\":\"" name "\",\"hash\":\"" EIGHT(two) EIGHT(two) EIGHT(two) \
+        EIGHT(two) "\",\"wallet\":\"team\"" more "}"
+
+/* Who has no cap any more has what is here of it given back, before the ledger takes a call out of
+ * it that was held of nothing; others keep theirs. */
+static void
+gives_back_what_caps_nobody(void **state)
+{
+    (void)state;
+    struct fund *dev = fund_of("container/dev");
+    struct fund *pod = fund_of("container/pod");
+    struct fund *wallet = fund_of("team");
+    struct fund *key = fund_of("key/ci");
+    parse("{\"version\":1,\"settings\":{},\"keys\":[" KEY("ci", "00", ",\"capped\":true") "," KEY(
+              "open", "11",
+              "") "],\"containers\":[{\"name\":\"dev\",\"capped\":true},"
+                  "{\"name\":\"open\",\"models\":[\"*\"]}],\"capped_wallets\":[\"team\"]}",
+          &node.config);
+    fund_grant(key, 4000, FUND_OK);
+    atomic_store(&pod->payer, wallet);
+    fund_grant(dev, 1000, FUND_OK);
+    fund_grant(pod, 2000, FUND_OK);
+    fund_grant(wallet, 3000, FUND_OK);
+    node_drop_budgets(&node);
+    said("");
+    parse("{\"version\":1,\"settings\":{},\"keys\":[" KEY(
+              "ci", "00", ",\"capped\":true") "],"
+                                              "\"capped_wallets\":[\"team\"]}",
+          &node.config);
+    node_drop_budgets(&node);
+    said("{\"type\":\"return\",\"epoch\":\"18446744073709551615\",\"wallet\":\"container/dev\","
+         "\"returned\":\"1000\"}\n");
+    parse("{\"version\":1,\"settings\":{}}", &node.config);
+    node.link = NULL; /* said on the next connection */
+    node_drop_budgets(&node);
+    node.link = &the_link;
+    said("");
+    node_say_returned(&node);
+    assert_true(str_find(buf_str(&the_link.said), STR("\"container/pod\",\"returned\":\"2000\"")) !=
+                SIZE_MAX);
+    assert_int_equal(atomic_load(&wallet->available), 3000);
+    assert_int_equal(key->returned, 4000);
+    assert_true(dev->lapsed && pod->lapsed && !wallet->lapsed);
+    node_drop_budgets(&node);
+    config_release(&node.config);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(asks_once_for_those_that_want, setup, teardown),
-        cmocka_unit_test_setup_teardown(asks_again_after_the_link_was_down, setup, teardown),
-        cmocka_unit_test_setup_teardown(gives_back, setup, teardown),
-        cmocka_unit_test_setup_teardown(keeps_while_nobody_hears, setup, teardown),
-        cmocka_unit_test_setup_teardown(adds_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(asks_once_for_those_that_want, rig_node, rig_node_end),
+        cmocka_unit_test_setup_teardown(asks_again_after_the_link_was_down, rig_node, rig_node_end),
+        cmocka_unit_test_setup_teardown(gives_back, rig_node, rig_node_end),
+        cmocka_unit_test_setup_teardown(keeps_while_nobody_hears, rig_node, rig_node_end),
+        cmocka_unit_test_setup_teardown(adds_up, rig_node, rig_node_end),
+        cmocka_unit_test_setup_teardown(gives_back_what_caps_nobody, rig_node, rig_node_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,7 +36,10 @@ struct upload {
     uint64_t posted; /* in the ledger */
     uint64_t sent;   /* last seq of the batch that is on its way; 0 = none */
     uint64_t sent_ms;
-    uint64_t ping; /* older: "flushed" was said, with this ping behind it; 0 = not yet */
+    uint64_t ping;     /* older: "flushed" was said, with this ping behind it; 0 = not yet */
+    uint64_t mark;     /* what ended before the configuration at hand; see node_upload_mark */
+    uint64_t retry_ms; /* its journal could not be read: not before then */
+    uint32_t wait_ms;  /* how long that was put off; 0 = it can be read */
 };
 
 struct node {
@@ -63,10 +66,13 @@ struct node {
     bool leaving;   /* no more traffic: what is posted last is waited for */
     bool left;      /* and our leases are released */
     uint64_t leave_ping;
+    bool lease_waits; /* a budget's first lease is not asked for before uploads are marked */
     struct timer upload_timer;
     struct loop_task upload_task;
     _Atomic bool want_posted; /* a worker wants funds */
     struct loop_task want_task;
+    struct gone_models *gone; /* gone.c */
+    bool takes_gone;          /* the control plane knows `gone`; since `welcome` */
     uint32_t lease_ms;
     uint64_t funds_tick_ms; /* next node_funds_tick */
     struct handoff_server *handoff;
@@ -88,6 +94,14 @@ struct node {
     struct buf shared;     /* scratch of upload.c */
     bool usage_texts;      /* the control plane knows them; since `welcome` */
 };
+
+/* ---- gone.c ---- */
+/* node_gone_init - 0 or -ERR_NOMEM; node_gone_fini: the workers have stopped. node_model_gone - any
+ * worker: told to the control plane by the sync thread; what no longer fits is told by the next
+ * call of that model. */
+int node_gone_init(struct node *node) MUST_USE;
+void node_gone_fini(struct node *node);
+void node_model_gone(struct worker *worker, struct str provider, struct str upstream);
 
 /* ---- workers.c ---- */
 int node_workers_start(struct node *node, struct err *err) MUST_USE;
@@ -122,6 +136,9 @@ void node_apply_funds(struct node *node, const struct json_doc *doc);
 void node_send_lease(struct node *node);   /* for the funds that want one */
 void node_say_returned(struct node *node); /* of all funds, on a new connection */
 void node_funds_tick(struct node *node);   /* once a second */
+/* node_drop_budgets - calls of whoever has no cap any more are held of none: what is here of it
+ * goes back before the ledger posts one of them. */
+void node_drop_budgets(struct node *node);
 int node_uploads_recover(struct node *node, struct err *err) MUST_USE;
 void node_upload_kick(struct node *node); /* send what is there and not on its way */
 void node_upload_posted(struct node *node, const struct json_doc *doc);
@@ -129,6 +146,10 @@ void node_upload_pong(struct node *node, const struct json_doc *doc);
 /* node_upload_leave - the workers are drained: post what is left, then give all leases back. */
 void node_upload_leave(struct node *node, uint32_t deadline_ms);
 void node_upload_reset(struct node *node); /* a new connection: nothing is on its way */
+/* node_upload_mark - every worker has a new configuration: what ended under the one before has a
+ * number up to here. node_upload_marked - and all of that is in the ledger. */
+void node_upload_mark(struct node *node);
+bool node_upload_marked(const struct node *node);
 
 /* ---- handoff.c ---- */
 int node_handoff_start(struct node *node, struct err *err) MUST_USE;

@@ -28,6 +28,9 @@ const char options_help[] =
     "  --admin ADDR         /healthz /livez /readyz /metrics (default 127.0.0.1:4182)\n"
     "  --workers N          loops (default: one a core)\n"
     "  --journal-mib N      bound of the usage journal on disk, a worker (default 1024)\n"
+    "  --form-mib N         largest form: a sound file, pictures (default 128)\n"
+    "  --spool-mib N        disk for forms whose model stands behind their file, a worker\n"
+    "                       (default 1024)\n"
     "  --help               this text\n"
     "\n"
     "Every option is also read from the environment: --listen-tls = BERTH_DATAPLANE_LISTEN_TLS.\n"
@@ -124,6 +127,10 @@ options_default(struct options *o)
         o->admin = "127.0.0.1:4182";
     if (o->journal_mib == 0)
         o->journal_mib = 1024;
+    if (o->form_mib == 0)
+        o->form_mib = 128;
+    if (o->spool_mib == 0)
+        o->spool_mib = 1024;
     if (o->workers == 0) {
         long cores = sysconf(_SC_NPROCESSORS_ONLN);
         o->workers = cores < 1 ? 1 : cores > 64 ? 64 : (uint32_t)cores;
@@ -159,6 +166,16 @@ options_parse(int argc, char **argv, struct options *ret_options, struct err *er
          .env = "BERTH_DATAPLANE_JOURNAL_MIB",
          .number = &o.journal_mib,
          .min = 8,
+         .max = 1048576},
+        {.flag = "--form-mib",
+         .env = "BERTH_DATAPLANE_FORM_MIB",
+         .number = &o.form_mib,
+         .min = 1,
+         .max = 4096},
+        {.flag = "--spool-mib",
+         .env = "BERTH_DATAPLANE_SPOOL_MIB",
+         .number = &o.spool_mib,
+         .min = 1,
          .max = 1048576},
     };
     bool given[ARRAY_LEN(rows)] = {false};

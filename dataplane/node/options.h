@@ -26,6 +26,8 @@ struct options {
     const char *handoff; /* unix path for the agent; NULL = none */
     uint32_t workers;
     uint32_t journal_mib;
+    uint32_t form_mib;  /* a form's body */
+    uint32_t spool_mib; /* forms that wait on disk, a worker */
     bool help;
 };
 

@@ -35,6 +35,7 @@ on_up(struct link *link, void *user)
     struct node *node = user;
     struct json_writer w;
     node->usage_texts = false;
+    node->takes_gone = false;
     node->out.len = 0;
     json_writer_init(&w, &node->out);
     json_open_object(&w);
@@ -103,6 +104,8 @@ on_welcome(struct node *node, const struct json_doc *doc)
     bool taken = false;
     (void)!json_u64(doc, json_get(doc, 0, STR("lease_ms")), 3600000, &lease);
     on_keys(node, doc);
+    node->takes_gone = json_bool(doc, json_get(doc, 0, STR("gone")), &taken) == 0 && taken;
+    taken = false;
     node->usage_texts = json_bool(doc, json_get(doc, 0, STR("usage_texts")), &taken) == 0 && taken;
     node->lease_ms = (uint32_t)lease;
     node_say_returned(node);
@@ -338,6 +341,7 @@ node_sync_stop(struct node *node)
     }
     timer_cancel(loop_timers(node->loop), &node->upload_timer);
     link_free(&node->link);
+    node_gone_fini(node);
     while (!list_empty(&node->uploads)) {
         struct upload *upload = LIST_ENTRY(node->uploads.next, struct upload, node);
         list_remove(&upload->node);

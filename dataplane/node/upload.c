@@ -18,6 +18,9 @@
 /* A batch is a commit of the control plane: what comes one by one waits for others, a quarter of a
  * second at most. */
 #define PACE_MS 250u
+/* A journal that cannot be read is tried again after this long, then after twice as long. */
+#define UNREAD_MS 250u
+#define UNREAD_MS_MAX 30000u
 
 static struct upload *
 upload_add(struct node *node, struct journal *journal, bool own)
@@ -118,6 +121,32 @@ node_upload_pong(struct node *node, const struct json_doc *doc)
     }
 }
 
+/* Said once, not twenty times a second; what it has waits, and room on disk runs out (UJ-02). */
+static void
+upload_unread(struct node *node, struct upload *upload, int code)
+{
+    metric_add(metrics_series(node->metrics, METRIC_journal_unread, NULL), 1);
+    if (upload->wait_ms == 0)
+        LOG_ERROR("the usage journal cannot be read: what it has is not posted and stays on disk; "
+                  "look at the disk and the memory of this host, it is tried again until it can be",
+                  LOG_U("epoch", journal_epoch(upload->journal)),
+                  LOG_U("stream", journal_stream(upload->journal)), LOG_U("after", upload->posted),
+                  LOG_C("error", err_text(code)));
+    upload->wait_ms = upload->wait_ms == 0 ? UNREAD_MS : MIN(2 * upload->wait_ms, UNREAD_MS_MAX);
+    upload->retry_ms = loop_now_ms(node->loop) + upload->wait_ms;
+}
+
+static void
+upload_read(struct upload *upload)
+{
+    if (upload->wait_ms > 0)
+        LOG_INFO("the usage journal can be read again",
+                 LOG_U("epoch", journal_epoch(upload->journal)),
+                 LOG_U("stream", journal_stream(upload->journal)));
+    upload->wait_ms = 0;
+    upload->retry_ms = 0;
+}
+
 static void
 upload_send(struct node *node, struct upload *upload)
 {
@@ -138,15 +167,22 @@ upload_send(struct node *node, struct upload *upload)
     int rc =
         journal_read_shared(upload->journal, upload->posted, BATCH_RECORDS_MAX, BATCH_BYTES_MAX,
                             out, node->usage_texts ? shared : NULL, &count, &last);
-    if (rc != 0 || count == 0)
+    if (rc != 0) {
+        upload_unread(node, upload, rc);
+        return;
+    }
+    if (count == 0)
         return;
     if (shared->len > 0) {
         (void)buf_put_str(out, STR("],\"texts\":["));
         (void)buf_put_str(out, buf_str(shared));
     }
     (void)buf_put_str(out, STR("]}"));
-    if (out->failed)
+    if (out->failed) {
+        upload_unread(node, upload, -ERR_NOMEM);
         return;
+    }
+    upload_read(upload);
     if (link_send(node->link, buf_str(&node->out))) {
         upload->sent = last;
         upload->sent_ms = loop_now_ms(node->loop);
@@ -157,10 +193,10 @@ static bool
 is_due(const struct node *node, const struct upload *upload)
 {
     uint64_t count = journal_last(upload->journal) - upload->posted;
-    if (upload->sent != 0 || count == 0)
+    if (upload->sent != 0 || count == 0 || loop_now_ms(node->loop) < upload->retry_ms)
         return false;
     return upload->own || node->leaving || count >= BATCH_RECORDS_MAX ||
-           loop_now_ms(node->loop) - upload->sent_ms >= PACE_MS;
+           upload->posted < upload->mark || loop_now_ms(node->loop) - upload->sent_ms >= PACE_MS;
 }
 
 void
@@ -213,6 +249,27 @@ node_upload_leave(struct node *node, uint32_t deadline_ms)
 }
 
 void
+node_upload_mark(struct node *node)
+{
+    LIST_FOREACH (at, &node->uploads) {
+        struct upload *upload = LIST_ENTRY(at, struct upload, node);
+        if (!upload->own)
+            upload->mark = journal_last(upload->journal);
+    }
+}
+
+bool
+node_upload_marked(const struct node *node)
+{
+    LIST_FOREACH (at, &node->uploads) {
+        const struct upload *upload = LIST_ENTRY(at, struct upload, node);
+        if (upload->posted < upload->mark)
+            return false;
+    }
+    return true;
+}
+
+void
 node_upload_reset(struct node *node)
 {
     LIST_FOREACH (at, &node->uploads) {
@@ -241,6 +298,8 @@ node_upload_posted(struct node *node, const struct json_doc *doc)
         upload->posted = MAX(seq, upload->posted);
         upload->sent = 0;
         journal_trim(upload->journal, upload->posted);
+        if (node->lease_waits && node_upload_marked(node))
+            node_send_lease(node);
         /* Full batches do not wait for the timer: else a busy node falls behind for ever. */
         if (upload->own || journal_last(upload->journal) - upload->posted >= BATCH_RECORDS_MAX ||
             journal_fill_percent(upload->journal) >= HURRY_PERCENT)

@@ -217,6 +217,9 @@ worker_main(void *arg)
     return NULL;
 }
 
+/* Of anything; what an endpoint takes is less: layers/admit.c. */
+#define BODY_BYTES_MAX ((uint64_t)100u * 1024u * 1024u)
+
 static int
 worker_server(struct node_worker *worker, struct tls_context *tls, const int *fds, uint32_t count,
               struct http_server **ret_server, struct err *err)
@@ -225,7 +228,8 @@ worker_server(struct node_worker *worker, struct tls_context *tls, const int *fd
                                     .tls = tls,
                                     .handler = &front_handler,
                                     .user = &worker->worker,
-                                    .body_bytes_max = (size_t)100u * 1024u * 1024u,
+                                    .body_bytes_max =
+                                        MAX(BODY_BYTES_MAX, worker->worker.form_bytes_max),
                                     .conn_count_max = 20000u,
                                     .h2_streams_max = 100u};
     int rc = http_server_new(&conf, ret_server, err);
@@ -250,7 +254,11 @@ worker_start(struct node *node, uint32_t index, struct err *err)
         return rc;
     w->worker.node = node;
     w->worker.want_funds = node_want_funds;
+    w->worker.model_gone = node_model_gone;
     w->worker.journal_written = node_journal_written;
+    w->worker.form_bytes_max = (uint64_t)node->options.form_mib << 20;
+    w->worker.spool = (struct spool_room){.dir = node->options.data,
+                                          .bytes_max = (uint64_t)node->options.spool_mib << 20};
     (void)snprintf(dir, sizeof(dir), "%s/journal", node->options.data);
     struct journal_conf journal = {.dir = dir,
                                    .epoch = node->epoch,
@@ -272,6 +280,8 @@ worker_start(struct node *node, uint32_t index, struct err *err)
 int
 node_workers_start(struct node *node, struct err *err)
 {
+    if (node_gone_init(node) != 0)
+        return err_set(err, ERR_NOMEM, "out of memory");
     for (uint32_t i = 0; i < node->worker_count; i++) {
         int rc = worker_start(node, i, err);
         if (rc != 0)

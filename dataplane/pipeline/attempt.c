@@ -7,15 +7,14 @@
 #include "dataplane/pipeline/coded.h"
 #include "dataplane/pipeline/poll.h"
 #include "dataplane/pipeline/reply.h"
+#include "dataplane/pipeline/upload.h"
 
-#include "dataplane/dialect/sigv4.h"
 #include "lib/base/check.h"
-#include "lib/base/clock.h"
 #include "lib/base/num.h"
 
 #define DROPPED_BYTES_MAX 1024u
 #define WHOLE_BYTES_MAX ((size_t)64u * 1024u * 1024u)
-#define CALL_FIELDS_MAX ATTEMPT_FIELDS_MAX /* three are kept for a signature */
+#define CALL_FIELDS_MAX ATTEMPT_FIELDS_MAX
 #define RETRY_AFTER_S_MAX 300u
 #define CODED_TEXT "The provider's reply has a content-encoding that cannot be undone."
 #define SPARE_BYTES_MAX ((size_t)16u * 1024u)
@@ -24,9 +23,13 @@ static void on_head(struct http_call *call, const struct http_head *head);
 static void on_body(struct http_call *call, struct str bytes, bool last);
 static void on_done(struct http_call *call);
 static void on_failed(struct http_call *call, int code, enum http_phase phase, const char *text);
+static void on_writable(struct http_call *call);
 
-static const struct http_call_ops call_ops = {
-    .head = on_head, .body = on_body, .done = on_done, .failed = on_failed};
+static const struct http_call_ops call_ops = {.head = on_head,
+                                              .body = on_body,
+                                              .done = on_done,
+                                              .failed = on_failed,
+                                              .writable = on_writable};
 
 /* A reply's block serves the next reply of this worker. */
 static void
@@ -78,7 +81,7 @@ build_forward(struct exchange *x, struct str **ret_segments, size_t *ret_count, 
     struct splice splice;
     splice_init(&splice, &x->arena);
     int rc = x->media != NULL
-                 ? media_edit(x->media, doc, body, model->upstream, &splice)
+                 ? media_edit(x->media, doc, model->upstream, &splice)
                  : x->endpoint->dialect->forward_edits(doc, x->endpoint->kind, &x->facts,
                                                        model->upstream, x->facts.stream, &splice);
     size_t bytes = 0;
@@ -123,8 +126,11 @@ build_translated(struct exchange *x, struct str **ret_segments, size_t *ret_coun
         drop_field(&request.others, STR("usage"));
     struct buf dropped;
     buf_init(&dropped, DROPPED_BYTES_MAX);
-    const struct dialect_target target = {
-        .model = model->upstream, .max_output = model->max_output_tokens, .dropped = &dropped};
+    const struct dialect_target target = {.model = model->upstream,
+                                          .max_output = model->max_output_tokens,
+                                          .searches = model->free ||
+                                                      tariff_has(&model->tariff, USAGE_web_search),
+                                          .dropped = &dropped};
     buf_init(&a->body, WHOLE_BYTES_MAX);
     if (rc == 0)
         rc = exchange_dialect(x)->request_out(&request, &target, &x->arena, &a->body, err);
@@ -145,89 +151,6 @@ put_target(struct exchange *x, struct str *ret_target)
     int rc =
         exchange_dialect(x)->path(carried_endpoint(x), model->upstream, x->facts.stream, target);
     return rc == 0 ? arena_dup(&x->arena, buf_str(target), ret_target) : rc;
-}
-
-static bool
-was_forwarded(const struct exchange *x, const char *name)
-{
-    for (uint32_t i = 0; i < x->forwarded_count; i++) {
-        if (str_eq(x->forwarded[i].name, str_from(name)))
-            return true;
-    }
-    return false;
-}
-
-/* The credential is a pair that signs each call. */
-static bool
-is_signed(const struct exchange *x)
-{
-    return x->attempt.dialect->aws_service != NULL &&
-           sigv4_is_key(exchange_model(x)->provider->key);
-}
-
-static int
-put_signature(struct exchange *x, struct str target, struct str body, struct http_field *fields,
-              size_t *count)
-{
-    const struct config_provider *provider = exchange_model(x)->provider;
-    const struct uri *base = &provider->base;
-    bool usual = base->port == (base->https ? 443 : 80);
-    struct sigv4_fields made = {0};
-    struct str host =
-        usual ? base->host : arena_printf(&x->arena, "%.*s:%u", STR_ARG(base->host), base->port);
-    if (host.ptr == NULL)
-        return -ERR_NOMEM;
-    const struct sigv4_call call = {.key = provider->key,
-                                    .service = str_from(x->attempt.dialect->aws_service),
-                                    .region = sigv4_region(base->host),
-                                    .host = host,
-                                    .path = target,
-                                    .body = body,
-                                    .now_s = (uint64_t)(clock_wall_ns() / 1000000000)};
-    int rc = sigv4_sign(&call, &x->arena, &made);
-    if (rc < 0)
-        return rc;
-    fields[(*count)++] = (struct http_field){STR("x-amz-date"), made.date};
-    if (made.token.len > 0)
-        fields[(*count)++] = (struct http_field){STR("x-amz-security-token"), made.token};
-    fields[(*count)++] = (struct http_field){STR("authorization"), made.authorization};
-    return 0;
-}
-
-static struct str
-body_type(const struct exchange *x)
-{
-    const struct carrier *carrier = x->attempt.carrier;
-    if (carrier != NULL && carrier->content_type != NULL)
-        return str_from(carrier->content_type);
-    return x->form_type.len > 0 ? x->form_type : STR("application/json");
-}
-
-size_t
-attempt_fields(struct exchange *x, struct http_field *fields)
-{
-    const struct config_provider *provider = exchange_model(x)->provider;
-    const struct dialect *dialect = exchange_dialect(x);
-    size_t count = 0;
-    fields[count++] = (struct http_field){STR("content-type"), body_type(x)};
-    fields[count++] = (struct http_field){STR("accept-encoding"), STR("identity")};
-    fields[count++] =
-        (struct http_field){STR("x-client-request-id"), str_make(x->id, REQUEST_ID_BYTES)};
-    if (provider->key.len > 0 && !is_signed(x)) {
-        fields[count++] = (struct http_field){str_from(provider->auth_field), provider->auth_value};
-    }
-    bool same = dialect_same(dialect, x->endpoint->dialect);
-    for (uint32_t i = 0; same && i < x->forwarded_count && count < CALL_FIELDS_MAX - 7; i++)
-        fields[count++] = x->forwarded[i];
-    for (size_t i = 0; dialect->fixed_fields != NULL && dialect->fixed_fields[i].name != NULL &&
-                       count < CALL_FIELDS_MAX - 3;
-         i++) {
-        if (same && was_forwarded(x, dialect->fixed_fields[i].name))
-            continue;
-        fields[count++] = (struct http_field){str_from(dialect->fixed_fields[i].name),
-                                              str_from(dialect->fixed_fields[i].value)};
-    }
-    return count;
 }
 
 static int
@@ -252,9 +175,12 @@ attempt_call(struct exchange *x, struct err *err)
         rc = carried_build(x, err);
         if (rc == 0)
             rc = one_segment(x, &segments, &segment_count, err);
-    } else {
+    } else if (x->upload == NULL) {
         rc = a->translated ? build_translated(x, &segments, &segment_count, err)
                            : build_forward(x, &segments, &segment_count, err);
+    } else if (attempt_is_signed(x)) { /* over bytes that are not here yet */
+        rc = err_set(err, ERR_UNSUPPORTED, "Provider %.*s takes no forms.",
+                     STR_ARG(model->provider->name));
     }
     struct str target = STR_EMPTY;
     if (rc == 0 && put_target(x, &target) != 0)
@@ -264,7 +190,7 @@ attempt_call(struct exchange *x, struct err *err)
         return rc;
     struct http_field fields[CALL_FIELDS_MAX] UNINIT;
     size_t field_count = attempt_fields(x, fields);
-    if (is_signed(x) && put_signature(x, target, *segments, fields, &field_count) != 0)
+    if (attempt_is_signed(x) && attempt_sign(x, target, *segments, fields, &field_count) != 0)
         return err_set(err, ERR_NOMEM, "Berth has no memory for this request.");
     struct http_call_conf conf = {.ops = &call_ops,
                                   .user = x,
@@ -275,6 +201,8 @@ attempt_call(struct exchange *x, struct err *err)
                                   .segments = segments,
                                   .segment_count = segment_count,
                                   .retry_stale = true};
+    if (x->upload != NULL && upload_call(x, &conf) != 0)
+        return err_set(err, ERR_NOMEM, "Berth has no memory for this request.");
     rc = http_call_start(origin, &conf, &a->call);
     if (rc != 0)
         return err_set(err, ERR_OVERLOADED, "Too many requests wait for provider %.*s.",
@@ -282,8 +210,8 @@ attempt_call(struct exchange *x, struct err *err)
     return 0;
 }
 
-static void
-arm(struct exchange *x, uint32_t after_ms)
+void
+attempt_arm(struct exchange *x, uint32_t after_ms)
 {
     if (after_ms == 0)
         return;
@@ -303,7 +231,7 @@ attempt_ask(struct exchange *x, struct http_origin *origin, struct str target)
                                         .retry_stale = true};
     int rc = http_call_start(origin, &conf, &x->attempt.call);
     if (rc == 0)
-        arm(x, exchange_ttft_ms(x));
+        attempt_arm(x, exchange_ttft_ms(x));
     return rc;
 }
 
@@ -326,7 +254,7 @@ attempt_scan(struct exchange *x, struct err *err)
 {
     struct json_doc *doc = &x->worker->doc;
     struct str body = http_stream_body(x->stream);
-    if (x->form_type.len > 0)
+    if (x->upload != NULL)
         return 0;
     if (doc->text.ptr == body.ptr && doc->text.len == body.len && x->attempts == 0)
         return 0;
@@ -336,20 +264,25 @@ attempt_scan(struct exchange *x, struct err *err)
 void
 attempt_start(struct exchange *x)
 {
-    struct err err = {0};
+    struct err err UNINIT;
+    err.text[0] = '\0';
     if (x->endpoint->kind == CHAT_ENDPOINT_TOKENS &&
         !dialect_same(exchange_dialect(x), x->endpoint->dialect)) {
         reply_tokens(x);
         return;
     }
     for (;;) {
-        memset(&x->attempt, 0, sizeof(x->attempt));
+        if (x->attempted) /* else it is as clear as the exchange was made */
+            memset(&x->attempt, 0, sizeof(x->attempt));
+        x->attempted = true;
         int rc = attempt_scan(x, &err);
         if (rc == 0)
             rc = attempt_call(x, &err);
         if (rc == 0) {
             x->attempts++;
-            arm(x, exchange_ttft_ms(x));
+            attempt_arm(x, exchange_ttft_ms(x));
+            if (UNLIKELY(x->upload != NULL))
+                upload_started(x);
             return;
         }
         attempt_stop(x);
@@ -376,7 +309,7 @@ attempt_failed(struct exchange *x, enum http_error refusal, struct str text)
     ASSERT(!x->attempt.committed);
     attempt_stop(x);
     x->usage = (struct usage){.evidence = EVIDENCE_NONE};
-    if (x->stream != NULL && x->target_at + 1 < x->targets.count) {
+    if (x->stream != NULL && x->target_at + 1 < x->targets.count && upload_again(x)) {
         x->target_at++;
         x->by_responses = false;
         attempt_start(x);
@@ -553,6 +486,12 @@ on_failed(struct http_call *call, int code, enum http_phase phase, const char *t
         attempt_failed(x, failure_row(code), why);
 }
 
+static void
+on_writable(struct http_call *call)
+{
+    upload_writable(http_call_user(call));
+}
+
 /* ---- time --------------------------------------------------------------------------------------
  */
 
@@ -560,11 +499,11 @@ void
 attempt_timer(struct exchange *x)
 {
     struct attempt *a = &x->attempt;
-    if (x->settled || poll_timer(x) || a->call == NULL)
+    if (x->settled || poll_timer(x) || a->call == NULL || upload_timer(x))
         return;
     const struct config_settings *settings = &x->config->settings;
     uint64_t now = loop_now_ms(x->worker->loop);
-    uint64_t age_ms = (loop_now_ns(x->worker->loop) - x->started_ns) / 1000000u;
+    uint64_t age_ms = (loop_now_ns(x->worker->loop) - upload_sent_ns(x)) / 1000000u;
     bool too_long = settings->request_timeout_ms != 0 && age_ms >= settings->request_timeout_ms;
     struct str text = STR("The provider did not answer in time.");
     if (!a->committed) {
@@ -573,24 +512,28 @@ attempt_timer(struct exchange *x)
         if (whole && !too_long) {
             uint64_t left = settings->request_timeout_ms - age_ms;
             left = left == 0 ? 1 : left;
-            arm(x, (uint32_t)MIN(left, (uint64_t)UINT32_MAX));
+            attempt_arm(x, (uint32_t)MIN(left, (uint64_t)UINT32_MAX));
             return;
         }
         attempt_failed(x, HTTP_ERROR_upstream_timeout, text);
         return;
     }
+    if (http_call_paused(a->call)) /* it is the client who keeps it waiting: lib/http judges that */
+        a->last_bytes_ms = now;
     uint64_t silent = now - a->last_bytes_ms;
     if (too_long || silent >= exchange_stall_ms(x)) {
         reply_stream_cut(x, OUTCOME_timed_out, HTTP_ERROR_upstream_timeout,
                          STR("The provider stopped in the middle of its answer."));
         return;
     }
-    arm(x, (uint32_t)(exchange_stall_ms(x) - silent));
+    attempt_arm(x, (uint32_t)(exchange_stall_ms(x) - silent));
 }
 
 void
 attempt_writable(struct exchange *x)
 {
-    if (x->attempt.call != NULL)
-        http_call_pause(x->attempt.call, false);
+    if (x->attempt.call == NULL)
+        return;
+    x->attempt.last_bytes_ms = loop_now_ms(x->worker->loop);
+    http_call_pause(x->attempt.call, false);
 }

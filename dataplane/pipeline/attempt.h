@@ -77,9 +77,16 @@ void attempt_failed(struct exchange *exchange, enum http_error refusal, struct s
  * attempt_reset - forget a reply that was none, before one. */
 #define ATTEMPT_FIELDS_MAX 51u
 size_t attempt_fields(struct exchange *exchange, struct http_field *fields);
+/* attempt_is_signed - the credential is a pair that signs each call. attempt_sign - this one, with
+ * three more fields. 0, -ERR_NOMEM, -ERR_INVALID. */
+bool attempt_is_signed(const struct exchange *exchange);
+int attempt_sign(struct exchange *exchange, struct str target, struct str body,
+                 struct http_field *fields, size_t *count) MUST_USE;
 int attempt_ask(struct exchange *exchange, struct http_origin *origin, struct str target) MUST_USE;
 void attempt_reset(struct exchange *exchange);
-/* attempt_timer - the exchange's timer fired: first token, stall or whole deadline. */
+/* attempt_arm - the exchange's timer, after so many ms; 0: never. attempt_timer - it fired: first
+ * token, stall or whole deadline. */
+void attempt_arm(struct exchange *exchange, uint32_t after_ms);
 void attempt_timer(struct exchange *exchange);
 /* attempt_writable - the client takes bytes again. */
 void attempt_writable(struct exchange *exchange);

@@ -44,14 +44,16 @@ struct exchange {
     /* identify */
     struct live_binding *binding; /* borrowed from the connection's caller */
     struct fund *fund;
-    struct fund *budget;       /* what its owner lets it spend, whoever pays; NULL = no cap */
-    struct str record_json;    /* who pays and who calls, for the journal */
-    struct str tag;            /* what a container said instead of its own name; in the arena */
-    const struct scope *scope; /* what it may use, in the config; NULL = everything */
+    const struct config_key *key; /* NULL: a container, or not known yet; in the config below */
+    struct fund *budget;          /* what its owner lets it spend, whoever pays; NULL = no cap */
+    struct str record_json;       /* who pays and who calls, for the journal */
+    struct str tag;               /* what a container said instead of its own name; in the arena */
+    const struct scope *scope;    /* what it may use, in the config; NULL = everything */
 
     /* route */
     struct chat_facts facts;   /* model and stream from the head on, where the URL says them */
     struct media_facts *media; /* of a call that is no conversation, in the arena; else NULL */
+    struct upload *upload;     /* of a form, in the arena; else NULL */
     bool array;                /* the stream goes out as one JSON array (Gemini without alt=sse) */
     bool wants_cost;           /* usage.cost in the answer */
     struct route_targets targets;
@@ -89,6 +91,7 @@ struct exchange {
     uint64_t ended_ns;       /* monotonic; set before the layers settle */
     uint8_t attempts;
 
+    bool attempted; /* `attempt` was in use */
     struct attempt attempt;
     struct arena arena;
 };
@@ -97,6 +100,15 @@ struct exchange {
  * text)`. text: borrowed until the exchange ends, or empty for the row's own sentence. */
 enum layer_verdict exchange_fail(struct exchange *exchange, enum http_error refusal,
                                  struct str text);
+/* exchange_cap - sets `budget` by the worker's configuration of now; one that it has stays.
+ * 0, -ERR_NOMEM. identify.c */
+int exchange_cap(struct exchange *exchange) MUST_USE;
+/* exchange_capped - a new configuration came while it runs: from here on a first cap of its caller
+ * counts what it holds, too. hold.c */
+void exchange_capped(struct exchange *exchange);
+/* exchange_read_form - facts of its form, as far as it is read: again when more of it is. 0, and as
+ * media_facts. route.c */
+int exchange_read_form(struct exchange *exchange, struct err *err) MUST_USE;
 /* exchange_price_call - what the price of the exchange at a model hangs on. After route. */
 struct price_call exchange_price_call(const struct exchange *exchange,
                                       const struct config_model *model);
@@ -131,8 +143,8 @@ exchange_stall_ms(const struct exchange *x)
  * NULL. */
 struct exchange *pipeline_start(struct worker *worker, struct http_stream *stream,
                                 const struct http_head *head, const struct endpoint *endpoint);
-/* pipeline_body - the body is complete (http_stream_body): runs the BODY layers and the first
- * attempt. */
+/* pipeline_body - the body is complete (http_stream_body), or enough of a form is here: runs the
+ * BODY layers and the first attempt. */
 void pipeline_body(struct exchange *exchange);
 /* pipeline_body_refused - the server takes no more of the body: answer 413, 400 or 503. */
 void pipeline_body_refused(struct exchange *exchange, unsigned status);

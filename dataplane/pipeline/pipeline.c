@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "dataplane/pipeline/reply.h"
+#include "dataplane/pipeline/upload.h"
 #include "lib/base/check.h"
 #include "lib/base/num.h"
 #include "lib/text/multipart.h"
@@ -67,6 +68,9 @@ struct price_call
 exchange_price_call(const struct exchange *x, const struct config_model *model)
 {
     const struct media_facts *media = x->media;
+    /* chat completions say no count: a call of a model that searches is a search */
+    bool one_search =
+        x->facts.search_field != NULL && dialect_same(model->provider->dialect, &dialect_openai);
     bool talks = media == NULL || media->text_answer; /* the model's window and limit hold */
     return (struct price_call){
         .tariff = &model->tariff,
@@ -82,6 +86,9 @@ exchange_price_call(const struct exchange *x, const struct config_model *model)
         .seen_bytes = x->attempt.look.total_bytes,
         .most = media != NULL ? media->most : NULL,
         .image_pico = media != NULL ? tariff_image(&model->tariff, media->quality, media->size) : 0,
+        .searches = one_search ? x->facts.choices : x->facts.searches,
+        .searches_wanted = x->facts.search_field != NULL,
+        .searches_each = one_search,
         .made_s = x->made_s};
 }
 
@@ -112,6 +119,7 @@ exchange_free(struct exchange *x)
     if (x->left && x->binding != NULL)
         live_release(&x->binding);
     config_release(&x->config);
+    upload_end(x);
     struct arena arena = x->arena; /* it holds x, too */
     arena_fini(&arena);
 }
@@ -345,6 +353,8 @@ pipeline_resume(struct exchange *x)
     if (!x->parked || x->settled)
         return;
     timer_cancel(loop_timers(x->worker->loop), &x->timer);
+    if (UNLIKELY(upload_resume(x)))
+        return;
     if (pipeline_run(x, LAYER_BODY))
         attempt_start(x);
 }
@@ -424,6 +434,10 @@ void
 pipeline_refuse(struct exchange *x)
 {
     const struct http_error_row *row = http_error_row(x->refusal);
+    if (UNLIKELY(x->attempt.committed) && !x->settled) { /* an answer to half of a form */
+        reply_stream_cut(x, OUTCOME_upstream_cut, x->refusal, x->refusal_text);
+        return;
+    }
     x->status = row->status;
     attempt_stop(x);
     pipeline_settle(x, x->attempts > 0 ? OUTCOME_upstream_error : OUTCOME_refused);

@@ -97,7 +97,7 @@ holds_key(const struct exchange *x, struct str body)
 void
 reply_answer(struct exchange *x, unsigned status, struct str body, struct str content_type)
 {
-    struct http_field fields[REPLY_FIELDS_MAX + 1];
+    struct http_field fields[REPLY_FIELDS_MAX + 1] UNINIT;
     x->status = (uint16_t)status;
     uint32_t count = reply_head_fields(x, fields, content_type, true);
     char retry[24];
@@ -296,6 +296,11 @@ reply_error(struct exchange *x)
         error = (struct chat_error){.status = status};
     if (retry_by_responses(x, &error))
         return;
+    /* only what a conversation is told: the control plane asks again with one */
+    if (error.class_ == CHAT_ERROR_MODEL && x->endpoint->kind == CHAT_ENDPOINT_CHAT &&
+        x->worker->model_gone != NULL)
+        x->worker->model_gone(x->worker, exchange_model(x)->provider->name,
+                              exchange_model(x)->upstream);
     if ((status == 429 || status >= 500) && poll_again(x))
         return;
     if (error_is_callers(&error)) {

@@ -16,6 +16,8 @@
 
 #define OPEN_REQUESTS_MAX 20000u
 #define TARGET_BYTES_MAX 2048u
+#define FORM_BYTES_MAX ((uint64_t)128u * 1024u * 1024u)
+#define SPOOL_BYTES_MAX ((uint64_t)1024u * 1024u * 1024u)
 
 const struct metric_def worker_metric_defs[DATAPLANE_METRIC_COUNT] = {
 #define METRIC_ROW(id, prometheus, text, kind_, ...) \
@@ -52,6 +54,8 @@ worker_init(struct worker *worker, uint32_t index, struct loop *loop, struct liv
     worker->funds = funds;
     worker->metrics = metrics;
     worker->open_max = OPEN_REQUESTS_MAX;
+    worker->form_bytes_max = FORM_BYTES_MAX;
+    worker->spool.bytes_max = SPOOL_BYTES_MAX;
     worker->request_salt = rand_u64();
     list_init(&worker->exchanges);
     list_init(&worker->waiting);
@@ -118,6 +122,8 @@ worker_set_config(struct worker *worker, struct config *config, struct err *err)
     config_release(&worker->config);
     worker->config = config;
     worker->config_generation++;
+    LIST_FOREACH (node, &worker->exchanges)
+        exchange_capped(LIST_ENTRY(node, struct exchange, node));
     return 0;
 }
 

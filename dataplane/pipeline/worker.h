@@ -7,6 +7,7 @@
 #define BERTH_DATAPLANE_PIPELINE_WORKER_H
 
 #include "dataplane/meter/journal.h"
+#include "dataplane/pipeline/spool.h"
 #include "dataplane/route/route.h"
 #include "dataplane/upstream/origins.h"
 #include "dataplane/view/live.h"
@@ -73,11 +74,15 @@ struct worker {
     struct list waiting;   /* those that wait for a lease */
     struct list goodbyes;  /* vendors who are told that nobody waits: poll.c */
     uint32_t open_count;
-    uint32_t open_max;     /* admission: more is 503 */
-    uint64_t request_salt; /* request ids: salt and counter, scrambled */
+    uint32_t open_max;       /* admission: more is 503 */
+    uint64_t form_bytes_max; /* of a form's body; set by the node, as is the room */
+    struct spool_room spool; /* for forms that cannot go on yet */
+    uint64_t request_salt;   /* request ids: salt and counter, scrambled */
     uint64_t request_count;
     /* Asks the sync thread for more money; set by the node. Any time, cheap. */
     void (*want_funds)(struct worker *worker, struct fund *fund);
+    /* A provider has no such model; set by the node, or NULL. Texts are borrowed. */
+    void (*model_gone)(struct worker *worker, struct str provider, struct str upstream);
     /* Something waits for journal_sync; set by the node. Cheap. */
     void (*journal_written)(struct worker *worker);
     void *node;

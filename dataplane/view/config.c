@@ -402,6 +402,33 @@ parse_list(struct parser *p, uint32_t root, const char *name, size_t record_byte
     return 0;
 }
 
+static int
+parse_capped_wallets(struct parser *p, uint32_t root)
+{
+    uint32_t list = json_get(p->doc, root, STR("capped_wallets"));
+    if (list == JSON_NONE)
+        return 0;
+    if (!json_is(p->doc, list, JSON_ARRAY))
+        return err_set(p->err, ERR_INVALID, "capped_wallets: must be a list");
+    for (uint32_t at = json_first(p->doc, list); at != JSON_NONE;
+         at = json_sibling(p->doc, list, at)) {
+        struct str name;
+        if (json_string(p->doc, at, &p->config->arena, &name) != 0)
+            return err_set(p->err, ERR_INVALID, "capped_wallets: must be names");
+        /* the document goes, the configuration stays */
+        if (arena_dup(&p->config->arena, name, &name) != 0 ||
+            map_put(&p->config->capped_wallets, name, p->config, NULL) != 0)
+            return err_set(p->err, ERR_NOMEM, "capped_wallets: no memory");
+    }
+    return 0;
+}
+
+bool
+config_caps_wallet(const struct config *config, struct str wallet)
+{
+    return config->capped_wallets.count > 0 && map_get(&config->capped_wallets, wallet) != NULL;
+}
+
 static void
 config_free(struct config *config)
 {
@@ -410,6 +437,7 @@ config_free(struct config *config)
     map_fini(&config->route_by_name);
     map_fini(&config->key_by_hash);
     map_fini(&config->container_by_name);
+    map_fini(&config->capped_wallets);
     arena_fini(&config->arena);
     free(config);
 }
@@ -438,7 +466,7 @@ config_fill(struct parser *p, uint32_t root)
     if (rc == 0)
         rc = parse_list(p, root, "containers", sizeof(*c->containers), &c->containers,
                         &c->container_count, parse_container);
-    return rc;
+    return rc == 0 ? parse_capped_wallets(p, root) : rc;
 }
 
 int
@@ -456,6 +484,7 @@ config_parse(const struct json_doc *doc, uint32_t object, uint64_t revision, str
     map_init(&config->route_by_name);
     map_init(&config->key_by_hash);
     map_init(&config->container_by_name);
+    map_init(&config->capped_wallets);
     config->revision = revision;
     atomic_store(&config->refs, 1u);
     uint8_t digest[SHA256_BYTES];
@@ -492,37 +521,55 @@ config_container(const struct config *config, struct str name)
     return config->container_count == 0 ? NULL : map_get(&config->container_by_name, name);
 }
 
+/* The nearest so far, nearest first. */
+struct near {
+    unsigned distances[8];
+    struct str *ids;
+    size_t count;
+    size_t max;
+};
+
+static void
+near_offer(struct near *near, struct str id, unsigned far)
+{
+    size_t at = near->count < near->max ? near->count++ : near->max;
+    while (at > 0 && near->distances[at - 1] > far) {
+        if (at < near->max) {
+            near->distances[at] = near->distances[at - 1];
+            near->ids[at] = near->ids[at - 1];
+        }
+        at--;
+    }
+    if (at < near->max) {
+        near->distances[at] = far;
+        near->ids[at] = id;
+    }
+}
+
 size_t
 config_near(const struct config *config, const struct scope *scope, struct str id,
             struct str *ret_ids, size_t max)
 {
-    unsigned distances[8];
-    size_t count = 0;
-    max = MIN(max, ARRAY_LEN(distances));
+    struct near near = {.ids = ret_ids, .max = MIN(max, ARRAY_LEN(near.distances))};
+    unsigned far_max = 2u + (unsigned)MIN(id.len, (size_t)300) / 3u;
     struct str tail = id;
     size_t slash = str_find_byte(id, '/');
     if (slash != SIZE_MAX)
         tail = str_skip(id, slash + 1);
+    for (uint32_t i = 0; i < config->route_count; i++) {
+        struct str known = config->routes[i].name;
+        unsigned far = str_distance(tail, known);
+        if (far <= str_near_max(known) && scope_allows_route(scope, &config->routes[i]))
+            near_offer(&near, known, far);
+    }
     for (uint32_t i = 0; i < config->model_count; i++) {
         struct str known = config->models[i].id;
         size_t known_slash = str_find_byte(known, '/');
         unsigned far = str_distance(id, known);
         if (known_slash != SIZE_MAX)
             far = MIN(far, str_distance(tail, str_skip(known, known_slash + 1)) + 1u);
-        if (far > 2u + id.len / 3u || !scope_allows(scope, &config->models[i]))
-            continue;
-        size_t at = count < max ? count++ : max;
-        while (at > 0 && distances[at - 1] > far) {
-            if (at < max) {
-                distances[at] = distances[at - 1];
-                ret_ids[at] = ret_ids[at - 1];
-            }
-            at--;
-        }
-        if (at < max) {
-            distances[at] = far;
-            ret_ids[at] = known;
-        }
+        if (far <= far_max && scope_allows(scope, &config->models[i]))
+            near_offer(&near, known, far);
     }
-    return count;
+    return near.count;
 }

@@ -122,6 +122,7 @@ struct config {
     struct map route_by_name;
     struct map key_by_hash; /* key: the 32 raw bytes */
     struct map container_by_name;
+    struct map capped_wallets; /* what each of their containers may spend is capped; keys only */
     _Atomic uint32_t refs;
 };
 
@@ -137,11 +138,13 @@ void config_release(struct config **config);
 enum chat_endpoint config_kind_endpoint(enum config_kind kind);
 /* config_kind_name - as in documents: "chat", "embedding", ...; static. */
 const char *config_kind_name(enum config_kind kind);
-/* config_near - up to `max` ids of models in `scope` that look like `id`, nearest first; returns
- * how many. */
+/* config_near - up to `max` ids of models and names of routes in `scope` that look like `id`,
+ * nearest first; returns how many. */
 size_t config_near(const struct config *config, const struct scope *scope, struct str id,
                    struct str *ret_ids, size_t max);
 /* config_container - what the container of that name may use and spend; NULL: nobody said. */
 const struct config_container *config_container(const struct config *config, struct str name);
+/* config_caps_wallet - does the wallet cap what each of its containers may spend? */
+bool config_caps_wallet(const struct config *config, struct str wallet);
 
 #endif

@@ -20,7 +20,7 @@ static const char document[] =
     "\"openai\",\"upstream\":\"a\",\"price\":{\"input\":\"5\",\"rows\":[{\"over\":9,\"input\":"
     "\"6\"}],\"pictures\":[{\"quality\":\"h\\u0064\",\"size\":\"1x\\u0031\",\"image\":"
     "\"8\\u0030\"},{\"quality\":\"low\",\"size\":\"1x1\",\"image\":\"20\"}]}}],"
-    "\"routes\":[{\"name\":\"r\",\"targets\":[\"a\"]}]}";
+    "\"routes\":[{\"name\":\"r\",\"targets\":[\"a\"]}],\"capped_wallets\":[\"w\",\"\\u0078\"]}";
 
 static bool can_fail_malloc;
 

@@ -63,6 +63,10 @@ good_document(void **state)
     struct str near[3];
     assert_int_equal(config_near(config, NULL, STR("gpt4o-mini"), near, 3), 1);
     assert_true(str_eq(near[0], model->id));
+    assert_int_equal(config_near(config, NULL, STR("route/fsat"), near, 3), 0);
+    assert_int_equal(config_near(config, NULL, STR("route/fas"), near, 3), 1);
+    assert_true(str_eq(near[0], STR("fast")));
+    assert_int_equal(config_near(config, NULL, STR("fast4o"), near, 3), 0);
     config_release(&config);
 }
 
@@ -81,7 +85,8 @@ caps_are_budgets(void **state)
                    "{\"version\":1,\"keys\":[{\"name\":\"a\",\"hash\":\"%s\",\"wallet\":\"w\"},"
                    "{\"name\":\"b\",\"hash\":\"%s\",\"wallet\":\"w\",\"capped\":true}],"
                    "\"containers\":[{\"name\":\"c\",\"capped\":true},"
-                   "{\"name\":\"d\",\"models\":[\"*\"],\"capped\":false}]}",
+                   "{\"name\":\"d\",\"models\":[\"*\"],\"capped\":false}],"
+                   "\"capped_wallets\":[\"team-a\",\"b\"]}",
                    hash[0], hash[1]);
     if (parse(text, &config, &err) != 0)
         fail_msg("%s", err.text);
@@ -93,6 +98,8 @@ caps_are_budgets(void **state)
     assert_null(c->scope);
     assert_null(config_container(config, STR("d"))->budget);
     assert_null(config_container(config, STR("e")));
+    assert_true(config_caps_wallet(config, STR("team-a")));
+    assert_false(config_caps_wallet(config, STR("team")));
     config_release(&config);
 }
 
@@ -223,6 +230,10 @@ bad_documents_name_the_record(void **state)
          "keys[0].hash"},
         {"a cap that is no yes or no",
          "{\"version\":1,\"containers\":[{\"name\":\"c\",\"capped\":1}]}", "containers[0].capped"},
+        {"no list of wallets", "{\"version\":1,\"capped_wallets\":\"w\"}",
+         "capped_wallets: must be a list"},
+        {"no names of wallets", "{\"version\":1,\"capped_wallets\":[1]}",
+         "capped_wallets: must be names"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         want_refused(&rows[i]);

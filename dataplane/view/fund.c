@@ -126,6 +126,15 @@ fund_hold(struct fund *fund, int64_t amount)
     return 0;
 }
 
+bool
+fund_owe(struct fund *fund, int64_t amount)
+{
+    ASSERT(amount >= 0);
+    atomic_fetch_add_explicit(&fund->held, amount, memory_order_relaxed);
+    int64_t before = atomic_fetch_sub_explicit(&fund->available, amount, memory_order_acq_rel);
+    return before < amount && !atomic_exchange(&fund->wanted, true);
+}
+
 void
 fund_capture(struct fund *fund, int64_t held, int64_t charge)
 {
@@ -221,6 +230,16 @@ twice(int64_t nano)
     return nano > INT64_MAX / 2 ? INT64_MAX : 2 * nano;
 }
 
+/* >= 0 */
+static int64_t
+above(int64_t amount, int64_t available)
+{
+    int64_t more;
+    if (SUB_OVERFLOW(amount, available, &more))
+        return INT64_MAX;
+    return MAX(more, (int64_t)0);
+}
+
 static void
 target_set(struct fund *fund)
 {
@@ -235,14 +254,15 @@ target_set(struct fund *fund)
 void
 fund_ask(struct fund *fund, int64_t *ret_want, int64_t *ret_need)
 {
-    int64_t available = MAX(atomic_load(&fund->available), (int64_t)0);
+    /* Calls that run without cover are asked for; what was spent above the lease is spent. */
+    int64_t available = MAX(atomic_load(&fund->available), -atomic_load(&fund->held));
     int64_t need = atomic_load(&fund->need);
     int64_t waiting = atomic_load(&fund->waiting);
     target_set(fund);
     int64_t want = MAX(fund->target, need);
     want = MAX(want, waiting);
-    *ret_want = want > available ? want - available : 0;
-    *ret_need = need > available ? need - available : 0;
+    *ret_want = above(want, available);
+    *ret_need = above(need, available);
 }
 
 /* Out of `available`, down to `keep`. */
@@ -265,6 +285,16 @@ fund_take_all(struct fund *fund)
     return take(fund, 0);
 }
 
+/* More was spent than was lent. The ledger has posted it by now, and took no more out of the lease
+ * than there was in it: a lease to come need not make up for it. */
+static void
+forgive(struct fund *fund)
+{
+    int64_t available = atomic_load(&fund->available);
+    while (available < 0 && !atomic_compare_exchange_weak(&fund->available, &available, 0)) {
+    }
+}
+
 /* The use of this second, or what is left of busier ones, an eighth less each second. */
 int64_t
 fund_tick(struct fund *fund)
@@ -279,6 +309,8 @@ fund_tick(struct fund *fund)
     target_set(fund);
     if (status == FUND_FROZEN || status == FUND_OVER)
         return take(fund, 0);
+    if (fund->idle_s >= FUND_IDLE_EMPTY_S)
+        forgive(fund);
     if (fund->idle_s >= (status == FUND_EMPTY ? FUND_IDLE_EMPTY_S : FUND_IDLE_S))
         return take(fund, 0);
     /* Four times as much as is wanted came from busier times. */

@@ -5,7 +5,7 @@
  * Owns: the table of wallets; a fund lives as long as the table.
  * Invariant: available = granted - returned - spent - held, and a hold never makes it negative;
  *            only a capture above its hold (a provider that reported more than the worst case)
- *            may, and money that the control plane took back meanwhile. fund_test.c. */
+ *            may, money that the control plane took back meanwhile, and fund_owe. fund_test.c. */
 #ifndef BERTH_DATAPLANE_VIEW_FUND_H
 #define BERTH_DATAPLANE_VIEW_FUND_H
 
@@ -46,12 +46,16 @@ struct fund {
     _Atomic int64_t cap_spent;
     _Atomic int64_t cap_resets_s; /* when the next period begins */
     _Atomic int cap_per;          /* enum fund_per; of a budget */
+    _Atomic(struct fund *)
+        payer; /* of a budget by live_budget: the wallet that caps all its containers */
     /* sync thread */
     int64_t returned;     /* cumulative in this epoch, by us or taken back */
     int64_t target;       /* what to have */
     int64_t use_nano_s;   /* recent use */
     int64_t spent_before; /* a second ago */
     uint32_t idle_s;
+    uint64_t config_rev; /* of a budget: the last configuration that names it */
+    bool lapsed;         /* and one that came later did not, and no lease was asked for since */
 };
 /* What the control plane says of a wallet. */
 struct fund_word {
@@ -88,6 +92,9 @@ bool fund_is_budget(const struct fund *fund);
 int fund_hold(struct fund *fund, int64_t amount) MUST_USE;
 /* fund_capture - end a hold of `held`: `charge` is spent, the rest is available again. */
 void fund_capture(struct fund *fund, int64_t held, int64_t charge);
+/* fund_owe - a call that runs is held of it from here on, covered or not: until a lease covers all
+ * of them nobody else is let through. True: ask for a lease (as fund_should_ask). */
+bool fund_owe(struct fund *fund, int64_t amount) MUST_USE;
 /* fund_hear - the control plane's word; granted and returned only ever grow within an epoch. */
 void fund_hear(struct fund *fund, const struct fund_word *word);
 /* fund_grant - the same of a wallet that can lend as much again as anybody wants. */

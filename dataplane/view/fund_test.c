@@ -221,12 +221,63 @@ many_threads_cannot_overspend(void **state)
     funds_fini(&funds);
 }
 
+/* A call that runs is held though there is no cover: nothing else is let through before there is,
+ * and a lease is asked for that covers it. What was spent above the lease is spent. */
+static void
+owes_what_runs(void **state)
+{
+    (void)state;
+    struct funds funds;
+    int64_t want;
+    int64_t need;
+    funds_init(&funds);
+    struct fund *fund = funds_get_budget(&funds, "key", STR("ci"));
+    assert_true(fund_owe(fund, 700));
+    assert_false(fund_owe(fund, 300)); /* asked already */
+    assert_int_equal(atomic_load(&fund->available), -1000);
+    fund_ask(fund, &want, &need);
+    assert_int_equal(need, 1000);
+    assert_int_equal(want, FUND_LEASE_NANO + 1000);
+    fund_grant(fund, 1000, FUND_EMPTY);
+    assert_int_equal(fund_hold(fund, 1), -ERR_OVERDRAWN);
+    fund_grant(fund, 1400, FUND_OK);
+    assert_int_equal(fund_hold(fund, 400), 0);
+    assert_true(fund_owe(fund, 1));
+    fund_grant(fund, 1402, FUND_OK);
+    assert_false(fund_owe(fund, 1)); /* it is covered */
+    fund_capture(fund, 1002, 0);
+    fund_capture(fund, 400, 2000);
+    assert_int_equal(atomic_load(&fund->available), -598);
+    fund_ask(fund, &want, &need); /* nothing runs: it is spent, and nobody is owed */
+    assert_int_equal(need, 0);
+    assert_int_equal(want, FUND_LEASE_NANO);
+    assert_int_equal(fund_tick(fund), 0);
+    assert_int_equal(fund_tick(fund), 0);
+    assert_int_equal(atomic_load(&fund->available), -598);
+    assert_int_equal(fund_tick(fund), 0);
+    assert_int_equal(atomic_load(&fund->available), 0);
+    fund_grant(fund, 2000, FUND_OK);
+    assert_int_equal(atomic_load(&fund->available), 598);
+    assert_true(fund_owe(fund, 599));
+    fund_wait(fund, INT64_MAX); /* more than there is */
+    fund_ask(fund, &want, &need);
+    assert_true(want == INT64_MAX && need == 1);
+    fund_wait_end(fund, INT64_MAX);
+    fund_capture(fund, 599, 0);
+    char name[1200];
+    memset(name, 'x', sizeof name);
+    assert_null(funds_get_budget(&funds, "key", str_make(name, sizeof name)));
+    assert_int_equal(fund_tick(fund), 0);
+    funds_fini(&funds);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(holds_and_captures),
         cmocka_unit_test(over_its_cap),
+        cmocka_unit_test(owes_what_runs),
         cmocka_unit_test(asks_for_what_it_needs),
         cmocka_unit_test(gives_back),
         cmocka_unit_test(does_not_draw_a_wallet_empty),

@@ -299,6 +299,20 @@ live_count(struct live *live)
     return count;
 }
 
+struct fund *
+live_budget(struct live *live, struct live_binding *binding)
+{
+    struct fund *budget = atomic_load_explicit(&binding->budget, memory_order_acquire);
+    if (LIKELY(budget != NULL))
+        return budget;
+    budget = funds_get_budget(live->funds, "container", binding->binding.name);
+    if (budget != NULL) {
+        atomic_store(&budget->payer, binding->fund);
+        atomic_store_explicit(&binding->budget, budget, memory_order_release);
+    }
+    return budget;
+}
+
 bool
 live_valid(const struct live *live, uint64_t now_ms)
 {

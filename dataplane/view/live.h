@@ -25,6 +25,7 @@ struct live_binding {
     struct arena arena;
     struct binding binding;
     struct fund *fund;
+    _Atomic(struct fund *) budget; /* NULL until live_budget */
     struct str record_json; /* members of its journal records: wallet, subject, incarnation */
     char number_text[24];   /* decimal */
     struct live_binding *before;
@@ -65,6 +66,9 @@ struct live_binding *live_revoke(struct live *live, const uint8_t incarnation[IN
 /* live_find - counted, or NULL. Any thread. */
 struct live_binding *live_find(struct live *live, const uint8_t incarnation[INCARNATION_BYTES]);
 void live_release(struct live_binding **binding);
+/* live_budget - what the container may spend, when its wallet caps all of its containers. NULL on
+ * no memory. Any thread. */
+struct fund *live_budget(struct live *live, struct live_binding *binding);
 /* live_acquire - one more reference, by whoever has one. */
 static inline struct live_binding *
 live_acquire(struct live_binding *binding)

@@ -5,6 +5,10 @@
  * Invariant: see answer.h. */
 #include "tools/sim/answer.h"
 
+#include <stdio.h>
+
+#define SEARCH_NANO 10000000
+
 static const char *const dictionary[64] = {
     "anchor",  "berth",   "cargo",   "deck",    "engine", "fathom",   "galley",  "harbor",
     "island",  "jetty",   "keel",    "lantern", "mast",   "north",    "ocean",   "pilot",
@@ -86,6 +90,11 @@ answer_make(const struct sim_request *request, const struct directives *directiv
             answer.cut_by_limit = true;
         }
         answer.completion = answer.words;
+        answer.searches = directive_value(directives, DIRECTIVE_SEARCHES, 0);
+        /* chat completions count none: a call that searches is one */
+        answer.units =
+            request->endpoint == SIM_CHAT ? MIN(answer.searches, UINT64_C(1)) : answer.searches;
+        answer.unit_nano = SEARCH_NANO;
         pieces = answer.words;
         answer.chunk_count = pieces;
     }
@@ -109,6 +118,17 @@ answer_words(const struct sim_answer *answer, uint64_t from, uint64_t to, struct
             buf_put_byte(out, ' ');
         buf_put_str(out, str_from(dictionary[mix(answer->seed + i) % ARRAY_LEN(dictionary)]));
     }
+}
+
+void
+answer_put_words(struct json_writer *json, const char *key, const struct sim_answer *answer,
+                 uint64_t from, uint64_t to)
+{
+    struct buf text;
+    buf_init(&text, 64u << 20);
+    answer_words(answer, from, to, &text);
+    json_member_str(json, key, buf_str(&text));
+    buf_fini(&text);
 }
 
 void
@@ -172,5 +192,43 @@ answer_usage(const struct sim_answer *answer)
         usage.cached = usage.prompt + 1000;
         break;
     }
+    if (ADD_OVERFLOW(usage.prompt, usage.completion, &usage.total))
+        usage.total = INT64_MAX;
     return usage;
+}
+
+void
+answer_source(uint64_t index, char out[SOURCE_BYTES])
+{
+    (void)snprintf(out, SOURCE_BYTES, "https://sim.test/%llu", (unsigned long long)index + 1);
+}
+
+uint64_t
+answer_cited(const struct sim_answer *answer)
+{
+    struct buf word;
+    buf_init(&word, 64);
+    answer_words(answer, 0, MIN(answer->words, UINT64_C(1)), &word);
+    uint64_t size = word.len;
+    buf_fini(&word);
+    return size;
+}
+
+void
+answer_put_annotation(struct json_writer *json, const struct sim_answer *answer, uint64_t index,
+                      bool nested)
+{
+    char source[SOURCE_BYTES];
+    answer_source(index, source);
+    json_open_object(json);
+    json_member_str(json, "type", STR("url_citation"));
+    if (nested)
+        json_key_object(json, "url_citation");
+    json_member_u64(json, "start_index", 0);
+    json_member_u64(json, "end_index", answer_cited(answer));
+    json_member_str(json, "url", str_from(source));
+    json_member_str(json, "title", STR("A source"));
+    if (nested)
+        json_close_object(json);
+    json_close_object(json);
 }

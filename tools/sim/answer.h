@@ -26,6 +26,7 @@ struct sim_answer {
     uint64_t cached;
     uint64_t completion; /* with reasoning */
     uint64_t reasoning;
+    uint64_t searches;  /* of the web: a source each */
     uint64_t units;     /* billed by the piece: media.h */
     int64_t unit_nano;  /* what one costs, 0 = as in the price table */
     bool units_at_once; /* they are due with the first byte */
@@ -38,10 +39,20 @@ void answer_make(const struct sim_request *request, const struct directives *dir
 /* answer_words - append words [from, to) of the text, each but the first of all with a space
  * before. */
 void answer_words(const struct sim_answer *answer, uint64_t from, uint64_t to, struct buf *out);
+/* answer_put_words - the same as a member. */
+void answer_put_words(struct json_writer *json, const char *key, const struct sim_answer *answer,
+                      uint64_t from, uint64_t to);
 /* answer_chunk_span - which words, or bytes of a tool call's arguments or of the document, are in
  * chunk `index`. */
 void answer_chunk_span(const struct sim_answer *answer, uint64_t index, uint64_t *ret_from,
                        uint64_t *ret_to);
+/* answer_source - the address of search `index`, from 0; answer_cited - bytes of the first word,
+ * which every source is of. answer_put_annotation - one in OpenAI's words, nested or flat. */
+#define SOURCE_BYTES 40u
+void answer_source(uint64_t index, char out[SOURCE_BYTES]);
+uint64_t answer_cited(const struct sim_answer *answer);
+void answer_put_annotation(struct json_writer *json, const struct sim_answer *answer,
+                           uint64_t index, bool nested);
 /* answer_delivered - completion tokens of the first `chunks` content chunks. */
 uint64_t answer_delivered(const struct sim_answer *answer, uint64_t chunks);
 
@@ -52,6 +63,7 @@ struct sim_usage {
     int64_t cached;
     int64_t completion;
     int64_t reasoning;
+    int64_t total; /* of prompt and completion, INT64_MAX at the most */
 };
 struct sim_usage answer_usage(const struct sim_answer *answer);
 

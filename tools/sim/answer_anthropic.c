@@ -34,7 +34,57 @@ put_usage(struct json_writer *json, const struct sim_answer *answer, bool final)
         json_member_i64(json, "thinking_tokens", usage.reasoning);
         json_close_object(json);
     }
+    if (final && answer->searches > 0) {
+        json_key_object(json, "server_tool_use");
+        json_member_u64(json, "web_search_requests", answer->searches);
+        json_close_object(json);
+    }
     json_close_object(json);
+}
+
+/* A search and its result. */
+static void
+put_search(struct json_writer *json, uint64_t index)
+{
+    char id[40];
+    (void)snprintf(id, sizeof(id), "srvtoolu_sim%llu", (unsigned long long)index);
+    json_open_object(json);
+    json_member_str(json, "type", STR("server_tool_use"));
+    json_member_str(json, "id", str_from(id));
+    json_member_str(json, "name", STR("web_search"));
+    json_member_raw(json, "input", STR("{\"query\":\"sim\"}"));
+    json_close_object(json);
+    json_open_object(json);
+    json_member_str(json, "type", STR("web_search_tool_result"));
+    json_member_str(json, "tool_use_id", str_from(id));
+    json_member_raw(json, "content", STR("[]"));
+    json_close_object(json);
+}
+
+/* Where the text is from. */
+static void
+put_citation(struct json_writer *json, uint64_t index)
+{
+    char source[SOURCE_BYTES];
+    answer_source(index, source);
+    json_open_object(json);
+    json_member_str(json, "type", STR("web_search_result_location"));
+    json_member_str(json, "cited_text", STR("as the source has it"));
+    json_member_str(json, "url", str_from(source));
+    json_member_str(json, "title", STR("A source"));
+    json_member_str(json, "encrypted_index", STR("c2lt"));
+    json_close_object(json);
+}
+
+static void
+put_citations(struct json_writer *json, const struct sim_answer *answer)
+{
+    if (answer->searches == 0)
+        return;
+    json_key_array(json, "citations");
+    for (uint64_t i = 0; i < answer->searches; i++)
+        put_citation(json, i);
+    json_close_array(json);
 }
 
 static void
@@ -67,17 +117,16 @@ anthropic_whole(const struct sim_answer *answer, struct buf *out)
     put_message_head(&json, answer);
     json_key(&json, "content");
     json_open_array(&json);
+    for (uint64_t i = 0; i < answer->searches; i++)
+        put_search(&json, i);
     json_open_object(&json);
     if (answer->tool_call) {
         put_tool_head(&json, answer);
         json_member_raw(&json, "input", answer->tool_arguments);
     } else {
-        struct buf text;
-        buf_init(&text, 64u << 20);
-        answer_words(answer, 0, answer->words, &text);
         json_member_str(&json, "type", STR("text"));
-        json_member_str(&json, "text", buf_str(&text));
-        buf_fini(&text);
+        answer_put_words(&json, "text", answer, 0, answer->words);
+        put_citations(&json, answer);
     }
     json_close_object(&json);
     json_close_array(&json);
@@ -150,12 +199,8 @@ anthropic_chunk(const struct sim_answer *answer, uint64_t index, struct buf *out
         json_member_str(&json, "partial_json",
                         str_make(answer->tool_arguments.ptr + from, (size_t)(to - from)));
     } else {
-        struct buf text;
-        buf_init(&text, 64u << 20);
-        answer_words(answer, from, to, &text);
         json_member_str(&json, "type", STR("text_delta"));
-        json_member_str(&json, "text", buf_str(&text));
-        buf_fini(&text);
+        answer_put_words(&json, "text", answer, from, to);
     }
     json_close_object(&json);
     event_close(&json, out);
@@ -165,6 +210,16 @@ static void
 anthropic_end(const struct sim_answer *answer, bool terminator, struct buf *out)
 {
     struct json_writer json;
+    for (uint64_t i = 0; i < answer->searches; i++) {
+        event_open(&json, "content_block_delta", out);
+        json_member_u64(&json, "index", 0);
+        json_key_object(&json, "delta");
+        json_member_str(&json, "type", STR("citations_delta"));
+        json_key(&json, "citation");
+        put_citation(&json, i);
+        json_close_object(&json);
+        event_close(&json, out);
+    }
     event_open(&json, "content_block_stop", out);
     json_member_u64(&json, "index", 0);
     event_close(&json, out);

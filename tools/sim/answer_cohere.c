@@ -8,17 +8,6 @@
 
 #include "tools/sim/answer.h"
 
-static void
-put_words(struct json_writer *json, const char *key, const struct sim_answer *answer, uint64_t from,
-          uint64_t to)
-{
-    struct buf text;
-    buf_init(&text, 64u << 20);
-    answer_words(answer, from, to, &text);
-    json_member_str(json, key, buf_str(&text));
-    buf_fini(&text);
-}
-
 static const char *
 finish_reason(const struct sim_answer *answer)
 {
@@ -89,7 +78,7 @@ cohere_whole(const struct sim_answer *answer, struct buf *out)
     } else {
         json_open_object(&json);
         json_member_str(&json, "type", STR("text"));
-        put_words(&json, "text", answer, 0, answer->words);
+        answer_put_words(&json, "text", answer, 0, answer->words);
         json_close_object(&json);
     }
     json_close_array(&json);
@@ -171,7 +160,7 @@ cohere_chunk(const struct sim_answer *answer, uint64_t index, struct buf *out)
                         str_make(answer->tool_arguments.ptr + from, (size_t)(to - from)));
         json_close_object(&json);
     } else {
-        put_words(&json, "text", answer, from, to);
+        answer_put_words(&json, "text", answer, from, to);
     }
     json_close_object(&json);
     message_close(&json);

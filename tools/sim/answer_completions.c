@@ -11,16 +11,13 @@ static void
 put_usage(struct json_writer *json, const struct sim_answer *answer)
 {
     struct sim_usage usage = answer_usage(answer);
-    int64_t total = 0;
     if (usage.missing)
         return;
-    if (ADD_OVERFLOW(usage.prompt, usage.completion, &total))
-        total = INT64_MAX;
     json_key(json, "usage");
     json_open_object(json);
     json_member_i64(json, "prompt_tokens", usage.prompt);
     json_member_i64(json, "completion_tokens", usage.completion);
-    json_member_i64(json, "total_tokens", total);
+    json_member_i64(json, "total_tokens", usage.total);
     json_close_object(json);
 }
 
@@ -44,11 +41,8 @@ static void
 put_choice(struct json_writer *json, const struct sim_answer *answer, uint64_t from, uint64_t to,
            bool last)
 {
-    struct buf text;
-    buf_init(&text, 64u << 20);
-    answer_words(answer, from, to, &text);
     json_open_object(json);
-    json_member_str(json, "text", buf_str(&text));
+    answer_put_words(json, "text", answer, from, to);
     json_member_u64(json, "index", 0);
     json_member_raw(json, "logprobs", STR("null"));
     if (last)
@@ -56,7 +50,6 @@ put_choice(struct json_writer *json, const struct sim_answer *answer, uint64_t f
     else
         json_member_raw(json, "finish_reason", STR("null"));
     json_close_object(json);
-    buf_fini(&text);
 }
 
 static void

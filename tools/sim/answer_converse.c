@@ -79,16 +79,6 @@ event_close(struct json_writer *json, struct buf *payload, const char *type, str
 /* ---- content --------------------------------------------------------------------------------- */
 
 static void
-put_words(struct json_writer *json, const struct sim_answer *answer, uint64_t from, uint64_t to)
-{
-    struct buf text;
-    buf_init(&text, PAYLOAD_BYTES_MAX);
-    answer_words(answer, from, to, &text);
-    json_member_str(json, "text", buf_str(&text));
-    buf_fini(&text);
-}
-
-static void
 put_call_head(struct json_writer *json, const struct sim_answer *answer)
 {
     char id[48];
@@ -110,16 +100,13 @@ put_usage(struct json_writer *json, const struct sim_answer *answer)
 {
     struct sim_usage usage = answer_usage(answer);
     int64_t input = answer->lie == LIE_NONE ? usage.prompt - usage.cached : usage.prompt;
-    int64_t total = 0;
     if (usage.missing)
         return;
-    if (ADD_OVERFLOW(usage.prompt, usage.completion, &total))
-        total = INT64_MAX;
     json_key(json, "usage");
     json_open_object(json);
     json_member_i64(json, "inputTokens", input);
     json_member_i64(json, "outputTokens", usage.completion);
-    json_member_i64(json, "totalTokens", total);
+    json_member_i64(json, "totalTokens", usage.total);
     json_member_i64(json, "cacheReadInputTokens", usage.cached);
     json_close_object(json);
 }
@@ -145,7 +132,7 @@ converse_whole(const struct sim_answer *answer, struct buf *out)
         json_member_raw(&json, "input", answer->tool_arguments);
         json_close_object(&json);
     } else {
-        put_words(&json, answer, 0, answer->words);
+        answer_put_words(&json, "text", answer, 0, answer->words);
     }
     json_close_object(&json);
     json_close_array(&json);
@@ -197,7 +184,7 @@ converse_chunk(const struct sim_answer *answer, uint64_t index, struct buf *out)
                         str_make(answer->tool_arguments.ptr + from, (size_t)(to - from)));
         json_close_object(&json);
     } else {
-        put_words(&json, answer, from, to);
+        answer_put_words(&json, "text", answer, from, to);
     }
     json_close_object(&json);
     event_close(&json, &payload, "contentBlockDelta", out);

@@ -8,36 +8,56 @@
 #include "tools/sim/answer.h"
 
 static void
-put_words(struct json_writer *json, const char *key, const struct sim_answer *answer, uint64_t from,
-          uint64_t to)
-{
-    struct buf text;
-    buf_init(&text, 64u << 20);
-    answer_words(answer, from, to, &text);
-    json_member_str(json, key, buf_str(&text));
-    buf_fini(&text);
-}
-
-static void
 put_usage(struct json_writer *json, const struct sim_answer *answer)
 {
     struct sim_usage usage = answer_usage(answer);
-    int64_t total = 0;
     /* reasoning stands beside the answer's tokens in this dialect */
     int64_t words = answer->lie == LIE_NONE ? usage.completion - usage.reasoning : usage.completion;
     if (usage.missing)
         return;
-    if (ADD_OVERFLOW(usage.prompt, usage.completion, &total))
-        total = INT64_MAX;
     json_key(json, "usageMetadata");
     json_open_object(json);
     json_member_i64(json, "promptTokenCount", usage.prompt);
     json_member_i64(json, "candidatesTokenCount", words);
-    json_member_i64(json, "totalTokenCount", total);
+    json_member_i64(json, "totalTokenCount", usage.total);
     if (usage.cached > 0)
         json_member_i64(json, "cachedContentTokenCount", usage.cached);
     if (usage.reasoning > 0)
         json_member_i64(json, "thoughtsTokenCount", usage.reasoning);
+    json_close_object(json);
+}
+
+static void
+put_grounding(struct json_writer *json, const struct sim_answer *answer)
+{
+    char source[SOURCE_BYTES];
+    json_key_object(json, "groundingMetadata");
+    json_key_array(json, "webSearchQueries");
+    for (uint64_t i = 0; i < answer->searches; i++)
+        json_value_str(json, STR("sim"));
+    json_close_array(json);
+    json_key_array(json, "groundingChunks");
+    for (uint64_t i = 0; i < answer->searches; i++) {
+        answer_source(i, source);
+        json_open_object(json);
+        json_key_object(json, "web");
+        json_member_str(json, "uri", str_from(source));
+        json_member_str(json, "title", STR("A source"));
+        json_close_object(json);
+        json_close_object(json);
+    }
+    json_close_array(json);
+    json_key_array(json, "groundingSupports");
+    json_open_object(json);
+    json_key_object(json, "segment");
+    json_member_u64(json, "endIndex", answer_cited(answer));
+    json_close_object(json);
+    json_key_array(json, "groundingChunkIndices");
+    for (uint64_t i = 0; i < answer->searches; i++)
+        json_value_u64(json, i);
+    json_close_array(json);
+    json_close_object(json);
+    json_close_array(json);
     json_close_object(json);
 }
 
@@ -70,6 +90,8 @@ chunk_close(struct json_writer *json, const struct sim_answer *answer, bool last
         json_member_str(json, "finishReason",
                         answer->cut_by_limit ? STR("MAX_TOKENS") : STR("STOP"));
     json_member_u64(json, "index", 0);
+    if (last && answer->searches > 0)
+        put_grounding(json, answer);
     json_close_object(json);
     json_close_array(json);
     if (last)
@@ -98,7 +120,7 @@ gemini_whole(const struct sim_answer *answer, struct buf *out)
     if (answer->tool_call)
         put_call(&json, answer);
     else
-        put_words(&json, "text", answer, 0, answer->words);
+        answer_put_words(&json, "text", answer, 0, answer->words);
     chunk_close(&json, answer, true);
 }
 
@@ -121,7 +143,7 @@ gemini_chunk(const struct sim_answer *answer, uint64_t index, struct buf *out)
     if (answer->tool_call)
         put_call(&json, answer);
     else
-        put_words(&json, "text", answer, from, to);
+        answer_put_words(&json, "text", answer, from, to);
     chunk_close(&json, answer, false);
     buf_put_str(out, STR("\r\n\r\n"));
 }

@@ -8,17 +8,6 @@
 #include "tools/sim/answer.h"
 
 static void
-put_words(struct json_writer *json, const char *key, const struct sim_answer *answer, uint64_t from,
-          uint64_t to)
-{
-    struct buf text;
-    buf_init(&text, 64u << 20);
-    answer_words(answer, from, to, &text);
-    json_member_str(json, key, buf_str(&text));
-    buf_fini(&text);
-}
-
-static void
 line_open(struct json_writer *json, const struct sim_answer *answer, struct buf *out)
 {
     json_writer_init(json, out);
@@ -71,7 +60,7 @@ ollama_whole(const struct sim_answer *answer, struct buf *out)
     if (answer->tool_call)
         put_call(&json, answer);
     else
-        put_words(&json, "content", answer, 0, answer->words);
+        answer_put_words(&json, "content", answer, 0, answer->words);
     line_close(&json, answer, true);
 }
 
@@ -93,7 +82,7 @@ ollama_chunk(const struct sim_answer *answer, uint64_t index, struct buf *out)
     if (answer->tool_call)
         put_call(&json, answer);
     else
-        put_words(&json, "content", answer, from, to);
+        answer_put_words(&json, "content", answer, from, to);
     line_close(&json, answer, false);
     buf_put_byte(out, '\n');
 }

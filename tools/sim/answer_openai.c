@@ -16,16 +16,13 @@ static void
 put_usage(struct json_writer *json, const struct sim_answer *answer)
 {
     struct sim_usage usage = answer_usage(answer);
-    int64_t total = 0;
     if (usage.missing)
         return;
-    if (ADD_OVERFLOW(usage.prompt, usage.completion, &total))
-        total = INT64_MAX;
     json_key(json, "usage");
     json_open_object(json);
     json_member_i64(json, "prompt_tokens", usage.prompt);
     json_member_i64(json, "completion_tokens", usage.completion);
-    json_member_i64(json, "total_tokens", total);
+    json_member_i64(json, "total_tokens", usage.total);
     json_key(json, "prompt_tokens_details");
     json_open_object(json);
     json_member_i64(json, "cached_tokens", usage.cached);
@@ -75,6 +72,17 @@ put_call_head(struct json_writer *json, const struct sim_answer *answer, struct 
 }
 
 static void
+put_annotations(struct json_writer *json, const struct sim_answer *answer)
+{
+    if (answer->searches == 0)
+        return;
+    json_key_array(json, "annotations");
+    for (uint64_t i = 0; i < answer->searches; i++)
+        answer_put_annotation(json, answer, i, true);
+    json_close_array(json);
+}
+
+static void
 openai_whole(const struct sim_answer *answer, struct buf *out)
 {
     struct json_writer json;
@@ -95,13 +103,10 @@ openai_whole(const struct sim_answer *answer, struct buf *out)
         json_close_object(&json);
         json_close_array(&json);
     } else {
-        struct buf text;
-        buf_init(&text, 64u << 20);
-        answer_words(answer, 0, answer->words, &text);
-        json_member_str(&json, "content", buf_str(&text));
-        buf_fini(&text);
+        answer_put_words(&json, "content", answer, 0, answer->words);
     }
     json_member_raw(&json, "refusal", STR("null"));
+    put_annotations(&json, answer);
     json_close_object(&json);
     json_member_raw(&json, "logprobs", STR("null"));
     json_member_str(&json, "finish_reason", str_from(finish_reason(answer)));
@@ -199,11 +204,7 @@ openai_chunk(const struct sim_answer *answer, uint64_t index, struct buf *out)
         put_call_delta(&json, answer, false,
                        str_make(answer->tool_arguments.ptr + from, (size_t)(to - from)));
     } else {
-        struct buf text;
-        buf_init(&text, 64u << 20);
-        answer_words(answer, from, to, &text);
-        json_member_str(&json, "content", buf_str(&text));
-        buf_fini(&text);
+        answer_put_words(&json, "content", answer, from, to);
     }
     json_close_object(&json);
     put_chunk_close(&json, out, NULL);
@@ -213,6 +214,13 @@ static void
 openai_end(const struct sim_answer *answer, bool terminator, struct buf *out)
 {
     struct json_writer json;
+    if (answer->searches > 0) {
+        put_chunk_open(&json, answer, out);
+        put_choice_open(&json);
+        put_annotations(&json, answer);
+        json_close_object(&json);
+        put_chunk_close(&json, out, NULL);
+    }
     put_chunk_open(&json, answer, out);
     put_choice_open(&json);
     json_close_object(&json);

@@ -12,28 +12,14 @@
 #define SEQUENCE_BEGIN 4u
 
 static void
-put_words(struct json_writer *json, const char *key, const struct sim_answer *answer, uint64_t from,
-          uint64_t to)
-{
-    struct buf text;
-    buf_init(&text, 64u << 20);
-    answer_words(answer, from, to, &text);
-    json_member_str(json, key, buf_str(&text));
-    buf_fini(&text);
-}
-
-static void
 put_usage(struct json_writer *json, const struct sim_answer *answer)
 {
     struct sim_usage usage = answer_usage(answer);
-    int64_t total = 0;
     json_key(json, "usage");
     if (usage.missing) {
         json_value_null(json);
         return;
     }
-    if (ADD_OVERFLOW(usage.prompt, usage.completion, &total))
-        total = INT64_MAX;
     json_open_object(json);
     json_member_i64(json, "input_tokens", usage.prompt);
     json_key(json, "input_tokens_details");
@@ -45,7 +31,7 @@ put_usage(struct json_writer *json, const struct sim_answer *answer)
     json_open_object(json);
     json_member_i64(json, "reasoning_tokens", usage.reasoning);
     json_close_object(json);
-    json_member_i64(json, "total_tokens", total);
+    json_member_i64(json, "total_tokens", usage.total);
     json_close_object(json);
 }
 
@@ -77,9 +63,12 @@ put_item(struct json_writer *json, const struct sim_answer *answer, bool empty)
         if (!empty) {
             json_open_object(json);
             json_member_str(json, "type", STR("output_text"));
-            json_member_raw(json, "annotations", STR("[]"));
+            json_key_array(json, "annotations");
+            for (uint64_t i = 0; i < answer->searches; i++)
+                answer_put_annotation(json, answer, i, false);
+            json_close_array(json);
             json_member_raw(json, "logprobs", STR("[]"));
-            put_words(json, "text", answer, 0, answer->words);
+            answer_put_words(json, "text", answer, 0, answer->words);
             json_close_object(json);
         }
         json_close_array(json);
@@ -106,6 +95,10 @@ put_response(struct json_writer *json, const struct sim_answer *answer, bool don
     json_open_array(json);
     if (done)
         put_item(json, answer, false);
+    for (uint64_t i = 0; i < answer->searches && done; i++)
+        json_value_raw(json,
+                       STR("{\"type\":\"web_search_call\",\"id\":\"ws_sim\",\"status\":"
+                           "\"completed\",\"action\":{\"type\":\"search\",\"query\":\"sim\"}}"));
     json_close_array(json);
     json_member_raw(json, "parallel_tool_calls", STR("true"));
     json_member_raw(json, "tool_choice", STR("\"auto\""));
@@ -196,7 +189,7 @@ responses_chunk(const struct sim_answer *answer, uint64_t index, struct buf *out
         json_member_str(&json, "delta",
                         str_make(answer->tool_arguments.ptr + from, (size_t)(to - from)));
     else
-        put_words(&json, "delta", answer, from, to);
+        answer_put_words(&json, "delta", answer, from, to);
     if (!answer->tool_call)
         json_member_raw(&json, "logprobs", STR("[]"));
     event_close(&json);
@@ -207,6 +200,14 @@ responses_end(const struct sim_answer *answer, bool terminator, struct buf *out)
 {
     uint64_t sequence = SEQUENCE_BEGIN + answer->chunk_count;
     struct json_writer json;
+    for (uint64_t i = 0; i < answer->searches; i++) {
+        event_open(&json, "response.output_text.annotation.added", sequence++, out);
+        put_place(&json, answer);
+        json_member_u64(&json, "annotation_index", i);
+        json_key(&json, "annotation");
+        answer_put_annotation(&json, answer, i, false);
+        event_close(&json);
+    }
     event_open(&json,
                answer->tool_call ? "response.function_call_arguments.done"
                                  : "response.output_text.done",
@@ -215,7 +216,7 @@ responses_end(const struct sim_answer *answer, bool terminator, struct buf *out)
     if (answer->tool_call)
         json_member_str(&json, "arguments", answer->tool_arguments);
     else
-        put_words(&json, "text", answer, 0, answer->words);
+        answer_put_words(&json, "text", answer, 0, answer->words);
     event_close(&json);
     event_open(&json, "response.output_item.done", sequence++, out);
     json_member_u64(&json, "output_index", 0);

@@ -60,17 +60,27 @@ static int
 parse_form(struct str body, struct str boundary, struct sim_media *media, struct err *err)
 {
     struct multipart form;
-    struct multipart_part part;
-    int rc = multipart_open(&form, body, boundary, err);
-    while (rc == 0 && (rc = multipart_next(&form, &part, err)) == 0) {
-        if (part.file) {
-            media->file = part.content;
+    struct str rest = body;
+    struct str data = STR_EMPTY;
+    enum multipart_event event = MULTIPART_MORE;
+    int rc = 0;
+    multipart_init(&form, boundary);
+    do {
+        const struct multipart_part *part = &form.part;
+        rc = multipart_next(&form, &rest, &event, &data, err);
+        if (rc != 0)
+            return rc;
+        if (event != MULTIPART_PART_END)
+            continue;
+        struct str content = str_make(body.ptr + part->start, (size_t)part->bytes);
+        if (part->file) {
+            media->file = content;
             media->files++;
         } else {
-            take_field(media, part.name, part.content);
+            take_field(media, part->name, content);
         }
-    }
-    return rc == -ERR_NOT_FOUND ? 0 : rc;
+    } while (event != MULTIPART_MORE);
+    return multipart_end(&form, err);
 }
 
 static void

@@ -3,7 +3,7 @@
  * Floor: dataplane/pipeline/layers; the worker's thread.
  * Owns: the reference to the config, the journal ticket until `record` uses it.
  * Invariant: whoever passes keeps its config to the end and can always record its outcome. */
-#include "dataplane/pipeline/exchange.h"
+#include "dataplane/pipeline/upload.h"
 
 static enum layer_verdict
 admit_request(struct exchange *x)
@@ -24,7 +24,7 @@ admit_request(struct exchange *x)
         return exchange_fail(x, HTTP_ERROR_content_coding, STR_EMPTY);
     uint64_t max = x->config->settings.body_bytes_max;
     if (form)
-        max = MAX(max, MEDIA_FORM_BYTES_MAX);
+        max = worker->form_bytes_max;
     if (x->content_length != HTTP_LENGTH_UNKNOWN && x->content_length > max)
         return exchange_fail(x, HTTP_ERROR_too_large, STR_EMPTY);
     if (worker->open_count > worker->open_max) {
@@ -35,7 +35,10 @@ admit_request(struct exchange *x)
         x->retry_after_s = 5;
         return exchange_fail(x, HTTP_ERROR_journal_unavailable, STR_EMPTY);
     }
-    http_stream_collect(x->stream, max);
+    if (form && upload_begin(x) != 0)
+        return exchange_fail(x, HTTP_ERROR_overloaded, STR_EMPTY);
+    if (!form)
+        http_stream_collect(x->stream, max);
     if (x->coding != CODING_IDENTITY && http_stream_decode(x->stream, x->coding) != 0)
         return exchange_fail(x, HTTP_ERROR_overloaded, STR_EMPTY);
     return LAYER_NEXT;

@@ -2,8 +2,9 @@
  * hold.c - the worst case of the request is set aside before the provider is called.
  * Floor: dataplane/pipeline/layers; the worker's thread, no I/O.
  * Owns: the hold until settle.
- * Invariant: what is captured was held before, of the wallet and of what the caller may spend; a
- *            request that cannot be covered by both never reaches a provider. DESIGN section 7. */
+ * Invariant: what is captured was held before, of the wallet and of what the caller may spend (a
+ *            cap that comes meanwhile: exchange_capped); a request that cannot be covered by both
+ *            never reaches a provider. DESIGN section 7. */
 #include "dataplane/pipeline/exchange.h"
 
 #include <time.h>
@@ -108,7 +109,9 @@ wallet_text(struct exchange *x, int64_t need, int64_t left)
     char there[32];
     char balance[32];
     if (atomic_load(&x->fund->status) == FUND_FROZEN)
-        return arena_printf(&x->arena, "Wallet '%s' is frozen by its owner.", x->fund->wallet);
+        return arena_printf(&x->arena,
+                            "Wallet '%s' is frozen by its owner, or there is no such wallet.",
+                            x->fund->wallet);
     struct str text = cap_text(x, need, left);
     if (text.ptr != NULL)
         return text;
@@ -217,14 +220,24 @@ hold_request(struct exchange *x)
     int rc = worst_case(x, &need);
     if (rc == -ERR_NOT_FOUND)
         return exchange_fail(x, HTTP_ERROR_unpriced, STR_EMPTY);
+    if (rc == -ERR_UNSUPPORTED)
+        return exchange_fail(
+            x, HTTP_ERROR_unpriced,
+            arena_printf(&x->arena,
+                         "Field `%s` asks for web searches, and no price of one is known for this "
+                         "model; the owner must set it.",
+                         x->facts.search_field));
     if (rc != 0)
         return exchange_fail(x, HTTP_ERROR_amount_overflow, STR_EMPTY);
     if (need == 0 && all_free(x))
         return LAYER_NEXT; /* whatever the wallet's state */
     wait_end(x);
+    if (x->holding && need <= x->held)
+        return LAYER_NEXT;
+    need -= x->held; /* of a form that turned out to be more than it looked */
     rc = hold_both(x, need, &lacking, &answers);
     if (rc == 0) {
-        x->held = need;
+        x->held += need;
         x->holding = true;
         return LAYER_NEXT;
     }
@@ -238,6 +251,15 @@ capture_one(struct exchange *x, struct fund *fund)
     fund_capture(fund, x->held, x->charge.total.nano);
     if (fund_should_ask(fund))
         x->worker->want_funds(x->worker, fund);
+}
+
+void
+exchange_capped(struct exchange *x)
+{
+    if (x->settled || x->budget != NULL || exchange_cap(x) != 0 || x->budget == NULL)
+        return; /* no memory: as if it had ended before */
+    if (x->holding && fund_owe(x->budget, x->held))
+        x->worker->want_funds(x->worker, x->budget);
 }
 
 static void

@@ -44,6 +44,35 @@ tag_taken(struct exchange *x)
     return binding_valid_tag(tag) && arena_dup(&x->arena, tag, &x->tag) == 0;
 }
 
+/* A cap of its own, or the one that its wallet has for all of its containers. */
+static int
+container_cap(struct exchange *x, const struct config_container *said)
+{
+    const struct config *config = x->worker->config;
+    x->budget = said != NULL ? said->budget : NULL;
+    if (x->budget != NULL || config == NULL ||
+        !config_caps_wallet(config, x->binding->binding.wallet))
+        return 0;
+    x->budget = live_budget(x->worker->live, x->binding);
+    return x->budget != NULL ? 0 : -ERR_NOMEM;
+}
+
+int
+exchange_cap(struct exchange *x)
+{
+    const struct config *config = x->worker->config;
+    if (config == NULL || x->budget != NULL)
+        return 0;
+    if (x->binding != NULL)
+        return container_cap(x, config_container(config, x->binding->binding.name));
+    const struct config_key *key =
+        x->key != NULL
+            ? map_get(&config->key_by_hash, str_make((const char *)x->key->hash, SHA256_BYTES))
+            : NULL;
+    x->budget = key != NULL ? key->budget : NULL;
+    return 0;
+}
+
 static enum layer_verdict
 identify_bound(struct exchange *x, struct caller *caller)
 {
@@ -69,11 +98,10 @@ identify_bound(struct exchange *x, struct caller *caller)
     const struct config_container *said =
         x->worker->config != NULL ? config_container(x->worker->config, binding->binding.name)
                                   : NULL;
-    if (said != NULL) {
+    if (said != NULL)
         x->scope = said->scope;
-        x->budget = said->budget;
-    }
-    return LAYER_NEXT;
+    return container_cap(x, said) == 0 ? LAYER_NEXT
+                                       : exchange_fail(x, HTTP_ERROR_overloaded, STR_EMPTY);
 }
 
 static enum layer_verdict
@@ -109,6 +137,7 @@ identify_request(struct exchange *x)
     x->fund = key->fund;
     x->record_json = key->record_json;
     x->scope = key->scope;
+    x->key = key;
     x->budget = key->budget;
     return LAYER_NEXT;
 }

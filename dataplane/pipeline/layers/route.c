@@ -5,6 +5,7 @@
  * Invariant: behind this layer the body is strict JSON and the facts in the exchange are from it.
  */
 #include "dataplane/pipeline/cost.h"
+#include "dataplane/pipeline/upload.h"
 
 static enum layer_verdict
 route_fail(struct exchange *x, enum http_error refusal, const struct err *err)
@@ -60,22 +61,19 @@ read_chat(struct exchange *x, struct err *err)
     return rc;
 }
 
-/* What is no conversation: JSON, or a form. */
+/* What is no conversation: JSON, or (doc NULL) a form. */
 static int
-read_media(struct exchange *x, struct err *err)
+take_media(struct exchange *x, const struct json_doc *doc, struct err *err)
 {
-    struct json_doc *doc = media_is_form(x->endpoint->kind) ? NULL : &x->worker->doc;
-    struct str body = http_stream_body(x->stream);
+    const struct form *form = doc == NULL ? upload_form(x) : NULL;
     struct media_facts *facts = ARENA_NEW(&x->arena, struct media_facts);
     int rc = facts == NULL ? err_set(err, ERR_NOMEM, "Berth has no memory for this request.") : 0;
-    if (rc == 0 && doc != NULL)
-        rc = json_scan(doc, body, NULL, err);
     if (rc == 0)
-        rc = media_facts(x->endpoint->kind, doc, body, x->form_type, &x->arena, facts, err);
+        rc = media_facts(x->endpoint->kind, doc, http_stream_body(x->stream), form, &x->arena,
+                         facts, err);
     if (rc != 0)
         return rc;
     x->media = facts;
-    x->wants_cost = doc != NULL && cost_wanted(doc);
     x->facts = (struct chat_facts){.model = facts->model,
                                    .model_node = JSON_NONE,
                                    .stream = facts->stream,
@@ -85,6 +83,25 @@ read_media(struct exchange *x, struct err *err)
                                    .prompt_bytes = facts->prompt_tokens_max,
                                    .choices = 1};
     return 0;
+}
+
+int
+exchange_read_form(struct exchange *x, struct err *err)
+{
+    return take_media(x, NULL, err);
+}
+
+static int
+read_media(struct exchange *x, struct err *err)
+{
+    struct json_doc *doc = &x->worker->doc;
+    if (x->upload != NULL)
+        return exchange_read_form(x, err);
+    int rc = json_scan(doc, http_stream_body(x->stream), NULL, err);
+    if (rc == 0)
+        rc = take_media(x, doc, err);
+    x->wants_cost = rc == 0 && cost_wanted(doc);
+    return rc;
 }
 
 /* The models that answer an endpoint; of those not named: chat. */
@@ -109,7 +126,8 @@ kind_of(enum chat_endpoint endpoint)
 static enum layer_verdict
 route_request(struct exchange *x)
 {
-    struct err err = {0};
+    struct err err UNINIT;
+    err.text[0] = '\0';
     int rc = media_is(x->endpoint->kind) ? read_media(x, &err) : read_chat(x, &err);
     if (rc != 0)
         return route_fail(x, chat_error_row(rc), &err);
