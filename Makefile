@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 # One word for each chore.
 FUZZ_SECONDS ?= 60
+PREFIX ?= /usr/local
 DEV := build/dev
 
 .DEFAULT_GOAL := help
-.PHONY: build release test lint fmt bench fuzz cov h2spec clean help
+.PHONY: build release install test lint fmt bench fuzz cov h2spec clean help
 
 help: ## these words
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  make \1\t/' | expand -t 16
@@ -18,6 +19,15 @@ build: ## the release build, into build/release
 release: ## what is shipped: profile-guided, into build/release
 	@tools/deps install build
 	tools/pgo build/release
+
+build/release/bin/berth:
+	@$(MAKE) --no-print-directory release
+
+install: build/release/bin/berth ## what is in build/release into PREFIX (/usr/local)
+	cmake --install build/release --prefix $(PREFIX) --strip
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	build/release/bin/berth completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/berth
+	build/release/bin/berth completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/berth.fish
 
 test: ## everything: ./test
 	@./test

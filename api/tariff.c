@@ -185,3 +185,12 @@ tariff_put(struct json_writer *writer, const struct price *price)
     }
     return writer->out->failed ? -ERR_TOO_LARGE : 0;
 }
+
+bool
+tariff_has(const struct tariff *tariff, enum usage_class class_)
+{
+    for (uint32_t i = 0; i < tariff->count; i++)
+        if (tariff->rows[i].price.pico[class_] != 0)
+            return true;
+    return false;
+}

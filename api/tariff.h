@@ -57,6 +57,8 @@ void tariff_worst_pieces(const struct tariff *tariff, int64_t at_s, struct price
  * then "standard" at 1024x1024 where the vendor has such a quality, else the dearest that may come.
  */
 int64_t tariff_image(const struct tariff *tariff, struct str quality, struct str size);
+/* tariff_has - a class costs something in some row. */
+bool tariff_has(const struct tariff *tariff, enum usage_class class_);
 /* tariff_put - the members of a row's classes, as in "input":"150000" pico-dollars: those that
  * differ from what tariff_fall gives. tariff_fall - set the classes without a price of their own
  * (have[i] false) to those they fall to. */

@@ -101,7 +101,7 @@ struct reading {
 static const struct cli_option *
 find_option(const struct reading *reading, struct str name, const char **ret_nearest)
 {
-    unsigned best = 4;
+    unsigned best = str_near_max(name) + 1u;
     *ret_nearest = NULL;
     for (size_t set = 0; set < 2; set++) {
         for (size_t i = 0; i < reading->counts[set]; i++) {
@@ -118,6 +118,25 @@ find_option(const struct reading *reading, struct str name, const char **ret_nea
     return NULL;
 }
 
+static int
+take_name(struct cli *cli, const char *word)
+{
+    if (cli->name_count == CLI_NAMES_MAX)
+        return cli_usage(cli, "too many names");
+    cli->names[cli->name_count++] = word;
+    return CLI_DONE;
+}
+
+static int
+take_value(struct reading *reading, const struct cli_option *row, bool joined, struct str value)
+{
+    struct cli *cli = reading->cli;
+    if (!joined && reading->at >= cli->argc)
+        return cli_usage(cli, "%s wants a value", row->name);
+    *row->text = joined ? value.ptr : cli->argv[reading->at++];
+    return CLI_DONE;
+}
+
 /* One word that starts with '-'. CLI_DONE or CLI_USAGE. */
 static int
 take_option(struct reading *reading, const char *word)
@@ -131,14 +150,23 @@ take_option(struct reading *reading, const char *word)
     if (row == NULL)
         return cli_usage(cli, "unknown option %.*s%s%s", STR_ARG(name),
                          nearest != NULL ? ", did you mean " : "", nearest != NULL ? nearest : "");
+    if (row->flag != NULL && row->text != NULL) {
+        *row->flag = true;
+        int exit = take_value(reading, row, joined, value);
+        return exit == CLI_DONE ? take_name(cli, *row->text) : exit;
+    }
     if (row->flag != NULL) {
         *row->flag = true;
         return joined ? cli_usage(cli, "%s takes no value", row->name) : CLI_DONE;
     }
-    if (!joined && reading->at >= cli->argc)
-        return cli_usage(cli, "%s wants a value", row->name);
-    *row->text = joined ? value.ptr : cli->argv[reading->at++];
-    return CLI_DONE;
+    return take_value(reading, row, joined, value);
+}
+
+/* "-3.00" is an amount, no option. */
+static bool
+is_option(const char *word)
+{
+    return word[0] == '-' && word[1] != '\0' && !(word[1] >= '0' && word[1] <= '9');
 }
 
 static int
@@ -152,15 +180,10 @@ take_words(struct reading *reading)
             options_end = true;
             continue;
         }
-        if (!options_end && word[0] == '-' && word[1] != '\0') {
-            int exit = take_option(reading, word);
-            if (exit != CLI_DONE)
-                return exit;
-            continue;
-        }
-        if (cli->name_count == CLI_NAMES_MAX)
-            return cli_usage(cli, "too many names");
-        cli->names[cli->name_count++] = word;
+        int exit =
+            !options_end && is_option(word) ? take_option(reading, word) : take_name(cli, word);
+        if (exit != CLI_DONE)
+            return exit;
     }
     return CLI_DONE;
 }
@@ -256,15 +279,25 @@ cli_read_file(struct cli *cli, const char *path, struct str *ret_text)
     buf_init(&text, FILE_BYTES_MAX);
     while ((count = fread(part, 1, sizeof(part), file)) > 0)
         buf_put(&text, part, count);
+    int reason = errno;
     bool failed = ferror(file) != 0;
     if (!standard)
         (void)fclose(file);
     if (failed)
-        (void)cli_fail("cannot read %s", path);
+        (void)cli_fail("cannot read %s: %s", path, strerror(reason));
     else if (text.failed || arena_dup(&cli->arena, buf_str(&text), ret_text) != 0)
         failed = cli_fail("%s is larger than 4 MiB", path) != CLI_DONE;
     buf_fini(&text);
     return !failed;
+}
+
+static const struct tree *
+of_type(const struct tree *list, struct str type)
+{
+    const struct tree *item = list->first;
+    while (item != NULL && !str_eq(cli_text(item, "type"), type))
+        item = item->next;
+    return item;
 }
 
 const struct tree *
@@ -274,7 +307,7 @@ cli_member(const struct tree *root, const char *path)
     struct str name;
     while (root != NULL && rest.len > 0) {
         (void)str_cut(rest, '.', &name, &rest);
-        root = tree_get(root, name);
+        root = root->kind == TREE_LIST ? of_type(root, name) : tree_get(root, name);
     }
     return root;
 }

@@ -35,7 +35,8 @@ struct cli {
     struct arena arena;
 };
 
-/* An option of one command: takes a value (text) or does not (flag). */
+/* An option of one command: takes a value (text) or does not (flag); both: its value is one of the
+ * names, as often as it comes, and the flag is set. */
 struct cli_option {
     const char *name; /* "--wallet" */
     const char **text;
@@ -57,7 +58,8 @@ const char *cli_path(struct cli *cli, const char *name);
 int cli_print(const struct cli *cli, const struct tree *root);
 /* cli_read_file - whole file, or standard input for "-", into the arena; prints why not. */
 bool cli_read_file(struct cli *cli, const char *path, struct str *ret_text) MUST_USE;
-/* cli_text - text of root's member at a dotted path ("spec.wallet"), "" when there is none. */
+/* cli_text - text of root's member at a dotted path ("spec.wallet"), "" when there is none. A list
+ * on the path is searched for its item of that `type` ("status.conditions.Ready.reason"). */
 struct str cli_text(const struct tree *root, const char *path);
 const struct tree *cli_member(const struct tree *root, const char *path);
 

@@ -39,6 +39,9 @@ static const struct {
     {"no such output", {"x", "-o", "xml"}, NULL, CLI_USAGE, false, 1, CLI_TABLE},
     {"unknown", {"x", "--walet", "w"}, NULL, CLI_USAGE, false, 1, CLI_TABLE},
     {"a dash is a name", {"-"}, NULL, CLI_DONE, false, 1, CLI_TABLE},
+    {"a negative amount is a name", {"-3.00"}, NULL, CLI_DONE, false, 1, CLI_TABLE},
+    {"names behind an option", {"-f", "a", "--file=b"}, NULL, CLI_DONE, true, 2, CLI_TABLE},
+    {"such an option without a name", {"-f"}, NULL, CLI_USAGE, true, 0, CLI_TABLE},
     {"behind -- all are names", {"--", "--all"}, NULL, CLI_DONE, false, 1, CLI_TABLE},
 };
 
@@ -52,7 +55,11 @@ test_options(void **state)
         struct cli cli;
         const char *wallet = NULL;
         bool flag = false;
-        const struct cli_option options[] = {{"--wallet", &wallet, NULL}, {"--all", NULL, &flag}};
+        const char *file = NULL;
+        const struct cli_option options[] = {{"--wallet", &wallet, NULL},
+                                             {"--all", NULL, &flag},
+                                             {"-f", &file, &flag},
+                                             {"--file", &file, &flag}};
         cli_init(&cli);
         cli.command = command_find("get", &nearest);
         while (cli.argc < ARGS_MAX && rows[i].args[cli.argc] != NULL) {
@@ -139,13 +146,16 @@ test_member(void **state)
     struct tree *root = NULL;
     (void)state;
     arena_init(&arena, 65536);
-    assert_int_equal(tree_from_json(STR("{\"a\":{\"b\":\"x\",\"n\":null,\"l\":[1]},\"t\":true}"),
+    assert_int_equal(tree_from_json(STR("{\"a\":{\"b\":\"x\",\"n\":null,\"l\":[1,{\"type\":\"R\","
+                                        "\"s\":\"y\"}]},\"t\":true}"),
                                     &arena, &root, NULL),
                      0);
     assert_true(str_eq(cli_text(root, "a.b"), STR("x")));
     assert_true(str_eq(cli_text(root, "t"), STR("true")));
     assert_int_equal(cli_text(root, "a.n").len, 0);
     assert_int_equal(cli_text(root, "a.l").len, 0);
+    assert_true(str_eq(cli_text(root, "a.l.R.s"), STR("y")));
+    assert_int_equal(cli_text(root, "a.l.S.s").len, 0);
     assert_int_equal(cli_text(root, "a.b.c").len, 0);
     assert_int_equal(cli_text(NULL, "a").len, 0);
     arena_fini(&arena);

@@ -33,7 +33,7 @@ command_at(size_t index)
 const struct command *
 command_find(const char *name, const char **ret_nearest)
 {
-    unsigned best = 3;
+    unsigned best = str_near_max(str_from(name)) + 1u;
     *ret_nearest = NULL;
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
         if (strcmp(name, commands[i].name) == 0)

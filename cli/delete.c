@@ -7,6 +7,7 @@
 
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/keyfile.h"
 #include "cli/kind.h"
 
 int
@@ -24,6 +25,8 @@ command_delete(struct cli *cli)
         int code = client_run(cli, &call, &reply);
         if (code != CLI_DONE)
             return code;
+        if (kind->id == KIND_API_KEY)
+            keyfile_remove(cli, str_from(cli->names[i]));
         if (cli->output == CLI_TABLE)
             (void)printf("%s %s deleted\n", kind->name, cli->names[i]);
         else if (cli_print(cli, reply) != CLI_DONE)

@@ -56,3 +56,12 @@ keyfile_write(struct cli *cli, const char *dir, struct str name, struct str key)
     (void)fprintf(stderr, "The key is in %s (mode 0600); it is shown nowhere else.\n", path);
     return CLI_DONE;
 }
+
+void
+keyfile_remove(struct cli *cli, struct str name)
+{
+    const char *path = keyfile_path(cli, NULL, name);
+    bool ours = cli->server == NULL && str_find_byte(name, '/') == SIZE_MAX;
+    if (ours && unlink(path) == 0)
+        (void)fprintf(stderr, "%s removed\n", path);
+}

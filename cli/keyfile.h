@@ -15,5 +15,7 @@ const char *keyfile_path(struct cli *cli, const char *dir, struct str name);
 int keyfile_write(struct cli *cli, const char *dir, struct str name, struct str key);
 /* keyfile_write_to - the same to one path, silent. 0, -ERR_EXISTS, a code of secret_write_file. */
 int keyfile_write_to(const char *path, struct str key, struct err *err) MUST_USE;
+/* keyfile_remove - of a key of this host that was deleted; says so when there was one. */
+void keyfile_remove(struct cli *cli, struct str name);
 
 #endif

@@ -13,6 +13,24 @@
 #include "cli/kind.h"
 #include "lib/text/json.h"
 
+/* A key that exists stays as it is, caps and all; a wallet that does not is a typo. */
+static int
+check_new(struct cli *cli, const struct kind *kind, const char *name, const char *wallet)
+{
+    struct err err = {0};
+    const struct tree *reply = NULL;
+    long status = 0;
+    const struct client_call call = {
+        .method = "GET", .path = kind_path(cli, kind, name), .body = STR_EMPTY};
+    if (client_try(cli, &call, &status, &reply, &err) != 0)
+        return cli_fail("%s", err.text);
+    if (status == 200)
+        return cli_fail("key %s exists already; its secret cannot be read again (berth keys delete "
+                        "%s makes room for a new one)",
+                        name, name);
+    return client_get(cli, kind_path(cli, kind_find(cli, "Wallet"), wallet), &reply);
+}
+
 int
 keys_create(struct cli *cli, const char *name, const char *wallet, const char *path,
             const struct tree **ret_reply)
@@ -23,6 +41,9 @@ keys_create(struct cli *cli, const char *name, const char *wallet, const char *p
     const struct kind *kind = kind_find(cli, "ApiKey");
     if (access(path, F_OK) == 0)
         return cli_fail("%s exists already and is not replaced; choose another with --out", path);
+    int known = check_new(cli, kind, name, wallet);
+    if (known != CLI_DONE)
+        return known;
     buf_init(&body, 65536);
     json_writer_init(&json, &body);
     json_open_object(&json);
@@ -106,9 +127,7 @@ delete_key(struct cli *cli)
     int code = client_run(cli, &call, &reply);
     if (code != CLI_DONE)
         return code;
-    const char *path = keyfile_path(cli, NULL, str_from(name));
-    if (strchr(name, '/') == NULL && unlink(path) == 0)
-        (void)fprintf(stderr, "%s removed\n", path);
+    keyfile_remove(cli, str_from(name));
     if (cli->output != CLI_TABLE)
         return cli_print(cli, reply);
     (void)printf("key %s deleted\n", name);

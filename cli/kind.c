@@ -16,6 +16,13 @@ static const struct kind kinds[] = {
 #undef KIND_ROW
 };
 
+/* The list of them, for people. */
+#define KIND_ROW(name_, title_, plural_, text_) " " plural_
+static const char kind_names[] =
+#include "api/schema/kinds.def"
+    ;
+#undef KIND_ROW
+
 static const struct {
     const char *word;
     enum kind_id id;
@@ -55,7 +62,10 @@ kind_find(const struct cli *cli, const char *word)
         if (str_eq_nocase(text, str_from(shorts[i].word)))
             return &kinds[shorts[i].id];
     }
-    (void)cli_usage(cli, "there is no kind '%s'; the nearest is '%s'", word, nearest->plural);
+    if (best <= str_near_max(text))
+        (void)cli_usage(cli, "there is no kind '%s'; did you mean %s?", word, nearest->plural);
+    else
+        (void)cli_usage(cli, "there is no kind '%s'; there are%s", word, kind_names);
     return NULL;
 }
 

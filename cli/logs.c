@@ -36,8 +36,28 @@ print_plain(struct str text)
     }
 }
 
+/* Each line is a document; what is none, as a text. */
 static int
-show(struct cli *cli, const char *name, uint64_t lines)
+keep_lines(struct cli *cli, struct str text, struct tree *all)
+{
+    while (text.len > 0) {
+        struct str line;
+        struct str copy;
+        struct tree *node = NULL;
+        (void)str_cut(text, '\n', &line, &text);
+        if (arena_dup(&cli->arena, line, &copy) != 0)
+            return cli_fail("out of memory");
+        if (tree_from_json(copy, &cli->arena, &node, NULL) != 0)
+            node = tree_new(&cli->arena, TREE_STRING, copy);
+        if (node == NULL)
+            return cli_fail("out of memory");
+        tree_append(all, STR_EMPTY, node);
+    }
+    return CLI_DONE;
+}
+
+static int
+show(struct cli *cli, const char *name, uint64_t lines, struct tree *all)
 {
     static char text[TAIL_BYTES];
     struct str file_name = arena_printf(&cli->arena, "logs/%s.log", name);
@@ -49,6 +69,8 @@ show(struct cli *cli, const char *name, uint64_t lines)
         rewind(file);
     size_t count = fread(text, 1, sizeof(text), file);
     (void)fclose(file);
+    if (cli->output != CLI_TABLE)
+        return keep_lines(cli, last_lines(str_make(text, count), lines), all);
     (void)printf("==> %s <==\n", path);
     print_plain(last_lines(str_make(text, count), lines));
     return CLI_DONE;
@@ -64,6 +86,9 @@ command_logs(struct cli *cli)
         return cli->exit;
     if (count != NULL && num_u64(str_from(count), 1000000, &lines) != 0)
         return cli_usage(cli, "--lines wants a number up to 1000000");
+    struct tree *lists = tree_new(&cli->arena, TREE_LIST, STR_EMPTY);
+    if (lists == NULL)
+        return cli_fail("out of memory");
     int shown = 0;
     for (size_t i = 0; i < ARRAY_LEN(daemons); i++) {
         bool all = cli->name_count == 0;
@@ -75,11 +100,13 @@ command_logs(struct cli *cli)
             (void)fclose(file);
         if (all && file == NULL)
             continue; /* not every stack runs every daemon */
-        if (show(cli, daemons[i], lines) != CLI_DONE)
+        if (show(cli, daemons[i], lines, lists) != CLI_DONE)
             return CLI_FAILED;
         shown++;
     }
     if (shown == 0 && cli->name_count > 0)
         return cli_usage(cli, "there is no daemon '%s'", cli->names[0]);
-    return shown > 0 ? CLI_DONE : cli_fail("no logs in %s/logs", cli->data);
+    if (shown == 0)
+        return cli_fail("no logs in %s/logs", cli->data);
+    return cli->output == CLI_TABLE ? CLI_DONE : cli_print(cli, lists);
 }

@@ -8,6 +8,13 @@
 #include "cli/command.h"
 
 static int
+unknown(const struct cli *cli, const char *word, const char *nearest)
+{
+    return cli_usage(cli, "unknown command '%s'%s%s", word,
+                     nearest != NULL ? ", did you mean " : "", nearest != NULL ? nearest : "");
+}
+
+static int
 run(struct cli *cli, int argc, char **argv)
 {
     const char *nearest = NULL;
@@ -18,6 +25,8 @@ run(struct cli *cli, int argc, char **argv)
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0) {
         cli->command = argc > 2 ? command_find(argv[2], &nearest) : NULL;
+        if (argc > 2 && cli->command == NULL)
+            return unknown(cli, argv[2], nearest);
         if (cli->command != NULL)
             command_print_help(cli->command, stdout);
         else
@@ -25,9 +34,10 @@ run(struct cli *cli, int argc, char **argv)
         return CLI_DONE;
     }
     cli->command = command_find(strcmp(argv[1], "--version") == 0 ? "version" : argv[1], &nearest);
+    if (cli->command == NULL && argv[1][0] == '-')
+        return cli_usage(cli, "options stand behind the command, as in berth get wallets -o json");
     if (cli->command == NULL)
-        return cli_usage(cli, "unknown command '%s'%s%s", argv[1],
-                         nearest != NULL ? ", did you mean " : "", nearest != NULL ? nearest : "");
+        return unknown(cli, argv[1], nearest);
     cli->argc = argc - 2;
     cli->argv = argv + 2;
     return cli->command->run(cli);

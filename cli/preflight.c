@@ -112,12 +112,19 @@ check_data(struct stack *stack, struct preflight *preflight)
 {
     char part[CLI_PATH_BYTES];
     struct statvfs disk;
+    struct stat info;
     const char *data = stack->cli->data;
     if (data[0] == '\0') {
-        add(preflight, PREFLIGHT_STOP, "data", "the path of the data directory is too long");
+        add(preflight, PREFLIGHT_STOP, "data",
+            "the path of the data directory is empty or too long");
         return;
     }
     existing_part(data, part);
+    if (stat(part, &info) == 0 && !S_ISDIR(info.st_mode)) {
+        add(preflight, PREFLIGHT_STOP, "data",
+            "%s is no directory; name another data directory with --data", part);
+        return;
+    }
     if (access(part, W_OK | X_OK) != 0) {
         add(preflight, PREFLIGHT_STOP, "data",
             "cannot write %s: %s; name another data directory with --data", part, strerror(errno));

@@ -7,8 +7,10 @@
 
 #include <stdio.h>
 
+#include "api/money.h"
 #include "cli/cli.h"
 #include "lib/base/check.h"
+#include "lib/base/num.h"
 #include "lib/text/utf8.h"
 
 #define TABLE_BYTES_MAX ((size_t)32 << 20)
@@ -86,6 +88,16 @@ put_field(const struct table *table, size_t column, struct str text, struct buf 
     if (quoted)
         buf_put_byte(out, '"');
     buf_put_str(out, column + 1 == table->columns ? STR("\r\n") : STR(","));
+}
+
+void
+table_cell_nano(struct table *table, struct str nano)
+{
+    struct money money = {0};
+    char text[32] = "";
+    if (num_i64(nano, INT64_MIN, INT64_MAX, &money.nano) == 0)
+        money_format(money, text);
+    table_cell(table, str_from(text));
 }
 
 int

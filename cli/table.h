@@ -25,6 +25,8 @@ void table_init(struct table *table);
 void table_column(struct table *table, const char *header, bool right);
 /* table_cell - the next one, row by row; empty is shown as "-". */
 void table_cell(struct table *table, struct str text);
+/* table_cell_nano - a whole number of nano-dollars, shown as dollars. */
+void table_cell_nano(struct table *table, struct str nano);
 /* table_render - append header and rows to `out`, then free the cells. 0, -ERR_TOO_LARGE. */
 int table_render(struct table *table, struct buf *out) MUST_USE;
 /* table_print - the same to stdout. Returns an exit code. */

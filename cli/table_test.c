@@ -7,6 +7,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -43,6 +44,30 @@ test_render(void **state)
 }
 
 static void
+test_nano(void **state)
+{
+    static const struct {
+        const char *nano;
+        const char *want;
+    } rows[] = {
+        {"0", "0.00"}, {"21735", "0.000021735"}, {"-1000000000", "-1.00"}, {"x", "-"}, {"", "-"}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct table table;
+        struct buf out;
+        char want[64];
+        table_init(&table);
+        buf_init(&out, 4096);
+        table_column(&table, "U", false);
+        table_cell_nano(&table, str_from(rows[i].nano));
+        (void)snprintf(want, sizeof want, "U\n%s\n", rows[i].want);
+        assert_int_equal(table_render(&table, &out), 0);
+        assert_string_equal(buf_cstr(&out), want);
+        buf_fini(&out);
+    }
+}
+
+static void
 test_csv(void **state)
 {
     struct table table;
@@ -66,6 +91,7 @@ test_csv(void **state)
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_render), cmocka_unit_test(test_csv)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_render), cmocka_unit_test(test_csv),
+                                       cmocka_unit_test(test_nano)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

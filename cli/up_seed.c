@@ -35,6 +35,9 @@ up_providers(struct up *up)
         if (up->provider_count++ > 0)
             buf_put_str(&names, STR(", "));
         buf_put_str(&names, cli_text(item, "metadata.name"));
+        struct str why = cli_text(item, "status.conditions.Ready.message");
+        if (why.len > 0)
+            buf_printf(&names, " (not ready: %.*s)", STR_ARG(why));
     }
     if (arena_dup(&up->cli->arena, buf_str(&names), &up->providers) != 0)
         up->providers = STR_EMPTY;

@@ -4,6 +4,7 @@
  * Owns: nothing.
  * Invariant: money stays the decimal text that the ledger sent. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "cli/client.h"
@@ -28,6 +29,8 @@ struct query {
     const char *since;
     const char *until;
     bool records;
+    int64_t since_ms; /* 0 = from the first */
+    int64_t until_ms; /* INT64_MAX = to the last */
 };
 
 static void
@@ -95,6 +98,8 @@ time_of(const char *text, int64_t *ret_ms)
     uint64_t ago_ms = 0;
     struct tm tm = {.tm_year = 0};
     const char *end = strptime(text, "%Y-%m-%d", &tm);
+    if (end != NULL && *end == 'T') /* as refusals write it */
+        end = strptime(end, "T%H:%M:%SZ", &tm);
     if (end != NULL && *end == '\0') {
         *ret_ms = (int64_t)timegm(&tm) * 1000;
         return *ret_ms >= 0;
@@ -106,18 +111,29 @@ time_of(const char *text, int64_t *ret_ms)
 }
 
 static int
+read_times(const struct cli *cli, struct query *query)
+{
+    query->until_ms = INT64_MAX;
+    if (query->since != NULL && !time_of(query->since, &query->since_ms))
+        return cli_usage(
+            cli,
+            "--since wants a time as 30m, 2h, 7d, 2026-01-31 or 2026-01-31T12:00:00Z, not '%s'",
+            query->since);
+    if (query->until != NULL && !time_of(query->until, &query->until_ms))
+        return cli_usage(
+            cli,
+            "--until wants a time as 30m, 2h, 7d, 2026-01-31 or 2026-01-31T12:00:00Z, not '%s'",
+            query->until);
+    if (query->since_ms > query->until_ms)
+        return cli_usage(cli, "--until is before --since");
+    return CLI_DONE;
+}
+
+static int
 show_sums(struct cli *cli, const struct query *query)
 {
     const struct tree *reply = NULL;
     const char *by = query->by != NULL ? query->by : "subject";
-    int64_t since_ms = 0;
-    int64_t until_ms = 0;
-    if (query->since != NULL && !time_of(query->since, &since_ms))
-        return cli_usage(cli, "--since wants a time as 30m, 2h, 7d or 2026-01-31, not '%s'",
-                         query->since);
-    if (query->until != NULL && !time_of(query->until, &until_ms))
-        return cli_usage(cli, "--until wants a time as 30m, 2h, 7d or 2026-01-31, not '%s'",
-                         query->until);
     struct buf path;
     buf_init(&path, 4096);
     buf_put_str(&path, STR("/api/v1/usage?by="));
@@ -127,9 +143,9 @@ show_sums(struct cli *cli, const struct query *query)
     put_parameter(&path, "model", query->model);
     put_parameter(&path, "provider", query->provider);
     if (query->since != NULL)
-        buf_printf(&path, "&from_ms=%lld", (long long)since_ms);
+        buf_printf(&path, "&from_ms=%lld", (long long)query->since_ms);
     if (query->until != NULL)
-        buf_printf(&path, "&to_ms=%lld", (long long)until_ms);
+        buf_printf(&path, "&to_ms=%lld", (long long)query->until_ms);
     int code =
         path.failed ? cli_fail("the query is too long") : client_get(cli, buf_cstr(&path), &reply);
     buf_fini(&path);
@@ -145,10 +161,12 @@ show_sums(struct cli *cli, const struct query *query)
 static void
 put_record(struct table *table, const struct tree *record)
 {
-    static const char *const fields[] = {"id",          "subject",      "model", "outcome",
-                                         "usage.input", "usage.output", "cost",  "charge"};
+    static const char *const fields[] = {"id",      "subject",     "model",
+                                         "outcome", "usage.input", "usage.output"};
     for (size_t i = 0; i < ARRAY_LEN(fields); i++)
         table_cell(table, cli_text(record, fields[i]));
+    table_cell_nano(table, cli_text(record, "cost"));
+    table_cell_nano(table, cli_text(record, "charge"));
 }
 
 static int
@@ -163,16 +181,58 @@ print_records(const struct cli *cli, const struct tree *records)
     table_column(&table, "OUTCOME", false);
     table_column(&table, "INPUT", true);
     table_column(&table, "OUTPUT", true);
-    table_column(&table, "COST NANO", true);
-    table_column(&table, "CHARGE NANO", true);
+    table_column(&table, "COST USD", true);
+    table_column(&table, "CHARGE USD", true);
     for (const struct tree *record = records->first; record; record = record->next)
         put_record(&table, record);
     return table_print(&table);
 }
 
+static bool
+is_wanted(const struct query *query, const struct tree *record)
+{
+    const char *const wanted[] = {query->wallet, query->subject, query->model, query->provider};
+    static const char *const members[] = {"wallet", "subject", "model", "provider"};
+    int64_t at_ms = 0;
+    for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+        if (wanted[i] != NULL && !str_eq(cli_text(record, members[i]), str_from(wanted[i])))
+            return false;
+    }
+    return num_i64(cli_text(record, "at_ms"), 0, INT64_MAX, &at_ms) == 0 &&
+           at_ms >= query->since_ms && at_ms < query->until_ms;
+}
+
+static int
+by_time(const void *a, const void *b)
+{
+    int64_t at[2] = {0, 0};
+    (void)!num_i64(cli_text(*(struct tree *const *)a, "at_ms"), 0, INT64_MAX, &at[0]);
+    (void)!num_i64(cli_text(*(struct tree *const *)b, "at_ms"), 0, INT64_MAX, &at[1]);
+    return at[0] < at[1] ? -1 : at[0] > at[1];
+}
+
+/* The store has them by node; people want them as they happened. */
+static struct tree *
+sorted(struct cli *cli, const struct tree *records)
+{
+    size_t count = 0;
+    struct tree *list = tree_new(&cli->arena, TREE_LIST, STR_EMPTY);
+    struct tree **rows = arena_array(&cli->arena, records->count + 1, sizeof(struct tree *));
+    if (list == NULL || rows == NULL)
+        return NULL;
+    for (struct tree *record = records->first; record != NULL; record = record->next)
+        rows[count++] = record;
+    qsort(rows, count, sizeof(struct tree *), by_time);
+    for (size_t i = 0; i < count; i++) {
+        rows[i]->next = NULL;
+        tree_append(list, STR_EMPTY, rows[i]);
+    }
+    return list;
+}
+
 /* All pages as one list. */
 static int
-show_records(struct cli *cli)
+show_records(struct cli *cli, const struct query *query)
 {
     struct tree *all = tree_new(&cli->arena, TREE_LIST, STR_EMPTY);
     struct str after = STR_EMPTY;
@@ -192,6 +252,8 @@ show_records(struct cli *cli)
         const struct tree *records = tree_get(reply, STR("records"));
         for (const struct tree *record = records != NULL ? records->first : NULL; record && all;
              record = record->next) {
+            if (!is_wanted(query, record))
+                continue;
             struct tree *copy = tree_new(&cli->arena, TREE_MAP, STR_EMPTY);
             if (copy == NULL)
                 return cli_fail("more records than memory; use the admin API page by page");
@@ -201,6 +263,8 @@ show_records(struct cli *cli)
         }
         after = cli_text(reply, "continue");
     } while (after.len > 0 && all != NULL && all->count < RECORDS_MAX);
+    if (all != NULL)
+        all = sorted(cli, all);
     if (all == NULL)
         return cli_fail("out of memory");
     return cli->output == CLI_JSON || cli->output == CLI_YAML ? cli_print(cli, all)
@@ -222,5 +286,10 @@ command_usage(struct cli *cli)
     cli->csv_fine = true;
     if (!cli_begin(cli, options, ARRAY_LEN(options), 0, 0))
         return cli->exit;
-    return query.records ? show_records(cli) : show_sums(cli, &query);
+    if (query.records && query.by != NULL)
+        return cli_usage(cli, "--records are single requests, --by adds them up: one of the two");
+    int code = read_times(cli, &query);
+    if (code != CLI_DONE)
+        return code;
+    return query.records ? show_records(cli, &query) : show_sums(cli, &query);
 }

@@ -15,6 +15,8 @@
 #include "lib/base/rand.h"
 #include "lib/text/json.h"
 
+#define REFERENCE_BYTES_MAX 123u /* "bank:" is put before it; the ledger's keys have 128 */
+
 struct wallet_options {
     const char *wallet;
     const char *amount;
@@ -220,6 +222,8 @@ check_movement(const struct cli *cli, const struct wallet_options *options, enum
         return cli_usage(cli, "--expected-fee-bps belongs to transfer");
     if (what != DEPOSIT && options->reference != NULL)
         return cli_usage(cli, "--reference belongs to deposit");
+    if (options->reference != NULL && strlen(options->reference) > REFERENCE_BYTES_MAX)
+        return cli_usage(cli, "--reference has more than %u bytes", REFERENCE_BYTES_MAX);
     if (options->reference != NULL && options->key != NULL)
         return cli_usage(cli, "--reference is the idempotency key already");
     if (what == ADJUST && (options->reason == NULL || options->balance == NULL))
@@ -298,7 +302,7 @@ put_transaction(struct table *table, const struct tree *row)
         table_cell(table, cli_text(row, "kind"));
         table_cell(table, cli_text(row, "wallet"));
         table_cell(table, cli_text(entry, "account"));
-        table_cell(table, cli_text(entry, "amount"));
+        table_cell_nano(table, cli_text(entry, "amount"));
     }
 }
 
@@ -332,7 +336,7 @@ transactions(struct cli *cli, const struct wallet_options *options)
     table_column(&table, "KIND", false);
     table_column(&table, "WALLET", false);
     table_column(&table, "ACCOUNT", false);
-    table_column(&table, "NANO USD", true);
+    table_column(&table, "USD", true);
     const struct tree *list = tree_get(reply, STR("transactions"));
     for (const struct tree *row = list != NULL ? list->first : NULL; row; row = row->next)
         put_transaction(&table, row);

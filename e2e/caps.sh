@@ -121,6 +121,31 @@ if [[ $AGENT == 1 ]]; then
   within 5 served boxed && ok "nor less" || not_ok "nor less" "$(call boxed)"
   start free
   served free && ok "the one beside it has no cap" || not_ok "the one beside it has no cap" "$(call free)"
+  # ---- a wallet that caps each of its containers ---------------------------------------------------
+  cap Wallet agents 'containerCap: {month: "0.05"}'
+  wallet_fund 5.00 agents
+  for name in wild calm; do
+    cap Container $name 'wallet: agents'
+    start $name
+  done
+  within 5 served wild && ok "a container of a wallet that caps each is served" || not_ok "a container of a wallet that caps each is served" "$(call wild)"
+  for ((i = 0; i < 200; i++)); do [[ $(call wild) == *'"choices"'* ]] || break; done
+  has "until it has spent what each may" "402" "$(call wild)"
+  agrees() { is_spent container wild month "$(used container/wild)" && [[ $(used container/wild) != 0.00 ]]; }
+  within 10 agrees && ok "usage of it agrees, too" || not_ok "usage of it agrees, too" "$(spent container wild month) not $(used container/wild)"
+  same "no more than each may" true "$(spent container wild month | awk '{ print ($1 <= 0.05) ? "true" : $1 }')"
+  source_of() { berth get container "$1" -o json | json d.status.cap.source; }
+  same "status says whose cap it is" "spec.containerCap of Wallet agents" "$(source_of wild)"
+  has "and so does describe" "containerCap of Wallet agents" "$(berth describe container wild)"
+  served calm && ok "the wallet is not empty for the one beside it" || not_ok "the wallet is not empty for the one beside it" "$(call calm)"
+  cap Container wild 'wallet: agents, cap: {month: "0.09"}'
+  within 5 served wild && ok "a cap of its own counts instead" || not_ok "a cap of its own counts instead" "$(call wild)"
+  same "and status says that" spec.cap "$(source_of wild)"
+  cap Container wild 'wallet: agents'
+  refused() { [[ $(call "$1") == *402* ]]; }
+  within 5 refused wild && ok "without it the wallet's holds again" || not_ok "without it the wallet's holds again" "$(call wild)"
+  cap Wallet agents ''
+  within 5 served wild && ok "a wallet that caps none" || not_ok "a wallet that caps none" "$(call wild)"
 else
   skip "a container" "needs root and podman"
 fi

@@ -148,6 +148,19 @@ scan late >/dev/null
 same "what is new since is one, until it is acknowledged" 3 "$(berth models changes --provider late | grep -c new_model)"
 same "an acknowledgement says of how many" "3 acknowledged" "$(berth models ack --provider late)"
 same "and they are gone" 0 "$(berth models changes --provider late | grep -c late)"
+# ---- what traffic finds out ------------------------------------------------------------------------
+scan openai >/dev/null
+script '[{match: {model: gpt-4o}, do: {status: 404}}]'
+for _ in 1 2 3; do same "a provider that has a model no more" 502 "$(chat openai/gpt-4o)"; done
+widened_again() { [[ $(chat openai/gpt-4o) == 200 ]]; }
+retired() { [[ $(chat openai/gpt-4o) == 404 ]]; }
+if within 10 retired; then ok "three strikes and a probe take it away"; else not_ok "three strikes and a probe" "$(chat openai/gpt-4o)"; fi
+has "which is a change" "retired" "$(berth models changes --provider openai)"
+same "of this model alone" 200 "$(chat openai/gpt-4o-mini)"
+script '[]'
+scan openai >/dev/null
+if within 10 widened_again; then ok "and the next scan brings it back"; else not_ok "the next scan brings it back" "$(chat openai/gpt-4o)"; fi
+
 has "scans are counted" 'berth_controlplane_discovery_models_total{change="added"}' \
   "$(curl -s --unix-socket "$BERTH_DATA/controlplane/admin.sock" http://admin/metrics)"
 has "the Provider says it too" "Listed" "$(berth get provider house -o yaml)"

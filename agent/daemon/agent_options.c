@@ -210,7 +210,7 @@ static int
 unknown(const char *name, struct err *err)
 {
     const char *nearest = NULL;
-    unsigned best = 4;
+    unsigned best = str_near_max(str_from(name)) + 1u;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         unsigned distance = str_distance(str_from(name), str_from(rows[i].name));
         if (distance < best) {

@@ -67,6 +67,14 @@ unsigned reply_status_of(int code);
 /* ---- wallet.c, webhooks.c -------------------------------------------------------------------- */
 /* wallet_exists - is there such a Wallet; else false, and answered. */
 bool wallet_exists(struct call *call, struct str wallet);
+/* wallet_deletable - it is there, is not the default one and holds no money; else answered. */
+bool wallet_deletable(struct call *call, struct str wallet);
+/* read_purse - member "purse" of a body; false when answered. reply_receipt - of a deposit or a
+ * correction; what: the amount's member. Both of movements.c. */
+bool read_purse(struct call *call, const struct tree *body, struct str fallback,
+                enum ledger_purse *ret_purse);
+void reply_receipt(struct call *call, struct str wallet, const char *what,
+                   const struct ledger_receipt *receipt);
 /* webhook_head - keep the signature, once the path's parameters are known. */
 void webhook_head(struct call *call, const struct http_head *head);
 
@@ -82,6 +90,10 @@ bool body_text(struct call *call, const struct tree *body, const char *key, stru
 /* query_text - decoded value, or fallback; false and answered when malformed. */
 bool query_text(struct call *call, const char *key, struct str fallback, struct str *ret);
 bool query_u64(struct call *call, const char *key, uint64_t max, uint64_t fallback, uint64_t *ret);
+/* query_page - a list's ?wallet=, ?before= (0: from the newest) and ?limit= (1 to 100), and no
+ * others. */
+bool query_page(struct call *call, struct str fallback, struct str *ret_wallet,
+                uint64_t *ret_before, uint64_t *ret_limit);
 /* query_known - no keys but known[] (NULL-terminated); answers itself. */
 bool query_known(struct call *call, const char *const *known);
 

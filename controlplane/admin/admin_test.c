@@ -239,7 +239,11 @@ test_apply(void **state)
          400, "is there twice"},
         {"POST", BASE "/apply", "a: &x 1\nb: *x\n", 400, NULL},
         {"POST", BASE "/apply", "{\"a\":1,\"a\":2}", 400, NULL},
-        {"POST", BASE "/apply", "[]", 400, "1 to 1000"},
+        {"POST", BASE "/apply", "[]", 400, "no object in it"},
+        {"POST", BASE "/apply", "a:\n\tb: 1\n", 400, "line 2, column 1: found character"},
+        {"POST", BASE "/apply", "a: 1\na: 2\n", 400, "line 2, column 1: duplicate key `a`"},
+        {"POST", BASE "/apply", HEAD "kind: Container\nmetadata: {name: c}\nspec: {wallet: nope}\n",
+         200, "\"missing\":\"Wallet/nope\""},
         {"POST", BASE "/apply", NULL, 400, "no body"},
         {"POST", BASE "/apply",
          "[{\"apiVersion\":\"berth.dev/"
@@ -315,6 +319,23 @@ test_wallet(void **state)
          "purse"},
     };
     run_steps(*state, strict, ARRAY_LEN(strict));
+}
+
+static void
+test_wallet_delete(void **state)
+{
+    static const struct step steps[] = {
+        {"PUT", BASE "/wallets/rich", HEAD "kind: Wallet\nmetadata: {name: rich}\n", 201, NULL},
+        {"POST", "/api/v1/wallet/deposits",
+         "{\"amount\":\"1\",\"idempotency_key\":\"r\",\"wallet\":\"rich\"}", 200, NULL},
+        {"DELETE", BASE "/wallets/rich", NULL, 409, "holds 1.00 USD in General and 0.00 USD in AI"},
+        {"POST", "/api/v1/wallet/adjustments",
+         "{\"amount\":\"-1.00\",\"idempotency_key\":\"r2\",\"wallet\":\"rich\","
+         "\"purse\":\"general\",\"reason\":\"out\"}",
+         200, NULL},
+        {"DELETE", BASE "/wallets/rich", NULL, 200, "\"deleted\":true"},
+    };
+    run_steps(*state, steps, ARRAY_LEN(steps));
 }
 
 /* ---- payments and invoices ------------------------------------------------------------------- */
@@ -567,6 +588,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_objects, setup, teardown),
         cmocka_unit_test_setup_teardown(test_apply, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wallet, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_wallet_delete, setup, teardown),
         cmocka_unit_test_setup_teardown(test_webhooks, setup, teardown),
         cmocka_unit_test_setup_teardown(test_invoices, setup, teardown),
         cmocka_unit_test_setup_teardown(test_open_endpoints, setup, teardown),

@@ -20,6 +20,12 @@ body_tree(struct call *call)
     }
     int code = call->yaml_in ? tree_from_yaml(body, &call->arena, &root, &err)
                              : tree_from_json(body, &call->arena, &root, &err);
+    if (code < 0 && err.line > 0) {
+        struct err placed = {0};
+        code = err_set(&placed, err.code, "line %u, column %u: %s", err.line, err.column, err.text);
+        reply_err(call, code, &placed);
+        return NULL;
+    }
     if (code < 0) {
         reply_err(call, code, &err);
         return NULL;
@@ -130,4 +136,18 @@ query_u64(struct call *call, const char *key, uint64_t max, uint64_t fallback, u
         err_set(&err, ERR_RANGE, "%s must be a number up to %llu", key, (unsigned long long)max),
         &err);
     return false;
+}
+
+bool
+query_page(struct call *call, struct str fallback, struct str *ret_wallet, uint64_t *ret_before,
+           uint64_t *ret_limit)
+{
+    static const char *const known[] = {"wallet", "before", "limit", NULL};
+    if (!query_known(call, known) || !query_text(call, "wallet", fallback, ret_wallet) ||
+        !query_u64(call, "before", INT64_MAX, 0, ret_before) ||
+        !query_u64(call, "limit", 100, 50, ret_limit))
+        return false;
+    if (*ret_limit == 0)
+        *ret_limit = 50;
+    return true;
 }

@@ -36,18 +36,31 @@ put_period(struct arena *arena, struct tree *caps, const struct budget_state *st
     return code;
 }
 
+/* Where the owner of the container changes it. */
+static int
+put_source(struct arena *arena, struct tree *caps, const struct object *object,
+           const struct object *owner)
+{
+    struct str text = owner == object ? STR("spec.cap")
+                                      : arena_printf(arena, "spec.containerCap of Wallet %.*s",
+                                                     STR_ARG(owner->name));
+    return text.ptr ? object_set(arena, caps, "source", TREE_STRING, text) : -ERR_NOMEM;
+}
+
 int
 caps_show(struct call *call, struct object *object)
 {
     struct arena *arena = &call->arena;
     struct budget_state state;
     struct err err = {0};
-    if (!schema_get(object->spec, "cap"))
-        return 0;
     struct str name = caps_budget_name(object->kind, object->name, arena);
+    const struct object *owner;
     if (!name.ptr) /* a Wallet's cap is shown by its balances */
         return 0;
-    int code = budget_get(call->admin->conf.ledger, name, &state, &err);
+    int code = caps_owner(call->admin->conf.engine->conf.store, object, arena, &owner, &err);
+    if (code < 0 || !owner)
+        return code;
+    code = budget_get(call->admin->conf.ledger, name, &state, &err);
     if (code < 0)
         return code == -ERR_NOT_FOUND ? 0 : code;
     struct tree *caps = tree_new(arena, TREE_MAP, STR_EMPTY);
@@ -59,6 +72,8 @@ caps_show(struct call *call, struct object *object)
     }
     if (code == 0)
         code = put_money(arena, caps, "lent", state.lent);
+    if (code == 0)
+        code = put_source(arena, caps, object, owner);
     tree_append(object->status, STR("cap"), caps);
     return code;
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "controlplane/admin/admin_int.h"
+#include "lib/base/check.h"
 #include "lib/base/num.h"
 
 #define LISTED_MAX 1000u
@@ -71,6 +72,7 @@ put_change(enum edition_change change, const struct catalog_model *before,
         json_value_str(list->writer, id);
         return;
     }
+    ASSERT(before != NULL && after != NULL);
     json_open_object(list->writer);
     json_member_str(list->writer, "id", id);
     put_prices(list->writer, before, after);

@@ -84,6 +84,8 @@ set_discovery(struct admin *admin, const struct discover *discover)
     for (unsigned i = 0; i < SEEN_NEWS; i++)
         set_gauge(admin, ADMIN_METRIC_berth_controlplane_discovery_models_total,
                   seen_news_name((enum seen_news)i), count.news[i]);
+    set_gauge(admin, ADMIN_METRIC_berth_controlplane_discovery_models_total, "retired",
+              count.retired);
 }
 
 void

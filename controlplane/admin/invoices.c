@@ -25,7 +25,6 @@ invoice_of(struct call *call, struct invoice_row *ret_row)
 void
 endpoint_invoice_list(struct call *call)
 {
-    static const char *const known[] = {"wallet", "before", "limit", NULL};
     struct str wallet;
     uint64_t before;
     uint64_t limit;
@@ -33,12 +32,10 @@ endpoint_invoice_list(struct call *call)
     size_t count;
     uint64_t next;
     struct err err = {0};
-    if (!query_known(call, known) || !query_text(call, "wallet", STR_EMPTY, &wallet) ||
-        !query_u64(call, "before", INT64_MAX, 0, &before) ||
-        !query_u64(call, "limit", 100, 50, &limit))
+    if (!query_page(call, STR_EMPTY, &wallet, &before, &limit))
         return;
-    int code = invoice_list(call->admin->conf.billing, wallet, before, limit ? limit : 50,
-                            &call->arena, &rows, &count, &next, &err);
+    int code = invoice_list(call->admin->conf.billing, wallet, before, limit, &call->arena, &rows,
+                            &count, &next, &err);
     if (code < 0) {
         reply_err(call, code, &err);
         return;

@@ -34,6 +34,39 @@ endpoint_transaction(struct call *call)
     }
 }
 
+bool
+read_purse(struct call *call, const struct tree *body, struct str fallback,
+           enum ledger_purse *ret_purse)
+{
+    struct str purse;
+    if (!body_text(call, body, "purse", fallback, &purse))
+        return false;
+    bool ai = str_eq(purse, STR("ai"));
+    if (!ai && !str_eq(purse, STR("general"))) {
+        reply_error(call, 400, "INVALID", "purse must be general or ai");
+        return false;
+    }
+    *ret_purse = ai ? LEDGER_AI : LEDGER_GENERAL;
+    return true;
+}
+
+void
+reply_receipt(struct call *call, struct str wallet, const char *what,
+              const struct ledger_receipt *receipt)
+{
+    struct reply reply;
+    struct json_writer *writer = reply_begin(&reply);
+    json_open_object(writer);
+    json_member_str(writer, "wallet", wallet);
+    reply_money(writer, what, receipt->gross);
+    reply_money(writer, "general_balance", receipt->general);
+    reply_money(writer, "ai_balance", receipt->ai);
+    reply_digits(writer, "transaction", receipt->transaction);
+    json_member_bool(writer, "replayed", receipt->replayed);
+    json_close_object(writer);
+    reply_send(call, 200, &reply);
+}
+
 /* "-3.00": a correction takes as well as gives. */
 static bool
 read_signed(struct call *call, const struct tree *body, struct money *ret_amount)
@@ -62,9 +95,9 @@ endpoint_adjustment(struct call *call)
                                         "purse",  "reason", NULL};
     struct str wallet;
     struct str key;
-    struct str purse;
     struct str reason;
     struct money amount;
+    enum ledger_purse purse;
     struct ledger_receipt receipt;
     struct err err = {0};
     if (!query_known(call, none))
@@ -72,32 +105,15 @@ endpoint_adjustment(struct call *call)
     const struct tree *body = body_object(call, known);
     if (!body || !body_text(call, body, "wallet", STR("default"), &wallet) ||
         !body_text(call, body, "idempotency_key", STR_EMPTY, &key) ||
-        !body_text(call, body, "purse", STR_EMPTY, &purse) ||
         !body_text(call, body, "reason", STR_EMPTY, &reason) || !read_signed(call, body, &amount) ||
-        !wallet_exists(call, wallet))
+        !wallet_exists(call, wallet) || !read_purse(call, body, STR_EMPTY, &purse))
         return;
-    bool ai = str_eq(purse, STR("ai"));
-    if (!ai && !str_eq(purse, STR("general"))) {
-        reply_error(call, 400, "INVALID", "purse must be general or ai");
-        return;
-    }
-    int code = ledger_adjust(call->admin->conf.ledger, wallet, ai ? LEDGER_AI : LEDGER_GENERAL,
-                             amount, key, reason, &receipt, &err);
-    if (code < 0) {
+    int code =
+        ledger_adjust(call->admin->conf.ledger, wallet, purse, amount, key, reason, &receipt, &err);
+    if (code < 0)
         reply_err(call, code, &err);
-        return;
-    }
-    struct reply reply;
-    struct json_writer *writer = reply_begin(&reply);
-    json_open_object(writer);
-    json_member_str(writer, "wallet", wallet);
-    reply_money(writer, "adjusted", receipt.gross);
-    reply_money(writer, "general_balance", receipt.general);
-    reply_money(writer, "ai_balance", receipt.ai);
-    reply_digits(writer, "transaction", receipt.transaction);
-    json_member_bool(writer, "replayed", receipt.replayed);
-    json_close_object(writer);
-    reply_send(call, 200, &reply);
+    else
+        reply_receipt(call, wallet, "adjusted", &receipt);
 }
 
 static void
@@ -122,16 +138,13 @@ put_fee(struct json_writer *writer, const struct ledger_movement *movement)
 void
 endpoint_fee_history(struct call *call)
 {
-    static const char *const known[] = {"wallet", "before", "limit", NULL};
     struct str wallet;
     uint64_t before;
     uint64_t limit;
     struct ledger_movement *rows;
     size_t count;
     struct err err = {0};
-    if (!query_known(call, known) || !query_text(call, "wallet", STR("default"), &wallet) ||
-        !query_u64(call, "before", INT64_MAX, 0, &before) ||
-        !query_u64(call, "limit", 100, 50, &limit) || !wallet_exists(call, wallet))
+    if (!query_page(call, STR("default"), &wallet, &before, &limit) || !wallet_exists(call, wallet))
         return;
     int code =
         ledger_movements(call->admin->conf.ledger, wallet, 0, &call->arena, &rows, &count, &err);
@@ -150,7 +163,7 @@ endpoint_fee_history(struct call *call)
         if (rows[i].kind != LEDGER_TRANSFER || rows[i].fee.nano == 0 ||
             (before > 0 && rows[i].transaction >= before))
             continue;
-        if (shown == (limit ? limit : 50)) {
+        if (shown == limit) {
             next = rows[i].transaction + 1;
             break;
         }

@@ -125,6 +125,8 @@ endpoint_object_delete(struct call *call)
     struct err err = {0};
     if (!kind || !query_known(call, known) || !query_u64(call, "revision", INT64_MAX, 0, &revision))
         return;
+    if (kind->id == KIND_WALLET && !wallet_deletable(call, call->params[1]))
+        return;
     int code = object_delete(store_of(call), kind, call->params[1], revision, &err);
     if (code < 0) {
         reply_err(call, code, &err);
@@ -191,9 +193,58 @@ check_stream(struct call *call, const struct tree *list, struct manifest *manife
     return 0;
 }
 
+static bool
+is_in_stream(const struct manifest *manifests, size_t count, enum kind_id kind, struct str name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (manifests[i].kind->id == kind && str_eq(manifests[i].name, name))
+            return true;
+    }
+    return false;
+}
+
+/* The first model of a Route that nothing offers, or "". */
+static struct str
+dangling_target(struct call *call, const struct manifest *manifest, const struct manifest *all,
+                size_t all_count)
+{
+    const struct tree *targets = schema_get(manifest->spec, "targets");
+    for (const struct tree *item = targets ? targets->first : NULL; item; item = item->next) {
+        if (!is_in_stream(all, all_count, KIND_MODEL, item->text) &&
+            !snapshot_offers(&call->admin->conf.engine->snapshot, item->text))
+            return arena_printf(&call->arena, "Model/%.*s", STR_ARG(item->text));
+    }
+    return STR_EMPTY;
+}
+
+/* What the spec names and nobody has made, as "Wallet/team-a": it may come later, so this is no
+ * error. "" = none. */
+static struct str
+dangling(struct call *call, const struct manifest *manifest, const struct manifest *all,
+         size_t all_count)
+{
+    size_t count = 0;
+    const struct field *fields = schema_fields(&count);
+    if (manifest->kind->id == KIND_ROUTE)
+        return dangling_target(call, manifest, all, all_count);
+    for (size_t i = 0; i < count; i++) {
+        struct object object;
+        struct err err = {0};
+        if (fields[i].kind != manifest->kind->id || fields[i].type != FIELD_NAME)
+            continue;
+        struct str name = schema_text(manifest->spec, fields[i].path, STR_EMPTY);
+        enum kind_id kind = strcmp(fields[i].path, "provider") == 0 ? KIND_PROVIDER : KIND_WALLET;
+        if (name.len > 0 && !is_in_stream(all, all_count, kind, name) &&
+            object_get(store_of(call), kind_at(kind), name, &call->arena, &object, &err) ==
+                -ERR_NOT_FOUND)
+            return arena_printf(&call->arena, "%s/%.*s", kind_at(kind)->name, STR_ARG(name));
+    }
+    return STR_EMPTY;
+}
+
 static void
 put_applied(struct json_writer *writer, const struct manifest *manifest, const char *change,
-            uint64_t revision, const char *key)
+            uint64_t revision, const char *key, struct str missing)
 {
     json_open_object(writer);
     json_member_str(writer, "kind", str_from(manifest->kind->name));
@@ -203,6 +254,8 @@ put_applied(struct json_writer *writer, const struct manifest *manifest, const c
         reply_digits(writer, "revision", revision);
     if (key[0])
         json_member_str(writer, "key", str_from(key));
+    if (missing.len > 0)
+        json_member_str(writer, "missing", missing);
     json_close_object(writer);
 }
 
@@ -231,7 +284,7 @@ apply_stream(struct call *call, const struct manifest *manifests, size_t count, 
         if (code < 0)
             break;
         put_applied(writer, &manifests[i], dry_run ? "checked" : changes[change], object.revision,
-                    key);
+                    key, dangling(call, &manifests[i], manifests, count));
         secret_wipe(key, sizeof key);
     }
     json_close_array(writer);
@@ -266,7 +319,9 @@ endpoint_apply(struct call *call)
         root = &single;
     }
     if (root->count == 0 || root->count > APPLY_OBJECTS_MAX) {
-        reply_error(call, 400, "INVALID", "a stream holds 1 to 1000 objects");
+        reply_error(call, 400, "INVALID",
+                    root->count == 0 ? "there is no object in it"
+                                     : "more than 1000 objects; apply them in parts");
         return;
     }
     struct manifest *manifests = arena_array(&call->arena, root->count, sizeof *manifests);

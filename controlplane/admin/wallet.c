@@ -33,6 +33,35 @@ wallet_exists(struct call *call, struct str wallet)
     return wallet_get(call, wallet, &object);
 }
 
+bool
+wallet_deletable(struct call *call, struct str wallet)
+{
+    struct ledger_balances balances;
+    struct err err = {0};
+    char general[32];
+    char ai[32];
+    if (!wallet_exists(call, wallet))
+        return false;
+    int code = ledger_balances(ledger_of(call), wallet, &balances, &err);
+    if (code == 0 && str_eq(wallet, STR("default")))
+        code = err_set(&err, ERR_CONFLICT,
+                       "Wallet \"default\" pays for whatever names no other; it can be frozen, but "
+                       "not deleted");
+    else if (code == 0 && (balances.general.nano != 0 || balances.ai_remaining.nano != 0 ||
+                           balances.held.nano != 0)) {
+        money_format(balances.general, general);
+        money_format(balances.ai_remaining, ai);
+        code =
+            err_set(&err, ERR_CONFLICT,
+                    "Wallet \"%.*s\" holds %s USD in General and %s USD in AI; freeze it, or book "
+                    "both out first (berth wallet adjust)",
+                    STR_ARG(wallet), general, ai);
+    }
+    if (code < 0)
+        reply_err(call, code, &err);
+    return code == 0;
+}
+
 /* ---- balances -------------------------------------------------------------------------------- */
 
 /* The wallet of ?wallet= and its balances; false when answered. */
@@ -232,38 +261,20 @@ endpoint_deposit(struct call *call)
     struct str wallet;
     struct money amount;
     struct str key;
-    struct str purse;
+    enum ledger_purse purse;
     struct ledger_receipt receipt;
     struct err err = {0};
     if (!query_known(call, none))
         return;
     const struct tree *body = body_object(call, known);
-    if (!body || !body_text(call, body, "purse", STR("general"), &purse))
+    if (!body || !read_purse(call, body, STR("general"), &purse) ||
+        !read_movement(call, body, &wallet, &amount, &key))
         return;
-    bool ai = str_eq(purse, STR("ai"));
-    if (!ai && !str_eq(purse, STR("general"))) {
-        reply_error(call, 400, "INVALID", "purse must be general or ai");
-        return;
-    }
-    if (!read_movement(call, body, &wallet, &amount, &key))
-        return;
-    int code = ledger_deposit(ledger_of(call), wallet, ai ? LEDGER_AI : LEDGER_GENERAL, amount, key,
-                              &receipt, &err);
-    if (code < 0) {
+    int code = ledger_deposit(ledger_of(call), wallet, purse, amount, key, &receipt, &err);
+    if (code < 0)
         reply_movement_error(call, code, &err);
-        return;
-    }
-    struct reply reply;
-    struct json_writer *writer = reply_begin(&reply);
-    json_open_object(writer);
-    json_member_str(writer, "wallet", wallet);
-    reply_money(writer, "deposited", receipt.gross);
-    reply_money(writer, "general_balance", receipt.general);
-    reply_money(writer, "ai_balance", receipt.ai);
-    reply_digits(writer, "transaction", receipt.transaction);
-    json_member_bool(writer, "replayed", receipt.replayed);
-    json_close_object(writer);
-    reply_send(call, 200, &reply);
+    else
+        reply_receipt(call, wallet, "deposited", &receipt);
 }
 
 /* ---- looking back ---------------------------------------------------------------------------- */
@@ -271,7 +282,6 @@ endpoint_deposit(struct call *call)
 void
 endpoint_transactions(struct call *call)
 {
-    static const char *const known[] = {"wallet", "before", "limit", NULL};
     struct str wallet;
     uint64_t before;
     uint64_t limit;
@@ -279,12 +289,10 @@ endpoint_transactions(struct call *call)
     size_t count;
     uint64_t next;
     struct err err = {0};
-    if (!query_known(call, known) || !query_text(call, "wallet", STR_EMPTY, &wallet) ||
-        !query_u64(call, "before", INT64_MAX, 0, &before) ||
-        !query_u64(call, "limit", 100, 50, &limit))
+    if (!query_page(call, STR_EMPTY, &wallet, &before, &limit))
         return;
-    int code = ledger_transactions(ledger_of(call), wallet, before, limit ? limit : 50,
-                                   &call->arena, &rows, &count, &next, &err);
+    int code = ledger_transactions(ledger_of(call), wallet, before, limit, &call->arena, &rows,
+                                   &count, &next, &err);
     if (code < 0) {
         reply_err(call, code, &err);
         return;

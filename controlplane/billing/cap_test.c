@@ -3,50 +3,13 @@
  * Floor: controlplane/billing tests.
  * Owns: nothing.
  * Invariant: see cap.h. */
+#include "controlplane/billing/billing_test_rig.h"
 #include "controlplane/billing/cap.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
-#include "controlplane/billing/invoice.h"
-#include "controlplane/billing/wallet_test_rig.h"
-#include "controlplane/object/object.h"
-#include "lib/base/clock.h"
 #include "lib/base/rand.h"
-#include "lib/net/loop.h"
 
-#define USD MONEY_NANO_PER_USD
-#define HOUR_MS 3600000ll
 #define DAY_MS (24 * HOUR_MS)
 
-static struct store *store;
-static struct ledger *ledger;
-static struct billing *billing;
-static struct loop *loop;
-static struct arena arena;
-static struct err err;
-static int64_t now_ms;
-static uint64_t seq;
 static int failures;
-
-static uint64_t
-test_mono(void *user)
-{
-    (void)user;
-    return (uint64_t)now_ms * 1000000u;
-}
-
-static int64_t
-test_wall(void *user)
-{
-    (void)user;
-    return now_ms * 1000000;
-}
-
-static const struct clock_source source = {test_mono, test_wall, NULL};
 
 static void
 on_failed(void *user, struct str wallet, const struct err *why)
@@ -70,38 +33,12 @@ top_up(const char *wallet, int64_t usd)
 static int
 setup(void **state)
 {
-    const struct ledger_config config = {0};
+    const struct billing_conf conf = {.server = "12345678", .failed = on_failed};
     (void)state;
-    now_ms = 1764547200000; /* 2025-12-01T00:00:00Z */
-    seq = 0;
     failures = 0;
-    clock_replace(&source);
-    arena_init(&arena, 256u << 20);
-    assert_int_equal(loop_new(&loop, &err), 0);
-    assert_int_equal(store_open("memory:", loop, &store, &err), 0);
-    assert_int_equal(ledger_new(store, &config, &ledger, &err), 0);
-    const struct billing_conf conf = {
-        .store = store, .ledger = ledger, .server = "12345678", .loop = loop, .failed = on_failed};
-    assert_int_equal(billing_new(&conf, &billing, &err), 0);
+    rig_open(&conf, true);
     wallet_put(store, "main", "", &arena);
     assert_int_equal(billing_start(billing, &err), 0);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    struct ledger_audit audit;
-    uint64_t count;
-    (void)state;
-    if (ledger_audit(ledger, &audit, &err) < 0 || invoice_audit(billing, &count, &err) < 0)
-        fail_msg("%s", err.text);
-    billing_free(&billing);
-    ledger_free(&ledger);
-    store_close(&store);
-    loop_free(&loop);
-    arena_fini(&arena);
-    clock_replace(NULL);
     return 0;
 }
 
@@ -126,31 +63,14 @@ left(const char *wallet)
 static int64_t
 borrow(const char *wallet, int64_t cents)
 {
-    struct ledger_lease lease = {.granted = {0}};
-    int code = lease_get(ledger, STR("n"), 1, str_from(wallet), &lease, &err);
-    assert_true(code == 0 || code == -ERR_NOT_FOUND);
-    assert_int_equal(lease_want(ledger, STR("n"), 1, str_from(wallet), lease.granted,
-                                (struct money){cents * (USD / 100)}, &lease, &err),
-                     0);
-    return lease.rest.nano / (USD / 100);
+    return rig_borrow(wallet, cents * (USD / 100)).nano / (USD / 100);
 }
 
 static void
 spend(const char *wallet, int64_t cents)
 {
-    const struct ledger_stream stream = {STR("n"), 1, STR("0")};
-    struct ledger_applied applied;
-    struct str record = arena_printf(
-        &arena,
-        "{\"seq\":\"%llu\",\"id\":\"r\",\"at_ms\":%lld,\"wallet\":\"%s\",\"subject\":\"key/k\","
-        "\"incarnation\":\"\",\"model\":\"m\",\"provider\":\"p\",\"outcome\":\"completed\","
-        "\"evidence\":\"provider_usage\",\"status\":200,\"stream\":false,\"usage\":{\"input\":1},"
-        "\"charge\":\"%lld\",\"cost\":\"%lld\",\"price_version\":1,\"ttft_us\":1,\"total_us\":2,"
-        "\"attempts\":1}",
-        (unsigned long long)seq + 1, (long long)now_ms, wallet, (long long)(cents * (USD / 100)),
-        (long long)(cents * (USD / 100)));
-    if (usage_apply(ledger, &stream, ++seq, &record, 1, &applied, &err) < 0 || applied.posted != 1)
-        fail_msg("%s", err.text);
+    int64_t nano = cents * (USD / 100);
+    rig_use(wallet, "key/k", "m", now_ms, (const uint64_t[2]){1, 0}, nano, nano);
 }
 
 /* "spent of amount, end", cents and seconds from now */
@@ -332,11 +252,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_day, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_changes, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_lent, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_invoices, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_random, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_day, setup, rig_close),
+        cmocka_unit_test_setup_teardown(test_changes, setup, rig_close),
+        cmocka_unit_test_setup_teardown(test_lent, setup, rig_close),
+        cmocka_unit_test_setup_teardown(test_invoices, setup, rig_close),
+        cmocka_unit_test_setup_teardown(test_random, setup, rig_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,49 +3,12 @@
  * Floor: controlplane/billing tests.
  * Owns: nothing.
  * Invariant: see invoice.h. */
-#include "controlplane/billing/invoice.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-#include <cmocka.h>
-
-#include "controlplane/billing/wallet_test_rig.h"
-#include "controlplane/object/object.h"
-#include "lib/base/clock.h"
+#include "controlplane/billing/billing_test_rig.h"
 #include "lib/base/rand.h"
-#include "lib/net/loop.h"
 
-#define USD MONEY_NANO_PER_USD
 #define SERVER "1a2b3c4d5e6f708192a3b4c5d6e7f809"
-#define HOUR_MS 3600000ll
-
-static struct loop *loop;
-static struct store *store;
-static struct ledger *ledger;
-static struct billing *billing;
-static struct arena arena;
-static struct err err;
-static int64_t now_ms;
-static uint64_t seq;
-
-static uint64_t
-test_mono(void *user)
-{
-    (void)user;
-    return (uint64_t)now_ms * 1000000u;
-}
-
-static int64_t
-test_wall(void *user)
-{
-    (void)user;
-    return now_ms * 1000000;
-}
-
-static const struct clock_source source = {test_mono, test_wall, NULL};
 
 /* 0.15 and 0.60 dollars a million tokens. */
 static bool
@@ -60,39 +23,10 @@ test_price(void *user, struct str model, int64_t ret_pico[USAGE_CLASS_COUNT])
 static int
 setup(void **state)
 {
-    const struct ledger_config config = {.fee_bps = 100};
+    const struct billing_conf conf = {
+        .server = SERVER, .markup_bps = 500, .fee_bps = 100, .price = test_price};
     (void)state;
-    now_ms = 1764547200000; /* 2025-12-01T00:00:00Z */
-    seq = 0;
-    clock_replace(&source);
-    arena_init(&arena, 256u << 20);
-    assert_int_equal(loop_new(&loop, &err), 0);
-    assert_int_equal(store_open("memory:", loop, &store, &err), 0);
-    assert_int_equal(ledger_new(store, &config, &ledger, &err), 0);
-    const struct billing_conf conf = {.store = store,
-                                      .ledger = ledger,
-                                      .server = SERVER,
-                                      .markup_bps = 500,
-                                      .fee_bps = 100,
-                                      .price = test_price};
-    assert_int_equal(billing_new(&conf, &billing, &err), 0);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    struct ledger_audit audit;
-    uint64_t count;
-    (void)state;
-    if (ledger_audit(ledger, &audit, &err) < 0 || invoice_audit(billing, &count, &err) < 0)
-        fail_msg("%s", err.text);
-    billing_free(&billing);
-    ledger_free(&ledger);
-    store_close(&store);
-    loop_free(&loop);
-    arena_fini(&arena);
-    clock_replace(NULL);
+    rig_open(&conf, false);
     return 0;
 }
 
@@ -119,12 +53,7 @@ transfer(const char *wallet, int64_t usd, const char *key)
 static void
 lend(const char *wallet, int64_t usd)
 {
-    struct ledger_lease lease = {.granted = {0}};
-    int code = lease_get(ledger, STR("n"), 1, str_from(wallet), &lease, &err);
-    assert_true(code == 0 || code == -ERR_NOT_FOUND);
-    assert_int_equal(lease_want(ledger, STR("n"), 1, str_from(wallet), lease.granted,
-                                (struct money){usd * USD}, &lease, &err),
-                     0);
+    (void)rig_borrow(wallet, usd * USD);
 }
 
 /* One call of `input` and `output` tokens at test_price and 5 % markup. */
@@ -132,21 +61,10 @@ static void
 use(const char *wallet, const char *subject, const char *model, int64_t at_ms, int64_t input,
     int64_t output)
 {
-    const struct ledger_stream stream = {STR("n"), 1, STR("0")};
-    struct ledger_applied applied;
     int64_t cost = input * 150 + output * 600;
     int64_t charge = (cost * 105 + 50) / 100;
-    struct str record = arena_printf(
-        &arena,
-        "{\"seq\":\"%llu\",\"id\":\"req_%llu\",\"at_ms\":%lld,\"wallet\":\"%s\",\"subject\":\"%s\","
-        "\"incarnation\":\"\",\"model\":\"%s\",\"provider\":\"openai\",\"outcome\":\"completed\","
-        "\"evidence\":\"provider_usage\",\"status\":200,\"stream\":false,"
-        "\"usage\":{\"input\":%lld,\"output\":%lld},\"charge\":\"%lld\",\"cost\":\"%lld\","
-        "\"price_version\":1,\"ttft_us\":1,\"total_us\":2,\"attempts\":1}",
-        (unsigned long long)seq + 1, (unsigned long long)seq + 1, (long long)at_ms, wallet, subject,
-        model, (long long)input, (long long)output, (long long)charge, (long long)cost);
-    if (usage_apply(ledger, &stream, ++seq, &record, 1, &applied, &err) < 0 || applied.posted != 1)
-        fail_msg("%s", err.text);
+    rig_use(wallet, subject, model, at_ms, (const uint64_t[2]){(uint64_t)input, (uint64_t)output},
+            charge, cost);
 }
 
 static const char *
@@ -483,13 +401,13 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_one, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_each_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_numbers, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_audit, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_due, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_months, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_random, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_one, setup, rig_close),
+        cmocka_unit_test_setup_teardown(test_each_once, setup, rig_close),
+        cmocka_unit_test_setup_teardown(test_numbers, setup, rig_close),
+        cmocka_unit_test_setup_teardown(test_audit, setup, rig_close),
+        cmocka_unit_test_setup_teardown(test_due, setup, rig_close),
+        cmocka_unit_test_setup_teardown(test_months, setup, rig_close),
+        cmocka_unit_test_setup_teardown(test_random, setup, rig_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -262,9 +262,11 @@ test_providers(void **state)
     bool openai = false;
     arena_init(&arena, 1u << 20);
     assert_int_equal(catalog_providers(&arena, &providers, &count), 0);
-    assert_int_equal(count, 48);
+    assert_int_equal(count, 47);
     for (size_t i = 0; i < count; i++) {
         assert_true(providers[i].id.len > 0 && providers[i].dialect.len > 0);
+        for (size_t j = 0; j < i; j++)
+            assert_false(str_eq(providers[i].id, providers[j].id));
         for (uint32_t env = 0; env < providers[i].env_count; env++) {
             assert_false(str_eq(providers[i].env[env], STR("AWS_REGION")));
             assert_false(str_eq(providers[i].env[env], STR("OPENAI_ORG_ID")));

@@ -158,6 +158,32 @@ seen_put(const struct seen *seen, struct json_writer *writer)
     json_close_array(writer);
 }
 
+int
+seen_retire(struct seen *seen, struct str name, int64_t now_ms)
+{
+    size_t at = 0;
+    while (at < seen->count && str_cmp(seen->models[at].as.name, name) < 0)
+        at++;
+    if (at < seen->count && str_eq(seen->models[at].as.name, name)) {
+        seen->models[at].gone = true;
+        return 0;
+    }
+    if (seen->count >= LISTING_MODELS_MAX)
+        return -ERR_TOO_LARGE;
+    struct seen_model *models = arena_array(&seen->arena, seen->count + 1, sizeof *models);
+    struct seen_model model = {.gone = true, .since_ms = now_ms};
+    if (!models || arena_dup(&seen->arena, name, &model.as.name) < 0)
+        return -ERR_NOMEM;
+    if (seen->count > 0) {
+        memcpy(models, seen->models, at * sizeof *models);
+        memcpy(models + at + 1, seen->models + at, (seen->count - at) * sizeof *models);
+    }
+    models[at] = model;
+    seen->models = models;
+    seen->count++;
+    return 0;
+}
+
 /* ---- a listing holds ------------------------------------------------------------------------- */
 
 size_t

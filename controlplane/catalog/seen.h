@@ -52,6 +52,9 @@ int seen_read(struct seen *seen, struct str text) MUST_USE;
 void seen_put(const struct seen *seen, struct json_writer *writer);
 /* seen_find - by name, or NULL. */
 const struct seen_model *seen_find(const struct seen *seen, struct str name);
+/* seen_retire - taken away though no list says so: its provider answered that there is no such
+ * model. A list that has it brings it back. 0; -ERR_NOMEM, -ERR_TOO_LARGE. */
+int seen_retire(struct seen *seen, struct str name, int64_t now_ms) MUST_USE;
 /* seen_missing - how many models of ours a sealed listing lacks that are not gone yet. */
 size_t seen_missing(const struct seen *seen, const struct listing *listing);
 /* seen_apply - a sealed listing that is not empty holds, with everything that confirming found.

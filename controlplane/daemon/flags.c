@@ -101,7 +101,7 @@ value_of(struct flags *options, const struct row *row)
 static const struct row *
 find(struct str flag, const struct row **ret_nearest)
 {
-    unsigned best = 4;
+    unsigned best = str_near_max(flag) + 1u;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         if (rows[i].flag[0] && str_eq(flag, str_from(rows[i].flag)))
             return &rows[i];

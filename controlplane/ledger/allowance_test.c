@@ -3,42 +3,15 @@
  * Floor: controlplane/ledger tests.
  * Owns: nothing.
  * Invariant: see allowance.c. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
-#include "controlplane/ledger/ledger.h"
-
-static struct store *store;
-static struct ledger *ledger;
-static struct arena arena;
-static struct err err;
+#include "controlplane/ledger/ledger_test_rig.h"
 
 static int
-setup(void **state)
+begin(void **state)
 {
-    const struct ledger_config config = {0};
     struct ledger_receipt receipt;
-    (void)state;
-    arena_init(&arena, 16u << 20);
-    assert_int_equal(store_open("memory:", NULL, &store, &err), 0);
-    assert_int_equal(ledger_new(store, &config, &ledger, &err), 0);
+    (void)setup(state);
     return ledger_deposit(ledger, STR("main"), LEDGER_AI, (struct money){100}, STR("d"), &receipt,
                           &err);
-}
-
-static int
-teardown(void **state)
-{
-    struct ledger_audit audit;
-    (void)state;
-    assert_int_equal(ledger_audit(ledger, &audit, &err), 0);
-    ledger_free(&ledger);
-    store_close(&store);
-    arena_fini(&arena);
-    return 0;
 }
 
 /* "moved short main ci", nano. */
@@ -117,8 +90,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_allow, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_movements, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_allow, begin, audited_teardown),
+        cmocka_unit_test_setup_teardown(test_movements, begin, audited_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

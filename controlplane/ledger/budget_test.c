@@ -117,7 +117,12 @@ test_names(void **state)
         {"default", false},
         {"wallet/x", false},
         {"key/a/b", false},
+        {"key/Zz09-", true},
         {"key/a b", false},
+        {"key/a~", false},
+        {"key/a[", false},
+        {"key/a:", false},
+        {"key/a*", false},
         {"Key/a", false},
         {"container/\xc3\xa9", false},
         {"", false},
@@ -258,6 +263,87 @@ test_leases(void **state)
     assert_string_equal(words(), "18 18 18 lent 85 free 0 over day");
 }
 
+/* A first cap counts what was spent in the periods at hand, each hour in those that it is of, and
+ * what a node said it spent in times to come in none of them. */
+static void
+test_first_cap(void **state)
+{
+    (void)state;
+    bool more = true;
+    call(1);
+    time_ms += HOUR_MS;
+    call(2);
+    time_ms += DAY_MS;
+    call(4);
+    time_ms += HOUR_MS;
+    call(8);
+    call_at(time_ms + 40 * DAY_MS, 16, "");
+    while (more)
+        assert_int_equal(usage_rollup_step(ledger, &more, &err), 0);
+    caps(100, 100, 100);
+    assert_string_equal(words(), "8 12 15 lent 0 free 85 month");
+    time_ms +=
+        40 * DAY_MS; /* that time has come: spent of it is not known, and it is not audited */
+    assert_string_equal(words(), "0 0 0 lent 0 free 100 month");
+}
+
+/* More capped callers in one list than a commit takes: each has its own charges, once. */
+static void
+test_many_callers(void **state)
+{
+    (void)state;
+    enum { CALLERS = 30, ROUNDS = 3 };
+    const struct ledger_stream stream = {STR("n"), 1, STR("0")};
+    const struct budget_caps day = {.capped = {[PERIOD_DAY] = true},
+                                    .amount = {[PERIOD_DAY] = {1000}}};
+    struct ledger_applied applied;
+    struct ledger_lease lease;
+    struct buf list;
+    buf_init(&list, 1u << 20);
+    for (unsigned i = 0; i < CALLERS * ROUNDS; i++) {
+        struct str name = arena_printf(&arena, "key/k%u", i % CALLERS);
+        if (i < CALLERS) {
+            assert_int_equal(budget_set(ledger, name, &day, &err), 0);
+            assert_int_equal(lease_want(ledger, stream.node, 1, name, (struct money){0},
+                                        (struct money){500}, &lease, &err),
+                             0);
+        }
+        assert_int_equal(
+            buf_printf(&list,
+                       "%s{\"seq\":\"%u\",\"id\":\"r\",\"at_ms\":%lld,\"wallet\":\"w\","
+                       "\"subject\":\"%.*s\",\"provider\":\"p\",\"charge\":\"%u\","
+                       "\"cost\":\"0\"}",
+                       i == 0 ? "" : ",", i + 1, (long long)time_ms, STR_ARG(name),
+                       1 + i % CALLERS),
+            0);
+    }
+    assert_int_equal(usage_apply_list(ledger, &stream, 1, buf_str(&list), &applied, &err), 0);
+    assert_int_equal(applied.posted, CALLERS * ROUNDS);
+    buf_fini(&list);
+    for (unsigned i = 0; i < CALLERS; i++) {
+        struct budget_state s;
+        struct str name = arena_printf(&arena, "key/k%u", i);
+        assert_int_equal(budget_get(ledger, name, &s, &err), 0);
+        assert_int_equal(s.spent[PERIOD_DAY].nano, ROUNDS * (1 + i));
+        assert_int_equal(s.lent.nano, 500 - ROUNDS * (1 + i));
+    }
+}
+
+/* A node gives back more than is left: calls that were held of no budget were taken out of it. */
+static void
+test_return_too_much(void **state)
+{
+    (void)state;
+    caps(-1, 100, -1);
+    assert_int_equal(borrow(60), 60);
+    call(20);
+    give_back(50);
+    assert_string_equal(words(), "20 20 20 lent 0 free 80 day");
+    assert_int_equal(borrow(80), 80);
+    give_back(80);
+    assert_string_equal(words(), "20 20 20 lent 0 free 80 day");
+}
+
 /* What the audit is there for. */
 static void
 test_audit(void **state)
@@ -314,6 +400,9 @@ main(void)
         cmocka_unit_test_setup_teardown(test_changes, start, finish),
         cmocka_unit_test_setup_teardown(test_leases, start, finish),
         cmocka_unit_test_setup_teardown(test_audit, start, finish),
+        cmocka_unit_test_setup_teardown(test_first_cap, start, finish),
+        cmocka_unit_test_setup_teardown(test_many_callers, start, finish),
+        cmocka_unit_test_setup_teardown(test_return_too_much, start, finish),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

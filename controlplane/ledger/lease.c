@@ -291,9 +291,12 @@ lease_return(struct ledger *ledger, struct str node, uint64_t epoch, struct str 
     if (r < 0 || returned.nano <= lease.returned || closed->value.len > 0)
         return r;
     int64_t amount = returned.nano - lease.returned;
+    /* Calls of a caller who had no cap for a while were held of nothing, and taken out of this. */
+    if (budget_name_valid(wallet))
+        amount = MIN(amount, lease_rest(&lease));
     if (amount > lease_rest(&lease))
         return err_set(err, ERR_RANGE, "more than is left of the lease");
-    lease.returned = returned.nano;
+    lease.returned += amount;
     r = lease_store(&draft, &lease);
     return r < 0 ? r : lease_move(&draft, "lease_return", node, epoch, wallet, -amount);
 }

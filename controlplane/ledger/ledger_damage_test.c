@@ -4,6 +4,7 @@
  * Floor: controlplane/ledger tests.
  * Owns: nothing.
  * Invariant: see ledger.h. */
+#include "controlplane/ledger/budget.h"
 #include "controlplane/ledger/usage_rollup.h"
 
 #include <setjmp.h>
@@ -108,6 +109,51 @@ do_usage(struct arena *arena)
     return r < 0 ? r : usage_apply(ledger, &stream, mark + 1, &record, 1, &applied, &err);
 }
 static int
+do_cap(struct arena *arena)
+{
+    const struct budget_caps caps = {.capped = {false, true, false},
+                                     .amount = {[PERIOD_DAY] = {1000 + (int64_t)++serial}}};
+    (void)arena;
+    return budget_set(ledger, STR("key/ci"), &caps, &err);
+}
+static int
+do_borrow(struct arena *arena)
+{
+    struct ledger_lease lease = {.granted = {0}};
+    (void)arena;
+    int r = lease_get(ledger, stream.node, 1, STR("key/ci"), &lease, &err);
+    return r < 0 && r != -ERR_NOT_FOUND
+               ? r
+               : lease_want(ledger, stream.node, 1, STR("key/ci"), lease.granted, (struct money){5},
+                            &lease, &err);
+}
+static int
+do_capped_call(struct arena *arena)
+{
+    struct ledger_applied applied;
+    uint64_t mark;
+    int r = usage_mark(ledger, &stream, &mark, &err);
+    struct str record = arena_printf(arena,
+                                     "{\"seq\":\"%llu\",\"wallet\":\"a\",\"subject\":\"key/ci\","
+                                     "\"provider\":\"p\",\"charge\":\"3\",\"cost\":\"2\"}",
+                                     (unsigned long long)mark + 1);
+    return r < 0 ? r : usage_apply(ledger, &stream, mark + 1, &record, 1, &applied, &err);
+}
+static int
+do_state(struct arena *arena)
+{
+    struct budget_state state;
+    (void)arena;
+    int r = budget_get(ledger, STR("key/ci"), &state, &err);
+    return r == -ERR_NOT_FOUND ? 0 : r;
+}
+static int
+do_lose(struct arena *arena)
+{
+    (void)arena;
+    return lease_orphan(ledger, stream.node, 1, STR("key/ci"), &err);
+}
+static int
 do_roll(struct arena *arena)
 {
     bool more;
@@ -169,9 +215,10 @@ do_audit(struct arena *arena)
 }
 
 static int (*const operations[])(struct arena *arena) = {
-    do_audit,  do_deposit, do_replay,       do_transfer,  do_adjust, do_balances, do_lease,
-    do_return, do_list,    do_orphan,       do_close,     do_usage,  do_roll,     do_query,
-    do_prune,  do_records, do_transactions, do_movements, do_head};
+    do_audit, do_deposit, do_replay, do_transfer, do_adjust,       do_balances,
+    do_lease, do_return,  do_list,   do_orphan,   do_close,        do_usage,
+    do_roll,  do_query,   do_prune,  do_records,  do_transactions, do_movements,
+    do_head,  do_cap,     do_borrow, do_state,    do_capped_call,  do_lose};
 
 /* Books with a row of every sort. */
 static void
@@ -201,6 +248,8 @@ fill(void)
     assert_int_equal(do_roll(&arena), 0);
     assert_int_equal(do_usage(&arena), 0);
     assert_int_equal(lease_close(ledger, STR("n4"), 1, &err), 0);
+    assert_int_equal(do_cap(&arena), 0);
+    assert_int_equal(do_borrow(&arena), 0);
     arena_fini(&arena);
 }
 
@@ -210,6 +259,15 @@ empty(void)
     ledger_free(&ledger);
     store_close(&store);
 }
+
+/* A budget's row; caps, what is spent and what is late are the same in each period. */
+#define WINDOW(name, cap, spent, late)                                                            \
+    "\"" name "_cap\":\"" cap "\",\"" name "_at\":\"0\",\"" name "_spent\":\"" spent "\",\"" name \
+    "_late\":\"" late "\",\"" name "_skewed\":\"0\""
+#define BUDGET(lent, cap, spent, late)                                                        \
+    "{\"lent\":\"" lent "\",\"ahead_ms\":\"0\"," WINDOW("hour", cap, spent, late) "," WINDOW( \
+        "day", cap, spent, late) "," WINDOW("month", cap, spent, late) "}"
+#define MOST "9223372036854775807"
 
 static const char *const damages[] = {
     "",
@@ -221,6 +279,12 @@ static const char *const damages[] = {
     "{\"seq\":\"-1\"}",
     "{\"seq\":\"9223372036854775807\"}",
     "{\"nano\":\"x\"}",
+    BUDGET("-1", "5", "0", "0"),
+    BUDGET("0", "-2", "0", "0"),
+    BUDGET("0", "5", "-1", "0"),
+    BUDGET("0", "5", "0", "-1"),
+    BUDGET("0", "5", "0", "0"),
+    BUDGET(MOST, MOST, MOST, MOST),
     "{\"nano\":\"9223372036854775807\"}",
     "{\"nano\":\"-9223372036854775808\"}",
     "{\"seq\":\"1\",\"hash\":\"short\"}",

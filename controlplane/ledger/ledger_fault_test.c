@@ -5,6 +5,7 @@
  * Floor: controlplane/ledger tests.
  * Owns: malloc, for this program.
  * Invariant: see ledger.h; HARDENING LW-17. */
+#include "controlplane/ledger/budget.h"
 #include "controlplane/ledger/usage_rollup.h"
 
 #include <setjmp.h>
@@ -13,6 +14,7 @@
 #include <cmocka.h>
 
 #include "lib/base/alloc_test_rig.h"
+#include "lib/base/clock.h"
 
 static struct store *store;
 static struct ledger *ledger;
@@ -245,6 +247,119 @@ do_audit(struct arena *arena, struct err *err)
     return ledger_audit(ledger, &audit, err);
 }
 
+/* ---- what a caller may spend; wallet c pays and has nothing ---- */
+
+static const struct str capped = TEXT("key/ci");
+
+static int
+caps_set(int64_t day, struct err *err)
+{
+    struct budget_caps caps = {.capped = {[PERIOD_DAY] = day >= 0}};
+    caps.amount[PERIOD_DAY].nano = MAX(day, (int64_t)0);
+    return budget_set(ledger, capped, &caps, err);
+}
+static int
+capped_calls(const char *node, uint64_t first, struct err *err)
+{
+    static char text[640];
+    const struct ledger_stream calls = {str_from(node), 1, STR("0")};
+    struct ledger_applied applied;
+    long long now_ms = (long long)(clock_wall_ns() / 1000000);
+    (void)snprintf(text, sizeof text,
+                   "{\"seq\":\"%llu\",\"at_ms\":%lld,\"wallet\":\"c\",\"subject\":\"key/ci\","
+                   "\"provider\":\"p\",\"charge\":\"4\",\"cost\":\"1\"},"
+                   "{\"seq\":\"%llu\",\"at_ms\":%lld,\"wallet\":\"c\",\"subject\":\"key/other\","
+                   "\"provider\":\"p\",\"charge\":\"1\",\"cost\":\"1\"},"
+                   "{\"seq\":\"%llu\",\"at_ms\":%lld,\"wallet\":\"c\",\"subject\":\"key/ci\","
+                   "\"provider\":\"p\",\"charge\":\"5\",\"cost\":\"1\"}",
+                   (unsigned long long)first, now_ms, (unsigned long long)first + 1, now_ms,
+                   (unsigned long long)first + 2, now_ms);
+    return usage_apply_list(ledger, &calls, first, str_from(text), &applied, err);
+}
+static int
+capped_lease(const char *node, int64_t granted, struct err *err)
+{
+    struct ledger_lease lease;
+    return lease_want(ledger, str_from(node), 1, capped, (struct money){granted},
+                      (struct money){100}, &lease, err);
+}
+static int
+do_uncapped_calls(struct arena *arena, struct err *err)
+{
+    bool left;
+    (void)arena;
+    int r = capped_calls("n5", 1, err);
+    return r < 0 ? r : usage_rollup_step(ledger, &left, err);
+}
+static int
+do_cap(struct arena *arena, struct err *err)
+{
+    (void)arena;
+    return caps_set(1000, err);
+}
+static int
+do_borrow(struct arena *arena, struct err *err)
+{
+    (void)arena;
+    return capped_lease("n5", 0, err);
+}
+static int
+do_capped_calls(struct arena *arena, struct err *err)
+{
+    (void)arena;
+    return capped_calls("n5", 4, err);
+}
+/* Nothing is in memory: which names have a budget is read. */
+static int
+do_capped_restart(struct arena *arena, struct err *err)
+{
+    struct ledger_config config = {0};
+    struct ledger *again = NULL;
+    (void)arena;
+    int r = ledger_new(store, &config, &again, err);
+    if (r < 0)
+        return r;
+    ledger_free(&ledger);
+    ledger = again;
+    return capped_calls("n6", 1, err);
+}
+static int
+do_state(struct arena *arena, struct err *err)
+{
+    struct budget_state state;
+    (void)arena;
+    int r = budget_get(ledger, capped, &state, err);
+    if (r == 0)
+        assert_true(state.spent[PERIOD_DAY].nano == 27 && state.lent.nano == 91);
+    return r;
+}
+static int
+do_give_back(struct arena *arena, struct err *err)
+{
+    (void)arena;
+    return lease_return(ledger, STR("n5"), 1, capped, (struct money){50}, err);
+}
+static int
+do_lose(struct arena *arena, struct err *err)
+{
+    (void)arena;
+    return lease_orphan(ledger, STR("n5"), 1, capped, err);
+}
+static int
+do_uncap(struct arena *arena, struct err *err)
+{
+    (void)arena;
+    return caps_set(-1, err);
+}
+static int
+do_cap_again(struct arena *arena, struct err *err)
+{
+    bool left;
+    (void)arena;
+    int r = usage_rollup_step(ledger, &left, err);
+    return r < 0 ? r : caps_set(60, err);
+}
+
 #define STEP(name)       \
     {                    \
 #name, do_##name \
@@ -252,11 +367,18 @@ do_audit(struct arena *arena, struct err *err)
 static const struct {
     const char *name;
     int (*run)(struct arena *arena, struct err *err);
-} steps[] = {STEP(deposit),   STEP(adjust),  STEP(transfer), STEP(balances),   STEP(want),
-             STEP(get),       STEP(leases),  STEP(usage),    STEP(usage_list), STEP(mark),
-             STEP(records),   STEP(return ), STEP(sums),     STEP(roll),       STEP(restart),
-             STEP(query),     STEP(allow),   STEP(orphan),   STEP(ask),        STEP(transactions),
-             STEP(movements), STEP(head),    STEP(prune),    STEP(close),      STEP(audit)};
+} steps[] = {STEP(deposit),  STEP(adjust),         STEP(transfer),
+             STEP(balances), STEP(want),           STEP(get),
+             STEP(leases),   STEP(usage),          STEP(usage_list),
+             STEP(mark),     STEP(records),        STEP(return ),
+             STEP(sums),     STEP(roll),           STEP(restart),
+             STEP(query),    STEP(allow),          STEP(orphan),
+             STEP(ask),      STEP(transactions),   STEP(movements),
+             STEP(head),     STEP(prune),          STEP(close),
+             STEP(audit),    STEP(uncapped_calls), STEP(cap),
+             STEP(borrow),   STEP(capped_calls),   STEP(capped_restart),
+             STEP(state),    STEP(give_back),      STEP(lose),
+             STEP(uncap),    STEP(cap_again)};
 
 enum fault { FAULT_ALLOC_ONCE, FAULT_ALLOC_FOREVER, FAULT_STORE, FAULT_STORE_ANSWER };
 
@@ -319,6 +441,9 @@ run(enum fault fault, int code, size_t at, unsigned nth)
     assert_int_equal(ledger_balances(ledger, STR("b"), &b, &err), 0);
     assert_true(a.general.nano == 400 && a.ai_limit.nano == 450 && a.ai_usage.nano == 19);
     assert_true(a.held.nano == 0 && b.ai_remaining.nano == 50);
+    struct budget_state cap;
+    assert_int_equal(budget_get(ledger, capped, &cap, &err), 0);
+    assert_true(cap.spent[PERIOD_DAY].nano == 27 && cap.free.nano == 33 && cap.lent.nano == 0);
     ledger_free(&ledger);
     store_close(&store);
     return happened;

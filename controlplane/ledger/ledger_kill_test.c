@@ -7,15 +7,14 @@
 #include "controlplane/ledger/ledger.h"
 
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "lib/base/kill_test_rig.h"
 #include "lib/base/rand.h"
 
 enum { ROUNDS = 12, BATCH = 20 };
@@ -108,24 +107,8 @@ test_kill(void **state)
     print_message("seed %llu\n", (unsigned long long)seed);
     rand_seed(seed);
     for (unsigned round = 0; round < ROUNDS; round++) {
-        int fds[2];
-        assert_int_equal(pipe(fds), 0);
-        pid_t pid = fork();
-        assert_true(pid >= 0);
-        if (pid == 0) {
-            close(fds[0]);
-            child(fds[1]);
-        }
-        close(fds[1]);
-        for (uint64_t left = 1 + rand_below(8); left > 0; left--)
-            assert_int_equal(read(fds[0], &answered, sizeof answered), sizeof answered);
-        for (uint64_t spin = rand_below(2000000); spin > 0; spin--)
-            __asm__ volatile("");
-        kill(pid, SIGKILL);
-        while (read(fds[0], &answered, sizeof answered) == sizeof answered)
-            ;
-        close(fds[0]);
-        assert_int_equal(waitpid(pid, NULL, 0), pid);
+        uint64_t told = 1 + rand_below(8);
+        assert_true(kill_rig_blind(child, told, rand_below(2000000), &answered));
         check(answered);
         /* The child of the next round goes on from the mark, which may be one batch further. */
     }

@@ -3,54 +3,7 @@
  * Floor: controlplane/ledger tests.
  * Owns: nothing.
  * Invariant: see ledger.h. */
-#include "controlplane/ledger/ledger.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
-static struct store *store;
-static struct ledger *ledger;
-static struct arena arena;
-static struct err err;
-
-static void
-ledger_with_fee(uint32_t fee_bps)
-{
-    struct ledger_config config = {.fee_bps = fee_bps};
-    ledger_free(&ledger);
-    assert_int_equal(ledger_new(store, &config, &ledger, &err), 0);
-}
-
-static int
-setup(void **state)
-{
-    (void)state;
-    arena_init(&arena, 64u << 20);
-    assert_int_equal(store_open("memory:", NULL, &store, &err), 0);
-    ledger_with_fee(0);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    ledger_free(&ledger);
-    store_close(&store);
-    arena_fini(&arena);
-    return 0;
-}
-
-static void
-check_audit(void)
-{
-    struct ledger_audit audit;
-    if (ledger_audit(ledger, &audit, &err) < 0)
-        fail_msg("%s", err.text);
-}
+#include "controlplane/ledger/ledger_test_rig.h"
 
 /* "general limit usage remaining held", nano */
 static const char *
@@ -172,7 +125,7 @@ test_transfer(void **state)
         {"t4", 8961, 250, 0, 224, false, ""},
         {"t5", 1, 250, -ERR_OVERDRAWN, 0, false, ""},
     };
-    ledger_with_fee(250);
+    reopen_with(250);
     assert_int_equal(deposit("a", 10000, "d"), 0);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct ledger_receipt receipt = {.gross = {-7}};
@@ -188,7 +141,7 @@ test_transfer(void **state)
         assert_true(receipt.gross.nano == receipt.net.nano + receipt.fee.nano);
     }
     assert_string_equal(balances("a"), "0 9750 0 9750 0");
-    ledger_with_fee(0); /* "a year later": the same answer */
+    reopen_with(0); /* "a year later": the same answer */
     struct ledger_receipt receipt;
     assert_int_equal(ledger_transfer(ledger, STR("a"), (struct money){1000}, STR("t1"),
                                      LEDGER_ANY_FEE, &receipt, &err),

@@ -19,15 +19,31 @@ static struct ledger *ledger;
 static struct arena arena;
 static struct err err;
 
+/* As after a restart: nothing is known but what is stored. */
+static inline void
+reopen_with(uint32_t fee_bps)
+{
+    struct ledger_config config = {.fee_bps = fee_bps};
+    ledger_free(&ledger);
+    assert_int_equal(ledger_new(store, &config, &ledger, &err), 0);
+}
+
 static inline int
 setup(void **state)
 {
-    struct ledger_config config = {0};
     (void)state;
     arena_init(&arena, 256u << 20);
     assert_int_equal(store_open("memory:", NULL, &store, &err), 0);
-    assert_int_equal(ledger_new(store, &config, &ledger, &err), 0);
+    reopen_with(0);
     return 0;
+}
+
+static inline void
+check_audit(void)
+{
+    struct ledger_audit found;
+    if (ledger_audit(ledger, &found, &err) < 0)
+        fail_msg("%s", err.text);
 }
 
 static inline int
@@ -38,6 +54,13 @@ teardown(void **state)
     store_close(&store);
     arena_fini(&arena);
     return 0;
+}
+
+static inline int
+audited_teardown(void **state)
+{
+    check_audit();
+    return teardown(state);
 }
 
 #endif

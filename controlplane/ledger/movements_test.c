@@ -3,39 +3,15 @@
  * Floor: controlplane/ledger tests.
  * Owns: nothing.
  * Invariant: see movements.c. */
-#include "controlplane/ledger/ledger.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-
-#include <cmocka.h>
+#include "controlplane/ledger/ledger_test_rig.h"
 
 #define USD MONEY_NANO_PER_USD
 
-static struct store *store;
-static struct ledger *ledger;
-static struct arena arena;
-static struct err err;
-
 static int
-setup(void **state)
+begin(void **state)
 {
-    const struct ledger_config config = {.fee_bps = 250};
-    (void)state;
-    arena_init(&arena, 64u << 20);
-    assert_int_equal(store_open("memory:", NULL, &store, &err), 0);
-    assert_int_equal(ledger_new(store, &config, &ledger, &err), 0);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    ledger_free(&ledger);
-    store_close(&store);
-    arena_fini(&arena);
+    (void)setup(state);
+    reopen_with(250);
     return 0;
 }
 
@@ -130,8 +106,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_movements, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_many, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_movements, begin, teardown),
+        cmocka_unit_test_setup_teardown(test_many, begin, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

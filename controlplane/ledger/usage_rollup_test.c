@@ -4,60 +4,11 @@
  * Floor: controlplane/ledger tests.
  * Owns: nothing.
  * Invariant: see usage_rollup.h. */
-#include "controlplane/ledger/usage_rollup.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-
-#include <cmocka.h>
+#include "controlplane/ledger/ledger_test_rig.h"
 
 #define HOUR_MS 3600000ull
 
-static struct store *store;
-static struct ledger *ledger;
-static struct arena arena;
-static struct err err;
 static const struct ledger_stream stream = {{"n1", 2}, 9, {"0", 1}};
-
-static int
-setup(void **state)
-{
-    (void)state;
-    struct ledger_config config = {0};
-    arena_init(&arena, 256u << 20);
-    assert_int_equal(store_open("memory:", NULL, &store, &err), 0);
-    assert_int_equal(ledger_new(store, &config, &ledger, &err), 0);
-    return 0;
-}
-
-static void
-audit(void)
-{
-    struct ledger_audit found;
-    if (ledger_audit(ledger, &found, &err) < 0)
-        fail_msg("%s", err.text);
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    audit();
-    ledger_free(&ledger);
-    store_close(&store);
-    arena_fini(&arena);
-    return 0;
-}
-
-/* As after a restart: nothing is known but what is stored. */
-static void
-reopen(void)
-{
-    struct ledger_config config = {0};
-    ledger_free(&ledger);
-    assert_int_equal(ledger_new(store, &config, &ledger, &err), 0);
-}
 
 static struct str
 record(uint64_t seq, uint64_t at_ms, const char *wallet, const char *subject, const char *model,
@@ -147,7 +98,7 @@ test_query(void **state)
     for (unsigned twice = 0; twice < 2; twice++) {
         for (size_t i = 0; i < ARRAY_LEN(rows); i++)
             assert_string_equal(query(&rows[i].query), rows[i].want);
-        reopen();
+        reopen_with(0);
     }
     /* sent again: nothing is counted twice; an older hour may grow later */
     apply_to(&stream, 1, records, ARRAY_LEN(records));
@@ -165,7 +116,7 @@ test_fault(void **state)
     for (unsigned nth = 1; nth <= 3; nth++) {
         for (int done = 0; done < 2; done++) {
             bool more = true;
-            assert_int_equal(teardown(NULL), 0);
+            assert_int_equal(audited_teardown(NULL), 0);
             assert_int_equal(setup(NULL), 0);
             const struct str records[] = {record(1, HOUR_MS, "a", "key/k", "m", 10),
                                           record(2, HOUR_MS, "a", "key/k", "m", 10)};
@@ -177,10 +128,10 @@ test_fault(void **state)
             }
             store_fail_commit(store, 0, false);
             if (nth == 2)
-                reopen();
+                reopen_with(0);
             apply_to(&stream, 1, records, 2);
             assert_string_equal(query(&(struct usage_query){0}), "0 |||| 2 24 20 18;");
-            audit();
+            check_audit();
         }
     }
 }
@@ -222,7 +173,7 @@ test_many(void **state)
         assert_true(i == 0 || rows[i].charge.nano <= rows[i - 1].charge.nano);
     }
     assert_true(requests == STREAMS * COUNT && total == 0);
-    audit();
+    check_audit();
 }
 
 static size_t
@@ -268,7 +219,7 @@ test_prune(void **state)
         assert_int_equal(record_count(), rows[i].left);
         assert_string_equal(query(&(struct usage_query){.by = USAGE_HOUR}), before);
     }
-    reopen();
+    reopen_with(0);
     assert_string_equal(query(&(struct usage_query){.by = USAGE_HOUR}), before);
     const struct str next = record(41, 99 * HOUR_MS, "a", "key/k", "m", 10);
     apply_to(&stream, 41, &next, 1);
@@ -308,11 +259,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_query, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_fault, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_many, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_prune, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_prune_many, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_query, setup, audited_teardown),
+        cmocka_unit_test_setup_teardown(test_fault, setup, audited_teardown),
+        cmocka_unit_test_setup_teardown(test_many, setup, audited_teardown),
+        cmocka_unit_test_setup_teardown(test_prune, setup, audited_teardown),
+        cmocka_unit_test_setup_teardown(test_prune_many, setup, audited_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

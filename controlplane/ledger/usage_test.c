@@ -3,43 +3,9 @@
  * Floor: controlplane/ledger tests.
  * Owns: nothing.
  * Invariant: see ledger.h and usage_record.h. */
-#include "controlplane/ledger/ledger.h"
+#include "controlplane/ledger/ledger_test_rig.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
-static struct store *store;
-static struct ledger *ledger;
-static struct arena arena;
-static struct err err;
 static const struct ledger_stream stream = {{"n1", 2}, 9, {"0", 1}};
-
-static int
-setup(void **state)
-{
-    (void)state;
-    struct ledger_config config = {0};
-    arena_init(&arena, 256u << 20);
-    assert_int_equal(store_open("memory:", NULL, &store, &err), 0);
-    assert_int_equal(ledger_new(store, &config, &ledger, &err), 0);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    struct ledger_audit audit;
-    if (ledger_audit(ledger, &audit, &err) < 0)
-        fail_msg("%s", err.text);
-    ledger_free(&ledger);
-    store_close(&store);
-    arena_fini(&arena);
-    return 0;
-}
 
 static struct str
 record(uint64_t seq, const char *wallet, const char *model, const char *provider, int64_t charge,
@@ -336,7 +302,7 @@ test_fault(void **state)
         records[i] = record(i + 1, i % 2 ? "a" : "b", "m", "openai", 10, 9);
     for (unsigned nth = 1; nth <= 4; nth++) {
         for (int done = 0; done < 2; done++) {
-            assert_int_equal(teardown(NULL), 0);
+            assert_int_equal(audited_teardown(NULL), 0);
             assert_int_equal(setup(NULL), 0);
             for (size_t i = 0; i < ARRAY_LEN(records); i++)
                 records[i] = record(i + 1, i % 2 ? "a" : "b", "m", "openai", 10, 9);
@@ -415,14 +381,14 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_exactly_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_overdraft, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_poison, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_list, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_range, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_chunks, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_fault, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_sums, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_exactly_once, setup, audited_teardown),
+        cmocka_unit_test_setup_teardown(test_overdraft, setup, audited_teardown),
+        cmocka_unit_test_setup_teardown(test_poison, setup, audited_teardown),
+        cmocka_unit_test_setup_teardown(test_list, setup, audited_teardown),
+        cmocka_unit_test_setup_teardown(test_range, setup, audited_teardown),
+        cmocka_unit_test_setup_teardown(test_chunks, setup, audited_teardown),
+        cmocka_unit_test_setup_teardown(test_fault, setup, audited_teardown),
+        cmocka_unit_test_setup_teardown(test_sums, setup, audited_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -212,7 +212,7 @@ fail_not_found(struct store *store, const struct kind *kind, struct str name, st
     size_t count = 0;
     uint64_t revision;
     struct str best = STR_EMPTY;
-    unsigned nearest = 4;
+    unsigned nearest = str_near_max(name) + 1u;
     if (prefix.ptr &&
         store_list(store, prefix, STR_EMPTY, 1000, arena, &rows, &count, &revision) == 0) {
         for (size_t i = 0; i < count; i++) {

@@ -55,16 +55,28 @@ schema_fields(size_t *ret_count)
     return fields;
 }
 
+size_t
+schema_name_max(const struct kind *kind)
+{
+    if (kind->id == KIND_MODEL)
+        return 200;
+    /* wallets and providers are accounts of the ledger, which takes 63 bytes */
+    return kind->id == KIND_WALLET || kind->id == KIND_PROVIDER ? 63 : 100;
+}
+
+const char *
+schema_name_marks(const struct kind *kind)
+{
+    if (kind->id == KIND_MODEL)
+        return "-_.:@~/";
+    return kind->id == KIND_CONTAINER ? "-_" : "-_.";
+}
+
 bool
 schema_valid_name(const struct kind *kind, struct str name)
 {
-    /* wallets and providers are accounts of the ledger, which takes 63 bytes */
-    size_t max = kind->id == KIND_MODEL                                 ? 200
-                 : kind->id == KIND_WALLET || kind->id == KIND_PROVIDER ? 63
-                                                                        : 100;
-    const char *more = kind->id == KIND_CONTAINER ? "-_" : "-_.";
-    if (kind->id == KIND_MODEL)
-        more = "-_.:@~/";
+    size_t max = schema_name_max(kind);
+    const char *more = schema_name_marks(kind);
     if (name.len == 0 || name.len > max || name.ptr[0] == '/' || name.ptr[name.len - 1] == '/')
         return false;
     for (size_t i = 0; i < name.len; i++) {

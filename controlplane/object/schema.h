@@ -76,6 +76,10 @@ int schema_check(const struct tree *doc, struct arena *arena, struct manifest *r
                  struct err *err) MUST_USE;
 /* schema_valid_name - may an object of this kind be called that? Models have '/' in their names. */
 bool schema_valid_name(const struct kind *kind, struct str name);
+/* schema_name_max / schema_name_marks - most bytes of a name, and what it may have beside letters
+ * and digits. */
+size_t schema_name_max(const struct kind *kind);
+const char *schema_name_marks(const struct kind *kind);
 /* schema_pico - decimal dollars to pico-dollars, exactly. decimals: digits allowed behind the
  * point; the last of them counts single pico-dollars: with 6, "0.15" dollars a million are 150,000
  * pico a unit; with 12, "0.15" dollars a unit are 150,000,000,000. -ERR_PARSE, -ERR_RANGE (above

@@ -13,7 +13,6 @@
 #include "lib/text/uri.h"
 
 #define PATH_BYTES_MAX 64u
-#define SUGGEST_DISTANCE_MAX 3u
 
 /* What one check needs; lives on the stack of schema_check. */
 struct checker {
@@ -51,8 +50,7 @@ fail_unknown(struct err *err, const struct tree *node, const char *where,
 {
     struct str key = node->key;
     key.len = MIN(key.len, (size_t)60);
-    if (nearest->best.len > 0 && nearest->distance <= SUGGEST_DISTANCE_MAX &&
-        nearest->distance < key.len)
+    if (nearest->best.len > 0 && nearest->distance <= str_near_max(key))
         return FAIL_AT(err, node, ERR_UNKNOWN_KEY,
                        "unknown key \"%.*s\" in %s; did you mean \"%.*s\"?", STR_ARG(key), where,
                        STR_ARG(nearest->best));
@@ -163,7 +161,7 @@ check_choice(const struct checker *checker, const struct field *field, const str
             return 0;
         nearest_offer(&nearest, text, choice);
     }
-    bool hint = text.len > 0 && nearest.distance <= SUGGEST_DISTANCE_MAX;
+    bool hint = nearest.best.len > 0 && nearest.distance <= str_near_max(text);
     return FAIL_AT(checker->err, node, ERR_INVALID, "%s must be one of %s%s%.*s%s", field->path,
                    field->choices, hint ? "; did you mean \"" : "",
                    hint ? (int)nearest.best.len : 0, nearest.best.len ? nearest.best.ptr : "",
@@ -468,8 +466,10 @@ check_metadata(const struct checker *checker, const struct tree *metadata)
         return FAIL_AT(checker->err, name, ERR_INVALID, "metadata.name must be a string; quote it");
     if (!schema_valid_name(checker->kind, name->text))
         return FAIL_AT(checker->err, name, ERR_INVALID,
-                       "metadata.name of %s must be short, of letters, digits and %s",
-                       checker->kind->name, checker->kind->id == KIND_CONTAINER ? "- _" : "- _ .");
+                       "metadata.name of %s must have 1 to %zu bytes: letters A-Z a-z, digits and "
+                       "any of %s",
+                       checker->kind->name, schema_name_max(checker->kind),
+                       schema_name_marks(checker->kind));
     manifest->name = name->text;
     const struct tree *uid = tree_get(metadata, STR("uid"));
     if (uid && uid->kind == TREE_STRING)

@@ -135,6 +135,60 @@ test_caps(void **state)
     assert_int_equal(budget_get(f->ledger, STR("key/ci"), &left, &f->err), -ERR_NOT_FOUND);
 }
 
+/* What a wallet caps each of its containers to holds for those that have no cap of their own. */
+static void
+test_container_caps(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const want = "{\"type\":\"lease\",\"epoch\":\"7\",\"wallet\":"
+                                    "\"container/%s\",\"granted\":\"0\",\"want\":\"9000000000\"}";
+    static const struct {
+        const char *name;
+        const char *answer;
+    } rows[] = {
+        {"plain", "{\"wallet\":\"container/plain\",\"granted\":\"250000000\",\"returned\":\"0\","
+                  "\"free\":\"750000000\",\"balance\":\"750000000\",\"cap_per\":\"day\",\"cap\":"
+                  "\"1000000000\""},
+        {"own", "{\"wallet\":\"container/own\",\"granted\":\"1000000000\",\"returned\":\"0\","
+                "\"free\":\"3000000000\",\"balance\":\"3000000000\",\"cap_per\":\"hour\","},
+        {"rich", "{\"wallet\":\"container/rich\",\"granted\":\"9000000000\""},
+    };
+    connect_both(f);
+    apply(f, HEAD "kind: Wallet\nmetadata: {name: team}\nspec: {containerCap: {day: '1.00'}}\n");
+    WAIT_FOR(f, &f->dp, "\"capped_wallets\":[\"team\"]}");
+    apply(f, HEAD "kind: Container\nmetadata: {name: plain}\nspec: {wallet: team}\n");
+    apply(f, HEAD "kind: Container\nmetadata: {name: rich}\n");
+    apply(f,
+          HEAD "kind: Container\nmetadata: {name: own}\nspec: {wallet: team, cap: {hour: '4'}}\n");
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char text[160];
+        (void)snprintf(text, sizeof text, want, rows[i].name);
+        say(&f->dp, text);
+        WAIT_FOR(f, &f->dp, rows[i].answer);
+    }
+    /* it is changed, and taken away: those who have something of it hear so */
+    forget(&f->dp);
+    apply(f, HEAD "kind: Wallet\nmetadata: {name: team}\nspec: {containerCap: {month: '0.10'}}\n");
+    WAIT_FOR(f, &f->dp, "\"cap_per\":\"month\",\"cap\":\"100000000\"");
+    WAIT_FOR(f, &f->dp, "\"status\":\"over\"");
+    assert_false(seen(&f->dp, "container/own"));
+    apply(f, HEAD "kind: Wallet\nmetadata: {name: team}\nspec: {}\n");
+    struct budget_state left;
+    uint64_t deadline = clock_mono_ms() + DEADLINE_MS;
+    do {
+        assert_true(clock_mono_ms() < deadline);
+        loop_step(f->loop, 10);
+        assert_int_equal(budget_get(f->ledger, STR("container/plain"), &left, &f->err), 0);
+    } while (left.capped);
+    assert_int_equal(left.lent.nano, 250000000);
+    say(&f->dp, "{\"type\":\"return\",\"epoch\":\"7\",\"wallet\":\"container/plain\","
+                "\"returned\":\"260000000\"}"); /* more than is left: see lease_return */
+    do {
+        assert_true(clock_mono_ms() < deadline);
+        loop_step(f->loop, 10);
+    } while (budget_get(f->ledger, STR("container/plain"), &left, &f->err) != -ERR_NOT_FOUND);
+}
+
 /* A data plane that does not come back loses its lease; one that does hears of it, and the journal
  * of its former life is posted. */
 static void
@@ -353,6 +407,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_full_state, setup, teardown),
         cmocka_unit_test_setup_teardown(test_money, setup, teardown),
         cmocka_unit_test_setup_teardown(test_caps, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_container_caps, setup, teardown),
         cmocka_unit_test_setup_teardown(test_orphans, setup, teardown),
         cmocka_unit_test_setup_teardown(test_orphans_later, setup, teardown),
         cmocka_unit_test_setup_teardown(test_config_changes_and_nack, setup, teardown),

@@ -4,35 +4,24 @@
  * Owns: nothing.
  * Invariant: a record outside its row's role and state, or malformed, ends the connection: a node
  *            of ours does not send such things. push_test.c, records_fuzz.c. */
-#include "controlplane/push/push_int.h"
+#include "controlplane/push/records_int.h"
 
 #include <stdio.h>
 
-#include "controlplane/reconcile/amend.h"
-#include "controlplane/reconcile/bind.h"
+#include "controlplane/reconcile/discover.h"
 #include "lib/base/check.h"
 #include "lib/base/log.h"
 #include "lib/base/num.h"
 
 #define ARENA_BYTES_MAX (64u * 1024u * 1024u)
 #define USAGE_RECORDS_MAX 10000u
-#define HOSTING_ROWS_MAX 100000u
 
-/* One record being handled. */
-struct incoming {
-    struct node *node;
-    const struct json_doc *doc;
-    struct arena *arena;
-    struct err *err;
-    struct str list; /* of a usage record: what stands between the brackets; NULL: it is in doc */
-};
-typedef int (*record_fn)(struct incoming *in);
 static const struct json_limits limits = {.depth_max = 16, .node_count_max = 2000000};
 
 /* ---- fields ---------------------------------------------------------------------------------- */
 
-static int
-get_text(const struct incoming *in, const char *key, size_t max, struct str *ret)
+int
+incoming_text(const struct incoming *in, const char *key, size_t max, struct str *ret)
 {
     struct str text;
     uint32_t node = json_get(in->doc, 0, str_from(key));
@@ -42,8 +31,8 @@ get_text(const struct incoming *in, const char *key, size_t max, struct str *ret
     return 0;
 }
 
-static int
-get_digits(const struct incoming *in, const char *key, uint64_t max, uint64_t *ret)
+int
+incoming_digits(const struct incoming *in, const char *key, uint64_t max, uint64_t *ret)
 {
     struct str text;
     uint32_t node = json_get(in->doc, 0, str_from(key));
@@ -59,7 +48,7 @@ static int
 get_part(const struct incoming *in, enum node_part *ret)
 {
     struct str text;
-    int code = get_text(in, "part", 32, &text);
+    int code = incoming_text(in, "part", 32, &text);
     for (unsigned i = 0; i < PART_COUNT && code == 0; i++) {
         if (str_eq(text, str_from(node_part_name((enum node_part)i)))) {
             *ret = (enum node_part)i;
@@ -90,13 +79,13 @@ on_hello(struct incoming *in)
     struct str role;
     struct str boot;
     uint64_t protocol;
-    int code = get_digits(in, "protocol", UINT32_MAX, &protocol);
+    int code = incoming_digits(in, "protocol", UINT32_MAX, &protocol);
     if (code == 0)
-        code = get_text(in, "role", 32, &role);
+        code = incoming_text(in, "role", 32, &role);
     if (code == 0)
-        code = get_text(in, "boot", NODE_TEXT_BYTES_MAX, &boot);
+        code = incoming_text(in, "boot", NODE_TEXT_BYTES_MAX, &boot);
     if (code == 0)
-        code = get_digits(in, "epoch", UINT64_MAX, &node->epoch);
+        code = incoming_digits(in, "epoch", UINT64_MAX, &node->epoch);
     if (code < 0)
         return code;
     if (protocol != 1)
@@ -126,7 +115,7 @@ on_ack(struct incoming *in)
     uint64_t revision;
     int code = get_part(in, &part);
     if (code == 0)
-        code = get_digits(in, "rev", UINT64_MAX, &revision);
+        code = incoming_digits(in, "rev", UINT64_MAX, &revision);
     if (code < 0)
         return code;
     in->node->acked[part] = MAX(in->node->acked[part], revision);
@@ -147,13 +136,13 @@ on_nack(struct incoming *in)
     struct str reason = STR_EMPTY;
     int code = get_part(in, &part);
     if (code == 0)
-        code = get_digits(in, "rev", UINT64_MAX, &revision);
+        code = incoming_digits(in, "rev", UINT64_MAX, &revision);
     if (code == 0)
-        code = get_text(in, "reason", 4096, &reason);
+        code = incoming_text(in, "reason", 4096, &reason);
     if (code < 0)
         return code;
     if (json_get(in->doc, 0, STR("path")) != JSON_NONE)
-        code = get_text(in, "path", 4096, &path);
+        code = incoming_text(in, "path", 4096, &path);
     snprintf(node->nack, sizeof node->nack, "%s %llu: %.*s%s%.*s", node_part_name(part),
              (unsigned long long)revision, (int)MIN(path.len, (size_t)60), path.ptr,
              path.len ? ": " : "", (int)MIN(reason.len, (size_t)100), reason.ptr);
@@ -252,11 +241,11 @@ on_usage(struct incoming *in)
 {
     struct ledger_stream stream = {.node = str_from(in->node->name)};
     uint64_t first;
-    int code = get_digits(in, "epoch", UINT64_MAX, &stream.epoch);
+    int code = incoming_digits(in, "epoch", UINT64_MAX, &stream.epoch);
     if (code == 0)
-        code = get_text(in, "stream", 63, &stream.stream);
+        code = incoming_text(in, "stream", 63, &stream.stream);
     if (code == 0)
-        code = get_digits(in, "first", INT64_MAX, &first);
+        code = incoming_digits(in, "first", INT64_MAX, &first);
     if (code < 0)
         return code;
     struct ledger_applied applied = {0};
@@ -299,15 +288,15 @@ on_lease(struct incoming *in)
     uint64_t granted;
     uint64_t want;
     uint64_t need = 0;
-    int code = get_digits(in, "epoch", UINT64_MAX, &epoch);
+    int code = incoming_digits(in, "epoch", UINT64_MAX, &epoch);
     if (code == 0)
-        code = get_text(in, "wallet", BUDGET_NAME_BYTES_MAX, &wallet);
+        code = incoming_text(in, "wallet", BUDGET_NAME_BYTES_MAX, &wallet);
     if (code == 0)
-        code = get_digits(in, "granted", INT64_MAX, &granted);
+        code = incoming_digits(in, "granted", INT64_MAX, &granted);
     if (code == 0)
-        code = get_digits(in, "want", INT64_MAX, &want);
+        code = incoming_digits(in, "want", INT64_MAX, &want);
     if (code == 0 && json_get(in->doc, 0, STR("need")) != JSON_NONE)
-        code = get_digits(in, "need", INT64_MAX, &need);
+        code = incoming_digits(in, "need", INT64_MAX, &need);
     if (code < 0)
         return code;
     if (!ledger_name_valid(wallet) && !budget_name_valid(wallet))
@@ -330,17 +319,32 @@ on_lease(struct incoming *in)
     return 0;
 }
 
+/* A provider told traffic that it has no such model. */
+static int
+on_gone(struct incoming *in)
+{
+    struct discover *discover = in->node->push->engine->discover;
+    struct str provider;
+    struct str model;
+    int code = incoming_text(in, "provider", 256, &provider);
+    if (code == 0)
+        code = incoming_text(in, "model", 4096, &model);
+    if (code == 0 && discover)
+        discover_strike(discover, provider, model);
+    return code;
+}
+
 static int
 on_return(struct incoming *in)
 {
     struct str wallet;
     uint64_t epoch;
     uint64_t returned;
-    int code = get_digits(in, "epoch", UINT64_MAX, &epoch);
+    int code = incoming_digits(in, "epoch", UINT64_MAX, &epoch);
     if (code == 0)
-        code = get_text(in, "wallet", BUDGET_NAME_BYTES_MAX, &wallet);
+        code = incoming_text(in, "wallet", BUDGET_NAME_BYTES_MAX, &wallet);
     if (code == 0)
-        code = get_digits(in, "returned", INT64_MAX, &returned);
+        code = incoming_digits(in, "returned", INT64_MAX, &returned);
     if (code < 0)
         return code;
     struct err err = {0};
@@ -354,175 +358,13 @@ static int
 on_flushed(struct incoming *in)
 {
     uint64_t epoch;
-    int code = get_digits(in, "epoch", UINT64_MAX, &epoch);
+    int code = incoming_digits(in, "epoch", UINT64_MAX, &epoch);
     if (code < 0)
         return code;
     struct err err = {0};
     if (lease_close(in->node->push->conf.ledger, str_from(in->node->name), epoch, &err) < 0) {
         LOG_WARN("an old epoch was not closed", LOG_C("node", in->node->name), LOG_E(&err));
         node_drop(in->node, "an old epoch could not be closed; it shall say so again");
-    }
-    return 0;
-}
-
-/* ---- agent ----------------------------------------------------------------------------------- */
-
-/* "by", which older agents do not say. */
-static enum trigger
-get_trigger(const struct incoming *in)
-{
-    struct str word = STR_EMPTY;
-    (void)!json_string(in->doc, json_get(in->doc, 0, STR("by")), in->arena, &word);
-    return trigger_of_agent(word);
-}
-
-static int
-on_bind(struct incoming *in)
-{
-    struct node *node = in->node;
-    struct binding wanted;
-    struct binding_row *row = NULL;
-    const char *refusal = "store";
-    struct err err = {0};
-    uint64_t id;
-    int code = get_digits(in, "id", INT64_MAX, &id);
-    if (code == 0)
-        code = binding_parse_request(in->doc, json_get(in->doc, 0, STR("binding")), in->arena,
-                                     &wanted, in->err);
-    if (code < 0)
-        return code;
-    if (json_is(in->doc, json_get(in->doc, 0, STR("name")), JSON_STRING)) {
-        code = get_text(in, "name", 4096, &wanted.name);
-        if (code < 0)
-            return code;
-    }
-    if (!str_eq(wanted.boot, str_from(node->boot))) {
-        pending_refuse(node, id, "conflict", "the boot id is not the one of this agent's hello");
-        return 0;
-    }
-    code = bind_container(node->push->engine, &wanted, str_from(node->name), get_trigger(in), &row,
-                          &refusal, &err);
-    if (code < 0)
-        pending_refuse(node, id, refusal, err.text);
-    else
-        pending_add(node, id, row);
-    return 0;
-}
-
-static struct binding_row *
-own_row(const struct incoming *in, struct str hex)
-{
-    struct binding_row *row = bindings_find(&in->node->push->engine->bindings, hex);
-    return row && str_eq(row->node, str_from(in->node->name)) ? row : NULL;
-}
-
-static int
-on_rename(struct incoming *in)
-{
-    struct node *node = in->node;
-    struct str hex;
-    struct str name;
-    const char *refusal = "store";
-    struct err err = {0};
-    uint64_t id;
-    int code = get_digits(in, "id", INT64_MAX, &id);
-    if (code == 0)
-        code = get_text(in, "incarnation", 2u * INCARNATION_BYTES, &hex);
-    if (code == 0)
-        code = get_text(in, "name", 4096, &name);
-    if (code < 0)
-        return code;
-    struct binding_row *row = own_row(in, hex);
-    if (!row)
-        pending_refuse(node, id, "revoked", "this incarnation is not bound");
-    else if (amend_rename(node->push->engine, row, name, &refusal, &err) < 0)
-        pending_refuse(node, id, refusal, err.text);
-    else
-        pending_answer_bound(node, id, row);
-    return 0;
-}
-
-static int
-on_unbind(struct incoming *in)
-{
-    struct node *node = in->node;
-    struct str hex;
-    struct err err = {0};
-    int code = get_text(in, "incarnation", 2u * INCARNATION_BYTES, &hex);
-    if (code < 0)
-        return code;
-    struct binding_row *row = own_row(in, hex);
-    if (row && bind_unbind(node->push->engine, row, get_trigger(in), &err) < 0) {
-        /* no answer: the agent tries again, and `hosting` heals it in any case */
-        LOG_ERROR("an unbind was not stored", LOG_E(&err));
-        return 0;
-    }
-    struct buf text;
-    struct json_writer writer;
-    buf_init(&text, 4096);
-    json_writer_init(&writer, &text);
-    json_open_object(&writer);
-    json_member_str(&writer, "type", STR("unbound"));
-    json_member_str(&writer, "incarnation", hex);
-    json_close_object(&writer);
-    node_send(node, FRAME_PLAIN, buf_str(&text));
-    buf_fini(&text);
-    return 0;
-}
-
-/* "rows": incarnations, in the record's arena. */
-static int
-get_incarnations(struct incoming *in, struct str **ret_rows, size_t *ret_count)
-{
-    uint32_t list = json_get(in->doc, 0, STR("rows"));
-    uint32_t count = json_is(in->doc, list, JSON_ARRAY) ? json_count(in->doc, list) : 0;
-    struct str *rows = arena_array(in->arena, count + 1u, sizeof *rows);
-    if (!json_is(in->doc, list, JSON_ARRAY) || count > HOSTING_ROWS_MAX || !rows)
-        return err_set(in->err, ERR_INVALID, "\"rows\" is no list of incarnations");
-    size_t at = 0;
-    for (uint32_t row = json_first(in->doc, list); row != JSON_NONE;
-         row = json_sibling(in->doc, list, row)) {
-        if (json_string(in->doc, row, in->arena, &rows[at++]) < 0)
-            return err_set(in->err, ERR_INVALID, "\"rows\" is no list of incarnations");
-    }
-    *ret_rows = rows;
-    *ret_count = count;
-    return 0;
-}
-
-static int
-on_hosting(struct incoming *in)
-{
-    struct node *node = in->node;
-    struct str *alive;
-    struct err err = {0};
-    size_t count;
-    int code = get_incarnations(in, &alive, &count);
-    if (code < 0)
-        return code;
-    if (bind_hosting(node->push->engine, str_from(node->name), str_from(node->boot), alive, count,
-                     &err) < 0) {
-        LOG_ERROR("the agent's list could not be applied", LOG_E(&err));
-        node_drop(node, "its list could not be applied; it shall say it again");
-        return 0;
-    }
-    presence_hosting(node);
-    return 0;
-}
-
-static int
-on_paused(struct incoming *in)
-{
-    struct node *node = in->node;
-    struct str *paused;
-    struct err err = {0};
-    size_t count;
-    int code = get_incarnations(in, &paused, &count);
-    if (code < 0)
-        return code;
-    if (amend_paused(node->push->engine, str_from(node->name), paused, count, &err) < 0) {
-        LOG_ERROR("which containers are paused could not be stored", LOG_E(&err));
-        node_drop(node, "its paused containers could not be stored; it shall say them again");
     }
     return 0;
 }
@@ -541,13 +383,14 @@ static const struct {
     {"ping", ROLE_DATAPLANE | ROLE_AGENT, NODE_LIVE, on_ping},
     {"usage", ROLE_DATAPLANE, NODE_LIVE, on_usage},
     {"lease", ROLE_DATAPLANE, NODE_LIVE, on_lease},
+    {"gone", ROLE_DATAPLANE, NODE_LIVE, on_gone},
     {"return", ROLE_DATAPLANE, NODE_LIVE, on_return},
     {"flushed", ROLE_DATAPLANE, NODE_LIVE, on_flushed},
-    {"bind", ROLE_AGENT, NODE_LIVE, on_bind},
-    {"rename", ROLE_AGENT, NODE_LIVE, on_rename},
-    {"unbind", ROLE_AGENT, NODE_LIVE, on_unbind},
-    {"hosting", ROLE_AGENT, NODE_LIVE, on_hosting},
-    {"paused", ROLE_AGENT, NODE_LIVE, on_paused},
+    {"bind", ROLE_AGENT, NODE_LIVE, record_on_bind},
+    {"rename", ROLE_AGENT, NODE_LIVE, record_on_rename},
+    {"unbind", ROLE_AGENT, NODE_LIVE, record_on_unbind},
+    {"hosting", ROLE_AGENT, NODE_LIVE, record_on_hosting},
+    {"paused", ROLE_AGENT, NODE_LIVE, record_on_paused},
 };
 
 static int

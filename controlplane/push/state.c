@@ -92,6 +92,7 @@ state_welcome(struct node *node)
     json_member_u64(writer, "lease_ms", node->push->conf.lease_ms);
     json_member_str(writer, "node", str_from(node->name));
     json_member_bool(writer, "usage_texts", true);
+    json_member_bool(writer, "gone", true);
     record_send(&record, node, FRAME_PLAIN);
 }
 

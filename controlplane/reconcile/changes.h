@@ -13,7 +13,8 @@
 #define CHANGES_PREFIX "changes/"
 #define CHANGES_MAX 500u
 
-/* changes_code - "new_model", "reappeared", "not_listed", "price_change", "context_change"; NULL:
+/* changes_code - "new_model", "reappeared", "not_listed", "price_change", "context_change"
+ * ("retired": discover_retire); NULL:
  * no change yet. */
 const char *changes_code(enum seen_news news);
 /* changes_merge - a row's text: the new ones (elements of a JSON array without its brackets, maybe

@@ -55,9 +55,8 @@ scan_of(const struct discover *discover, struct str provider)
 
 /* ---- one fetch ------------------------------------------------------------------------------- */
 
-/* How a dialect shows a key: the field up to it. */
-static const char *
-header_of(struct str dialect)
+const char *
+discover_header(struct str dialect)
 {
     if (str_eq(dialect, STR("anthropic")))
         return "x-api-key: ";
@@ -105,7 +104,7 @@ ask(struct scan *scan, const struct object *provider, struct str key, struct are
         .path = path,
         .shape = shape,
         .key = key,
-        .header = header_of(dialect),
+        .header = discover_header(dialect),
         .more = str_eq(dialect, STR("anthropic")) ? "anthropic-version: 2023-06-01" : NULL,
         .ca_file = schema_text(provider->spec, "caFile", STR_EMPTY),
         .allow_private = schema_true(provider->spec, "allowPrivate"),
@@ -225,6 +224,13 @@ may_ask(const struct object *provider)
            (!schema_get(provider->spec, "discover") || schema_true(provider->spec, "discover"));
 }
 
+bool
+discover_scans(const struct object *provider, struct arena *arena)
+{
+    struct str path;
+    return may_ask(provider) && shape_of(provider, arena, &path) != NULL;
+}
+
 static int
 begin(struct discover *discover, const struct object *provider, struct str key,
       enum discover_trigger trigger, struct arena *arena, struct err *err)
@@ -329,6 +335,10 @@ discover_new(const struct discover_conf *conf, struct discover **ret_discover, s
     }
     if (conf->fresh_ms == 0)
         discover->conf.fresh_ms = 300000;
+    if (conf->strike_ms == 0)
+        discover->conf.strike_ms = 1800000;
+    if (conf->probe_ms == 0)
+        discover->conf.probe_ms = 300000;
     list_init(&discover->scans);
     timer_init(&discover->tick, tick);
     if (lister_new(conf->engine->conf.loop, conf->retry_ms ? conf->retry_ms : 1000,
@@ -354,6 +364,7 @@ discover_free(struct discover **discover)
     LIST_FOREACH_SAFE (at, &gone->scans) {
         scan_free(LIST_ENTRY(at, struct scan, node));
     }
+    strikes_fini(gone);
     lister_free(&gone->lister);
     free(gone);
 }
@@ -397,7 +408,9 @@ reconcile_discovery(struct engine *engine, struct str subject, struct err *err)
 struct discover_count
 discover_count(const struct discover *discover)
 {
-    struct discover_count count = {.done = discover->scans_done, .failed = discover->scans_failed};
+    struct discover_count count = {.done = discover->scans_done,
+                                   .failed = discover->scans_failed,
+                                   .retired = discover->retired};
     memcpy(count.news, discover->news, sizeof count.news);
     return count;
 }

@@ -22,7 +22,9 @@ struct discover_conf {
     uint64_t interval_ms;
     uint32_t retry_ms;                      /* [1000] before the second try of a fetch */
     uint32_t confirm_ms[DISCOVER_CONFIRMS]; /* [15000, 45000] before it is fetched again */
-    uint32_t fresh_ms; /* [300000] a scan so young is not repeated at a start */
+    uint32_t fresh_ms;  /* [300000] a scan so young is not repeated at a start */
+    uint32_t strike_ms; /* [1800000] between two strikes: longer, and it counts from one again */
+    uint32_t probe_ms;  /* [300000] between two probes of a model */
 };
 enum discover_trigger { DISCOVER_SCHEDULE, DISCOVER_CREATED, DISCOVER_HAND };
 
@@ -36,11 +38,16 @@ void discover_free(struct discover **discover);
  * or its key is missing; -ERR_STORE, -ERR_NOMEM. */
 int discover_start(struct discover *discover, struct str provider, enum discover_trigger trigger,
                    size_t *ret_count, struct err *err) MUST_USE;
+/* discover_strike - a provider answered real traffic that it has no such model (its name of it).
+ * Three of these, and it is asked itself; when it says so again the model is taken away, with a
+ * change "retired", until a scan lists it. See strike.c. */
+void discover_strike(struct discover *discover, struct str provider, struct str model);
 /* discover_count - scans since this process began, and what they found. */
 struct discover_count {
     uint64_t done;
     uint64_t failed;
     uint64_t news[SEEN_NEWS];
+    uint64_t retired; /* by traffic and a probe */
 };
 struct discover_count discover_count(const struct discover *discover);
 /* discover_put - a JSON array: what each provider's last scan found, and whether one is under

@@ -19,6 +19,9 @@ struct discover {
     uint64_t scans_done; /* since this process began */
     uint64_t scans_failed;
     uint64_t news[SEEN_NEWS];
+    struct strike *strikes; /* strike_count of them */
+    size_t strike_count;
+    uint64_t retired; /* since this process began */
 };
 
 /* listing: everything that the fetches of this scan have named; texts in the arena. */
@@ -34,7 +37,18 @@ struct scan {
     struct listing listing;
 };
 
+/* discover_header - how a dialect shows a key: the field up to it. */
+const char *discover_header(struct str dialect);
+/* discover_scans - is its list read by schedule? */
+bool discover_scans(const struct object *provider, struct arena *arena);
+/* strikes_fini - probes under way end unheard. */
+void strikes_fini(struct discover *discover);
+
 /* ---- discover_note.c: what a scan found, stored and said ------------------------------------- */
+/* discover_retire - the model is gone: the provider's row and its changes, in one commit. 0;
+ * -ERR_EXISTS: it is gone already. */
+int discover_retire(struct discover *discover, struct str provider, struct str model,
+                    struct err *err) MUST_USE;
 /* scan_load - what its provider has listed before. An unreadable row counts as none. */
 void scan_load(const struct scan *scan, struct seen *seen);
 /* scan_note - the listing holds: apply, store, set the condition, log. */

@@ -100,19 +100,28 @@ row_key(struct str provider, struct arena *arena)
     return arena_printf(arena, SNAPSHOT_SEEN_PREFIX "%.*s", STR_ARG(provider));
 }
 
+static void
+load(struct store *store, struct str provider, struct seen *seen, struct arena *arena,
+     struct store_row *ret_row)
+{
+    struct str key = row_key(provider, arena);
+    *ret_row = (struct store_row){.value = STR_EMPTY};
+    seen_init(seen);
+    if (!key.ptr || store_get(store, key, arena, ret_row) < 0) {
+        ret_row->value = STR_EMPTY;
+    } else if (seen_read(seen, ret_row->value) < 0) {
+        seen_fini(seen);
+        seen_init(seen);
+    }
+}
+
 void
 scan_load(const struct scan *scan, struct seen *seen)
 {
     struct arena arena;
     struct store_row row;
-    seen_init(seen);
     arena_init(&arena, ROW_ARENA_BYTES);
-    struct str key = row_key(str_from(scan->provider), &arena);
-    if (key.ptr && store_get(scan->discover->conf.engine->conf.store, key, &arena, &row) == 0 &&
-        seen_read(seen, row.value) < 0) {
-        seen_fini(seen);
-        seen_init(seen);
-    }
+    load(scan->discover->conf.engine->conf.store, str_from(scan->provider), seen, &arena, &row);
     arena_fini(&arena);
 }
 
@@ -142,19 +151,18 @@ put_last(struct json_writer *writer, const struct scan *scan, const struct summa
 
 /* The row of its changes, as it is to be; texts in the arena. */
 static int
-add_changes(const struct scan *scan, const struct summary *summary, struct arena *arena,
-            struct store_op *ret_op)
+add_changes(struct store *store, struct str provider, const struct buf *changes,
+            struct arena *arena, struct store_op *ret_op)
 {
     struct store_row row = {.value = STR_EMPTY};
     struct buf out;
-    struct str key = arena_printf(arena, CHANGES_PREFIX "%s", scan->provider);
+    struct str key = arena_printf(arena, CHANGES_PREFIX "%.*s", STR_ARG(provider));
     buf_init(&out, SEEN_BYTES_MAX / 2);
-    int code =
-        key.ptr ? store_get(scan->discover->conf.engine->conf.store, key, arena, &row) : -ERR_NOMEM;
+    int code = key.ptr ? store_get(store, key, arena, &row) : -ERR_NOMEM;
     if (code == 0 || code == -ERR_NOT_FOUND)
-        code = summary->changes.failed ? -ERR_TOO_LARGE
-                                       : changes_merge(code == 0 ? row.value : STR_EMPTY,
-                                                       buf_str(&summary->changes), &out);
+        code = changes->failed
+                   ? -ERR_TOO_LARGE
+                   : changes_merge(code == 0 ? row.value : STR_EMPTY, buf_str(changes), &out);
     *ret_op = (struct store_op){.key = key};
     if (code == 0)
         code = arena_dup(arena, buf_str(&out), &ret_op->value);
@@ -182,7 +190,8 @@ store_row(const struct scan *scan, const struct seen *seen, const struct summary
     size_t count = 1;
     int code = out.failed ? -ERR_TOO_LARGE : ops[0].key.ptr ? 0 : -ERR_NOMEM;
     if (code == 0 && summary && summary->change_count > 0)
-        code = add_changes(scan, summary, &arena, &ops[count++]);
+        code = add_changes(scan->discover->conf.engine->conf.store, str_from(scan->provider),
+                           &summary->changes, &arena, &ops[count++]);
     if (code == 0)
         code = store_commit(scan->discover->conf.engine->conf.store, NULL, 0, ops, count, NULL);
     arena_fini(&arena);
@@ -267,6 +276,66 @@ scan_note_failure(struct scan *scan, const struct err *why)
     if (store_row(scan, &seen, NULL, false, why->text) == 0)
         tell_provider(scan, false, "ListFailed", why->text);
     seen_fini(&seen);
+}
+
+/* The row with what the last scan said of itself. */
+static int
+put_again(const struct seen *seen, struct str before, struct buf *out)
+{
+    struct json_doc doc;
+    struct json_writer writer;
+    int64_t tried_ms = 0;
+    json_init(&doc);
+    bool known = before.len > 0 && json_scan(&doc, before, NULL, NULL) == 0;
+    struct str last = known ? json_raw(&doc, json_get(&doc, 0, STR("last"))) : STR_EMPTY;
+    if (known && json_i64(&doc, json_get(&doc, 0, STR("tried_ms")), 0, INT64_MAX, &tried_ms) < 0)
+        tried_ms = 0;
+    json_writer_init(&writer, out);
+    json_open_object(&writer);
+    json_member_i64(&writer, "tried_ms", tried_ms);
+    seen_put(seen, &writer);
+    if (last.len > 0)
+        json_member_raw(&writer, "last", last);
+    json_close_object(&writer);
+    json_fini(&doc);
+    return out->failed ? -ERR_TOO_LARGE : 0;
+}
+
+int
+discover_retire(struct discover *discover, struct str provider, struct str model, struct err *err)
+{
+    struct store *store = discover->conf.engine->conf.store;
+    struct seen seen;
+    struct arena arena;
+    struct store_row row;
+    struct buf out;
+    struct buf changes;
+    char at[32];
+    arena_init(&arena, ROW_ARENA_BYTES);
+    buf_init(&out, SEEN_BYTES_MAX);
+    buf_init(&changes, 8192);
+    load(store, provider, &seen, &arena, &row);
+    clock_format_rfc3339(clock_wall_ns(), at);
+    buf_put_str(&changes, STR("{\"model\":"));
+    (void)json_put_string(&changes, model);
+    buf_printf(&changes, ",\"code\":\"retired\",\"at\":\"%s\"}", at);
+    struct store_op ops[2] = {{.key = row_key(provider, &arena)}};
+    const struct seen_model *known = seen_find(&seen, model);
+    int code = !ops[0].key.ptr        ? -ERR_NOMEM
+               : known && known->gone ? -ERR_EXISTS
+                                      : seen_retire(&seen, model, clock_wall_ns() / 1000000);
+    if (code == 0)
+        code = put_again(&seen, row.value, &out);
+    ops[0].value = buf_str(&out);
+    if (code == 0)
+        code = add_changes(store, provider, &changes, &arena, &ops[1]);
+    if (code == 0)
+        code = store_commit(store, NULL, 0, ops, ARRAY_LEN(ops), NULL);
+    seen_fini(&seen);
+    buf_fini(&changes);
+    buf_fini(&out);
+    arena_fini(&arena);
+    return code < 0 ? err_set(err, (enum err_code) - code, "keeping it: %s", err_text(code)) : 0;
 }
 
 struct str

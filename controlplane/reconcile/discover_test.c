@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "controlplane/reconcile/changes.h"
 #include "lib/base/clock.h"
 #include "lib/http/server.h"
 #include "lib/net/sock.h"
@@ -34,6 +35,8 @@ struct rig {
     size_t asked;
     char seen_key[64];
     char seen_target[128];
+    uint32_t strike_ms;
+    uint32_t probe_ms;
     struct arena arena;
 };
 static struct rig rig;
@@ -56,7 +59,10 @@ provider_complete(struct http_stream *stream)
     if (!rig.answers[rig.asked])
         rig.asked--;
     uint64_t status = 200;
-    if (text[0] == '5' || text[0] == '4') {
+    if (str_starts(str_from(text), STR("404"))) {
+        status = 404;
+        text += 3;
+    } else if (text[0] == '5' || text[0] == '4') {
         status = text[0] == '5' ? 503 : 401;
         text = "{}";
     }
@@ -116,7 +122,9 @@ start(uint64_t interval_ms)
                                            .interval_ms = interval_ms,
                                            .retry_ms = 1,
                                            .confirm_ms = {1, 1},
-                                           .fresh_ms = 1};
+                                           .fresh_ms = 1,
+                                           .strike_ms = rig.strike_ms,
+                                           .probe_ms = rig.probe_ms};
     assert_int_equal(discover_new(&discover, &rig.discover, &err), 0);
 }
 
@@ -397,6 +405,170 @@ gone(void **state)
     assert_int_equal(count, 1);
 }
 
+/* ---- what traffic finds out ------------------------------------------------------------------ */
+
+#define GONE \
+    "404{\"error\":{\"message\":\"The model does not exist\",\"code\":\"model_not_found\"}}"
+
+static bool
+was_asked(const char *target)
+{
+    return strcmp(rig.seen_target, target) == 0;
+}
+
+static bool
+is_changed(const char *part)
+{
+    struct buf out;
+    struct json_writer writer;
+    buf_init(&out, 1u << 20);
+    json_writer_init(&writer, &out);
+    assert_int_equal(changes_put(rig.store, STR("house"), &writer), 0);
+    bool found = str_find(buf_str(&out), str_from(part)) != SIZE_MAX;
+    buf_fini(&out);
+    return found;
+}
+
+/* Time passes: the loop's clock is what strikes are counted by. */
+static void
+wait_ms(uint64_t ms)
+{
+    uint64_t end = loop_now_ms(rig.loop) + ms;
+    while (loop_now_ms(rig.loop) < end)
+        loop_step(rig.loop, 1);
+}
+
+static void
+strike(unsigned times)
+{
+    for (unsigned i = 0; i < times; i++)
+        discover_strike(rig.discover, STR("house"), STR("m-1"));
+}
+
+static void
+strikes_open(const char *const *answers)
+{
+    static const char *const listed[] = {MODELS(M("m-1") "," M("m-2")), NULL};
+    start(0);
+    apply_provider("");
+    scan_by_hand(listed, "\"added\":[\"m-1\",\"m-2\"]");
+    until(document_has, "house/m-1");
+    rig.seen_target[0] = '\0';
+    rig.answers = answers;
+    rig.asked = 0;
+}
+
+static void
+three_strikes_and_a_probe(void **state)
+{
+    (void)state;
+    static const char *const answers[] = {GONE, NULL};
+    static const char *const listed[] = {MODELS(M("m-1") "," M("m-2")), NULL};
+    strikes_open(answers);
+    strike(2);
+    wait_ms(50);
+    assert_string_equal(rig.seen_target, "");
+    strike(1);
+    until(was_asked, "/v1/chat/completions");
+    assert_string_equal(rig.seen_key, "Bearer sk-house");
+    until(document_lacks, "house/m-1");
+    assert_true(document_has("house/m-2"));
+    assert_true(is_changed("\"model\":\"m-1\",\"code\":\"retired\""));
+    scan_by_hand(listed, "\"returned\":[\"m-1\"]");
+    until(document_has, "house/m-1");
+}
+
+static void
+an_answer_is_proof_of_life(void **state)
+{
+    (void)state;
+    static const char *const answers[] = {
+        "{}", "404{\"error\":{\"message\":\"This is not a chat model\"}}", GONE, NULL};
+    rig.probe_ms = 100;
+    strikes_open(answers);
+    strike(3);
+    until(was_asked, "/v1/chat/completions");
+    wait_ms(20);
+    rig.seen_target[0] = '\0';
+    strike(3); /* too soon for another one */
+    wait_ms(20);
+    assert_string_equal(rig.seen_target, "");
+    wait_ms(100);
+    strike(1);
+    until(was_asked, "/v1/chat/completions");
+    wait_ms(20);
+    assert_true(document_has("house/m-1"));
+    assert_false(is_changed("retired"));
+}
+
+/* What a proxy answers, or a path that is not there, is no word on a model. */
+static void
+pages_are_no_proof(void **state)
+{
+    (void)state;
+    static const char *const answers[] = {"404<html>404 page not found</html>",
+                                          "404{\"detail\":\"path not found\"}",
+                                          "404<p>/v1/models/m-1 was not found</p>", NULL};
+    rig.probe_ms = 10;
+    strikes_open(answers);
+    for (unsigned i = 0; i < 3; i++) {
+        rig.seen_target[0] = '\0';
+        strike(3);
+        until(was_asked, "/v1/chat/completions");
+        wait_ms(30);
+    }
+    assert_true(document_has("house/m-1"));
+    assert_false(is_changed("retired"));
+}
+
+/* A declared Model is called on, and told of once. */
+static void
+told_once(void **state)
+{
+    (void)state;
+    static const char *const answers[] = {GONE, NULL};
+    rig.probe_ms = 10;
+    strikes_open(answers);
+    strike(3);
+    until(document_lacks, "house/m-1");
+    assert_int_equal(discover_count(rig.discover).retired, 1);
+    rig.seen_target[0] = '\0';
+    wait_ms(20);
+    strike(3);
+    until(was_asked, "/v1/chat/completions");
+    wait_ms(30);
+    assert_int_equal(discover_count(rig.discover).retired, 1);
+}
+
+/* No scan would bring back what is taken away there. */
+static void
+left_alone(void **state)
+{
+    (void)state;
+    static const char *const answers[] = {GONE, NULL};
+    strikes_open(answers);
+    apply_provider(", discover: false");
+    strike(3);
+    wait_ms(50);
+    assert_string_equal(rig.seen_target, "");
+    assert_true(document_has("house/m-1"));
+}
+
+static void
+strikes_far_apart_are_none(void **state)
+{
+    (void)state;
+    static const char *const answers[] = {GONE, NULL};
+    rig.strike_ms = 10;
+    strikes_open(answers);
+    for (unsigned i = 0; i < 5; i++) {
+        strike(1);
+        wait_ms(15);
+    }
+    assert_string_equal(rig.seen_target, "");
+    assert_true(document_has("house/m-1"));
+}
+
 int
 main(void)
 {
@@ -405,6 +577,12 @@ main(void)
         cmocka_unit_test_setup_teardown(taken_away_when_proved, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(refusals, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(gone, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(three_strikes_and_a_probe, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(an_answer_is_proof_of_life, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(pages_are_no_proof, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(told_once, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(left_alone, open_rig, close_rig),
+        cmocka_unit_test_setup_teardown(strikes_far_apart_are_none, open_rig, close_rig),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

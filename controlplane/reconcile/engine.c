@@ -30,6 +30,8 @@ static const struct {
     {"objects/Provider/", RECONCILER_discovery, NAMED},
     {"objects/Container/", RECONCILER_containers, NAMED},
     {"objects/ApiKey/", RECONCILER_keys, NAMED},
+    {"objects/Wallet/", RECONCILER_config, ONE},
+    {"objects/Wallet/", RECONCILER_defaults, NAMED},
     {"objects/Wallet/", RECONCILER_wallets, NAMED},
     {"ledger/balance/wallet/", RECONCILER_wallets, NAMED},
     {"ledger/budget/", RECONCILER_budgets, REST},

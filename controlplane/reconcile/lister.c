@@ -18,6 +18,7 @@
 #define PAGE_BYTES_MAX ((size_t)16u * 1024u * 1024u)
 #define FETCH_TIMEOUT_MS 20000u
 #define FIELD_BYTES_MAX 8192u
+#define TOLD_BYTES_MAX ((size_t)256u * 1024u)
 #define JOB_ARENA_BYTES ((size_t)64u * 1024u * 1024u)
 
 struct lister_job {
@@ -28,6 +29,8 @@ struct lister_job {
     struct lister_request request;
     struct buf field; /* with the key */
     struct listing listing;
+    struct buf told;
+    long status;
     struct err err;
     int code;
     bool canceled;
@@ -51,6 +54,7 @@ job_free(struct lister_job *job)
 {
     list_remove(&job->node);
     buf_wipe(&job->field);
+    buf_fini(&job->told);
     listing_fini(&job->listing);
     arena_fini(&job->arena);
     free(job);
@@ -94,30 +98,39 @@ rest(struct lister_job *job, uint64_t ms)
     return more;
 }
 
-/* *ret_again: another try may end otherwise. */
 static int
-fetch_page(struct lister_job *job, struct str url, struct buf *page, bool *ret_again)
+fetch(struct lister_job *job, struct str url, size_t bytes_max, struct buf *reply, long *ret_status)
 {
     const struct lister_request *request = &job->request;
-    const char *fields[3] = {NULL, NULL, NULL};
+    const char *fields[4] = {NULL, NULL, NULL, NULL};
     size_t count = 0;
-    long status = 0;
     if (job->field.len > 0)
         fields[count++] = job->field.ptr;
     if (request->more)
         fields[count++] = request->more;
+    if (request->body.len > 0)
+        fields[count++] = "Content-Type: application/json";
     bool allow_private = request->allow_private;
-    const struct fetch fetch = {.method = "GET",
+    const struct fetch fetch = {.method = request->body.len > 0 ? "POST" : "GET",
                                 .url = url.ptr,
                                 .ca_file = request->ca_file.len > 0 ? request->ca_file.ptr : NULL,
                                 .fields = fields,
+                                .body = request->body,
                                 .timeout_ms = FETCH_TIMEOUT_MS,
-                                .reply_bytes_max = PAGE_BYTES_MAX,
+                                .reply_bytes_max = bytes_max,
                                 .allow = guard_allow,
                                 .allow_user = &allow_private,
                                 .on_tick = go_on,
                                 .user = job};
-    int code = fetch_run(&fetch, &status, page, &job->err);
+    return fetch_run(&fetch, ret_status, reply, &job->err);
+}
+
+/* *ret_again: another try may end otherwise. */
+static int
+fetch_page(struct lister_job *job, struct str url, struct buf *page, bool *ret_again)
+{
+    long status = 0;
+    int code = fetch(job, url, PAGE_BYTES_MAX, page, &status);
     *ret_again = code == -ERR_TIMEOUT || code == -ERR_REFUSED || code == -ERR_RESOLVE ||
                  code == -ERR_IO || code == -ERR_TLS;
     if (code < 0)
@@ -168,6 +181,16 @@ fetch_all(struct lister_job *job)
     job->code = err_set(&job->err, ERR_TOO_LARGE, "its list does not end");
 }
 
+/* A question that is asked once. */
+static void
+fetch_told(struct lister_job *job)
+{
+    const struct lister_request *request = &job->request;
+    struct str url = listing_url(request->base_url, request->path, NULL, STR_EMPTY, &job->arena);
+    if (url.ptr && fetch(job, url, TOLD_BYTES_MAX, &job->told, &job->status) < 0)
+        job->status = 0;
+}
+
 static void *
 work(void *user)
 {
@@ -181,7 +204,10 @@ work(void *user)
         }
         struct lister_job *job = LIST_ENTRY(node, struct lister_job, queue_node);
         pthread_mutex_unlock(&lister->lock);
-        fetch_all(job);
+        if (job->request.body.len > 0)
+            fetch_told(job);
+        else
+            fetch_all(job);
         listing_seal(&job->listing);
         pthread_mutex_lock(&lister->lock);
         list_push_back(&lister->ended, &job->queue_node);
@@ -213,7 +239,9 @@ on_ended(struct loop_io *io, uint32_t events)
     while (read(io->fd, &count, sizeof count) == (ssize_t)sizeof count)
         continue;
     while ((job = take_ended(lister)) != NULL) {
-        if (!job->canceled)
+        if (!job->canceled && job->request.body.len > 0)
+            job->request.told(job->request.user, job->status, buf_str(&job->told));
+        else if (!job->canceled)
             job->request.done(job->request.user, job->code, &job->listing, &job->err);
         job_free(job);
     }
@@ -273,7 +301,8 @@ static int
 copy_request(struct lister_job *job, const struct lister_request *request)
 {
     job->request = *request;
-    struct str *texts[] = {&job->request.base_url, &job->request.path, &job->request.ca_file};
+    struct str *texts[] = {&job->request.base_url, &job->request.path, &job->request.ca_file,
+                           &job->request.body};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         if (arena_dup(&job->arena, texts[i]->ptr ? *texts[i] : STR_EMPTY, texts[i]) < 0)
             return -ERR_NOMEM;
@@ -309,6 +338,7 @@ lister_start(struct lister *lister, const struct lister_request *request,
     arena_init(&job->arena, JOB_ARENA_BYTES);
     buf_init(&job->field, FIELD_BYTES_MAX);
     listing_init(&job->listing);
+    buf_init(&job->told, TOLD_BYTES_MAX + 1);
     list_push_back(&lister->jobs, &job->node);
     int code = copy_request(job, request);
     need_thread(lister);

@@ -19,6 +19,9 @@ struct lister_job;
 typedef void (*lister_done_fn)(void *user, int code, const struct listing *listing,
                                const struct err *err);
 
+/* status: HTTP, 0 = there was none. text: what it said, as far as it was read. */
+typedef void (*lister_told_fn)(void *user, long status, struct str text);
+
 /* Texts are copied. key: empty = none. header_name and prefix: how the dialect shows a key. */
 struct lister_request {
     struct str base_url;
@@ -30,6 +33,9 @@ struct lister_request {
     struct str ca_file; /* or empty */
     bool allow_private;
     lister_done_fn done;
+    /* not empty: this is posted, once, and `told` hears the answer instead of `done` */
+    struct str body;
+    lister_told_fn told;
     void *user;
 };
 /* lister_new - retry_ms: wait before the second try; the third waits twice as long. */

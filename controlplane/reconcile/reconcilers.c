@@ -3,6 +3,8 @@
  * Floor: controlplane/reconcile; engine thread.
  * Owns: nothing.
  * Invariant: running one twice changes nothing the second time. */
+#include <stdio.h>
+
 #include "controlplane/object/condition.h"
 #include "controlplane/reconcile/amend.h"
 #include "controlplane/reconcile/bind.h"
@@ -32,6 +34,34 @@ write_conditions(struct engine *engine, const struct snapshot_input *input, stru
     return 0;
 }
 
+/* A target that nothing offers is skipped by nodes; people see it here. */
+static int
+write_route_conditions(struct engine *engine, const struct snapshot_input *input, struct err *err)
+{
+    for (size_t i = 0; i < input->route_count; i++) {
+        const struct tree *targets = schema_get(input->routes[i].spec, "targets");
+        char message[320] = "";
+        size_t offered = 0;
+        for (const struct tree *item = targets ? targets->first : NULL; item; item = item->next) {
+            if (snapshot_offers(&engine->snapshot, item->text))
+                offered++;
+            else if (!message[0])
+                (void)snprintf(message, sizeof message,
+                               "nothing offers %.*s; berth models lists what is offered",
+                               STR_ARG(item->text));
+        }
+        int code = condition_write(engine->conf.store, &input->routes[i], "Ready", offered > 0,
+                                   !message[0]    ? "Offered"
+                                   : offered == 0 ? "NoTarget"
+                                                  : "SomeTargets",
+                                   message);
+        if (code < 0 && code != -ERR_NOT_FOUND)
+            return err_set(err, (enum err_code) - code, "condition of Route %.*s: %s",
+                           STR_ARG(input->routes[i].name), err_text(code));
+    }
+    return 0;
+}
+
 int
 reconcile_config(struct engine *engine, struct str subject, struct err *err)
 {
@@ -49,6 +79,8 @@ reconcile_config(struct engine *engine, struct str subject, struct err *err)
     code = snapshot_load(engine->conf.store, &engine->conf.settings, &arena, &input, err);
     if (code == 0)
         code = write_conditions(engine, &input, err);
+    if (code == 0)
+        code = write_route_conditions(engine, &input, err);
     arena_fini(&arena);
     return code;
 }
@@ -105,6 +137,42 @@ reconcile_budgets(struct engine *engine, struct str subject, struct err *err)
     int code = caps_settle_budget(engine, subject, err);
     if (engine->conf.ops && engine->conf.ops->funds_changed)
         engine->conf.ops->funds_changed(subject, engine->conf.user);
+    return code;
+}
+
+#define PAGE_OBJECTS 500u
+
+/* A page of Containers behind `after`. */
+static int
+settle_page(struct engine *engine, struct str wallet, char after[128], size_t *ret_count,
+            struct err *err)
+{
+    CLEANUP(arena_fini) struct arena arena;
+    struct object *objects;
+    arena_init(&arena, 256u << 20);
+    int code = object_list(engine->conf.store, kind_at(KIND_CONTAINER), str_from(after),
+                           PAGE_OBJECTS, &arena, &objects, ret_count, err);
+    for (size_t i = 0; code == 0 && i < *ret_count; i++) {
+        if (!str_copy(after, 128, objects[i].name))
+            return err_set(err, ERR_TOO_LARGE, "a Container's name is too long");
+        if (!str_eq(schema_text(objects[i].spec, "wallet", STR("default")), wallet))
+            continue;
+        struct str budget = caps_budget_name(objects[i].kind, objects[i].name, &arena);
+        code = budget.ptr ? queue_add(engine->queue, RECONCILER_budgets, budget) : -ERR_NOMEM;
+        if (code < 0)
+            return err_set(err, (enum err_code) - code, "%s", err_text(code));
+    }
+    return code;
+}
+
+int
+reconcile_defaults(struct engine *engine, struct str subject, struct err *err)
+{
+    char after[128] = "";
+    size_t count = PAGE_OBJECTS;
+    int code = 0;
+    while (code == 0 && count == PAGE_OBJECTS)
+        code = settle_page(engine, subject, after, &count, err);
     return code;
 }
 

@@ -516,6 +516,27 @@ put_containers(struct builder *builder)
     json_close_array(writer);
 }
 
+/* Of most wallets there is nothing to say. */
+static void
+put_capped_wallets(struct builder *builder)
+{
+    struct json_writer *writer = &builder->writer;
+    const struct snapshot_input *input = builder->input;
+    bool any = false;
+    for (size_t i = 0; i < input->wallet_count; i++) {
+        if (!schema_get(input->wallets[i].spec, "containerCap"))
+            continue;
+        if (!any) {
+            json_key(writer, "capped_wallets");
+            json_open_array(writer);
+        }
+        any = true;
+        json_value_str(writer, input->wallets[i].name);
+    }
+    if (any)
+        json_close_array(writer);
+}
+
 /* A row that cannot be read is as if the provider had never been asked. */
 static int
 load_seen(struct builder *builder)
@@ -550,6 +571,7 @@ snapshot_put(const struct snapshot_input *input, struct buf *out)
         put_routes(&builder);
         put_keys(&builder);
         put_containers(&builder);
+        put_capped_wallets(&builder);
         json_close_object(&builder.writer);
     }
     map_fini(&builder.by_id);

@@ -116,7 +116,8 @@ snapshot_load(struct store *store, const struct snapshot_settings *settings, str
 {
     struct object *lists[KIND_COUNT] = {NULL};
     size_t counts[KIND_COUNT] = {0};
-    static const enum kind_id wanted[] = {KIND_PROVIDER, KIND_MODEL, KIND_ROUTE, KIND_API_KEY};
+    static const enum kind_id wanted[] = {KIND_PROVIDER, KIND_MODEL, KIND_ROUTE, KIND_API_KEY,
+                                          KIND_WALLET};
     for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
         int code = object_list(store, kind_at(wanted[i]), STR_EMPTY, 0, arena, &lists[wanted[i]],
                                &counts[wanted[i]], err);
@@ -152,6 +153,8 @@ snapshot_load(struct store *store, const struct snapshot_settings *settings, str
         .route_count = counts[KIND_ROUTE],
         .api_keys = lists[KIND_API_KEY],
         .api_key_count = counts[KIND_API_KEY],
+        .wallets = lists[KIND_WALLET],
+        .wallet_count = counts[KIND_WALLET],
     };
     return 0;
 }
@@ -231,4 +234,17 @@ snapshot_rebuild(struct snapshot *snapshot, struct store *store,
     snapshot->revision = revision;
     memcpy(snapshot->hash, hash, sizeof hash);
     return 0;
+}
+
+/* Ids need no escapes, and document.c writes them so. */
+bool
+snapshot_offers(const struct snapshot *snapshot, struct str id)
+{
+    struct buf row;
+    buf_init(&row, 1024);
+    buf_printf(&row, "{\"id\":\"%.*s\",\"provider\":", STR_ARG(id));
+    bool offered = !row.failed && snapshot->text.len > 0 &&
+                   memmem(snapshot->text.ptr, snapshot->text.len, row.ptr, row.len) != NULL;
+    buf_fini(&row);
+    return offered;
 }

@@ -45,6 +45,8 @@ struct snapshot_input {
     size_t route_count;
     const struct object *api_keys;
     size_t api_key_count;
+    const struct object *wallets;
+    size_t wallet_count;
     const char *const *problems;
     const bool *bearers;        /* keys[i] is an access token: a bearer, whatever the dialect */
     const struct str *listings; /* rows of SNAPSHOT_SEEN_PREFIX of providers[i], or empty */
@@ -70,5 +72,8 @@ void snapshot_fini(struct snapshot *snapshot);
 int snapshot_rebuild(struct snapshot *snapshot, struct store *store,
                      const struct snapshot_settings *settings, bool *ret_changed,
                      struct err *err) MUST_USE;
+
+/* snapshot_offers - can this id be called: is it among the models of the document? */
+bool snapshot_offers(const struct snapshot *snapshot, struct str id);
 
 #endif

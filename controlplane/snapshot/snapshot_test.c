@@ -106,6 +106,10 @@ test_content(void **state)
     assert_non_null(strstr(text, "\"routes\":[{\"name\":\"fast\",\"targets\":[\"house/m\"]}]"));
     assert_non_null(strstr(text, "\"keys\":[{\"name\":\"ci\",\"hash\":\""));
     assert_null(strstr(text, "\"off\""));
+    assert_true(snapshot_offers(&snapshot, STR("house/m")));
+    assert_false(snapshot_offers(&snapshot, STR("gone/m")));
+    assert_false(snapshot_offers(&snapshot, STR("house/")));
+    assert_false(snapshot_offers(&snapshot, STR("fast")));
     uint64_t revision = snapshot.revision;
     assert_false(rebuild(&snapshot, store));
     assert_true(snapshot.revision == revision);
@@ -318,6 +322,15 @@ test_capped(void **state)
                            "\"containers\":[{\"name\":\"both\",\"models\":[\"*\"],\"capped\":true},"
                            "{\"name\":\"thrifty\",\"capped\":true}]"));
     assert_null(strstr(text, "1.50"));
+    assert_null(strstr(text, "capped_wallets"));
+    apply(store,
+          HEAD "kind: Wallet\nmetadata: {name: b}\nspec: {containerCap: {day: '7.00'}}\n---\n" HEAD
+               "kind: Wallet\nmetadata: {name: a}\nspec: {containerCap: {hour: '0'}}\n---\n" HEAD
+               "kind: Wallet\nmetadata: {name: c}\n");
+    assert_int_equal(snapshot_rebuild(&snapshot, store, &settings, &changed, &err), 0);
+    assert_true(changed);
+    assert_non_null(strstr(buf_cstr(&snapshot.text), ",\"capped_wallets\":[\"a\",\"b\"]}"));
+    assert_null(strstr(buf_cstr(&snapshot.text), "7.00"));
     /* another amount is no other document */
     struct arena arena;
     struct object object;

@@ -6,17 +6,16 @@
 #include "controlplane/store/store_int.h"
 
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 #include <sqlite3.h>
 
+#include "lib/base/kill_test_rig.h"
 #include "lib/base/rand.h"
 
 static char folder[64];
@@ -175,25 +174,9 @@ test_kill(void **state)
     print_message("seed %llu\n", (unsigned long long)seed);
     rand_seed(seed);
     for (unsigned round = 0; round < 15; round++) {
-        int fds[2];
-        assert_int_equal(pipe(fds), 0);
-        pid_t pid = fork();
-        assert_true(pid >= 0);
-        if (pid == 0) {
-            close(fds[0]);
-            child_commits(fds[1]);
-        }
-        close(fds[1]);
         uint64_t answered = 0;
-        for (uint64_t left = 1 + rand_below(30); left > 0; left--)
-            assert_int_equal(read(fds[0], &answered, sizeof answered), sizeof answered);
-        for (uint64_t spin = rand_below(200000); spin > 0; spin--)
-            __asm__ volatile("");
-        kill(pid, SIGKILL);
-        while (read(fds[0], &answered, sizeof answered) == sizeof answered)
-            ;
-        close(fds[0]);
-        assert_int_equal(waitpid(pid, NULL, 0), pid);
+        uint64_t told = 1 + rand_below(30);
+        assert_true(kill_rig_blind(child_commits, told, rand_below(200000), &answered));
         struct store *store = open_ok();
         struct store_row left;
         struct store_row right;

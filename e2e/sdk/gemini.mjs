@@ -129,8 +129,8 @@ test("genai: a wrong key is 401", async () => {
   await throws(401, () => stranger.models.generateContent({ model: GEMINI, contents: "x" }));
 });
 test("genai: a field that cannot be carried is named", async () => {
-  const error = await throws(400, () => genai.models.generateContent({ model: GPT, contents: "x", config: { tools: [{ googleSearch: {} }] } }));
-  assert.match(error.message, /googleSearch/);
+  const error = await throws(400, () => genai.models.generateContent({ model: GPT, contents: "x", config: { tools: [{ codeExecution: {} }] } }));
+  assert.match(error.message, /codeExecution/);
 });
 
 // ---- other vendors' clients before Gemini --------------------------------------------------------------
