@@ -184,16 +184,17 @@ bound_call(struct bound *bound, const char *token, const char *status)
 
 #define TEN "aaaaaaaaaa"
 
+static const struct rig_provider one_provider = {"openai", "openai", "/v1"};
+static const char *const one_model =
+    "{\"id\":\"openai/a\",\"provider\":\"openai\",\"upstream\":\"up-a\",\"max_output\":1000,"
+    "\"price\":{\"version\":1,\"input\":\"1000\",\"output\":\"2000\"}}";
+
 /* The owner wants tags: the kernel says who it is, what the token says is in the record. What is no
  * token of a container stays nobody's, and the rest of the listener's rules hold. */
 static void
 tags_are_recorded(void **state)
 {
     (void)state;
-    static const struct rig_provider provider = {"openai", "openai", "/v1"};
-    static const char *const model =
-        "{\"id\":\"openai/a\",\"provider\":\"openai\",\"upstream\":\"up-a\",\"max_output\":1000,"
-        "\"price\":{\"version\":1,\"input\":\"1000\",\"output\":\"2000\"}}";
     static const struct {
         const char *token;
         const char *want;
@@ -218,7 +219,7 @@ tags_are_recorded(void **state)
         {"container-other\r\nVia: 1.1 squid", "403", NULL},
     };
     struct bound bound = {.binding = NULL};
-    rig_configure("\"container_tokens\":\"tag\"", &provider, 1, &model, 1);
+    rig_configure("\"container_tokens\":\"tag\"", &one_provider, 1, &one_model, 1);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         uint64_t before = mark();
         char token[256];
@@ -255,10 +256,6 @@ static void
 the_wallet_caps_each(void **state)
 {
     (void)state;
-    static const struct rig_provider provider = {"openai", "openai", "/v1"};
-    static const char *const model =
-        "{\"id\":\"openai/a\",\"provider\":\"openai\",\"upstream\":\"up-a\",\"max_output\":1000,"
-        "\"price\":{\"version\":1,\"input\":\"1000\",\"output\":\"2000\"}}";
     static const struct {
         const char *caps;
         int64_t granted; /* cumulative */
@@ -278,7 +275,7 @@ the_wallet_caps_each(void **state)
     struct fund *budget = funds_get_budget(&rig.funds, "container", STR("dev-env"));
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         rig_more = rows[i].caps;
-        rig_configure("\"body_bytes_max\":100000", &provider, 1, &model, 1);
+        rig_configure("\"body_bytes_max\":100000", &one_provider, 1, &one_model, 1);
         rig_more = "";
         if (rows[i].granted > 0)
             fund_grant(budget, rows[i].granted, FUND_OK);
@@ -289,7 +286,7 @@ the_wallet_caps_each(void **state)
     }
     assert_ptr_equal(atomic_load(&budget->payer), wallet());
     rig_more = ",\"capped_wallets\":[\"default\"]";
-    rig_configure("\"body_bytes_max\":100000", &provider, 1, &model, 1);
+    rig_configure("\"body_bytes_max\":100000", &one_provider, 1, &one_model, 1);
     rig_more = "";
     (void)fund_take_all(budget);
     rig.worker.want_funds = nothing_is_left;

@@ -91,10 +91,10 @@ provider_request(struct http_stream *stream, const struct http_head *head)
     rig.talking = stream;
     http_stream_pause(stream, rig.deaf);
     const struct upstream_step *step = &rig.steps[0];
-    const struct http_field type = {STR("content-type"), str_from(step->type)};
     if (rig.early && !step->hang) {
         http_stream_answer(stream, step->status, NULL, 0, str_from(step->body));
     } else if (rig.early) { /* and there is more to come */
+        const struct http_field type = {STR("content-type"), str_from(step->type)};
         http_stream_respond(stream, step->status, &type, 1, HTTP_LENGTH_UNKNOWN);
         (void)http_stream_write(stream, str_from(step->body));
     }

@@ -100,8 +100,7 @@ utf8_block_lookup(const uint8_t table[16], __m256i nibbles)
     return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(row), low);
 }
 
-/* Non-zero where a byte of [at, at + 32) does not go with the three before it.
- * */
+/* Non-zero where a byte of [at, at + 32) does not go with the three before it. */
 TARGET("avx2")
 static INLINE __m256i
 utf8_block_half_wrong(const char *at)
