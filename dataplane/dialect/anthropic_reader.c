@@ -158,12 +158,12 @@ static int
 hold_citations(struct feed *feed, struct str raw)
 {
     struct buf *cited = &reader_of(feed)->cited;
-    if (raw.len == 0)
-        return 0;
+    if (raw.len == 0 || raw.len >= CITED_BYTES_MAX - cited->len)
+        return 0; /* more sources than a block has are left out */
     if (cited->len > 0)
         buf_put_byte(cited, ',');
     buf_put_str(cited, raw);
-    return cited->failed ? -ERR_TOO_LARGE : 0;
+    return cited->failed ? -ERR_NOMEM : 0;
 }
 
 /* The block's text is whole: now it is known what they are of. */

@@ -8,6 +8,8 @@
 #include "lib/text/utf8.h"
 #include "dataplane/dialect/emit_int.h"
 
+#define BLOCK_BYTES 1024u
+
 /* ---- texts and offsets ----------------------------------------------------------------------- */
 
 uint64_t
@@ -20,6 +22,12 @@ size_t
 cite_offset(struct str text, uint64_t at)
 {
     size_t byte = 0;
+    while (text.len - byte > BLOCK_BYTES && at > BLOCK_BYTES) {
+        at -= utf8_count(str_make(text.ptr + byte, BLOCK_BYTES));
+        byte += BLOCK_BYTES;
+    }
+    while (byte < text.len && ((unsigned char)text.ptr[byte] & 0xc0u) == 0x80u)
+        byte++; /* of the character before */
     for (; at > 0 && byte < text.len; at--) {
         byte++;
         while (byte < text.len && ((unsigned char)text.ptr[byte] & 0xc0u) == 0x80u)

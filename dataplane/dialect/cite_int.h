@@ -9,7 +9,9 @@
 
 #include "dataplane/dialect/feed_int.h"
 
-#define CITE_TEXT_BYTES_MAX (8u << 20) /* text that a stream keeps for its offsets */
+/* A longer text has no citations: each is counted in all of it. */
+#define CITE_TEXT_BYTES_MAX (1u << 20)
+#define CITE_PARTS_MAX 1024u /* parts of an answer that offsets may count in */
 
 /* ---- texts and offsets ----------------------------------------------------------------------- */
 

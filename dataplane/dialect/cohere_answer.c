@@ -255,7 +255,7 @@ put_citations(struct json_writer *writer, const struct chat_choice *choice, stru
     uint32_t index = 0;
     const struct chat_citation *list = choice != NULL ? choice->citations : NULL;
     int rc = list != NULL ? cite_text(arena, choice->parts, &text) : 0;
-    if (list == NULL || rc < 0)
+    if (list == NULL || rc < 0 || text.len > CITE_TEXT_BYTES_MAX)
         return rc;
     uint64_t total = cite_count(text);
     json_key_array(writer, "citations");

@@ -77,9 +77,11 @@ cohere_cite_message(const struct intake *in, uint32_t message, struct chat_citat
         return 0;
     for (uint32_t at = json_first(doc, citations); at != JSON_NONE && rc == 0 && left > 0;
          at = json_sibling(doc, citations, at), left--) {
+        uint64_t block = cite_number(doc, json_get(doc, at, STR("content_index")), 0);
         uint64_t base = 0;
-        rc = block_base(in, content, cite_number(doc, json_get(doc, at, STR("content_index")), 0),
-                        &base);
+        if (block >= CITE_PARTS_MAX)
+            continue;
+        rc = block_base(in, content, block, &base);
         if (rc == 0)
             rc = cohere_cite(in, at, base, list);
     }

@@ -17,6 +17,7 @@ struct grounding {
     uint32_t chunks[CHUNKS_MAX];
     bool used[CHUNKS_MAX];
     uint32_t chunk_count;
+    uint32_t left; /* citations that may still be read */
     struct chat_citation **list;
 };
 
@@ -50,8 +51,9 @@ points(const struct grounding *grounding, size_t base, uint64_t bytes)
 }
 
 static int
-cite_chunk(const struct grounding *grounding, uint32_t index, uint64_t start, uint64_t end)
+cite_chunk(struct grounding *grounding, uint32_t index, uint64_t start, uint64_t end)
 {
+    grounding->left--;
     static const char *const kinds[] = {"web", "retrievedContext", "maps"};
     const struct json_doc *doc = grounding->in->doc;
     uint32_t chunk = grounding->chunks[index];
@@ -75,16 +77,16 @@ read_support(struct grounding *grounding, uint32_t support)
     const struct json_doc *doc = grounding->in->doc;
     uint32_t segment = json_get(doc, support, STR("segment"));
     uint32_t indices = gemini_get(doc, support, "groundingChunkIndices");
+    uint64_t part = cite_number(doc, gemini_get(doc, segment, "partIndex"), 0);
     size_t base = 0;
-    int rc =
-        part_base(grounding, cite_number(doc, gemini_get(doc, segment, "partIndex"), 0), &base);
-    if (!json_is(doc, indices, JSON_ARRAY))
-        return rc;
+    if (!json_is(doc, indices, JSON_ARRAY) || part >= CITE_PARTS_MAX)
+        return 0;
+    int rc = part_base(grounding, part, &base);
     uint64_t start = cite_number(doc, gemini_get(doc, segment, "startIndex"), 0);
     uint64_t end = cite_number(doc, gemini_get(doc, segment, "endIndex"), grounding->text.len);
     start = points(grounding, base, start);
     end = points(grounding, base, end);
-    for (uint32_t at = json_first(doc, indices); at != JSON_NONE && rc == 0;
+    for (uint32_t at = json_first(doc, indices); at != JSON_NONE && rc == 0 && grounding->left > 0;
          at = json_sibling(doc, indices, at)) {
         uint64_t index = cite_number(doc, at, UINT32_MAX);
         if (index >= grounding->chunk_count)
@@ -108,11 +110,11 @@ read_grounding(struct grounding *grounding, uint32_t metadata)
     for (uint32_t at = json_first(doc, chunks);
          at != JSON_NONE && grounding->chunk_count < CHUNKS_MAX; at = json_sibling(doc, chunks, at))
         grounding->chunks[grounding->chunk_count++] = at;
-    uint32_t left = CHAT_CITATIONS_MAX;
+    uint32_t count = CHAT_CITATIONS_MAX;
     uint32_t at = json_is(doc, supports, JSON_ARRAY) ? json_first(doc, supports) : JSON_NONE;
-    for (; at != JSON_NONE && rc == 0 && left > 0; at = json_sibling(doc, supports, at), left--)
+    for (; at != JSON_NONE && rc == 0 && count > 0; at = json_sibling(doc, supports, at), count--)
         rc = read_support(grounding, at);
-    for (uint32_t i = 0; i < grounding->chunk_count && rc == 0; i++)
+    for (uint32_t i = 0; i < grounding->chunk_count && rc == 0 && grounding->left > 0; i++)
         if (!grounding->used[i])
             rc = cite_chunk(grounding, i, 0, cite_count(grounding->text));
     return rc;
@@ -148,7 +150,10 @@ int
 gemini_cite(const struct intake *in, uint32_t candidate, uint32_t parts, struct str text,
             struct chat_citation **list)
 {
-    struct grounding grounding = {.in = in, .text = text, .parts = parts, .list = list};
+    struct grounding grounding = {
+        .in = in, .text = text, .parts = parts, .left = CHAT_CITATIONS_MAX, .list = list};
+    if (text.len > CITE_TEXT_BYTES_MAX)
+        return 0;
     int rc = read_grounding(&grounding, gemini_get(in->doc, candidate, "groundingMetadata"));
     return rc < 0 ? rc
                   : read_quotes(&grounding, gemini_get(in->doc, candidate, "citationMetadata"));
@@ -192,6 +197,17 @@ part_of(const struct chat_part *parts, const struct chat_citation *citation, uin
     return found;
 }
 
+/* Not more than what each citation can be looked for in. */
+static bool
+can_cite(const struct chat_part *parts)
+{
+    size_t bytes = 0;
+    uint32_t count = 0;
+    for (; parts != NULL && count <= CITE_PARTS_MAX; parts = parts->next, count++)
+        bytes += parts->kind == CHAT_PART_TEXT ? parts->text.len : 0;
+    return count <= CITE_PARTS_MAX && bytes <= CITE_TEXT_BYTES_MAX;
+}
+
 static void
 put_support(struct json_writer *writer, const struct chat_citation *citation, uint32_t chunk,
             const struct chat_part *parts)
@@ -221,7 +237,7 @@ void
 gemini_put_citations(struct json_writer *writer, const struct chat_citation *list,
                      const struct chat_part *parts)
 {
-    if (list == NULL)
+    if (list == NULL || !can_cite(parts))
         return;
     json_key_object(writer, "groundingMetadata");
     json_key_array(writer, "groundingChunks");

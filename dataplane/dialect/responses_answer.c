@@ -348,9 +348,10 @@ static void
 put_annotations(struct json_writer *writer, const struct place *place, struct str text)
 {
     uint32_t index = 0;
+    uint64_t count = cite_count(text);
     json_key_array(writer, "annotations");
     for (const struct chat_citation *at = place->citations; at != NULL; at = at->next)
-        if (cite_within(at, place->base, cite_count(text), place->last))
+        if (cite_within(at, place->base, count, place->last))
             cite_put_openai(writer, at, false, place->base, index++);
     json_close_array(writer);
 }

@@ -309,11 +309,100 @@ test_through(void **state)
     }
 }
 
+/* A chat completion of `count` times e acute and "ab", which is cited. */
+static void
+long_answer(uint32_t count, struct buf *out)
+{
+    buf_init(out, TEST_BYTES_MAX);
+    buf_put_str(out, STR("{\"id\":\"1\",\"model\":\"m\",\"choices\":[{\"index\":0,\"message\":{"
+                         "\"role\":\"assistant\",\"content\":\""));
+    for (uint32_t i = 0; i < count; i++)
+        buf_put_str(out, STR("\xc3\xa9"));
+    buf_printf(out,
+               "ab\",\"annotations\":[{\"type\":\"url_citation\",\"url_citation\":{"
+               "\"start_index\":%u,\"end_index\":%u,\"url\":\"https://u\",\"title\":\"T\"}}]},"
+               "\"finish_reason\":\"stop\"}]}",
+               count, count + 2);
+    assert_false(out->failed);
+}
+
+/* Offsets of a long text are counted right; one that is too long to count in has no sources, but
+ * all of its text. */
+static void
+test_long_text(void **state)
+{
+    (void)state;
+    static const struct {
+        const struct dialect *to;
+        uint32_t count;
+        const char *want;
+        bool found;
+    } cases[] = {
+        {GEM, 1000, "\"startIndex\":2000,\"endIndex\":2002,\"text\":\"ab\"", true},
+        {GEM, 100000, "\"startIndex\":200000,\"endIndex\":200002,\"text\":\"ab\"", true},
+        {COH, 100000, "\"start\":100000,\"end\":100002,\"text\":\"ab\"", true},
+        {GEM, 600000, "groundingMetadata", false},
+        {COH, 600000, "citations", false},
+        {GEM, 600000,
+         "\xc3\xa9"
+         "ab\"",
+         true},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct buf answer;
+        struct buf out;
+        long_answer(cases[i].count, &answer);
+        buf_init(&out, TEST_BYTES_MAX);
+        through_body(OAI, cases[i].to, buf_str(&answer), &out);
+        if ((str_find(buf_str(&out), str_from(cases[i].want)) != SIZE_MAX) != cases[i].found)
+            fail_msg("row %zu, %s", i, cases[i].want);
+        buf_fini(&out);
+        buf_fini(&answer);
+    }
+}
+
+/* More citations than a block can have are left out; the answer stays. */
+static void
+test_many_citations(void **state)
+{
+    (void)state;
+    struct buf stream;
+    struct buf out;
+    buf_init(&stream, TEST_BYTES_MAX);
+    buf_init(&out, TEST_BYTES_MAX);
+    buf_put_str(&stream,
+                STR("event: message_start\ndata: {\"type\":\"message_start\",\"message\":{"
+                    "\"id\":\"1\",\"model\":\"m\",\"usage\":{\"input_tokens\":1}}}\n\n"
+                    "event: content_block_start\ndata: {\"type\":\"content_block_start\","
+                    "\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"hi\"}}\n\n"));
+    for (uint32_t i = 0; i < 1200; i++)
+        buf_printf(
+            &stream,
+            "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,"
+            "\"delta\":{\"type\":\"citations_delta\",\"citation\":{\"url\":\"https://u/%u\","
+            "\"cited_text\":\"%01000u\"}}}\n\n",
+            i, i);
+    buf_put_str(
+        &stream,
+        STR("event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n"
+            "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":"
+            "\"end_turn\"},\"usage\":{\"output_tokens\":1}}\n\n"
+            "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"));
+    assert_false(stream.failed);
+    through_stream(ANT, OAI, buf_str(&stream), &out);
+    assert_true(str_find(buf_str(&out), STR("https://u/900\"")) != SIZE_MAX);
+    assert_true(str_find(buf_str(&out), STR("[DONE]")) != SIZE_MAX);
+    buf_fini(&out);
+    buf_fini(&stream);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_through),
+        cmocka_unit_test(test_long_text),
+        cmocka_unit_test(test_many_citations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -164,8 +164,8 @@ count_gone(struct worker *worker, struct str provider, struct str upstream)
     gone += str_eq(provider, STR("o")) && str_eq(upstream, STR("up"));
 }
 
-/* A conversation is told that its model is gone; what else says so is no word that a conversation of
- * the control plane's own could prove. */
+/* A conversation is told that its model is gone; what else says so is no word that a conversation
+ * of the control plane's own could prove. */
 static void
 gone_is_told(void **state)
 {

@@ -516,6 +516,8 @@ over_http2(void **state)
     who_cuts_pays_nothing(state);
     it_goes_on_when_the_provider_does(state);
     what_comes_late_counts(state);
+    an_early_refusal_is_passed_on(state);
+    an_early_answer_is_cut(state);
     http_origin_release(&rig.origin);
     rig.origin = first;
 }

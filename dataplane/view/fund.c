@@ -286,12 +286,14 @@ fund_take_all(struct fund *fund)
 }
 
 /* More was spent than was lent. The ledger has posted it by now, and took no more out of the lease
- * than there was in it: a lease to come need not make up for it. */
+ * than there was in it: a lease to come need not make up for it. What a call owes meanwhile is
+ * held before it is taken (fund_owe), and comes back: that is none of it. */
 static void
 forgive(struct fund *fund)
 {
     int64_t available = atomic_load(&fund->available);
-    while (available < 0 && !atomic_compare_exchange_weak(&fund->available, &available, 0)) {
+    while (available < 0 && atomic_load(&fund->held) == 0 &&
+           !atomic_compare_exchange_weak(&fund->available, &available, 0)) {
     }
 }
 

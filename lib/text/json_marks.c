@@ -38,6 +38,7 @@ struct look {
     const char *at;
     const uint32_t *out; /* an odd one of marks->list: it begins within a string */
     uint64_t escaped;    /* bytes behind a backslash */
+    uint64_t wrong;      /* those of them that must be the u of a \u */
 };
 
 /* Where the loop over the blocks stands: a local, in registers. */
@@ -115,11 +116,11 @@ find_long(__m512i v, uint64_t quotes)
 
 /* Written always, counted when there is something: no branch. */
 static INLINE void
-put_look(struct pass *pass, uint64_t escaped, bool any)
+put_look(struct pass *pass, uint64_t escaped, uint64_t wrong, uint64_t odd)
 {
     struct look *look = pass->look;
-    *look = (struct look){.at = pass->at, .out = pass->out, .escaped = escaped};
-    pass->look = any ? look + 1 : look;
+    *look = (struct look){.at = pass->at, .out = pass->out, .escaped = escaped, .wrong = wrong};
+    pass->look = (wrong | odd) != 0 ? look + 1 : look;
 }
 
 /* Sixteen of them. */
@@ -157,7 +158,7 @@ take_block(struct pass *pass, __m512i v)
     uint64_t odd = word_of(find_odd(v));
     uint64_t escaped = escaped_bytes(slashes, &pass->escaped);
     uint64_t wrong = escaped & find_long(v, quotes);
-    put_look(pass, escaped, (wrong | odd | pass->odd) != 0);
+    put_look(pass, escaped, wrong, odd | pass->odd);
     pass->odd = odd >> 61; /* a character has four bytes at most */
     /* a backslash, as part of the run of ones in front of the next quote, carries to it */
     uint64_t runs UNINIT;
@@ -188,7 +189,7 @@ take_group(struct pass *pass)
     for (unsigned i = 0; i < GROUP; i++) {
         uint64_t slashes = _mm512_cmpeq_epi8_mask(v[i], slash);
         uint64_t escaped = escaped_bytes(slashes, &pass->escaped);
-        put_look(pass, escaped, (escaped & find_long(v[i], 0)) != 0);
+        put_look(pass, escaped, escaped & find_long(v[i], 0), 0);
         any |= slashes;
         pass->at += 64;
     }
@@ -201,12 +202,15 @@ WIDE static INLINE void
 take_window(struct pass *pass, const char *end)
 {
     while (end - pass->at >= (ptrdiff_t)(64 * GROUP)) {
-        if (take_group(pass)) {
-            continue;
-        }
+        const uint32_t *out = pass->out;
 #pragma GCC unroll 4
         for (unsigned i = 0; i < GROUP; i++) {
             take_block(pass, _mm512_loadu_si512(pass->at));
+        }
+        if (pass->out != out) { /* most likely what follows has quotes, too */
+            continue;
+        }
+        while (end - pass->at >= (ptrdiff_t)(64 * GROUP) && take_group(pass)) {
         }
     }
     while (end - pass->at >= 64) {
@@ -237,6 +241,35 @@ escapes_good(struct json_marks *marks, const char *at, uint64_t wrong)
     return true;
 }
 
+/* Which of them ask for a look one by one: what is no \u, has other bytes than four hex digits
+ * behind it, is cut by the end of the block, or is perhaps half a pair. No branch: whether a block
+ * has a \u is anybody's guess. */
+WIDE static INLINE uint64_t
+find_doubtful(__m512i v, uint64_t wrong)
+{
+    __m512i small = _mm512_or_si512(v, _mm512_set1_epi8(0x20));
+    __m512i letter = _mm512_sub_epi8(small, _mm512_set1_epi8('a'));
+    __m512i digit = _mm512_sub_epi8(v, _mm512_set1_epi8('0'));
+    uint64_t hex = _mm512_cmplt_epu8_mask(letter, _mm512_set1_epi8(6));
+    hex |= _mm512_cmplt_epu8_mask(digit, _mm512_set1_epi8(10));
+    uint64_t pair = _mm512_cmpeq_epi8_mask(small, _mm512_set1_epi8('d'));
+    uint64_t first = wrong << 1;
+    uint64_t two = first | first << 1;
+    return (wrong & ~(uint64_t)_mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8('u'))) |
+           ((two | two << 2) & ~hex) | (first & pair) | wrong >> 60;
+}
+
+/* Bytes of a block that are in strings. Bit n of the product: is the number of quotes up to n
+ * odd? */
+WIDE static INLINE uint64_t
+inside_strings(__m512i v, const struct look *look)
+{
+    uint64_t quotes = (uint64_t)find_quotes(v) & ~look->escaped;
+    __m128i product =
+        _mm_clmulepi64_si128(_mm_cvtsi64_si128((long long)quotes), _mm_set1_epi8((char)0xff), 0);
+    return (uint64_t)_mm_cvtsi128_si64(product) ^ (0 - (uint64_t)within_string(look->out));
+}
+
 WIDE static INLINE bool
 look_good(struct json_marks *marks, const struct look *look)
 {
@@ -249,16 +282,11 @@ look_good(struct json_marks *marks, const struct look *look)
         at = staged + 3;
     }
     __m512i v = _mm512_loadu_si512(at);
-    uint64_t quotes = find_quotes(v);
     uint64_t controls = _mm512_cmplt_epu8_mask(v, _mm512_set1_epi8(' '));
-    uint64_t wrong = look->escaped & find_long(v, quotes);
-    /* bit n of the product: is the number of quotes up to n odd? */
-    __m128i product = _mm_clmulepi64_si128(_mm_cvtsi64_si128((long long)(quotes & ~look->escaped)),
-                                           _mm_set1_epi8((char)0xff), 0);
-    uint64_t inside =
-        (uint64_t)_mm_cvtsi128_si64(product) ^ (0 - (uint64_t)within_string(look->out));
-    return (controls & inside) == 0 && utf8_block_good_wide(at) &&
-           escapes_good(marks, look->at, wrong);
+    return (controls == 0 || (controls & inside_strings(v, look)) == 0) &&
+           utf8_block_good_wide(at) &&
+           (LIKELY(find_doubtful(v, look->wrong) == 0) ||
+            escapes_good(marks, look->at, look->wrong));
 }
 
 /* marks->list of the next window; false: something in it is wrong. */

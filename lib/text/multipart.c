@@ -52,7 +52,7 @@ is_token(struct str text)
     return text.len > 0;
 }
 
-/* `name*`, `name*0`: the same in another encoding, or in pieces (RFC 2231). Some readers go by it. */
+/* `name*`, `name*0`: the same in another encoding, or in pieces (RFC 2231). Some go by it. */
 static bool
 is_variant(struct str parameter, struct str name)
 {
