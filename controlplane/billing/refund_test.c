@@ -39,6 +39,7 @@ test_refunds(void **state)
         {INTENT("evt_8", "succeeded", "2000", TO_A), 0, 1100, 3000},
         {REFUND("evt_9", "\"pi_1\"", "990000"), -1100, 0, 3000},
         {MOVED("evt_10", "funds_withdrawn", "dp_3", "2000", OUT("2000", "800")), -800, -800, 2200},
+        {MOVED("evt_11", "funds_withdrawn", "dp_33", "100", OUT("100", "50")), -50, -850, 2150},
     };
     struct payment_receipt receipt;
     struct ledger_receipt moved;
@@ -62,7 +63,7 @@ test_refunds(void **state)
     assert_int_equal(lease_want(ledger, STR("n"), 1, STR("default"), (struct money){0},
                                 (struct money){INT64_MAX}, &lease, &err),
                      0);
-    assert_true(lease.granted.nano == 22 * MONEY_NANO_PER_USD && lease.empty);
+    assert_true(lease.granted.nano == 2150 * (MONEY_NANO_PER_USD / 100) && lease.empty);
 }
 
 /* Events about payment pi_N of 20.00, in cents. */

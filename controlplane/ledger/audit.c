@@ -19,12 +19,17 @@ struct total {
     int128_t nano;
     bool seen; /* its balance row was there */
 };
+struct noted {
+    struct budget budget;
+    int128_t lent;                 /* the rests of its leases */
+    int128_t rolled[PERIOD_COUNT]; /* usage of its periods, by the sums of the hours */
+};
 struct audit {
     struct ledger *ledger;
     struct arena arena;
-    struct map sums; /* "balance/ACCOUNT", "spent/WALLET", "lent/BUDGET", ... -> struct total */
+    struct map sums; /* "balance/ACCOUNT", "spent/WALLET", "rolled/WALLET" -> struct total */
     struct ledger_audit result;
-    struct map budgets; /* name -> struct budget */
+    struct map budgets; /* name -> struct noted */
     char hash[LEDGER_HASH_CHARS + 1];
     struct err *err;
 };
@@ -185,6 +190,17 @@ balance_audit(struct audit *audit, const struct store_row *row)
     return 0;
 }
 
+static int
+budget_lent(struct audit *audit, struct str name, int64_t nano)
+{
+    struct noted *noted = map_get(&audit->budgets, name);
+    if (noted == NULL && nano != 0)
+        return err_set(audit->err, ERR_STORE, KEY_BUDGET "%.*s is missing", STR_ARG(name));
+    if (noted != NULL)
+        noted->lent += nano;
+    return 0;
+}
+
 /* Each lease takes its rest out of the recomputed holds of its wallet, none of which may be left;
  * or adds it to what is lent of a budget. */
 static int
@@ -203,7 +219,7 @@ lease_audit(struct audit *audit, const struct store_row *row)
     if (!str_cut(name, '/', &part, &name) || !str_cut(name, '/', &part, &name))
         return err_set(audit->err, ERR_STORE, "%.*s is no lease", STR_ARG(row->key));
     if (budget_name_valid(name))
-        return ledger_fail(audit->err, total_add(audit, "lent/", name, lease_rest(&lease)));
+        return budget_lent(audit, name, lease_rest(&lease));
     int length = snprintf(account, sizeof account, "wallet/%.*s/holds", STR_ARG(name));
     ASSERT(length > 0);
     if ((size_t)length >= sizeof account)
@@ -214,76 +230,45 @@ lease_audit(struct audit *audit, const struct store_row *row)
 
 /* ---- budgets --------------------------------------------------------------------------------- */
 
-static struct str
-budget_name_of(const struct store_row *row)
-{
-    return str_skip(row->key, sizeof KEY_BUDGET - 1);
-}
-
-static int
-budget_of_row(struct audit *audit, const struct store_row *row, struct budget *ret_budget)
-{
-    const struct draft_row read = {.key = row->key, .value = row->value};
-    return budget_read(audit->ledger, &read, ret_budget, audit->err);
-}
-
-/* Before the sums of usage are read: whose are wanted, and of which times. */
+/* Before leases and the sums of usage are read: whose are wanted, and of which times. */
 static int
 budget_note(struct audit *audit, const struct store_row *row)
 {
+    const struct draft_row read = {.key = row->key, .value = row->value};
     struct str name;
-    struct budget *budget = ARENA_NEW(&audit->arena, struct budget);
-    if (budget == NULL || arena_dup(&audit->arena, budget_name_of(row), &name) < 0)
+    struct noted *noted = ARENA_NEW(&audit->arena, struct noted);
+    if (noted == NULL ||
+        arena_dup(&audit->arena, str_skip(row->key, sizeof KEY_BUDGET - 1), &name) < 0)
         return ledger_fail(audit->err, -ERR_NOMEM);
-    int r = budget_of_row(audit, row, budget);
-    for (size_t i = 0; i < PERIOD_COUNT && r == 0; i++)
-        r = ledger_fail(audit->err, total_add(audit, period_name((enum period)i), name, 0));
-    return r < 0 ? r : ledger_fail(audit->err, map_put(&audit->budgets, name, budget, NULL));
+    int r = budget_read(audit->ledger, &read, &noted->budget, audit->err);
+    return r < 0 ? r : ledger_fail(audit->err, map_put(&audit->budgets, name, noted, NULL));
 }
 
-static int
+static void
 budget_rolled(struct audit *audit, const struct sum *rolled)
 {
-    const struct budget *budget = map_get(&audit->budgets, rolled->name.subject);
+    struct noted *noted = map_get(&audit->budgets, rolled->name.subject);
     int64_t at_ms = rolled->name.hour * HOUR_S * 1000;
-    int r = 0;
-    for (size_t i = 0; budget != NULL && i < PERIOD_COUNT && r == 0; i++) {
-        int64_t begin_ms = budget->windows[i].begin_ms;
+    for (size_t i = 0; noted != NULL && i < PERIOD_COUNT; i++) {
+        int64_t begin_ms = noted->budget.windows[i].begin_ms;
         if (at_ms >= begin_ms && at_ms < period_end_ms((enum period)i, begin_ms))
-            r = total_add(audit, period_name((enum period)i), rolled->name.subject, rolled->charge);
+            noted->rolled[i] += rolled->charge;
     }
-    return r;
-}
-
-static bool
-total_is(struct audit *audit, const char *prefix, struct str name, int64_t nano)
-{
-    char key[STORE_KEY_BYTES_MAX + 1];
-    (void)snprintf(key, sizeof key, "%s%.*s", prefix, STR_ARG(name));
-    struct total *total = map_get(&audit->sums, str_from(key));
-    if (total != NULL)
-        total->seen = true;
-    return (total ? total->nano : 0) == nano;
 }
 
 static int
-budget_audit(struct audit *audit, const struct store_row *row)
+budget_audit(struct audit *audit, struct str name, const struct noted *noted)
 {
-    struct budget budget;
-    struct str name = budget_name_of(row);
-    int r = budget_of_row(audit, row, &budget);
-    if (r < 0)
-        return r;
     audit->result.budgets++;
-    if (!total_is(audit, "lent/", name, budget.lent))
-        return err_set(audit->err, ERR_STORE, "%.*s is not the sum of its leases",
-                       STR_ARG(row->key));
+    if (noted->lent != noted->budget.lent)
+        return err_set(audit->err, ERR_STORE, KEY_BUDGET "%.*s is not the sum of its leases",
+                       STR_ARG(name));
     for (size_t i = 0; i < PERIOD_COUNT; i++) {
-        const struct budget_window *window = &budget.windows[i];
-        if (window->skewed == 0 &&
-            !total_is(audit, period_name((enum period)i), name, window->spent))
-            return err_set(audit->err, ERR_STORE, "%.*s: the sums of usage are not its %s",
-                           STR_ARG(row->key), period_name((enum period)i));
+        const struct budget_window *window = &noted->budget.windows[i];
+        if (window->skewed == 0 && noted->rolled[i] != window->spent)
+            return err_set(audit->err, ERR_STORE,
+                           KEY_BUDGET "%.*s: the sums of usage are not its %s", STR_ARG(name),
+                           period_name((enum period)i));
     }
     return 0;
 }
@@ -291,14 +276,12 @@ budget_audit(struct audit *audit, const struct store_row *row)
 static int
 budgets_audit(struct audit *audit)
 {
-    int r = rows_each(audit, STR(KEY_BUDGET), budget_audit);
-    MAP_FOREACH (slot, &audit->sums) {
-        const struct total *lent = slot->value;
-        if (r == 0 && str_starts(slot->key, STR("lent/")) && !lent->seen && lent->nano != 0)
-            r = err_set(audit->err, ERR_STORE, "ledger/budget/%.*s is missing",
-                        STR_ARG(str_skip(slot->key, sizeof "lent/" - 1)));
+    MAP_FOREACH (slot, &audit->budgets) {
+        int r = budget_audit(audit, slot->key, slot->value);
+        if (r < 0)
+            return r;
     }
-    return r;
+    return 0;
 }
 
 /* ---- usage ----------------------------------------------------------------------------------- */
@@ -306,8 +289,8 @@ budgets_audit(struct audit *audit)
 static int
 rolled_add(const struct sum *rolled, void *user)
 {
-    int r = total_add(user, "rolled/", rolled->name.wallet, rolled->charge);
-    return r < 0 ? r : budget_rolled(user, rolled);
+    budget_rolled(user, rolled);
+    return total_add(user, "rolled/", rolled->name.wallet, rolled->charge);
 }
 
 static int
@@ -338,9 +321,7 @@ wallet_rolled(struct audit *audit, const struct store_row *row)
 static int
 rollup_audit(struct audit *audit)
 {
-    int r = rows_each(audit, STR(KEY_BUDGET), budget_note);
-    if (r == 0)
-        r = rows_each(audit, STR(KEY_ROLLUP), page_audit);
+    int r = rows_each(audit, STR(KEY_ROLLUP), page_audit);
     if (r == 0)
         r = rows_each(audit, STR(KEY_SPENT), wallet_rolled);
     return r < 0 ? r : budgets_audit(audit);
@@ -407,6 +388,8 @@ ledger_audit(struct ledger *ledger, struct ledger_audit *ret_audit, struct err *
         r = rows_each(&audit, STR(KEY_TX), transaction_audit);
     if (r == 0)
         r = head_audit(&audit);
+    if (r == 0)
+        r = rows_each(&audit, STR(KEY_BUDGET), budget_note);
     if (r == 0)
         r = sums_audit(&audit);
     if (r == 0)

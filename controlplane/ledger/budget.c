@@ -248,8 +248,8 @@ late_bound(struct budget *budget)
 int
 budget_lend(struct draft *draft, struct budget *budget, int64_t nano)
 {
-    if (ADD_OVERFLOW(budget->lent, nano, &budget->lent))
-        return err_set(draft->err, ERR_RANGE, "the budget would leave the range of money");
+    bool over = ADD_OVERFLOW(budget->lent, nano, &budget->lent);
+    ASSERT(!over);
     if (budget->lent < 0)
         return err_set(draft->err, ERR_STORE, "%.*s: less is lent than its leases say",
                        STR_ARG(budget->row->key));

@@ -37,7 +37,8 @@ budget_is_there(const struct budget *budget)
 }
 /* budget_store - told: nodes shall hear of it. */
 int budget_store(struct draft *draft, const struct budget *budget, bool told) MUST_USE;
-/* budget_lend - nano on top of what is lent, or back when negative. 0; -ERR_RANGE. */
+/* budget_lend - nano, at most budget_lendable, on top of what is lent, or back when negative: as
+ * much as its lease has. 0; -ERR_STORE: so much is not lent. */
 int budget_lend(struct draft *draft, struct budget *budget, int64_t nano) MUST_USE;
 /* budget_lendable - >= 0. */
 int64_t budget_lendable(const struct budget *budget);

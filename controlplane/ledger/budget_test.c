@@ -192,6 +192,8 @@ test_late(void **state)
     /* nor has it been yet */
     call_at(time_ms + HOUR_MS, 15, "");
     assert_string_equal(words(), "40 70 70 lent 0 free 10 hour");
+    call_at(-1, 5, ",\"new\":[1]"); /* a time that is none is long ago */
+    assert_string_equal(words(), "40 70 70 lent 0 free 10 hour");
 }
 
 static void
@@ -344,6 +346,40 @@ test_return_too_much(void **state)
     assert_string_equal(words(), "20 20 20 lent 0 free 80 day");
 }
 
+static const struct str row_key = {"ledger/budget/key/ci", sizeof "ledger/budget/key/ci" - 1};
+
+/* Writes the row with other words in it, of "" to "": none; its value before. */
+static struct str
+row_change(const char *was, const char *is)
+{
+    struct store_row row;
+    assert_int_equal(store_get(store, row_key, &arena, &row), 0);
+    size_t at = str_find(row.value, str_from(was));
+    assert_true(at != SIZE_MAX);
+    struct str after = str_skip(row.value, at + strlen(was));
+    struct store_op op = {
+        .key = row_key,
+        .value = arena_printf(&arena, "%.*s%s%.*s", (int)at, row.value.ptr, is, STR_ARG(after)),
+        .delete_ = was[0] == '\0'};
+    if (op.delete_)
+        op.value = STR_EMPTY;
+    assert_int_equal(store_commit(store, NULL, 0, &op, 1, NULL), 0);
+    return row.value;
+}
+
+/* Sums beyond what a number holds: all there is. */
+static void
+test_beyond_money(void **state)
+{
+    (void)state;
+    caps(-1, 100, -1);
+    assert_int_equal(borrow(40), 40);
+    (void)row_change("\"day_spent\":\"0\"", "\"day_spent\":\"9223372036854775807\"");
+    assert_string_equal(words(), "0 922337203685 0 lent 40 free 0 over day");
+    call(10);
+    assert_string_equal(words(), "10 922337203685 10 lent 30 free 0 over day");
+}
+
 /* What the audit is there for. */
 static void
 test_audit(void **state)
@@ -363,27 +399,11 @@ test_audit(void **state)
     caps(-1, 100, -1);
     assert_int_equal(borrow(40), 40);
     call(10);
-    struct str key = STR("ledger/budget/key/ci");
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct store_row row;
         struct ledger_audit audit;
-        struct str before;
-        struct str after;
-        assert_int_equal(store_get(store, key, &arena, &row), 0);
-        size_t at = str_find(row.value, str_from(rows[i].was));
-        assert_true(at != SIZE_MAX);
-        before = str_make(row.value.ptr, at);
-        after = str_skip(row.value, at + strlen(rows[i].was));
-        struct store_op op = {.key = key,
-                              .value = arena_printf(&arena, "%.*s%s%.*s", STR_ARG(before),
-                                                    rows[i].is, STR_ARG(after)),
-                              .delete_ = rows[i].was[0] == '\0'};
-        if (op.delete_)
-            op.value = STR_EMPTY;
-        assert_int_equal(store_commit(store, NULL, 0, &op, 1, NULL), 0);
+        const struct store_op op = {.key = row_key, .value = row_change(rows[i].was, rows[i].is)};
         assert_int_equal(ledger_audit(ledger, &audit, &err), -ERR_STORE);
         assert_non_null(strstr(err.text, rows[i].want));
-        op = (struct store_op){.key = key, .value = row.value};
         assert_int_equal(store_commit(store, NULL, 0, &op, 1, NULL), 0);
         assert_int_equal(ledger_audit(ledger, &audit, &err), 0);
         assert_int_equal(audit.budgets, 1);
@@ -400,6 +420,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_changes, start, finish),
         cmocka_unit_test_setup_teardown(test_leases, start, finish),
         cmocka_unit_test_setup_teardown(test_audit, start, finish),
+        cmocka_unit_test_setup_teardown(test_beyond_money, start, end), /* not what was spent */
         cmocka_unit_test_setup_teardown(test_first_cap, start, finish),
         cmocka_unit_test_setup_teardown(test_many_callers, start, finish),
         cmocka_unit_test_setup_teardown(test_return_too_much, start, finish),

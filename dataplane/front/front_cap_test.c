@@ -257,6 +257,111 @@ a_first_cap_counts_what_runs(void **state)
     rig_key_more = "";
 }
 
+/* A configuration without a cap changes nothing of a call that runs; a cap of which enough is lent
+ * already holds what the call holds, and nobody has to ask. */
+static void
+a_cap_that_is_lent_asks_nobody(void **state)
+{
+    struct reply running;
+    struct fund *cap = funds_get_budget(&rig.funds, "key", STR("t"));
+    (void)state;
+    rig_key_more = "";
+    fund_grant(wallet(), 100000 * DOLLAR, FUND_OK);
+    fund_grant(cap, 100000 * DOLLAR, FUND_OK);
+    rig_configure("\"stall_timeout_ms\":30000", &PROVIDER, 1, &MODEL, 1);
+    int64_t held = begin_stream(&running);
+    rig_configure("\"stall_timeout_ms\":30000", &PROVIDER, 1, &MODEL, 1);
+    assert_int_equal(atomic_load(&cap->held), 0);
+    wishes = 0;
+    rig_key_more = ",\"capped\":true";
+    rig_configure("\"stall_timeout_ms\":30000", &PROVIDER, 1, &MODEL, 1);
+    assert_true(held > 0);
+    assert_int_equal(atomic_load(&cap->held), held);
+    assert_int_equal(wishes, 0);
+    end_stream(&running);
+    assert_int_equal(atomic_load(&cap->held), 0);
+    assert_true(atomic_load(&cap->spent) > 0);
+    rig_key_more = "";
+}
+
+static bool
+wallet_is_waited_for(void *arg)
+{
+    (void)arg;
+    return atomic_load(&wallet()->waiting) > 0;
+}
+
+/* A call that waits for its wallet when its caller is capped holds nothing yet, and then holds of
+ * both. */
+static void
+a_cap_comes_while_a_call_waits(void **state)
+{
+    struct reply reply;
+    struct fund *cap = funds_get_budget(&rig.funds, "key", STR("t"));
+    (void)state;
+    rig_key_more = "";
+    rig_configure("\"stall_timeout_ms\":30000", &PROVIDER, 1, &MODEL, 1);
+    (void)fund_take_all(wallet());
+    provider_says(200, "application/json", ANSWER);
+    ask_with(&reply, CHAT, KEY, "application/json", BODY("openai/a"));
+    step_until(wallet_is_waited_for, NULL);
+    rig_key_more = ",\"capped\":true";
+    rig_configure("\"stall_timeout_ms\":30000", &PROVIDER, 1, &MODEL, 1);
+    assert_int_equal(atomic_load(&cap->held), 0);
+    fund_grant(cap, 100000 * DOLLAR, FUND_OK);
+    fund_grant(wallet(), 100000 * DOLLAR, FUND_OK);
+    worker_funds_changed(&rig.worker);
+    step_until(reply_ended, &reply);
+    want_body(&reply, 200, "yo");
+    assert_true(atomic_load(&cap->spent) > 0);
+    assert_int_equal(atomic_load(&cap->spent), atomic_load(&wallet()->spent));
+    want_nothing_held();
+    rig_key_more = "";
+}
+
+static bool
+settled_and_unread(void *arg)
+{
+    struct reply *reply = arg;
+    struct list *first = rig.worker.exchanges.next;
+    http_call_pause(reply->call, true);
+    return !list_empty(&rig.worker.exchanges) && LIST_ENTRY(first, struct exchange, node)->settled;
+}
+
+/* A call whose answer is still being read is paid for: a first cap does not count it. */
+static void
+a_cap_comes_behind_a_call(void **state)
+{
+    enum { BYTES = 12 << 20 };
+    struct reply reply;
+    struct fund *cap = funds_get_budget(&rig.funds, "key", STR("t"));
+    CLEANUP(buf_fini) struct buf answer;
+    (void)state;
+    buf_init(&answer, 2 * BYTES);
+    (void)buf_put_str(&answer, STR("{\"choices\":[{\"index\":0,\"message\":{\"role\":"
+                                   "\"assistant\",\"content\":\""));
+    for (size_t i = 0; i < BYTES; i++)
+        (void)buf_put_byte(&answer, 'a');
+    (void)buf_put_str(&answer, STR("\"},\"finish_reason\":\"stop\"}],\"usage\":{"
+                                   "\"prompt_tokens\":10,\"completion_tokens\":5}}"));
+    rig_key_more = "";
+    rig_configure("\"stall_timeout_ms\":30000", &PROVIDER, 1, &MODEL, 1);
+    fund_grant(wallet(), 100000 * DOLLAR, FUND_OK);
+    provider_says(200, "application/json", buf_cstr(&answer));
+    ask_with(&reply, CHAT, KEY, "application/json", BODY("openai/a"));
+    step_until(settled_and_unread, &reply);
+    assert_int_equal(atomic_load(&wallet()->held), 0);
+    rig_key_more = ",\"capped\":true";
+    rig_configure("\"stall_timeout_ms\":30000", &PROVIDER, 1, &MODEL, 1);
+    assert_true(atomic_load(&cap->held) == 0 && atomic_load(&cap->spent) == 0);
+    http_call_pause(reply.call, false);
+    step_until(reply_ended, &reply);
+    step_until(all_settled, NULL);
+    want_body(&reply, 200, "aaaa");
+    assert_true(atomic_load(&cap->held) == 0 && atomic_load(&cap->spent) == 0);
+    rig_key_more = "";
+}
+
 int
 main(void)
 {
@@ -268,6 +373,9 @@ main(void)
         CASE(a_lowered_cap_holds_at_once),
         CASE(silence_is_no_refusal),
         CASE(a_first_cap_counts_what_runs),
+        CASE(a_cap_that_is_lent_asks_nobody),
+        CASE(a_cap_comes_while_a_call_waits),
+        CASE(a_cap_comes_behind_a_call),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -198,21 +198,24 @@ test_searches(void **state)
         bool wanted;
         bool each;
         uint64_t told;
+        enum usage_evidence evidence;
         int want_err;
         int64_t want_held; /* nano-dollars more than without */
         uint64_t want_count;
         bool want_clamped;
     } cases[] = {
-        {10000000000, 0, 3, true, false, 2, 0, 30000000, 2, false},
-        {10000000000, 0, 3, true, false, 4, 0, 30000000, 4, true},
-        {10000000000, 0, 1, true, true, 0, 0, 10000000, 1, false},
-        {0, 0, 3, true, false, 0, -ERR_UNSUPPORTED, 0, 0, false},
-        {0, 5000000000, 1, true, false, 0, 0, 0, 0, false},
-        {0, 0, 10, false, false, 2, 0, 0, 2, false},
+        {10000000000, 0, 3, true, false, 2, EVIDENCE_PROVIDER, 0, 30000000, 2, false},
+        {10000000000, 0, 3, true, false, 4, EVIDENCE_PROVIDER, 0, 30000000, 4, true},
+        {10000000000, 0, 1, true, true, 0, EVIDENCE_PROVIDER, 0, 10000000, 1, false},
+        {10000000000, 0, 1, true, true, 1, EVIDENCE_PROVIDER, 0, 10000000, 1, false},
+        {10000000000, 0, 1, true, true, 0, EVIDENCE_NONE, 0, 10000000, 0, false},
+        {0, 0, 3, true, false, 0, EVIDENCE_PROVIDER, -ERR_UNSUPPORTED, 0, 0, false},
+        {0, 5000000000, 1, true, false, 0, EVIDENCE_PROVIDER, 0, 0, 0, false},
+        {0, 0, 10, false, false, 2, EVIDENCE_PROVIDER, 0, 0, 2, false},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct price_call call = call_of(100, 10, 0, 0);
-        struct usage usage = {.evidence = EVIDENCE_PROVIDER};
+        struct usage usage = {.evidence = cases[i].evidence};
         struct charge charge;
         const struct tariff_row *row;
         int64_t without = 0;

@@ -256,9 +256,10 @@ capture_one(struct exchange *x, struct fund *fund)
 void
 exchange_capped(struct exchange *x)
 {
-    if (x->settled || x->budget != NULL || exchange_cap(x) != 0 || x->budget == NULL)
-        return; /* no memory: as if it had ended before */
-    if (x->holding && fund_owe(x->budget, x->held))
+    if (x->settled || x->budget != NULL)
+        return;
+    (void)!exchange_cap(x); /* no memory: as if it had ended before */
+    if (x->budget != NULL && x->holding && fund_owe(x->budget, x->held))
         x->worker->want_funds(x->worker, x->budget);
 }
 
