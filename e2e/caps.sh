@@ -106,14 +106,18 @@ if [[ $AGENT == 1 ]]; then
   # call NAME: as the container, from inside; the answer, or what wget says
   call() { pod exec "$1" wget -q -O - --header "Authorization: Bearer container-$1" --header 'Content-Type: application/json' --post-data "$one" "http://127.0.0.1:$port/v1/chat/completions" 2>&1 || true; }
   served() { [[ $(call "$1") == *'"choices"'* ]]; }
+  is_settled() { is_spent container "$1" month "$(used "container/$1")" && [[ $(used "container/$1") != 0.00 ]]; }
+  # runs_dry NAME: it may spend 0.05 a month, and does
+  runs_dry() {
+    for ((i = 0; i < 200; i++)); do served "$1" || break; done
+    has "$1 is served until it has spent its cap" "402" "$(call "$1")"
+    within 10 is_settled "$1" && ok "usage of $1 agrees" || not_ok "usage of $1 agrees" "$(spent container "$1" month) not $(used "container/$1")"
+    same "$1 spent no more than its cap" true "$(spent container "$1" month | awk '{ print ($1 <= 0.05) ? "true" : $1 }')"
+  }
   cap Container boxed 'cap: {month: "0.05"}'
   start boxed
   within 5 served boxed && ok "a capped container is served" || not_ok "a capped container is served" "$(call boxed)"
-  for ((i = 0; i < 200; i++)); do [[ $(call boxed) == *'"choices"'* ]] || break; done
-  has "until it has spent its cap" "402" "$(call boxed)"
-  all() { is_spent container boxed month "$(used container/boxed)" && [[ $(used container/boxed) != 0.00 ]]; }
-  within 10 all && ok "usage of it agrees" || not_ok "usage of it agrees" "$(spent container boxed month) not $(used container/boxed)"
-  same "no more than its cap" true "$(spent container boxed month | awk '{ print ($1 <= 0.05) ? "true" : $1 }')"
+  runs_dry boxed
   pod rm -f -t 0 boxed >/dev/null
   start boxed
   has "a new container of the name has no new money" "402" "$(call boxed)"
@@ -129,11 +133,7 @@ if [[ $AGENT == 1 ]]; then
     start $name
   done
   within 5 served wild && ok "a container of a wallet that caps each is served" || not_ok "a container of a wallet that caps each is served" "$(call wild)"
-  for ((i = 0; i < 200; i++)); do [[ $(call wild) == *'"choices"'* ]] || break; done
-  has "until it has spent what each may" "402" "$(call wild)"
-  agrees() { is_spent container wild month "$(used container/wild)" && [[ $(used container/wild) != 0.00 ]]; }
-  within 10 agrees && ok "usage of it agrees, too" || not_ok "usage of it agrees, too" "$(spent container wild month) not $(used container/wild)"
-  same "no more than each may" true "$(spent container wild month | awk '{ print ($1 <= 0.05) ? "true" : $1 }')"
+  runs_dry wild
   source_of() { berth get container "$1" -o json | json d.status.cap.source; }
   same "status says whose cap it is" "spec.containerCap of Wallet agents" "$(source_of wild)"
   has "and so does describe" "containerCap of Wallet agents" "$(berth describe container wild)"
