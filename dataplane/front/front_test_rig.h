@@ -463,7 +463,7 @@ rig_open(void **state)
     (void)state;
     memset(&rig, 0, sizeof(rig));
     struct err err = {0};
-    buf_init(&rig.seen, 1u << 25);
+    buf_init(&rig.seen, 1u << 26);
     (void)snprintf(rig.dir, sizeof(rig.dir), "/tmp/berth-front-XXXXXX");
     assert_non_null(mkdtemp(rig.dir));
     funds_init(&rig.funds);
@@ -483,9 +483,9 @@ rig_open(void **state)
     struct http_server_conf front = {.loop = rig.loop,
                                      .handler = &front_handler,
                                      .user = &rig.worker,
-                                     .body_bytes_max = 1u << 25};
+                                     .body_bytes_max = 1u << 26};
     struct http_server_conf provider = {
-        .loop = rig.loop, .handler = &provider_handler, .body_bytes_max = 1u << 25};
+        .loop = rig.loop, .handler = &provider_handler, .body_bytes_max = 1u << 26};
     assert_int_equal(http_server_new(&front, &rig.front, &err), 0);
     assert_int_equal(http_server_new(&provider, &rig.provider, &err), 0);
     int front_port = listen_any(&rig.front_fd);

@@ -180,8 +180,11 @@ test_sockets(void **state)
                 kit_step(&kit);
             for (size_t left = row->step; left > 0;) {
                 ssize_t got = recv(peer.fd, chunk, MIN(left, sizeof chunk), 0);
-                assert_true(got > 0);
-                left -= (size_t)got;
+                if (got < 0 && errno == EAGAIN)
+                    kit_step(&kit); /* the kernel holds less than that */
+                else
+                    assert_true(got > 0);
+                left -= (size_t)MAX(got, 0);
             }
             kit_jump(&kit, STEP_MS);
             if (steps == 20)
