@@ -23,9 +23,12 @@ release: ## what is shipped: profile-guided, into build/release
 build/release/bin/berth:
 	@$(MAKE) --no-print-directory release
 
-install: build/release/bin/berth ## what is in build/release into PREFIX (/usr/local)
+install: build/release/bin/berth ## build/release into PREFIX (/usr/local): programs, man pages, completions, a systemd unit
 	cmake --install build/release --prefix $(PREFIX) --strip
 	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|@BINDIR@|$(PREFIX)/bin|' manifests/systemd/berth.service.in >$(DESTDIR)$(PREFIX)/lib/systemd/system/berth.service
+	tools/man build/release/bin $(DESTDIR)$(PREFIX)/share/man
 	build/release/bin/berth completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/berth
 	build/release/bin/berth completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/berth.fish
 

@@ -16,7 +16,7 @@
 #include "lib/base/clock.h"
 #include "lib/http/server.h"
 
-#define DEADLINE_MS 10000u
+#define DEADLINE_MS 30000u
 
 struct rig {
     struct loop *loop;

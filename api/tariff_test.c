@@ -212,7 +212,7 @@ test_random(void **state)
     uint64_t seed = rand_u64();
     if (given != NULL)
         assert_int_equal(num_u64(str_from(given), UINT64_MAX, &seed), 0);
-    printf("seed %llu\n", (unsigned long long)seed);
+    (void)printf("seed %llu\n", (unsigned long long)seed);
     state_of_test = seed;
     for (unsigned round = 0; round < 20000; round++) {
         struct tariff_row rows[TARIFF_ROWS_MAX];
@@ -258,8 +258,8 @@ test_cost_of_a_choice(void **state)
             sum += charge.total.nano;
         }
         uint64_t spent = clock_mono_ns() - began;
-        printf("%u rows: %llu ns a charge (sum %lld)\n", tariffs[i]->count,
-               (unsigned long long)(spent / rounds), (long long)sum);
+        (void)printf("%u rows: %llu ns a charge (sum %lld)\n", tariffs[i]->count,
+                     (unsigned long long)(spent / rounds), (long long)sum);
         assert_true(spent / rounds < 20000);
     }
 }

@@ -188,11 +188,12 @@ say_missing(const struct tree *all)
     for (const struct tree *item = all->first; item != NULL; item = item->next) {
         struct str kind;
         struct str name;
-        if (str_cut(cli_text(item, "missing"), '/', &kind, &name) && !is_applied(all, kind, name))
+        if (str_cut(cli_text(item, "missing"), '/', &kind, &name) && !is_applied(all, kind, name)) {
             (void)fprintf(stderr, "berth: %.*s %.*s names %.*s %.*s, which %s yet\n",
                           STR_ARG(cli_text(item, "kind")), STR_ARG(cli_text(item, "name")),
                           STR_ARG(kind), STR_ARG(name),
                           str_eq(kind, STR("Model")) ? "nothing offers" : "does not exist");
+        }
     }
 }
 

@@ -12,6 +12,7 @@
 
 #include "cli/command.h"
 #include "lib/base/check.h"
+#include "lib/base/num.h"
 
 #define ARENA_BYTES_MAX ((size_t)128 << 20)
 #define FILE_BYTES_MAX ((size_t)4 << 20)
@@ -84,6 +85,52 @@ cli_usage(const struct cli *cli, const char *format, ...)
         (void)fputs("; see berth --help\n", stderr);
     va_end(args);
     return CLI_USAGE;
+}
+
+/* ---- verbs -------------------------------------------------------------------------- */
+
+bool
+cli_has_verb(const struct cli *cli, const char *word)
+{
+    const char *at = cli->command->usage;
+    struct str verb;
+    while ((verb = command_verb(&at)).len > 0) {
+        if (str_eq(verb, str_from(word)))
+            return true;
+    }
+    return false;
+}
+
+const char *
+cli_verb(const struct cli *cli)
+{
+    static const char *const aliases[][2] = {
+        {"ls", "list"},    {"ls", "show"},    {"rm", "delete"},   {"del", "delete"},
+        {"add", "create"}, {"new", "create"}, {"create", "issue"}};
+    const char *word = cli->names[0];
+    for (size_t i = 0; i < ARRAY_LEN(aliases) && !cli_has_verb(cli, word); i++) {
+        if (strcmp(word, aliases[i][0]) == 0 && cli_has_verb(cli, aliases[i][1]))
+            return aliases[i][1];
+    }
+    return word;
+}
+
+int
+cli_no_verb(const struct cli *cli, const char *verb)
+{
+    const char *at = cli->command->usage;
+    unsigned best = str_near_max(str_from(verb)) + 1u;
+    struct str nearest = STR_EMPTY;
+    struct str known;
+    while ((known = command_verb(&at)).len > 0) {
+        unsigned distance = str_distance(str_from(verb), known);
+        if (distance < best) {
+            best = distance;
+            nearest = known;
+        }
+    }
+    return cli_usage(cli, "%s has no '%s'%s%.*s", cli->command->name, verb,
+                     nearest.len > 0 ? ", did you mean " : "", STR_ARG(nearest));
 }
 
 /* ---- options ------------------------------------------------------------------------ */
@@ -264,6 +311,44 @@ cli_print(const struct cli *cli, const struct tree *root)
     return rc == 0 ? CLI_DONE : cli_fail("the answer cannot be printed: %s", err_text(rc));
 }
 
+static struct tree *
+put_node(struct cli *cli, struct tree *parent, const char *key, enum tree_kind kind,
+         struct str text)
+{
+    struct str copy = STR_EMPTY;
+    int rc = arena_dup(&cli->arena, text, &copy);
+    struct tree *node = rc == 0 ? tree_new(&cli->arena, kind, copy) : NULL;
+    ASSERT(node != NULL);
+    if (parent != NULL)
+        tree_append(parent, key != NULL ? str_from(key) : STR_EMPTY, node);
+    return node;
+}
+
+struct tree *
+cli_map(struct cli *cli, struct tree *parent, const char *key)
+{
+    return put_node(cli, parent, key, TREE_MAP, STR_EMPTY);
+}
+
+struct tree *
+cli_list(struct cli *cli, struct tree *parent, const char *key)
+{
+    return put_node(cli, parent, key, TREE_LIST, STR_EMPTY);
+}
+
+void
+cli_put(struct cli *cli, struct tree *map, const char *key, struct str text)
+{
+    (void)put_node(cli, map, key, TREE_STRING, text);
+}
+
+void
+cli_put_u64(struct cli *cli, struct tree *map, const char *key, uint64_t value)
+{
+    char digits[20];
+    (void)put_node(cli, map, key, TREE_NUMBER, str_make(digits, num_write_u64(digits, value)));
+}
+
 bool
 cli_read_file(struct cli *cli, const char *path, struct str *ret_text)
 {
@@ -291,11 +376,19 @@ cli_read_file(struct cli *cli, const char *path, struct str *ret_text)
     return !failed;
 }
 
+static struct str
+scalar_text(const struct tree *node)
+{
+    bool scalar = node != NULL && node->kind != TREE_LIST && node->kind != TREE_MAP &&
+                  node->kind != TREE_NULL;
+    return scalar ? node->text : STR_EMPTY;
+}
+
 static const struct tree *
 of_type(const struct tree *list, struct str type)
 {
     const struct tree *item = list->first;
-    while (item != NULL && !str_eq(cli_text(item, "type"), type))
+    while (item != NULL && !str_eq(scalar_text(tree_get(item, STR("type"))), type))
         item = item->next;
     return item;
 }
@@ -315,8 +408,5 @@ cli_member(const struct tree *root, const char *path)
 struct str
 cli_text(const struct tree *root, const char *path)
 {
-    const struct tree *node = cli_member(root, path);
-    bool scalar = node != NULL && node->kind != TREE_LIST && node->kind != TREE_MAP &&
-                  node->kind != TREE_NULL;
-    return scalar ? node->text : STR_EMPTY;
+    return scalar_text(cli_member(root, path));
 }

@@ -52,10 +52,22 @@ bool cli_begin(struct cli *cli, const struct cli_option *options, size_t count, 
 /* cli_fail / cli_usage - one sentence on stderr; return CLI_FAILED / CLI_USAGE. */
 int cli_fail(const char *format, ...) PRINTF(1, 2);
 int cli_usage(const struct cli *cli, const char *format, ...) PRINTF(2, 3);
+/* cli_verb - the first name as a verb of the command's usage: "ls" is its list or show, "rm" its
+ * delete. Any other word comes back as it is. cli_no_verb - the sentence for it, with the nearest
+ * verb; returns CLI_USAGE. */
+const char *cli_verb(const struct cli *cli);
+bool cli_has_verb(const struct cli *cli, const char *word);
+int cli_no_verb(const struct cli *cli, const char *verb);
 /* cli_path - data directory + "/" + name in the arena; never NULL. */
 const char *cli_path(struct cli *cli, const char *name);
 /* cli_print - a document in the wanted format (a table has none: YAML). Returns an exit code. */
 int cli_print(const struct cli *cli, const struct tree *root);
+/* Documents in the making, in the arena; texts are copied. cli_map, cli_list: a new one under
+ * `parent` (NULL: the root); key: NULL in a list. */
+struct tree *cli_map(struct cli *cli, struct tree *parent, const char *key);
+struct tree *cli_list(struct cli *cli, struct tree *parent, const char *key);
+void cli_put(struct cli *cli, struct tree *map, const char *key, struct str text);
+void cli_put_u64(struct cli *cli, struct tree *map, const char *key, uint64_t value);
 /* cli_read_file - whole file, or standard input for "-", into the arena; prints why not. */
 bool cli_read_file(struct cli *cli, const char *path, struct str *ret_text) MUST_USE;
 /* cli_text - text of root's member at a dotted path ("spec.wallet"), "" when there is none. A list

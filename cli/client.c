@@ -15,6 +15,7 @@
 
 #define FIELD_BYTES 512u
 #define URL_BYTES 4096u
+#define DATAPLANE_MS 5000u
 #define SOCKET_NAME "controlplane/admin.sock"
 #define TOKEN_NAME "controlplane/admin.token"
 
@@ -153,8 +154,11 @@ client_dataplane_get(struct cli *cli, const char *url, const char *path, struct 
         return err_set(err, ERR_TOO_LARGE, "the address of the request is too long");
     (void)snprintf(authorization, sizeof(authorization), "Authorization: Bearer %.*s",
                    STR_ARG(token));
-    const struct fetch fetch = {
-        .method = "GET", .url = address, .fields = fields, .body = STR_EMPTY};
+    const struct fetch fetch = {.method = "GET",
+                                .url = address,
+                                .fields = fields,
+                                .body = STR_EMPTY,
+                                .timeout_ms = DATAPLANE_MS};
     buf_init(&reply, CLI_REPLY_BYTES_MAX);
     int rc = fetch_run(&fetch, ret_status, &reply, err);
     secret_wipe(authorization, sizeof(authorization));

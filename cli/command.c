@@ -33,6 +33,9 @@ command_at(size_t index)
 const struct command *
 command_find(const char *name, const char **ret_nearest)
 {
+    static const char *const others[][2] = {{"ls", "get"},        {"list", "get"}, {"ps", "nodes"},
+                                            {"rm", "delete"},     {"start", "up"}, {"stop", "down"},
+                                            {"doctor", "status"}, {"log", "logs"}};
     unsigned best = str_near_max(str_from(name)) + 1u;
     *ret_nearest = NULL;
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
@@ -44,7 +47,41 @@ command_find(const char *name, const char **ret_nearest)
             *ret_nearest = commands[i].name;
         }
     }
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        if (strcmp(name, others[i][0]) == 0)
+            *ret_nearest = others[i][1];
+    }
     return NULL;
+}
+
+static bool
+is_lower(char c)
+{
+    return c >= 'a' && c <= 'z';
+}
+
+/* Of "show|deposit|... [WALLET]": words in small letters that are no option. */
+struct str
+command_verb(const char **at)
+{
+    const char *from = *at;
+    while (*from != '\0') {
+        size_t length = 0;
+        while (is_lower(from[length]) ||
+               (length > 0 && from[length] == '-' && is_lower(from[length + 1])))
+            length++;
+        if (from[0] == '-' || strncmp(from, "options", 7) == 0) {
+            from += strcspn(from, " ]|");
+            from += *from != '\0';
+            continue;
+        }
+        *at = from + (length > 0 ? length : 1);
+        if (length > 0)
+            return str_make(from, length);
+        from = *at;
+    }
+    *at = from;
+    return STR_EMPTY;
 }
 
 void

@@ -24,6 +24,9 @@ struct command {
 const struct command *command_at(size_t index);
 /* command_find - by name; NULL and the nearest name (or NULL) when there is none. */
 const struct command *command_find(const char *name, const char **ret_nearest);
+/* command_verb - the verbs in a command's usage, one a call: *at starts at command->usage;
+ * STR_EMPTY behind the last. */
+struct str command_verb(const char **at);
 void command_print_help(const struct command *command, FILE *out);
 void command_print_all(FILE *out);
 

@@ -21,26 +21,14 @@ is_lower(char c)
     return c >= 'a' && c <= 'z';
 }
 
-/* The verbs of "show|deposit|... [WALLET]": words in small letters, up to the first option. */
 static void
 put_verbs(const char *usage)
 {
+    struct str verb;
     if (strncmp(usage, "KIND", 4) == 0)
         (void)fputs(kinds, stdout);
-    for (const char *at = usage; *at != '\0';) {
-        size_t length = 0;
-        while (is_lower(at[length]) ||
-               (length > 0 && at[length] == '-' && is_lower(at[length + 1])))
-            length++;
-        if (at[0] == '-' || strncmp(at, "options", 7) == 0) {
-            at += strcspn(at, " ]|");
-            at += *at != '\0';
-            continue;
-        }
-        if (length > 0)
-            (void)printf("%.*s ", (int)length, at);
-        at += length > 0 ? length : 1;
-    }
+    while ((verb = command_verb(&usage)).len > 0)
+        (void)printf("%.*s ", STR_ARG(verb));
 }
 
 /* Each "--wallet" that the help explains; a shell offers one that comes twice once. */

@@ -120,7 +120,7 @@ command_container(struct cli *cli)
                                          {"--socket", &path, NULL}};
     if (!cli_begin(cli, options, ARRAY_LEN(options), 2, 2))
         return cli->exit;
-    order.op = cli->names[0];
+    order.op = cli_verb(cli);
     order.name = cli->names[1];
     if (strcmp(order.op, "log") == 0)
         return pid_text || order.cgroup || order.id || path
@@ -128,7 +128,7 @@ command_container(struct cli *cli)
                    : print_log(cli, order.name);
     bool registers = strcmp(order.op, "register") == 0;
     if (!registers && strcmp(order.op, "release") != 0)
-        return cli_usage(cli, "container has no '%s'", order.op);
+        return cli_no_verb(cli, order.op);
     bool named = (pid_text != NULL) != (order.cgroup != NULL);
     if (registers && !named)
         return cli_usage(cli, "register wants --pid or --cgroup");

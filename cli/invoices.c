@@ -247,16 +247,14 @@ command_invoices(struct cli *cli)
     cli->csv_fine = true;
     if (!cli_begin(cli, rows, ARRAY_LEN(rows), 1, 2))
         return cli->exit;
-    const char *verb = cli->names[0];
+    const char *verb = cli_verb(cli);
     if (strcmp(verb, "get") == 0)
         return get(cli, &options);
+    if (!cli_has_verb(cli, verb))
+        return cli_no_verb(cli, verb);
     if (cli->name_count > 1)
         return cli_usage(cli, "unexpected '%s'", cli->names[1]);
     if (options.pdf != NULL)
         return cli_usage(cli, "--pdf belongs to get");
-    if (strcmp(verb, "list") == 0)
-        return list(cli, &options);
-    if (strcmp(verb, "issue") == 0)
-        return issue(cli, &options);
-    return cli_usage(cli, "invoices has no '%s'", verb);
+    return strcmp(verb, "list") == 0 ? list(cli, &options) : issue(cli, &options);
 }

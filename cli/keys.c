@@ -94,13 +94,9 @@ create(struct cli *cli, const char *wallet, const char *out)
                      path);
         return CLI_DONE;
     }
-    struct tree *root = tree_new(&cli->arena, TREE_MAP, STR_EMPTY);
-    struct tree *called = tree_new(&cli->arena, TREE_STRING, str_from(name));
-    struct tree *file = tree_new(&cli->arena, TREE_STRING, str_from(path));
-    if (root == NULL || called == NULL || file == NULL)
-        return cli_fail("out of memory");
-    tree_append(root, STR("name"), called);
-    tree_append(root, STR("file"), file);
+    struct tree *root = cli_map(cli, NULL, NULL);
+    cli_put(cli, root, "name", str_from(name));
+    cli_put(cli, root, "file", str_from(path));
     return cli_print(cli, root);
 }
 
@@ -142,12 +138,13 @@ command_keys(struct cli *cli)
     const struct cli_option options[] = {{"--wallet", &wallet, NULL}, {"--out", &out, NULL}};
     if (!cli_begin(cli, options, ARRAY_LEN(options), 1, 2))
         return cli->exit;
+    const char *verb = cli_verb(cli);
     bool named = cli->name_count == 2;
-    if (strcmp(cli->names[0], "list") == 0 && !named)
+    if (strcmp(verb, "list") == 0 && !named)
         return list(cli);
-    bool creates = strcmp(cli->names[0], "create") == 0;
-    if (!creates && strcmp(cli->names[0], "delete") != 0)
-        return cli_usage(cli, "keys has no '%s'", cli->names[0]);
+    bool creates = strcmp(verb, "create") == 0;
+    if (!creates && strcmp(verb, "delete") != 0)
+        return cli_no_verb(cli, verb);
     if (!named)
         return cli_usage(cli, "the name of the key is missing");
     return creates ? create(cli, wallet, out) : delete_key(cli);

@@ -97,7 +97,7 @@ read_models(struct cli *cli, const struct words *words, const struct tree **ret_
 static int
 run_verb(struct cli *cli, struct words *words)
 {
-    struct str verb = cli->name_count > 0 ? str_from(cli->names[0]) : STR("list");
+    struct str verb = cli->name_count > 0 ? str_from(cli_verb(cli)) : STR("list");
     struct str wanted = cli->name_count > 1 ? str_from(cli->names[1]) : STR_EMPTY;
     bool shows = str_eq(verb, STR("show"));
     bool searches = str_eq(verb, STR("search"));
@@ -110,7 +110,7 @@ run_verb(struct cli *cli, struct words *words)
         return cli_usage(cli, "berth models list, search TEXT, show MODEL, update, discover, "
                               "changes, ack [MODEL], or TEXT alone");
     if (cli->name_count == 1 && (shows || searches))
-        return cli_usage(cli, "berth models %s wants %s", cli->names[0],
+        return cli_usage(cli, "berth models %.*s wants %s", STR_ARG(verb),
                          shows ? "a model" : "a text");
     if (!str_eq(verb, STR("update")) && (words->file != NULL || words->dry_run))
         return cli_usage(cli, "--file and --dry-run are of berth models update");

@@ -69,6 +69,6 @@ models_ack(struct cli *cli, const char *provider, struct str model)
         return code;
     if (cli->output != CLI_TABLE)
         return cli_print(cli, reply);
-    printf("%.*s acknowledged\n", STR_ARG(cli_text(reply, "acknowledged")));
+    (void)printf("%.*s acknowledged\n", STR_ARG(cli_text(reply, "acknowledged")));
     return CLI_DONE;
 }

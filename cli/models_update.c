@@ -22,10 +22,10 @@ print_names(const struct tree *list, char sign)
     unsigned shown = 0;
     for (const struct tree *item = list != NULL ? list->first : NULL; item; item = item->next) {
         if (shown++ < SHOWN_MAX)
-            printf("%c %.*s\n", sign, STR_ARG(item->text));
+            (void)printf("%c %.*s\n", sign, STR_ARG(item->text));
     }
     if (shown > SHOWN_MAX)
-        printf("%c ... (-o json shows all)\n", sign);
+        (void)printf("%c ... (-o json shows all)\n", sign);
 }
 
 static void
@@ -36,9 +36,9 @@ print_repriced(const struct tree *list)
         const struct tree *prices = cli_member(item, "prices");
         if (shown++ >= SHOWN_MAX)
             continue;
-        printf("$ %.*s", STR_ARG(cli_text(item, "id")));
+        (void)printf("$ %.*s", STR_ARG(cli_text(item, "id")));
         if (prices == NULL || prices->first == NULL)
-            printf("  other prices than the plain ones");
+            (void)printf("  other prices than the plain ones");
         for (const struct tree *price = prices ? prices->first : NULL; price; price = price->next) {
             struct str before = cli_text(price, "before");
             struct str after = cli_text(price, "after");
@@ -46,13 +46,13 @@ print_repriced(const struct tree *list)
                 before = STR("none");
             if (after.len == 0)
                 after = STR("none");
-            printf("  %.*s %.*s -> %.*s %.*s", STR_ARG(cli_text(price, "class")), STR_ARG(before),
-                   STR_ARG(after), STR_ARG(cli_text(price, "unit")));
+            (void)printf("  %.*s %.*s -> %.*s %.*s", STR_ARG(cli_text(price, "class")),
+                         STR_ARG(before), STR_ARG(after), STR_ARG(cli_text(price, "unit")));
         }
-        printf("\n");
+        (void)printf("\n");
     }
     if (shown > SHOWN_MAX)
-        printf("$ ... (-o json shows all)\n");
+        (void)printf("$ ... (-o json shows all)\n");
 }
 
 static int
@@ -63,12 +63,13 @@ print_changes(const struct cli *cli, const struct tree *reply, bool dry_run)
     print_names(cli_member(reply, "added"), '+');
     print_names(cli_member(reply, "removed"), '-');
     print_repriced(cli_member(reply, "repriced"));
-    printf("catalogue of %.*s %s %.*s: %.*s added, %.*s removed, %.*s repriced, %.*s otherwise "
-           "changed\n",
-           STR_ARG(cli_text(reply, "before")), dry_run ? "would become that of" : "->",
-           STR_ARG(cli_text(reply, "after")), STR_ARG(cli_text(reply, "counts.added")),
-           STR_ARG(cli_text(reply, "counts.removed")), STR_ARG(cli_text(reply, "counts.repriced")),
-           STR_ARG(cli_text(reply, "counts.changed")));
+    (void)printf(
+        "catalogue of %.*s %s %.*s: %.*s added, %.*s removed, %.*s repriced, %.*s otherwise "
+        "changed\n",
+        STR_ARG(cli_text(reply, "before")), dry_run ? "would become that of" : "->",
+        STR_ARG(cli_text(reply, "after")), STR_ARG(cli_text(reply, "counts.added")),
+        STR_ARG(cli_text(reply, "counts.removed")), STR_ARG(cli_text(reply, "counts.repriced")),
+        STR_ARG(cli_text(reply, "counts.changed")));
     return CLI_DONE;
 }
 
@@ -176,11 +177,11 @@ print_news(const struct tree *rows, const char *provider)
             unsigned shown = 0;
             for (const struct tree *name = list ? list->first : NULL; name; name = name->next) {
                 if (shown++ < SHOWN_MAX)
-                    printf("%c %.*s/%.*s\n", signs[i], STR_ARG(cli_text(row, "provider")),
-                           STR_ARG(name->text));
+                    (void)printf("%c %.*s/%.*s\n", signs[i], STR_ARG(cli_text(row, "provider")),
+                                 STR_ARG(name->text));
             }
             if (shown > SHOWN_MAX)
-                printf("%c ... (-o json shows more)\n", signs[i]);
+                (void)printf("%c ... (-o json shows more)\n", signs[i]);
         }
     }
 }

@@ -7,9 +7,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -21,11 +23,15 @@
 
 #define DISK_BYTES_MIN (UINT64_C(256) << 20)
 
-static PRINTF(4, 5) void add(struct preflight *preflight, enum preflight_level level,
-                             const char *what, const char *format, ...)
+void
+preflight_add(struct preflight *preflight, enum preflight_level level, const char *what,
+              const char *format, ...)
 {
     va_list args;
-    ASSERT(preflight->count < PREFLIGHT_FINDINGS_MAX);
+    if (preflight->count == PREFLIGHT_FINDINGS_MAX && level == PREFLIGHT_STOP)
+        preflight->count--;
+    if (preflight->count == PREFLIGHT_FINDINGS_MAX)
+        return;
     struct preflight_finding *finding = &preflight->findings[preflight->count++];
     finding->level = level;
     finding->what = what;
@@ -82,12 +88,12 @@ check_programs(struct stack *stack, struct preflight *preflight)
         if (stack_program(stack->cli, programs[i].name) != NULL)
             continue;
         missing++;
-        add(preflight, needed ? PREFLIGHT_STOP : PREFLIGHT_NOTE, "programs",
-            "berth-%s is neither beside this program nor in PATH; install it there",
-            programs[i].name);
+        preflight_add(preflight, needed ? PREFLIGHT_STOP : PREFLIGHT_NOTE, "programs",
+                      "berth-%s is neither beside this program nor in PATH; install it there",
+                      programs[i].name);
     }
     if (missing == 0)
-        add(preflight, PREFLIGHT_OK, "programs", "all are there");
+        preflight_add(preflight, PREFLIGHT_OK, "programs", "all are there");
 }
 
 /* The nearest folder above `path` that exists, into part. */
@@ -115,29 +121,31 @@ check_data(struct stack *stack, struct preflight *preflight)
     struct stat info;
     const char *data = stack->cli->data;
     if (data[0] == '\0') {
-        add(preflight, PREFLIGHT_STOP, "data",
-            "the path of the data directory is empty or too long");
+        preflight_add(preflight, PREFLIGHT_STOP, "data",
+                      "the path of the data directory is empty or too long");
         return;
     }
     existing_part(data, part);
     if (stat(part, &info) == 0 && !S_ISDIR(info.st_mode)) {
-        add(preflight, PREFLIGHT_STOP, "data",
-            "%s is no directory; name another data directory with --data", part);
+        preflight_add(preflight, PREFLIGHT_STOP, "data",
+                      "%s is no directory; name another data directory with --data", part);
         return;
     }
     if (access(part, W_OK | X_OK) != 0) {
-        add(preflight, PREFLIGHT_STOP, "data",
-            "cannot write %s: %s; name another data directory with --data", part, strerror(errno));
+        preflight_add(preflight, PREFLIGHT_STOP, "data",
+                      "cannot write %s: %s; name another data directory with --data", part,
+                      strerror(errno));
         return;
     }
     if (statvfs(part, &disk) == 0 && (uint64_t)disk.f_bavail * disk.f_frsize < DISK_BYTES_MIN) {
-        add(preflight, PREFLIGHT_NOTE, "data",
+        preflight_add(
+            preflight, PREFLIGHT_NOTE, "data",
             "less than 256 MiB are free below %s; without space for the journal paid calls are "
             "refused",
             part);
         return;
     }
-    add(preflight, PREFLIGHT_OK, "data", "%s", data);
+    preflight_add(preflight, PREFLIGHT_OK, "data", "%s", data);
 }
 
 static void
@@ -153,12 +161,38 @@ check_secrets(struct stack *stack, struct preflight *preflight)
         if (access(path, F_OK) != 0)
             continue;
         if (secret_read_file(path, &secret, &err) != 0)
-            add(preflight, PREFLIGHT_STOP, "secrets", "%s", err.text);
+            preflight_add(preflight, PREFLIGHT_STOP, "secrets", "%s", err.text);
         else
             seen++;
     }
     if (seen > 0)
-        add(preflight, PREFLIGHT_OK, "secrets", "%zu files, only their owner can read them", seen);
+        preflight_add(preflight, PREFLIGHT_OK, "secrets",
+                      "%zu files, only their owner can read them", seen);
+}
+
+/* Our daemons speak over it, and so do callers. */
+static bool
+check_loopback(struct preflight *preflight)
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t bytes = sizeof(addr);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int caller = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool works = listener >= 0 && caller >= 0 &&
+                 bind(listener, (const struct sockaddr *)&addr, sizeof(addr)) == 0 &&
+                 listen(listener, 1) == 0 &&
+                 getsockname(listener, (struct sockaddr *)&addr, &bytes) == 0 &&
+                 connect(caller, (const struct sockaddr *)&addr, sizeof(addr)) == 0;
+    if (!works)
+        preflight_add(preflight, PREFLIGHT_STOP, "loopback",
+                      "127.0.0.1 does not work here (%s), and Berth's daemons speak over it; bring "
+                      "the loopback device up: ip link set lo up (and give it 127.0.0.1/8)",
+                      strerror(errno));
+    if (listener >= 0)
+        (void)close(listener);
+    if (caller >= 0)
+        (void)close(caller);
+    return works;
 }
 
 static bool
@@ -196,13 +230,14 @@ check_ports(struct stack *stack, struct preflight *preflight)
             continue;
         taken++;
         preflight_port_owner(port, owner);
-        add(preflight, needed ? PREFLIGHT_STOP : PREFLIGHT_NOTE, "ports",
+        preflight_add(
+            preflight, needed ? PREFLIGHT_STOP : PREFLIGHT_NOTE, "ports",
             "port %u for %s is taken%s%s%s; stop that, or choose other ports with --port N", port,
             ports[i].use, owner[0] != '\0' ? " (" : "", owner, owner[0] != '\0' ? ")" : "");
     }
     if (taken == 0)
-        add(preflight, PREFLIGHT_OK, "ports", "%u to %u are free", stack->port + 1u,
-            stack->port + 4u);
+        preflight_add(preflight, PREFLIGHT_OK, "ports", "%u to %u are free", stack->port + 1u,
+                      stack->port + 4u);
 }
 
 static void
@@ -212,10 +247,11 @@ check_running(struct stack *stack, struct preflight *preflight)
     int fd = -1;
     int pid = 0;
     if (preflight_lock(stack->cli, false, &fd, &pid, &err) == 0 && fd < 0) {
-        add(preflight, PREFLIGHT_STOP, "running",
+        preflight_add(
+            preflight, PREFLIGHT_STOP, "running",
             "Berth already runs with the data directory %s (process %d); berth down stops it",
             stack->cli->data, pid);
-    } else {
+    } else if (check_loopback(preflight)) {
         check_ports(stack, preflight);
     }
     if (fd >= 0)
@@ -244,21 +280,24 @@ check_containers(struct stack *stack, struct preflight *preflight)
     bool root = false;
     bool may = stack_may_attest(&root);
     if (stack->no_agent) {
-        add(preflight, PREFLIGHT_NOTE, "containers", "left out (--no-agent); API keys work");
+        preflight_add(preflight, PREFLIGHT_NOTE, "containers",
+                      "left out (--no-agent); API keys work");
     } else if (!root) {
-        add(preflight, PREFLIGHT_NOTE, "containers",
-            "identities of containers need root; without it only API keys work");
+        preflight_add(preflight, PREFLIGHT_NOTE, "containers",
+                      "identities of containers need root; without it only API keys work");
     } else if (!may) {
-        add(preflight, PREFLIGHT_STOP, "containers",
+        preflight_add(
+            preflight, PREFLIGHT_STOP, "containers",
             "identities of containers need CAP_SYS_ADMIN and CAP_NET_ADMIN, which this process "
             "lacks; grant them, or start with --no-agent");
     } else if (!in_path("podman") && !in_path("runc") && !in_path("docker")) {
-        add(preflight, PREFLIGHT_NOTE, "containers",
+        preflight_add(
+            preflight, PREFLIGHT_NOTE, "containers",
             "neither podman nor runc nor docker is installed: no container can get an identity");
     } else {
-        add(preflight, PREFLIGHT_OK, "containers", "root, with%s%s%s",
-            in_path("podman") ? " podman" : "", in_path("runc") ? " runc" : "",
-            in_path("docker") ? " docker" : "");
+        preflight_add(preflight, PREFLIGHT_OK, "containers", "root, with%s%s%s",
+                      in_path("podman") ? " podman" : "", in_path("runc") ? " runc" : "",
+                      in_path("docker") ? " docker" : "");
     }
 }
 
@@ -276,11 +315,12 @@ check_keys(struct stack *stack, struct preflight *preflight)
         at += (size_t)snprintf(names + at, sizeof(names) - at, " %.*s", STR_ARG(name));
     }
     if (stack->offline)
-        add(preflight, PREFLIGHT_OK, "providers", "the simulator (--offline)");
+        preflight_add(preflight, PREFLIGHT_OK, "providers", "the simulator (--offline)");
     else if (at > 0)
-        add(preflight, PREFLIGHT_OK, "providers", "keys in%s", names);
+        preflight_add(preflight, PREFLIGHT_OK, "providers", "keys in%s", names);
     else
-        add(preflight, PREFLIGHT_NOTE, "providers",
+        preflight_add(
+            preflight, PREFLIGHT_NOTE, "providers",
             "no key variable such as OPENAI_API_KEY is set: unless a Provider was applied, the "
             "simulator answers");
 }

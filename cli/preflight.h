@@ -8,18 +8,24 @@
 
 #include "cli/stack.h"
 
-#define PREFLIGHT_FINDINGS_MAX 24u
+#define PREFLIGHT_FINDINGS_MAX 160u
 
 enum preflight_level { PREFLIGHT_OK, PREFLIGHT_NOTE, PREFLIGHT_STOP };
 struct preflight_finding {
     enum preflight_level level;
-    const char *what; /* "ports", "privileges" */
+    const char *what; /* "ports", "providers"; borrowed */
     char text[ERR_TEXT_BYTES_MAX];
 };
 struct preflight {
     struct preflight_finding findings[PREFLIGHT_FINDINGS_MAX];
     size_t count;
 };
+/* preflight_add - one finding; those behind PREFLIGHT_FINDINGS_MAX are left out, never a STOP. */
+void preflight_add(struct preflight *preflight, enum preflight_level level, const char *what,
+                   const char *format, ...) PRINTF(4, 5);
+/* preflight_print - as a table or a list; stop_word: what a STOP is called. Returns CLI_FAILED when
+ * there is one, or an exit code. */
+int preflight_print(struct cli *cli, const struct preflight *preflight, const char *stop_word);
 void preflight_run(struct stack *stack, struct preflight *ret_preflight);
 /* preflight_first_stop - or NULL. */
 const struct preflight_finding *preflight_first_stop(const struct preflight *preflight);

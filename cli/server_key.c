@@ -25,9 +25,10 @@ command_server_key(struct cli *cli)
     const struct tree *reply = NULL;
     if (!cli_begin(cli, NULL, 0, 1, 1))
         return cli->exit;
-    bool rotate = strcmp(cli->names[0], "rotate") == 0;
-    if (!rotate && strcmp(cli->names[0], "show") != 0)
-        return cli_usage(cli, "server-key has no '%s'", cli->names[0]);
+    const char *verb = cli_verb(cli);
+    bool rotate = strcmp(verb, "rotate") == 0;
+    if (!rotate && strcmp(verb, "show") != 0)
+        return cli_no_verb(cli, verb);
     const struct client_call call = {.method = rotate ? "POST" : "GET",
                                      .path = rotate ? "/api/v1/server/keys/rotate"
                                                     : "/api/v1/server/keys",

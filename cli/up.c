@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/notify.h"
 #include "cli/preflight.h"
 #include "cli/up_int.h"
 #include "lib/base/clock.h"
@@ -300,7 +301,9 @@ run(struct up *up)
     if (rc == 0) {
         up_say_ready(up);
         leave_terminal(up);
+        notify_manager("READY=1");
         supervise(up);
+        notify_manager("STOPPING=1");
         up_say(up, "stopping", "berth", "is stopping");
     }
     uint64_t since = clock_mono_ms();

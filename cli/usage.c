@@ -114,16 +114,18 @@ static int
 read_times(const struct cli *cli, struct query *query)
 {
     query->until_ms = INT64_MAX;
-    if (query->since != NULL && !time_of(query->since, &query->since_ms))
+    if (query->since != NULL && !time_of(query->since, &query->since_ms)) {
         return cli_usage(
             cli,
             "--since wants a time as 30m, 2h, 7d, 2026-01-31 or 2026-01-31T12:00:00Z, not '%s'",
             query->since);
-    if (query->until != NULL && !time_of(query->until, &query->until_ms))
+    }
+    if (query->until != NULL && !time_of(query->until, &query->until_ms)) {
         return cli_usage(
             cli,
             "--until wants a time as 30m, 2h, 7d, 2026-01-31 or 2026-01-31T12:00:00Z, not '%s'",
             query->until);
+    }
     if (query->since_ms > query->until_ms)
         return cli_usage(cli, "--until is before --since");
     return CLI_DONE;
@@ -165,8 +167,8 @@ put_record(struct table *table, const struct tree *record)
                                          "outcome", "usage.input", "usage.output"};
     for (size_t i = 0; i < ARRAY_LEN(fields); i++)
         table_cell(table, cli_text(record, fields[i]));
-    table_cell_nano(table, cli_text(record, "cost"));
-    table_cell_nano(table, cli_text(record, "charge"));
+    table_cell(table, cli_text(record, "cost"));
+    table_cell(table, cli_text(record, "charge"));
 }
 
 static int

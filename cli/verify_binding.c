@@ -96,7 +96,7 @@ int
 command_verify_binding(struct cli *cli)
 {
     struct json_doc doc;
-    struct binding binding;
+    struct binding binding = {0};
     struct str text = STR_EMPTY;
     struct str keys = STR_EMPTY;
     const char *key = NULL;

@@ -382,7 +382,7 @@ fees(struct cli *cli, const struct wallet_options *options)
 static int
 run_verb(struct cli *cli, const struct wallet_options *options)
 {
-    const char *verb = cli->names[0];
+    const char *verb = cli_verb(cli);
     for (size_t i = 0; i < ARRAY_LEN(movements); i++) {
         if (strcmp(verb, movements[i].verb) == 0)
             return move(cli, options, (enum movement)i);
@@ -391,6 +391,8 @@ run_verb(struct cli *cli, const struct wallet_options *options)
         return show(cli, options);
     if (strcmp(verb, "freeze") == 0 || strcmp(verb, "unfreeze") == 0)
         return freeze(cli, options, verb[0] == 'f');
+    if (!cli_has_verb(cli, verb))
+        return cli_no_verb(cli, verb);
     if (cli->name_count > 1)
         return cli_usage(cli, "unexpected '%s'", cli->names[1]);
     if (strcmp(verb, "transactions") == 0)
@@ -399,9 +401,7 @@ run_verb(struct cli *cli, const struct wallet_options *options)
         return fees(cli, options);
     if (strcmp(verb, "settings") == 0)
         return settings(cli);
-    if (strcmp(verb, "audit") == 0)
-        return audit(cli);
-    return cli_usage(cli, "wallet has no '%s'", verb);
+    return audit(cli);
 }
 
 int

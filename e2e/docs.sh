@@ -54,6 +54,11 @@ ready() {
   *'delete wallet team-a'*)
     printf 'apiVersion: berth.dev/v1alpha1\nkind: Wallet\nmetadata: {name: team-a}\n' | berth apply -f - >/dev/null
     ;;
+  'berth backup'*) rm -f berth-backup.tar ;;
+  'berth restore'*)
+    rm -rf restored
+    [[ -e berth-backup.tar ]] || berth backup berth-backup.tar >/dev/null
+    ;;
   *'invoices issue'*) berth wallet deposit 1.00 >/dev/null ;;
   *'--pdf november.pdf'*) rm -f november.pdf ;;
   esac
@@ -83,7 +88,7 @@ alone=$!
 pod run -d --name dev-env --network none berth-demo sleep 1000000 >/dev/null
 berth wallet deposit 1.00 >/dev/null
 berth invoices issue >/dev/null
-for page in README.md docs/catalogue.md docs/clients.md docs/from-litellm.md docs/media.md docs/providers.md docs/wallet.md; do
+for page in README.md docs/catalogue.md docs/clients.md docs/from-litellm.md docs/media.md docs/operations.md docs/providers.md docs/wallet.md; do
   tried=0
   bad=$e2e_bad
   while IFS= read -r -d '' command; do try "$page" "$command"; done < <(commands <"$e2e_root/$page")
@@ -105,4 +110,21 @@ while IFS= read -r -d '' command; do
     [[ $name == run ]] || not_ok "an option of the pages" "berth $name has no $option"
   done
 done < <(cat "$e2e_root"/README.md "$e2e_root"/docs/*.md | commands)
+
+# The tables of metrics are what the daemons have, and what these tell is in the tables.
+curl -s -o /dev/null -H "Authorization: Bearer $host_key" --json '{"model":"openai/gpt-4o-mini","messages":[{"role":"user","content":"hi"}]}' "$host_url/v1/chat/completions"
+curl -s -o /dev/null -H "Authorization: Bearer none" "$host_url/v1/models"
+told() { for at in 2 4; do curl -s "http://127.0.0.1:$((port + at))/metrics"; done | awk '/^# TYPE/ { print $3 }' | sort; }
+on_page=$(sed -n 's/^| `\(berth_[a-z_]*\|gen_ai_[a-z_]*\)` .*/\1/p' "$e2e_root/docs/operations.md" | sort)
+in_tables=$(cd "$e2e_root" && { sed -nE 's/^METRIC_ROW\([a-z_]+, "([a-z_]+)".*/\1/p' dataplane/pipeline/metrics.def
+  sed -nE 's/^METRIC_ROW\(([a-z_]+), [A-Z]+,.*/\1/p' controlplane/admin/metrics.def
+  sed -nE 's/.*# TYPE (berth_[a-z_]+) .*/\1/p' dataplane/node/admin.c; } | sort)
+same "docs/operations.md has every metric" "$in_tables" "$on_page"
+same "and the daemons tell no other" "" "$(comm -23 <(told) <(echo "$on_page"))"
+(($(told | wc -l) > 14)) && ok "they tell most of them" || not_ok "they tell most of them" "$(told | xargs)"
+for at in 2 4; do
+  for probe in readyz livez healthz; do
+    same "port $at: /$probe" 200 "$(curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:$((port + at))/$probe")"
+  done
+done
 kill "$alone" 2>/dev/null || true

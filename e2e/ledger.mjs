@@ -4,6 +4,7 @@
 //   compare NAME F   records of `berth usage` against the simulator's bill and the lines of F
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { inNano } from "./ledger/books.mjs";
 
 const { host_url: host, sim_url: sim, host_key: key } = process.env;
 const PARALLEL = 32;
@@ -87,7 +88,7 @@ async function compare(name, file) {
   const missing = () => [...new Set([...completed.map((one) => one.id),
     ...bill.filter((entry) => entry.cost_nano > 0).map((entry) => entry.request_id)])].filter((id) => !byId.has(id));
   for (const until = Date.now() + 30000; ;) {
-    records = berth("usage", "--records");
+    records = berth("usage", "--records").map(inNano);
     byId = new Map(records.map((record) => [record.id, record]));
     if (missing().length === 0 || Date.now() > until) break;
     await new Promise((resolve) => setTimeout(resolve, 100));

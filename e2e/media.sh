@@ -15,7 +15,7 @@ stack_start
     "house-gemini gemini $sim_url/v1beta" "house-ollama ollama-native $sim_url" \
     "house-stability stability $sim_url" "house-replicate replicate $sim_url" \
     "house-bfl black-forest-labs $sim_url" "house-aws bedrock-converse $sim_url" \
-    "house-vertex gemini $sim_url/v1/projects/p/locations/l"; do
+    "house-vertex gemini $sim_url/v1/projects/p/locations/l" "house-gone openai http://127.0.0.1:1/v1"; do
     read -r name dialect url <<<"$row"
     printf -- '---\napiVersion: berth.dev/v1alpha1\nkind: Provider\nmetadata: {name: %s}\n' "$name"
     printf 'spec: {dialect: %s, baseUrl: "%s", allowPrivate: true, key: {value: sim}}\n' "$dialect" "$url"
@@ -28,6 +28,12 @@ stack_start
     "house-replicate flux image black-forest-labs/flux-schnell image 0.003" \
     "house-replicate slow image black-forest-labs/flux-slow image 0.003" \
     "house-bfl flux image flux-dev image 0.025" \
+    "house-gemini draw image gemini-2.5-flash-image image 0.039" \
+    "house-stability ultra image stable-image-ultra image 0.08" \
+    "house-stability sd3 image sd3.5-large image 0.065" \
+    "house-replicate kontext image black-forest-labs/flux-kontext-pro image 0.04" \
+    "house-bfl kontext image flux-kontext-pro image 0.04" \
+    "house-aws canvas image amazon.nova-canvas-v1 image 0.06" "house-gone draw image up-draw image 0.01" \
     "house-aws embed embedding amazon.titan-embed-text-v2 input 0.02" \
     "house-vertex embed embedding text-embedding-3-small input 0.02" \
     "house-gemini embed embedding text-embedding-3-small input 0.02" \
@@ -37,6 +43,8 @@ stack_start
     printf 'spec: {provider: %s, upstream: %s, kind: %s, price: {%s: "%s"%s}}\n' "$provider" "$upstream" "$kind" "$class" \
       "$price" "$([[ $class != input ]] || echo ', output: "0"')"
   done
+  printf -- '---\napiVersion: berth.dev/v1alpha1\nkind: Route\nmetadata: {name: redraw}\n'
+  printf 'spec: {targets: [house-gone/draw, house-stability/ultra]}\n'
 } | apply >"$e2e_dir/apply.json"
 wallet_fund 1000.00
 key_create media

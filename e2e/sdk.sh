@@ -102,7 +102,7 @@ within 10 lists house-mistral/embed || stop_suite sdk "own models do not arrive:
 extra=(RESPONSES_MODEL=house/responses AZURE_MODEL=house-azure/deployed BEDROCK_MODEL=house-aws/claude
   MISTRAL_MODEL=house-mistral/small MISTRAL_EMBED_MODEL=house-mistral/embed RERANK_MODEL=house-cohere/rank
   FOREIGN_EMBED_MODEL=house-cohere/embed OLLAMA_EMBED_MODEL=house-ollama/embed)
-read -ra suites <<<"${BERTH_SDK:-main gemini dialects media clients frameworks python}"
+read -ra suites <<<"${BERTH_SDK:-main gemini dialects media clients frameworks bases python}"
 run_tests() { # COMMAND...: its lines are ours, its failures count; what it claims is docs/clients.md's
   local status=0
   "$@" >"$e2e_dir/sdk.out" 2>"$e2e_dir/sdk.err" || status=$?

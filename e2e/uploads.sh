@@ -17,7 +17,7 @@ PORT=$provider CERT=$e2e_dir/provider.crt KEY_FILE=$e2e_dir/provider.key \
 helpers+=($!)
 within 10 grep -q ready "$e2e_dir/provider.out" || stop_suite uploads "no provider: $(cat "$e2e_dir/provider.log")"
 {
-  for row in "plain1 http $provider plain" "plain2 https $((provider + 1)) plain" "slow1 http $provider slow" "deaf1 http $provider deaf"; do
+  for row in "plain1 http $provider plain" "plain2 https $((provider + 1)) plain" "shy2 https $((provider + 1)) shy" "slow1 http $provider slow" "deaf1 http $provider deaf"; do
     read -r name scheme at how <<<"$row"
     printf -- '---\napiVersion: berth.dev/v1alpha1\nkind: Provider\nmetadata: {name: %s}\n' "$name"
     printf 'spec: {dialect: openai, baseUrl: "%s://127.0.0.1:%s/%s/v1", allowPrivate: true, key: {value: sim}' "$scheme" "$at" "$how"
@@ -26,14 +26,22 @@ within 10 grep -q ready "$e2e_dir/provider.out" || stop_suite uploads "no provid
     printf -- '---\napiVersion: berth.dev/v1alpha1\nkind: Model\nmetadata: {name: %s/hear}\n' "$name"
     printf 'spec: {provider: %s, upstream: up-hear, kind: transcription, price: {secondIn: "0.0001"}}\n' "$name"
   done
+  printf -- '---\napiVersion: berth.dev/v1alpha1\nkind: Provider\nmetadata: {name: draw1}\n'
+  printf 'spec: {dialect: gemini, baseUrl: "http://127.0.0.1:%s/plain/v1beta", allowPrivate: true, key: {value: sim}}\n' "$provider"
+  printf -- '---\napiVersion: berth.dev/v1alpha1\nkind: Model\nmetadata: {name: draw1/draw}\n'
+  printf 'spec: {provider: draw1, upstream: gemini-image, kind: image, price: {image: "0.04"}}\n'
   printf -- '---\napiVersion: berth.dev/v1alpha1\nkind: Model\nmetadata: {name: plain1/draw}\n'
   printf 'spec: {provider: plain1, upstream: up-draw, kind: image, price: {image: "0.04"}}\n'
 } | apply >"$e2e_dir/apply.json"
 wallet_fund 1000.00
-key_create uploads
+keys=
+for name in uploads uploads-2 uploads-3 uploads-4; do
+  key_create "$name"
+  keys+=${keys:+,}$key
+done
 models_are_there() { curl -s -H "authorization: Bearer $key" "$host_url/v1/models" | grep -q deaf1/hear; }
 within 10 models_are_there || stop_suite uploads "own models do not arrive: $(cat "$e2e_dir/apply.json")"
 
 SOCKET=$BERTH_DATA/controlplane/admin.sock
-export SOCKET BASE=$host_url KEY=$key PROVIDER=http://127.0.0.1:$provider COUNT=${UPLOADS_COUNT:-5} MIB=${UPLOADS_MIB:-8}
+export SOCKET BASE=$host_url KEYS=$keys PROVIDER=http://127.0.0.1:$provider COUNT=${UPLOADS_COUNT:-5} MIB=${UPLOADS_MIB:-8}
 DATAPLANE=$(daemon_pid dataplane) node "$e2e_root/e2e/ledger/uploads.mjs" || e2e_bad=$((e2e_bad + 1))

@@ -14,9 +14,9 @@
 
 #include "agent/daemon/install.h"
 
-#define ASK                                                                                       \
-    "wget -q -O - --header \"Authorization: Bearer $0\" http://127.0.0.1:4180/v1/models 2>&1 && " \
-    "echo status=200"
+#define ASK                                                                                        \
+    ("wget -q -O - --header \"Authorization: Bearer $0\" http://127.0.0.1:4180/v1/models 2>&1 && " \
+     "echo status=200")
 
 static char output[65536];
 

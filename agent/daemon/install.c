@@ -174,7 +174,6 @@ edit_docker(struct str text, struct str runtime, struct buf *out, struct err *er
     struct arena arena;
     struct splice splice;
     struct str *segments = NULL;
-    struct str whole = STR_EMPTY;
     size_t count = 0;
     size_t bytes = 0;
     json_init(&doc);
@@ -190,7 +189,7 @@ edit_docker(struct str text, struct str runtime, struct buf *out, struct err *er
     else if (code == 0 && runtimes != JSON_NONE)
         code = splice_member_set(&splice, &doc, runtimes, STR("berth"), runtime);
     else if (code == 0) {
-        whole = arena_printf(&arena, "{\"berth\":%.*s}", STR_ARG(runtime));
+        struct str whole = arena_printf(&arena, "{\"berth\":%.*s}", STR_ARG(runtime));
         code = splice_member_set(&splice, &doc, 0, STR("runtimes"), whole);
     }
     if (code == 0)

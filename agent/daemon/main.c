@@ -31,12 +31,13 @@ static int
 docker(const struct agent_options *options, struct err *err)
 {
     int code = install_docker(options, false, err);
-    if (code == 0)
+    if (code == 0) {
         (void)printf("Docker has the runtime \"berth\" once it was restarted:\n"
                      "  systemctl restart docker\n"
                      "  docker run --runtime berth ...     (or \"default-runtime\": \"berth\" in "
                      "%s)\n",
                      options->docker_config);
+    }
     return code;
 }
 

@@ -314,11 +314,15 @@ static size_t
 proc_number(const char *path, const char *key)
 {
     char line[512];
-    size_t found = 0;
+    uint64_t found = 0;
+    struct str unit;
     FILE *file = fopen(path, "re");
     while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
-        if (strncmp(line, key, strlen(key)) == 0)
-            (void)sscanf(line + strlen(key), "%zu", &found);
+        struct str number = str_trim(str_from(line));
+        if (!str_starts(number, str_from(key)))
+            continue;
+        (void)str_cut(str_trim(str_skip(number, strlen(key))), ' ', &number, &unit);
+        assert_int_equal(num_u64(number, SIZE_MAX, &found), 0);
     }
     if (file != NULL)
         (void)fclose(file);

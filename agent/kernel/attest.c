@@ -141,13 +141,6 @@ static const struct attestor attestors[ATTESTOR_COUNT] = {
 #undef ATTESTOR_ROW
 };
 
-const struct attestor *
-attestor_get(enum attestor_id id)
-{
-    ASSERT(id < ATTESTOR_COUNT);
-    return &attestors[id];
-}
-
 uint32_t
 attest_suffices(const struct attest_facts *facts)
 {

@@ -60,7 +60,6 @@ struct attestor {
     /* index into candidates; -ERR_UNAUTHENTICATED: none of mine */
     int (*select)(const struct attest_scene *scene, size_t *ret_index);
 };
-const struct attestor *attestor_get(enum attestor_id id);
 
 /* attest_suffices - bits of the attestors that can identify this container; 0 = none can. */
 uint32_t attest_suffices(const struct attest_facts *facts);

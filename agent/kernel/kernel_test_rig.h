@@ -29,8 +29,10 @@ static inline struct samples_ms
 samples_sum_up(uint64_t *times_ns, size_t count)
 {
     qsort(times_ns, count, sizeof(*times_ns), samples_compare);
-    return (struct samples_ms){.p50 = (double)times_ns[count / 2] / 1e6,
-                               .p99 = (double)times_ns[count * 99 / 100] / 1e6,
+    size_t middle = count / 2;
+    size_t late = count * 99 / 100;
+    return (struct samples_ms){.p50 = (double)times_ns[middle] / 1e6,
+                               .p99 = (double)times_ns[late] / 1e6,
                                .max = (double)times_ns[count - 1] / 1e6};
 }
 

@@ -216,6 +216,7 @@ admin_new(const struct admin_conf *conf, struct admin **ret_admin, struct err *e
     if (!admin)
         return err_set(err, ERR_NOMEM, "out of memory");
     admin->conf = *conf;
+    copying_init(admin);
     if (admin_metrics_new(&admin->metrics) < 0) {
         free(admin);
         return err_set(err, ERR_NOMEM, "out of memory");
@@ -262,6 +263,7 @@ admin_free(struct admin **admin)
         http_server_free(&listener->server);
         free(listener);
     }
+    copying_fini(*admin);
     metrics_free(&(*admin)->metrics);
     free(TAKE(*admin));
 }

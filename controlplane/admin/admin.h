@@ -24,6 +24,7 @@ struct admin_conf {
     struct billing *billing;
     const struct secret *token;
     const char *version;
+    const char *backup_file; /* where a copy of the store is made; NULL: none can be */
     /* writes a JSON array of connected nodes; may be NULL. count: data planes. */
     void (*put_nodes)(void *user, struct json_writer *writer);
     size_t (*count_nodes)(void *user, const char *role);

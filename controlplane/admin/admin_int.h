@@ -19,8 +19,19 @@ struct admin_listener {
     struct http_server *server;
     bool trusted;
 };
+/* The copy of the store: backup.c. */
+enum backup_state { BACKUP_NONE, BACKUP_RUNNING, BACKUP_DONE, BACKUP_FAILED };
+struct copying {
+    enum backup_state state;
+    struct store_backup *backup; /* while it is running */
+    struct timer timer;
+    struct err err;    /* why it failed */
+    int64_t done_ms;   /* since 1970 */
+    uint64_t revision; /* of the store, in the copy */
+};
 struct admin {
     struct admin_conf conf;
+    struct copying copying;
     struct admin_listener *listeners;
     struct metrics *metrics;
 };
@@ -90,6 +101,8 @@ bool body_text(struct call *call, const struct tree *body, const char *key, stru
 /* query_text - decoded value, or fallback; false and answered when malformed. */
 bool query_text(struct call *call, const char *key, struct str fallback, struct str *ret);
 bool query_u64(struct call *call, const char *key, uint64_t max, uint64_t fallback, uint64_t *ret);
+/* query_limit - ?limit=, 1 to max; false and answered when it is another. */
+bool query_limit(struct call *call, uint64_t max, uint64_t fallback, uint64_t *ret_limit);
 /* query_page - a list's ?wallet=, ?before= (0: from the newest) and ?limit= (1 to 100), and no
  * others. */
 bool query_page(struct call *call, struct str fallback, struct str *ret_wallet,
@@ -104,6 +117,10 @@ int identity_show(struct call *call, struct object *object) MUST_USE;
 /* ---- caps.c ---------------------------------------------------------------------------------- */
 /* caps_show - add status.cap, what is spent, to a Container or an ApiKey that has caps. */
 int caps_show(struct call *call, struct object *object) MUST_USE;
+
+/* ---- backup.c -------------------------------------------------------------------------------- */
+void copying_init(struct admin *admin);
+void copying_fini(struct admin *admin);
 
 /* ---- metrics of this room: rows of metrics.def ----------------------------------------------- */
 enum admin_metric {

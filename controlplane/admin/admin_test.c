@@ -285,7 +285,7 @@ test_wallet(void **state)
         {"GET", "/api/v1/wallet/balances?wallet=default", NULL, 200,
          "\"ai_limit\":\"39.60\",\"ai_usage\":\"0.00\",\"ai_remaining\":\"39.60\""},
         {"GET", "/api/v1/wallet/transactions?limit=1", NULL, 200, "\"next\":\""},
-        {"GET", "/api/v1/wallet/transactions?limit=101", NULL, 400, NULL},
+        {"GET", "/api/v1/wallet/transactions?limit=0", NULL, 400, "a number from 1 to 100"},
         {"GET", "/api/v1/wallet/audit", NULL, 200, "\"ok\":true,\"transactions\":\"2\""},
         {"GET", "/api/v1/usage?group=moon", NULL, 400, "by must be"},
         {"GET", "/api/v1/usage?by=container,container", NULL, 400, "each once"},

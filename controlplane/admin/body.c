@@ -139,15 +139,29 @@ query_u64(struct call *call, const char *key, uint64_t max, uint64_t fallback, u
 }
 
 bool
+query_limit(struct call *call, uint64_t max, uint64_t fallback, uint64_t *ret_limit)
+{
+    uint64_t limit;
+    struct err err = {0};
+    if (!query_u64(call, "limit", max, fallback, &limit))
+        return false;
+    if (limit == 0) {
+        reply_err(call,
+                  err_set(&err, ERR_RANGE, "limit must be a number from 1 to %llu",
+                          (unsigned long long)max),
+                  &err);
+        return false;
+    }
+    *ret_limit = limit;
+    return true;
+}
+
+bool
 query_page(struct call *call, struct str fallback, struct str *ret_wallet, uint64_t *ret_before,
            uint64_t *ret_limit)
 {
     static const char *const known[] = {"wallet", "before", "limit", NULL};
-    if (!query_known(call, known) || !query_text(call, "wallet", fallback, ret_wallet) ||
-        !query_u64(call, "before", INT64_MAX, 0, ret_before) ||
-        !query_u64(call, "limit", 100, 50, ret_limit))
-        return false;
-    if (*ret_limit == 0)
-        *ret_limit = 50;
-    return true;
+    return query_known(call, known) && query_text(call, "wallet", fallback, ret_wallet) &&
+           query_u64(call, "before", INT64_MAX, 0, ret_before) &&
+           query_limit(call, 100, 50, ret_limit);
 }

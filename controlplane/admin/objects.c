@@ -165,7 +165,7 @@ endpoint_object_put(struct call *call)
     if (code == 0)
         code =
             object_apply(store_of(call), &manifest, "", &call->arena, &object, &change, key, &err);
-    if (code < 0)
+    if (code != 0)
         reply_err(call, code, &err);
     else
         reply_object(call, change == OBJECT_CREATED ? 201 : 200, &object, key);

@@ -6,6 +6,7 @@
 #include "controlplane/admin/admin_int.h"
 #include "controlplane/ledger/usage_rollup.h"
 #include "lib/base/clock.h"
+#include "lib/base/num.h"
 
 #define ITEMS_MAX 20000u
 
@@ -153,6 +154,42 @@ endpoint_usage(struct call *call)
         reply_rows(call, query.by, rows, count, behind);
 }
 
+static bool
+money_of(const struct json_doc *doc, uint32_t value, struct money *ret_money)
+{
+    struct str raw = json_raw(doc, value);
+    return json_is(doc, value, JSON_STRING) &&
+           num_i64(str_make(raw.ptr + 1, raw.len - 2), INT64_MIN, INT64_MAX, &ret_money->nano) == 0;
+}
+
+/* As it was posted, but money is dollars, as everywhere here; the nano-dollars stand beside it:
+ * "charge":"0.01","charge_nano":"10000000". What is no such record stays as it is. */
+static void
+put_record(struct json_writer *writer, struct json_doc *doc, struct str text)
+{
+    static const char *const names[] = {"charge", "cost"};
+    struct buf out;
+    size_t at = 0;
+    buf_init(&out, 2 * text.len + 256);
+    uint32_t key = json_scan(doc, text, NULL, NULL) == 0 ? json_first(doc, 0) : JSON_NONE;
+    for (; key != JSON_NONE; key = json_sibling(doc, 0, key)) {
+        for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+            struct money money;
+            char dollars[32];
+            if (!json_string_eq(doc, key, str_from(names[i])) || !money_of(doc, key + 1, &money))
+                continue;
+            money_format(money, dollars);
+            size_t value = doc->nodes[key + 1].start;
+            buf_put_str(&out, str_make(text.ptr + at, value - at));
+            buf_printf(&out, "\"%s\",\"%s_nano\":", dollars, names[i]);
+            at = value;
+        }
+    }
+    buf_put_str(&out, str_skip(text, at));
+    json_value_raw(writer, out.failed ? text : buf_str(&out));
+    buf_fini(&out);
+}
+
 void
 endpoint_usage_records(struct call *call)
 {
@@ -163,23 +200,25 @@ endpoint_usage_records(struct call *call)
     size_t count;
     struct err err = {0};
     if (!query_known(call, known) || !query_text(call, "after", STR_EMPTY, &after) ||
-        !query_u64(call, "limit", 1000, 100, &limit))
+        !query_limit(call, 1000, 100, &limit))
         return;
-    int code = usage_list(call->admin->conf.ledger, after, limit ? limit : 100, &call->arena, &rows,
-                          &count, &err);
+    int code =
+        usage_list(call->admin->conf.ledger, after, limit, &call->arena, &rows, &count, &err);
     if (code < 0) {
         reply_err(call, code, &err);
         return;
     }
+    CLEANUP(json_fini) struct json_doc doc;
     struct reply reply;
     struct json_writer *writer = reply_begin(&reply);
+    json_init(&doc);
     json_open_object(writer);
     json_key(writer, "records");
     json_open_array(writer);
     for (size_t i = 0; i < count; i++)
-        json_value_raw(writer, rows[i].value);
+        put_record(writer, &doc, rows[i].value);
     json_close_array(writer);
-    if (count > 0 && count == (limit ? limit : 100))
+    if (count > 0 && count == limit)
         json_member_str(writer, "continue", rows[count - 1].key);
     json_close_object(writer);
     reply_send(call, 200, &reply);

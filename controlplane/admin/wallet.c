@@ -43,12 +43,12 @@ wallet_deletable(struct call *call, struct str wallet)
     if (!wallet_exists(call, wallet))
         return false;
     int code = ledger_balances(ledger_of(call), wallet, &balances, &err);
-    if (code == 0 && str_eq(wallet, STR("default")))
+    if (code == 0 && str_eq(wallet, STR("default"))) {
         code = err_set(&err, ERR_CONFLICT,
                        "Wallet \"default\" pays for whatever names no other; it can be frozen, but "
                        "not deleted");
-    else if (code == 0 && (balances.general.nano != 0 || balances.ai_remaining.nano != 0 ||
-                           balances.held.nano != 0)) {
+    } else if (code == 0 && (balances.general.nano != 0 || balances.ai_remaining.nano != 0 ||
+                             balances.held.nano != 0)) {
         money_format(balances.general, general);
         money_format(balances.ai_remaining, ai);
         code =

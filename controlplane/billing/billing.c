@@ -14,11 +14,12 @@ int
 billing_new(const struct billing_conf *conf, struct billing **ret_billing, struct err *err)
 {
     for (size_t i = 0; i < WEBHOOK_COUNT; i++) {
-        if (conf->secrets[i] && secret_str(conf->secrets[i]).len < SIGNATURE_SECRET_BYTES_MIN)
+        if (conf->secrets[i] && secret_str(conf->secrets[i]).len < SIGNATURE_SECRET_BYTES_MIN) {
             return err_set(err, ERR_PERMISSION,
                            "%s is empty or shorter than %u bytes: anybody could sign payments with "
                            "it; set the secret of your webhook, or unset the variable",
                            webhook_variable((enum webhook)i), SIGNATURE_SECRET_BYTES_MIN);
+        }
     }
     struct billing *billing = calloc(1, sizeof *billing);
     if (!billing)

@@ -19,8 +19,10 @@ struct billing {
     struct timer cap_timer; /* caps: the round at hand */
     struct store_watch *cap_watch;
     char cap_after[STORE_KEY_BYTES_MAX];
-    bool cap_again; /* something is missing: another round soon */
-    bool cap_told;  /* what is wrong was said; again when a Wallet changes */
+    bool cap_due;        /* a round is wanted, whatever the hour */
+    bool cap_again;      /* something is missing: another round soon */
+    int64_t cap_hour_ms; /* begin of the hour of the last round */
+    bool cap_told;       /* what is wrong was said; again when a Wallet changes */
 };
 
 void billing_stop(struct billing *billing);

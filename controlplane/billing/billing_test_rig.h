@@ -27,7 +27,8 @@ static struct loop *loop;
 static struct arena arena;
 static struct err err;
 static int64_t now_ms;
-static uint64_t seq; /* of the last record that was posted */
+static int64_t ahead_ms; /* the wall clock, of the other one */
+static uint64_t seq;     /* of the last record that was posted */
 
 static inline uint64_t
 rig_mono(void *user)
@@ -40,7 +41,7 @@ static inline int64_t
 rig_wall(void *user)
 {
     (void)user;
-    return now_ms * 1000000;
+    return (now_ms + ahead_ms) * 1000000;
 }
 
 /* conf: without store and ledger; a loop only if with_loop. */
@@ -51,6 +52,7 @@ rig_open(const struct billing_conf *conf, bool with_loop)
     const struct ledger_config config = {.fee_bps = conf->fee_bps};
     struct billing_conf whole = *conf;
     now_ms = 1764547200000; /* 2025-12-01T00:00:00Z */
+    ahead_ms = 0;
     seq = 0;
     clock_replace(&source);
     arena_init(&arena, 256u << 20);

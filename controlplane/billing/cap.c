@@ -6,7 +6,7 @@
 #include "controlplane/billing/cap.h"
 
 #include "controlplane/billing/billing_int.h"
-#include "controlplane/ledger/period.h"
+#include "controlplane/ledger/budget.h"
 #include "controlplane/ledger/usage_rollup.h"
 #include "controlplane/object/object.h"
 #include "lib/base/check.h"
@@ -35,12 +35,13 @@ row_i64(const struct json_doc *doc, const char *name, int64_t *ret_value)
                        : num_i64(str_make(raw.ptr + 1, raw.len - 2), 0, INT64_MAX, ret_value);
 }
 
-/* What the calls since begin_ms cost. */
+/* What the calls since begin_ms cost; end_ms 0: those of times that have not come, too. */
 static int
-spent_since(struct billing *billing, struct str wallet, int64_t begin_ms, struct arena *arena,
-            int64_t *ret_nano, struct err *err)
+spent_since(struct billing *billing, struct str wallet, int64_t begin_ms, int64_t end_ms,
+            struct arena *arena, int64_t *ret_nano, struct err *err)
 {
-    const struct usage_query query = {.since_s = begin_ms / 1000, .wallet = wallet};
+    const struct usage_query query = {
+        .since_s = begin_ms / 1000, .until_s = end_ms / 1000, .wallet = wallet};
     struct usage_row *rows;
     size_t count;
     bool behind;
@@ -56,7 +57,7 @@ spent_since(struct billing *billing, struct str wallet, int64_t begin_ms, struct
 }
 
 /* The stored period when it is still this one, else this one begins now: however late that is, what
- * was spent in it already counts. */
+ * was spent in it already counts; and what was spent in one that a wrong clock began. */
 static int
 spell_at(struct billing *billing, struct str wallet, struct str per, int64_t now_ms, int64_t spent,
          struct arena *arena, struct spell *ret_spell, struct err *err)
@@ -65,6 +66,7 @@ spell_at(struct billing *billing, struct str wallet, struct str per, int64_t now
     struct spell now = {.begin_ms = period_begin_ms(per_of(per), now_ms), .spent = spent};
     struct spell was = {.begin_ms = 0};
     int64_t already = 0;
+    int64_t end_ms = now_ms + 1000; /* what claims to be of later counts in none of ours */
     struct str key = arena_printf(arena, "billing/cap/%.*s", STR_ARG(wallet));
     if (!key.ptr)
         return err_set(err, ERR_NOMEM, "out of memory");
@@ -74,17 +76,20 @@ spell_at(struct billing *billing, struct str wallet, struct str per, int64_t now
         if (json_scan(&billing->doc, row.value, NULL, NULL) < 0 ||
             row_i64(doc, "begin_ms", &was.begin_ms) < 0 || row_i64(doc, "spent", &was.spent) < 0)
             return err_set(err, ERR_STORE, "the row %.*s is damaged", STR_ARG(key));
-        /* a clock that went back does not begin a period again */
+        /* A clock that went back a little does not begin a period again; one that was far ahead
+         * would not let it end. */
         if (json_string_eq(doc, json_get(doc, 0, STR("per")), per) &&
-            was.begin_ms >= now.begin_ms) {
+            was.begin_ms >= now.begin_ms && was.begin_ms <= now_ms + BUDGET_AHEAD_MS) {
             *ret_spell = was;
             return 0;
         }
+        if (was.begin_ms > now_ms)
+            end_ms = 0;
     } else if (code != -ERR_NOT_FOUND) {
         return err_set(err, (enum err_code) - code, "caps: %s", err_text(code));
     }
     const struct store_cond cond = {.key = key, .mod_rev = code == 0 ? row.mod_rev : 0};
-    code = spent_since(billing, wallet, now.begin_ms, arena, &already, err);
+    code = spent_since(billing, wallet, now.begin_ms, end_ms, arena, &already, err);
     if (code < 0)
         return code;
     now.spent = MAX(spent - already, (int64_t)0);
@@ -140,7 +145,7 @@ cap_settle(struct billing *billing, const struct object *wallet, int64_t now_ms,
     if (code == 0)
         code = spell_at(billing, wallet->name, schema_text(cap, "per", STR("month")), now_ms,
                         balances.ai_usage.nano, arena, &spell, err);
-    if (code < 0)
+    if (code != 0)
         return code;
     int64_t spent = balances.ai_usage.nano - spell.spent;
     int64_t left = frozen ? 0 : MAX(amount.nano - spent, (int64_t)0);

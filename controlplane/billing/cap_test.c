@@ -126,6 +126,49 @@ test_day(void **state)
     assert_int_equal(left("main"), 8900);
 }
 
+/* The clock is 40 days ahead for a while: each allowance ends when its period does, and what was
+ * spent meanwhile counts. */
+static void
+test_clock(void **state)
+{
+    (void)state;
+    const struct {
+        const char *per;
+        int64_t cents; /* left of 500 when the clock is set back */
+    } rows[] = {{"hour", 250}, {"day", 250}, {"month", 250}};
+    top_up("main", 1000);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        wallet_put(
+            store, rows[i].per,
+            arena_printf(&arena, "cap: {from: main, amount: '5.00', per: %s}", rows[i].per).ptr,
+            &arena);
+        (void)left(rows[i].per);
+        assert_int_equal(borrow(rows[i].per, 100), 100);
+        spend(rows[i].per, 100);
+    }
+    ahead_ms = 40 * DAY_MS;
+    now_ms += 60000; /* nobody has to wait for the next hour */
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        assert_int_equal(left(rows[i].per), 500);
+        assert_int_equal(borrow(rows[i].per, 150), 150);
+        int64_t nano = 150 * (USD / 100);
+        rig_use(rows[i].per, "key/k", "m", now_ms + ahead_ms, (const uint64_t[2]){1, 0}, nano,
+                nano);
+    }
+    ahead_ms = 0;
+    now_ms += 60000;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        assert_int_equal(left(rows[i].per), rows[i].cents);
+    now_ms += HOUR_MS;
+    assert_int_equal(left("hour"), 500);
+    assert_int_equal(left("day"), 250);
+    now_ms += DAY_MS;
+    assert_int_equal(left("day"), 500);
+    assert_int_equal(left("month"), 250);
+    now_ms += 31 * DAY_MS;
+    assert_int_equal(left("month"), 500);
+}
+
 static void
 test_changes(void **state)
 {
@@ -207,7 +250,7 @@ test_random(void **state)
     uint64_t seed = rand_u64() | 1;
     int64_t day = now_ms / DAY_MS;
     int64_t spent = 0;
-    printf("BERTH_SEED=%llu\n", (unsigned long long)seed);
+    (void)printf("BERTH_SEED=%llu\n", (unsigned long long)seed);
     rand_seed(seed);
     top_up("main", 1000);
     wallet_put(store, "ci", "cap: {from: main, amount: '5.00', per: day}", &arena);
@@ -253,6 +296,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_day, setup, rig_close),
+        cmocka_unit_test_setup_teardown(test_clock, setup, rig_close),
         cmocka_unit_test_setup_teardown(test_changes, setup, rig_close),
         cmocka_unit_test_setup_teardown(test_lent, setup, rig_close),
         cmocka_unit_test_setup_teardown(test_invoices, setup, rig_close),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * cap_timer.c - when caps are settled: at each hour's begin, when a Wallet changes, and soon again
- *               while money is missing.
+ * cap_timer.c - when caps are settled: at each hour's begin, also of one that a step of the clock
+ *               brought, when a Wallet changes, and soon again while money is missing.
  * Floor: controlplane/billing; engine thread.
  * Owns: timer and watch in struct billing.
  * Invariant: level-triggered: every round looks at all wallets. cap_test.c. */
@@ -12,6 +12,7 @@
 #define ARENA_BYTES_MAX (64u << 20)
 #define WALLETS_AT_ONCE 100u
 #define HOUR_MS 3600000
+#define LOOK_MS 60000u /* what time it is: the clock may have been set */
 #define AGAIN_MS 1000u
 
 static void
@@ -52,18 +53,26 @@ on_timer(struct timer *timer)
     struct billing *billing = CONTAINER_OF(timer, struct billing, cap_timer);
     CLEANUP(arena_fini) struct arena arena;
     struct err err = {0};
+    int64_t now_ms = clock_wall_ns() / 1000000;
+    uint64_t wait_ms = MIN((uint64_t)(HOUR_MS - now_ms % HOUR_MS), (uint64_t)LOOK_MS);
     arena_init(&arena, ARENA_BYTES_MAX);
-    if (billing->cap_after[0] == '\0')
+    if (billing->cap_after[0] == '\0') {
+        int64_t hour_ms = now_ms - now_ms % HOUR_MS;
+        if (!billing->cap_due && hour_ms == billing->cap_hour_ms) {
+            arm(billing, wait_ms);
+            return;
+        }
+        billing->cap_hour_ms = hour_ms;
         billing->cap_again = false;
+    }
     int code = settle_some(billing, &arena, &err);
     if (code == 1) {
         arm(billing, 0);
         return;
     }
-    int64_t now_ms = clock_wall_ns() / 1000000;
     billing->cap_after[0] = '\0';
-    arm(billing,
-        code < 0 || billing->cap_again ? AGAIN_MS : (uint64_t)(HOUR_MS - now_ms % HOUR_MS));
+    billing->cap_due = code < 0 || billing->cap_again;
+    arm(billing, billing->cap_due ? AGAIN_MS : wait_ms);
 }
 
 static void
@@ -76,6 +85,7 @@ on_wallet(struct store_watch *watch, const struct store_event *events, size_t co
     (void)count;
     (void)revision;
     billing->cap_told = false;
+    billing->cap_due = true;
     billing->cap_after[0] = '\0';
     arm(billing, 0);
 }
@@ -85,6 +95,7 @@ cap_start(struct billing *billing, struct err *err)
 {
     struct store *store = billing->conf.store;
     timer_init(&billing->cap_timer, on_timer);
+    billing->cap_due = true;
     arm(billing, 0);
     int code = store_watch(store, STR(OBJECT_PREFIX "Wallet/"), store_revision(store), on_wallet,
                            billing, &billing->cap_watch);

@@ -124,7 +124,7 @@ load(struct billing *billing, struct invoice *invoice, const struct invoice_mark
                                 &invoice->movement_count, err);
     if (code == 0)
         code = usage_since(billing, invoice, before, balances.ai_usage.nano, arena, err);
-    if (code < 0)
+    if (code != 0)
         return code;
     for (size_t i = 0; i < invoice->movement_count; i++) {
         if (!movement_count_in(invoice, &invoice->movements[i]))
@@ -160,28 +160,30 @@ invoice_issue(struct billing *billing, struct str wallet, struct arena *arena,
     int code = invoice_mark_read(billing, wallet, arena, &before, err);
     if (code == 0)
         code = invoice_head_read(billing, arena, &head, err);
-    if (code < 0)
+    if (code != 0)
         return code;
     invoice.after = (uint64_t)before.transaction;
     invoice.general.opening.nano = before.general;
     invoice.ai.opening.nano = before.ai;
     code = load(billing, &invoice, &before, &mark, arena, err);
-    if (code < 0)
+    if (code != 0)
         return code;
     if (invoice.movement_count == 0 && invoice.usage.nano == 0 && invoice.lines.count == 0)
         return err_set(err, ERR_NOT_FOUND, "nothing was moved or used in wallet %.*s since %s",
                        STR_ARG(wallet), before.mod_rev ? "its last invoice" : "it was made");
     invoice.from_ms = before.mod_rev ? before.to_ms : first_ms(&invoice);
+    if (before.to_ms > invoice.to_ms + HOUR_MS) /* as above: when that was is not known */
+        invoice.from_ms = first_ms(&invoice);
     invoice.to_ms = MAX(invoice.to_ms, invoice.from_ms);
     mark.to_ms = invoice.to_ms;
     code = invoice_adds_up(&invoice, err);
     if (code == 0)
         code = remember_usage(billing, wallet, &mark, arena, err);
-    if (code < 0)
+    if (code != 0)
         return code;
     invoice.sequence = head.sequence + 1;
-    snprintf(invoice.number, sizeof invoice.number, "B-%.8s-%06llu", billing->conf.server,
-             (unsigned long long)invoice.sequence);
+    (void)snprintf(invoice.number, sizeof invoice.number, "B-%.8s-%06llu", billing->conf.server,
+                   (unsigned long long)invoice.sequence);
     return invoice_store(billing, &invoice, &head, &before, &mark, arena, ret_row, err);
 }
 
@@ -195,8 +197,10 @@ invoice_due(struct billing *billing, struct str wallet, int64_t month_ms, struct
     int code = invoice_mark_read(billing, wallet, arena, &mark, err);
     if (code < 0)
         return code;
+    /* One that a clock made that was ahead is followed by one of now, else there would be none
+     * until then. */
     if (mark.mod_rev)
-        return mark.to_ms < month_ms;
+        return mark.to_ms < month_ms || mark.to_ms > clock_wall_ns() / 1000000 + HOUR_MS;
     code = ledger_movements(billing->conf.ledger, wallet, 0, arena, &rows, &count, err);
     if (code < 0)
         return code;

@@ -35,7 +35,7 @@ int invoice_list(struct billing *billing, struct str wallet, uint64_t before, si
                  struct arena *arena, struct invoice_row **ret_rows, size_t *ret_count,
                  uint64_t *ret_next, struct err *err) MUST_USE;
 /* invoice_due - is it time for a monthly one: the wallet moved money, or was last invoiced, before
- * month_ms. 1, 0, or an error. */
+ * month_ms; or by a clock that was ahead, after now. 1, 0, or an error. */
 int invoice_due(struct billing *billing, struct str wallet, int64_t month_ms, struct arena *arena,
                 struct err *err) MUST_USE;
 /* invoice_audit - numbers without gaps, hashes that chain, sums that add up. *ret_count: read and

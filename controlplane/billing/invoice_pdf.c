@@ -144,8 +144,8 @@ put_head(struct paper *paper, const struct tree *root)
     struct str from = text_of(root, "from");
     struct str to = text_of(root, "to");
     char period[CELL_BYTES];
-    snprintf(period, sizeof period, "%.*s to %.*s", (int)MIN(from.len, (size_t)64), from.ptr,
-             (int)MIN(to.len, (size_t)64), to.ptr);
+    (void)snprintf(period, sizeof period, "%.*s to %.*s", (int)MIN(from.len, (size_t)64), from.ptr,
+                   (int)MIN(to.len, (size_t)64), to.ptr);
     put_left(paper, paper->bold, 18, MARGIN, 200, STR("Invoice"));
     paper->y -= 2 * LINE;
     put_pair(paper, "Number", text_of(root, "number"));
@@ -318,8 +318,8 @@ put_feet(struct paper *paper, const struct tree *root)
     struct str number = text_of(root, "number");
     for (HPDF_UINT i = 0; i < paper->pages; i++) {
         char text[CELL_BYTES];
-        snprintf(text, sizeof text, "%.*s, page %u of %u", (int)MIN(number.len, (size_t)64),
-                 number.ptr, i + 1, paper->pages);
+        (void)snprintf(text, sizeof text, "%.*s, page %u of %u", (int)MIN(number.len, (size_t)64),
+                       number.ptr, i + 1, paper->pages);
         paper->page = HPDF_GetPageByIndex(paper->doc, i);
         paper->y = BOTTOM - 2 * LINE;
         put_right(paper, paper->plain, SMALL, RIGHT, str_from(text));

@@ -183,7 +183,8 @@ test_odd(void **state)
         f->pdf.len = 0;
         assert_int_equal(invoice_pdf(str_from(rows[i].text), &f->pdf, &f->err), rows[i].want);
     }
-    snprintf(text, sizeof text, "{\"number\":\"%01000d\",\"wallet\":\"%0500d\\n\\u0000(\"}", 7, 8);
+    (void)snprintf(text, sizeof text, "{\"number\":\"%01000d\",\"wallet\":\"%0500d\\n\\u0000(\"}",
+                   7, 8);
     f->pdf.len = 0;
     assert_int_equal(invoice_pdf(str_from(text), &f->pdf, &f->err), 0);
     CLEANUP(buf_fini) struct buf small;

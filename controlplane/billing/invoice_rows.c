@@ -114,7 +114,7 @@ static void
 put_i64(struct json_writer *writer, const char *key, int64_t value)
 {
     char text[24];
-    snprintf(text, sizeof text, "%lld", (long long)value);
+    (void)snprintf(text, sizeof text, "%lld", (long long)value);
     json_member_str(writer, key, str_from(text));
 }
 
@@ -220,7 +220,7 @@ sequence_of(const struct billing *billing, struct str number)
 {
     char head[INVOICE_NUMBER_BYTES];
     uint64_t sequence = 0;
-    snprintf(head, sizeof head, "B-%.8s-", billing->conf.server);
+    (void)snprintf(head, sizeof head, "B-%.8s-", billing->conf.server);
     if (str_starts(number, str_from(head))) {
         number = str_skip(number, strlen(head));
         if (number.len < 6)
@@ -255,15 +255,13 @@ invoice_list(struct billing *billing, struct str wallet, uint64_t before, size_t
              struct arena *arena, struct invoice_row **ret_rows, size_t *ret_count,
              uint64_t *ret_next, struct err *err)
 {
-    struct invoice_head head;
+    struct invoice_head head = {0};
     if (limit == 0 || limit > PAGE_MAX)
         return err_set(err, ERR_INVALID, "a page has 1 to %u invoices", PAGE_MAX);
     int code = invoice_head_read(billing, arena, &head, err);
     struct invoice_row *rows = code == 0 ? arena_array(arena, limit, sizeof *rows) : NULL;
-    if (code == 0 && !rows)
-        code = invoice_fail(err, -ERR_NOMEM);
-    if (code < 0)
-        return code;
+    if (!rows)
+        return code == 0 ? invoice_fail(err, -ERR_NOMEM) : code;
     uint64_t at = before == 0 || before > head.sequence ? head.sequence : before - 1;
     size_t count = 0;
     for (size_t read = 0; at > 0 && count < limit && read < SEARCH_ROWS_MAX; at--, read++) {
@@ -336,7 +334,7 @@ int
 invoice_audit(struct billing *billing, uint64_t *ret_count, struct err *err)
 {
     CLEANUP(arena_fini) struct arena arena;
-    struct invoice_head head;
+    struct invoice_head head = {0};
     char hash[INVOICE_HASH_CHARS + 1] = NO_HASH;
     *ret_count = 0;
     arena_init(&arena, 65536);

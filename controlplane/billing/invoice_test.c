@@ -152,8 +152,8 @@ test_each_once(void **state)
         "000002",
         "\"from\":\"2025-12-01T00:00:01.000Z\"",
         "\"opening\":\"98.998425\"",
-        "\"subject\":\"container/a\",\"model\":\"openai/m\",\"provider\":\"openai\","
-        "\"requests\":\"1\",\"units\":{\"input\":\"20000\"}",
+        ("\"subject\":\"container/a\",\"model\":\"openai/m\",\"provider\":\"openai\","
+         "\"requests\":\"1\",\"units\":{\"input\":\"20000\"}"),
         "\"subject\":\"container/b\"",
         "{\"kind\":\"late_usage\",\"amount\":\"0.000315\"}",
         "\"usage\":\"0.00348075\"",
@@ -340,6 +340,30 @@ test_months(void **state)
     assert_int_equal(billing_new(&after, &billing, &err), 0);
 }
 
+/* The clock was years ahead when a month's invoice was made: when it is set back the next one
+ * follows at once and not years later, what moved is on it, and then it is months again. */
+static void
+test_clock(void **state)
+{
+    (void)state;
+    int64_t december = now_ms;
+    deposit("a", 1, "d");
+    ahead_ms = 2000ll * 24 * HOUR_MS;
+    assert_non_null(strstr(issue("a"), "\"topped_up\":\"1.00\""));
+    ahead_ms = 0;
+    now_ms += HOUR_MS;
+    assert_int_equal(invoice_due(billing, STR("a"), december, &arena, &err), 1);
+    deposit("a", 2, "e");
+    now_ms += HOUR_MS;
+    const char *text = issue("a");
+    assert_non_null(strstr(text, "\"from\":\"2025-12-01T01:00:00.000Z\""));
+    assert_non_null(strstr(text, "\"to\":\"2025-12-01T02:00:00.000Z\""));
+    assert_non_null(strstr(text, "\"topped_up\":\"2.00\""));
+    assert_int_equal(invoice_due(billing, STR("a"), december, &arena, &err), 0);
+    int64_t january = december + 31ll * 24 * HOUR_MS;
+    assert_int_equal(invoice_due(billing, STR("a"), january, &arena, &err), 1);
+}
+
 /* Random money in three wallets; every invoice adds up (or is not made), and together they say what
  * the ledger says. */
 static void
@@ -348,7 +372,7 @@ test_random(void **state)
     (void)state;
     static const char *const wallets[] = {"a", "b", "c"};
     uint64_t seed = rand_u64() | 1;
-    printf("BERTH_SEED=%llu\n", (unsigned long long)seed);
+    (void)printf("BERTH_SEED=%llu\n", (unsigned long long)seed);
     rand_seed(seed);
     for (size_t i = 0; i < ARRAY_LEN(wallets); i++) {
         deposit(wallets[i], 1000, "start");
@@ -390,7 +414,7 @@ test_random(void **state)
             0);
         assert_int_equal(ledger_balances(ledger, str_from(wallets[i]), &balances, &err), 0);
         money_format(balances.ai_remaining, text);
-        snprintf(closing, sizeof closing, "\"closing\":\"%s\"", text);
+        (void)snprintf(closing, sizeof closing, "\"closing\":\"%s\"", text);
         if (!strstr(rows[0].text.ptr, closing))
             fail_msg("no %s in %s", closing, rows[0].text.ptr);
     }
@@ -407,6 +431,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_audit, setup, rig_close),
         cmocka_unit_test_setup_teardown(test_due, setup, rig_close),
         cmocka_unit_test_setup_teardown(test_months, setup, rig_close),
+        cmocka_unit_test_setup_teardown(test_clock, setup, rig_close),
         cmocka_unit_test_setup_teardown(test_random, setup, rig_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

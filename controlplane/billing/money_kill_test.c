@@ -38,7 +38,7 @@ open_all(void)
 {
     char url[96];
     const struct ledger_config config = {.fee_bps = 100};
-    snprintf(url, sizeof url, "sqlite:%s/a.db", folder);
+    (void)snprintf(url, sizeof url, "sqlite:%s/a.db", folder);
     arena_init(&arena, 64u << 20);
     if (store_open(url, NULL, &store, &err) < 0 || ledger_new(store, &config, &ledger, &err) < 0)
         fail_msg("%s", err.text);
@@ -168,7 +168,7 @@ post(int node, uint64_t first, uint64_t last, uint64_t poison)
     struct ledger_applied applied;
     const struct ledger_stream stream = {str_from(nodes[node]), 1, STR("0")};
     size_t count = 0;
-    for (uint64_t seq = first; seq <= last; seq++)
+    for (uint64_t seq = first; seq <= last; seq++) {
         records[count++] =
             seq == poison
                 ? arena_printf(&arena, /* as a journal says of what a power loss took */
@@ -182,6 +182,7 @@ post(int node, uint64_t first, uint64_t last, uint64_t poison)
                                (unsigned long long)seq, AT * 1000ll + (long long)seq * 900000,
                                (unsigned long long)seq % 3, (unsigned long long)seq * 1050001,
                                (unsigned long long)seq * 1000001);
+    }
     return usage_apply(ledger, &stream, first, records, count, &applied, &err);
 }
 
@@ -352,7 +353,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_point)};
-    snprintf(folder, sizeof folder, "/tmp/berth-money-kill-XXXXXX");
+    (void)snprintf(folder, sizeof folder, "/tmp/berth-money-kill-XXXXXX");
     granted = kill_rig_shared(sizeof *granted);
     if (granted == NULL || mkdtemp(folder) == NULL)
         return 1;

@@ -125,11 +125,12 @@ move_add(const struct event *event, uint32_t row, const char *name, int64_t *dow
         *down += MAX(-cents, (int64_t)0);
         *up += MAX(cents, (int64_t)0);
     }
-    if (code < 0 || *down > CENTS_MAX || *up > CENTS_MAX)
+    if (code < 0 || *down > CENTS_MAX || *up > CENTS_MAX) {
         return err_set(event->err, code < 0 ? (enum err_code) - code : ERR_RANGE,
                        "balance_transactions.%s must be a whole number of cents, and %lld at most "
                        "in all",
                        name, CENTS_MAX);
+    }
     return 0;
 }
 

@@ -58,9 +58,7 @@ is_price_key(struct str key)
                                          "from",
                                          "price",
                                          "over_tokens",
-                                         "per_web_search_low",
                                          "per_web_search_medium",
-                                         "per_web_search_high",
                                          "per_audio_second_in",
                                          "per_video_second_in",
                                          "per_video_second_out",
@@ -342,7 +340,7 @@ tell(const struct walk *old, const struct walk *new, edition_change_fn changed, 
     int code = old ? catalog_read_line(old->line, &before) : 0;
     if (code == 0 && new)
         code = catalog_read_line(new->line, &after);
-    if (code < 0)
+    if (code != 0)
         return code;
     enum edition_change change = EDITION_CHANGED;
     if (!old)

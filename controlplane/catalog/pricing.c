@@ -29,7 +29,8 @@ price_field(const struct json_doc *doc, uint32_t object, const char *name, int64
            0;
 }
 
-/* Seconds are billed alike, whatever they are of: no model of the catalogue asks for two kinds. */
+/* Seconds are billed alike, whatever they are of: no model of the catalogue asks for two kinds. A
+ * search is one of medium context, where there are several. */
 static bool
 price_of_class(const struct json_doc *doc, uint32_t object, enum usage_class class_,
                int64_t *ret_pico)
@@ -39,6 +40,8 @@ price_of_class(const struct json_doc *doc, uint32_t object, enum usage_class cla
     if (class_ == USAGE_second_in)
         return price_field(doc, object, "per_audio_second_in", ret_pico) ||
                price_field(doc, object, "per_video_second_in", ret_pico);
+    if (class_ == USAGE_web_search)
+        return price_field(doc, object, "per_web_search_medium", ret_pico);
     return class_ == USAGE_second_out && price_field(doc, object, "per_video_second_out", ret_pico);
 }
 

@@ -88,11 +88,12 @@ listen_on(const char *text, int *ret_fd, bool loopback_only, struct err *err)
 {
     struct sock_addr addr;
     int code = sock_addr_parse(str_from(text), &addr, err);
-    if (code == 0 && loopback_only && !sock_addr_is_loopback(&addr))
+    if (code == 0 && loopback_only && !sock_addr_is_loopback(&addr)) {
         code = err_set(err, ERR_PERMISSION,
                        "the admin API speaks no TLS and may only listen on a loopback address, not "
                        "on %s",
                        text);
+    }
     if (code == 0)
         code = sock_listen(&addr, BACKLOG, false, 0600, ret_fd, err);
     return code;
@@ -101,7 +102,7 @@ listen_on(const char *text, int *ret_fd, bool loopback_only, struct err *err)
 static int
 open_listeners(struct daemon *daemon, struct err *err)
 {
-    struct sock_addr addr = {0};
+    struct sock_addr addr; /* for its size */
     const struct flags *options = daemon->options;
     int code = listen_on(options->listen_planes, &daemon->planes_fd, false, err);
     if (code == 0 && !str_eq(str_from(options->listen_admin), STR("none")))
@@ -134,13 +135,23 @@ upkeep_failed(const char *what, const struct err *err, void *user)
     LOG_ERROR("the ledger's upkeep failed and will try again", LOG_C("what", what), LOG_E(err));
 }
 
+static void
+clock_stepped(int64_t step_ms, void *user)
+{
+    (void)user;
+    LOG_WARN("the wall clock was set; no usage record is deleted for a day",
+             LOG_I("by_ms", step_ms));
+}
+
 static int
 new_upkeep(struct daemon *daemon, struct err *err)
 {
     const char *text = daemon->options->usage_retention;
     uint64_t kept_ms = UPKEEP_RETENTION_MS;
-    struct upkeep_conf conf = {
-        .loop = daemon->loop, .ledger = daemon->ledger, .failed = upkeep_failed};
+    struct upkeep_conf conf = {.loop = daemon->loop,
+                               .ledger = daemon->ledger,
+                               .failed = upkeep_failed,
+                               .stepped = clock_stepped};
     if (text && str_eq(str_from(text), STR("forever")))
         conf.retention_ms = -1;
     else if (text && (num_duration_ms(str_from(text), INT64_MAX, &kept_ms) < 0 ||
@@ -190,9 +201,9 @@ open_tls(struct daemon *daemon, struct err *err)
     char key[DATADIR_PATH_BYTES + 256];
     char ca[DATADIR_PATH_BYTES + 256];
     const char *pki = daemon->datadir.pki;
-    snprintf(cert, sizeof cert, "%s/%s.crt", pki, daemon->options->server_name);
-    snprintf(key, sizeof key, "%s/%s.key", pki, daemon->options->server_name);
-    snprintf(ca, sizeof ca, "%s/ca.crt", pki);
+    (void)snprintf(cert, sizeof cert, "%s/%s.crt", pki, daemon->options->server_name);
+    (void)snprintf(key, sizeof key, "%s/%s.key", pki, daemon->options->server_name);
+    (void)snprintf(ca, sizeof ca, "%s/ca.crt", pki);
     const struct tls_server_conf conf = {
         .cert_file = cert,
         .key_file = key,
@@ -266,7 +277,7 @@ new_push(struct daemon *daemon, struct err *err)
                    conf.orphan_ms < 2 * lease_ms))
         return err_set(err, ERR_INVALID,
                        "--orphan-lease wants at least two validity leases (%llu ms), not '%s'",
-                       (unsigned long long)(2 * lease_ms), orphan);
+                       2 * (unsigned long long)lease_ms, orphan);
     return push_new(&conf, &daemon->push, err);
 }
 
@@ -331,6 +342,7 @@ wire(struct daemon *daemon, struct err *err)
         .billing = daemon->billing,
         .token = daemon->datadir.admin_token,
         .version = BERTH_VERSION,
+        .backup_file = daemon->datadir.backup,
         .put_nodes = put_nodes,
         .count_nodes = count_nodes,
         .user = daemon,

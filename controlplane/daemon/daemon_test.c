@@ -43,7 +43,7 @@ setup(void **state)
     buf_init(&f->reply, 4u << 20);
     if (!mkdtemp(f->dir))
         return -1;
-    snprintf(f->data, sizeof f->data, "%.63s/data", f->dir);
+    (void)snprintf(f->data, sizeof f->data, "%.63s/data", f->dir);
     f->options = (struct flags){.data = f->data,
                                 .listen_admin = "127.0.0.1:0",
                                 .listen_planes = "127.0.0.1:0",
@@ -84,7 +84,7 @@ teardown(void **state)
         close(f->out);
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {
         char path[256];
-        snprintf(path, sizeof path, "%s/%s", f->dir, files[i]);
+        (void)snprintf(path, sizeof path, "%s/%s", f->dir, files[i]);
         (void)remove(path);
     }
     buf_fini(&f->reply);
@@ -142,8 +142,8 @@ get(struct fixture *f, const char *method, const char *path, const char *yaml)
     char socket[128];
     long status = 0;
     struct err err = {0};
-    snprintf(url, sizeof url, "http://localhost%s", path);
-    snprintf(socket, sizeof socket, "%s/admin.sock", f->data);
+    (void)snprintf(url, sizeof url, "http://localhost%s", path);
+    (void)snprintf(socket, sizeof socket, "%s/admin.sock", f->data);
     const struct fetch fetch = {.method = method,
                                 .url = url,
                                 .unix_path = socket,
@@ -161,7 +161,7 @@ mode_of(struct fixture *f, const char *name)
 {
     char path[256];
     struct stat info;
-    snprintf(path, sizeof path, "%s/%s", f->data, name);
+    (void)snprintf(path, sizeof path, "%s/%s", f->data, name);
     assert_int_equal(stat(path, &info), 0);
     return info.st_mode & 07777u;
 }
@@ -183,7 +183,7 @@ test_start_kill_restart(void **state)
     assert_int_equal(mode_of(f, "pki/dataplane.key"), 0600);
     const char *at = strstr(f->ready, "\"server\":\"");
     assert_non_null(at);
-    snprintf(server, sizeof server, "%.42s", at);
+    (void)snprintf(server, sizeof server, "%.42s", at);
     assert_non_null(strstr(get(f, "GET", "/apis/berth.dev/v1alpha1/wallets/default", NULL), "uid"));
     assert_non_null(strstr(get(f, "GET", "/apis/berth.dev/v1alpha1/providers", NULL),
                            "\"key\":{\"env\":\"OPENAI_API_KEY\"}"));
@@ -240,7 +240,7 @@ test_unsafe_modes(void **state)
     start(f);
     assert_int_equal(end(f, SIGTERM), 0);
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        snprintf(path, sizeof path, "%s/%s", f->data, names[i]);
+        (void)snprintf(path, sizeof path, "%s/%s", f->data, names[i]);
         assert_int_equal(chmod(path, 0644), 0);
         start(f);
         assert_non_null(strstr(f->ready, names[i]));
@@ -305,7 +305,7 @@ test_options(void **state)
         char *argv[4] = {NULL};
         int argc = 0;
         for (; argc < 4 && rows[i].args[argc]; argc++) {
-            snprintf(texts[argc], sizeof texts[argc], "%s", rows[i].args[argc]);
+            (void)snprintf(texts[argc], sizeof texts[argc], "%s", rows[i].args[argc]);
             argv[argc] = texts[argc];
         }
         int code = flags_parse(argc, argv, &options, &err);

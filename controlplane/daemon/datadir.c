@@ -141,6 +141,8 @@ datadir_open(const struct flags *options, struct datadir *datadir, struct err *e
     if (code == 0)
         code = file_path(datadir, "admin.sock", datadir->admin_socket, err);
     if (code == 0)
+        code = file_path(datadir, "backup.db", datadir->backup, err);
+    if (code == 0)
         code = keyring_open(&datadir->keyring, datadir->path, err);
     if (code == 0)
         code = load_token(datadir, err);

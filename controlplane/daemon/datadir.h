@@ -18,6 +18,7 @@ struct datadir {
     char pki[DATADIR_PATH_BYTES];
     char store[DATADIR_PATH_BYTES + 16];
     char admin_socket[DATADIR_PATH_BYTES];
+    char backup[DATADIR_PATH_BYTES]; /* copies of the store, while one is taken away */
     struct keyring keyring;
     struct secret *admin_token;
     struct seal *seal; /* of the stored secrets */

@@ -113,6 +113,24 @@ find(struct str flag, const struct row **ret_nearest)
     return NULL;
 }
 
+/* One option and its value; *at moves on when that is the next argument. */
+static int
+take(char **argv, int argc, int *at, struct flags *options, struct err *err)
+{
+    struct str flag;
+    struct str value;
+    const struct row *nearest = NULL;
+    bool joined = str_cut(str_from(argv[*at]), '=', &flag, &value);
+    const struct row *row = find(flag, &nearest);
+    if (!row)
+        return err_set(err, ERR_UNKNOWN_KEY, "unknown option %.*s%s%s; see --help", STR_ARG(flag),
+                       nearest ? ", did you mean " : "", nearest ? nearest->flag : "");
+    if (!joined && *at + 1 >= argc)
+        return err_set(err, ERR_INVALID, "%s wants a value; see --help", row->flag);
+    *value_of(options, row) = joined ? value.ptr : argv[++*at];
+    return 0;
+}
+
 int
 flags_parse(int argc, char **argv, struct flags *ret_options, struct err *err)
 {
@@ -123,8 +141,6 @@ flags_parse(int argc, char **argv, struct flags *ret_options, struct err *err)
     }
     for (int i = 1; i < argc; i++) {
         struct str flag = str_from(argv[i]);
-        struct str value;
-        const struct row *nearest = NULL;
         if (str_eq(flag, STR("--help")) || str_eq(flag, STR("-h"))) {
             options.help = true;
             break;
@@ -133,15 +149,9 @@ flags_parse(int argc, char **argv, struct flags *ret_options, struct err *err)
             options.print_catalogue = true;
             continue;
         }
-        bool joined = str_cut(flag, '=', &flag, &value);
-        const struct row *row = find(flag, &nearest);
-        if (!row)
-            return err_set(err, ERR_UNKNOWN_KEY, "unknown option %.*s%s%s; see --help",
-                           STR_ARG(flag), nearest ? ", did you mean " : "",
-                           nearest ? nearest->flag : "");
-        if (!joined && i + 1 >= argc)
-            return err_set(err, ERR_INVALID, "%s wants a value; see --help", row->flag);
-        *value_of(&options, row) = joined ? value.ptr : argv[++i];
+        int code = take(argv, argc, &i, &options, err);
+        if (code < 0)
+            return code;
     }
     if (!options.help && !options.print_catalogue && (!options.data || !options.data[0]))
         return err_set(err, ERR_INVALID, "--data DIR is missing; see --help");

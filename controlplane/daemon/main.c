@@ -34,23 +34,23 @@ main(int argc, char **argv)
     /* Posting usage is bulk work: on a shared core it must not keep the data path waiting. */
     thread_share(getpriority(PRIO_PROCESS, 0), 100);
     if (flags_parse(argc, argv, &options, &err) < 0) {
-        fprintf(stderr, "berth-controlplane: %s\n", err.text);
+        (void)fprintf(stderr, "berth-controlplane: %s\n", err.text);
         return 2;
     }
     if (options.help) {
-        fputs(flags_help, stdout);
+        (void)fputs(flags_help, stdout);
         return 0;
     }
     if (options.print_catalogue) {
         if (print_catalogue(&err) == 0)
             return 0;
-        fprintf(stderr, "berth-controlplane: %s\n", err.text);
+        (void)fprintf(stderr, "berth-controlplane: %s\n", err.text);
         return 1;
     }
     harden();
     int code = daemon_run(&options, &err);
     if (code == 0)
         return 0;
-    fprintf(stderr, "berth-controlplane: %s\n", err.text);
+    (void)fprintf(stderr, "berth-controlplane: %s\n", err.text);
     return code == -ERR_PERMISSION ? EX_CONFIG : 1;
 }

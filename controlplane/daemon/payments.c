@@ -34,7 +34,7 @@ secret_open(const char *variable, struct secret **ret_secret, struct err *err)
         *ret_secret = secret_new(str_from(text));
         return *ret_secret ? 0 : err_set(err, ERR_NOMEM, "out of memory");
     }
-    snprintf(file, sizeof file, "%s_FILE", variable);
+    (void)snprintf(file, sizeof file, "%s_FILE", variable);
     const char *path = getenv(file);
     return path && path[0] ? secret_read_file(path, ret_secret, err) : 0;
 }

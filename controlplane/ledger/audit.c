@@ -111,7 +111,7 @@ transaction_audit(struct audit *audit, const struct store_row *row)
     const struct json_doc *doc = &audit->ledger->doc;
     uint64_t id = audit->result.transactions + 1;
     char key[64];
-    snprintf(key, sizeof key, KEY_TX "%020llu", (unsigned long long)id);
+    (void)snprintf(key, sizeof key, KEY_TX "%020llu", (unsigned long long)id);
     if (!str_eq(row->key, str_from(key)))
         return different(audit, id, "it is missing");
     if (json_scan(&audit->ledger->doc, row->value, NULL, NULL) < 0)
@@ -339,8 +339,8 @@ head_audit(struct audit *audit)
     if (row->value.len == 0 && audit->result.transactions == 0)
         return 0;
     char text[160];
-    snprintf(text, sizeof text, "{\"seq\":\"%llu\",\"hash\":\"%s\"}",
-             (unsigned long long)audit->result.transactions, audit->hash);
+    (void)snprintf(text, sizeof text, "{\"seq\":\"%llu\",\"hash\":\"%s\"}",
+                   (unsigned long long)audit->result.transactions, audit->hash);
     if (!str_eq(row->value, str_from(text)))
         return different(audit, audit->result.transactions,
                          "the head names another last transaction");

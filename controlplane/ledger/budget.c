@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * budget.c - see budget.h.
  * Floor: controlplane/ledger; the engine thread.
- * Owns: ledger->budgets: the names that may have a row.
+ * Owns: ledger->budgets: the names that may have a row, and how late their periods begin.
  * Invariant: a name is noted before its row is written, so that no posting misses a budget. A
  *            period's `late` never exceeds what is lent: what was lent in it cannot be spent as if
  *            it belonged to the one before. */
@@ -143,7 +143,7 @@ budget_read(struct ledger *ledger, const struct draft_row *row, struct budget *r
     return 0;
 }
 
-/* A clock that went back does not begin a period again. */
+/* A clock that went back does not begin a period again; one that went far back: budgets_rewind. */
 static void
 roll(struct budget *budget, int64_t at_ms)
 {
@@ -201,6 +201,8 @@ budget_store(struct draft *draft, const struct budget *budget, bool told)
     if (r < 0)
         return r;
     fields_of(budget, fields);
+    draft->ledger->budgets_last_ms =
+        MAX(draft->ledger->budgets_last_ms, budget->windows[PERIOD_HOUR].begin_ms);
     return fields_write(draft, budget->row, fields, ROW_FIELDS);
 }
 
@@ -293,21 +295,30 @@ budget_charge(struct budget *budget, struct lease *lease, int64_t at_ms, int64_t
 
 /* ---- from outside ---------------------------------------------------------------------------- */
 
+/* What the caller's calls since then cost, by the hour. */
+static int
+spent_rows(struct draft *draft, struct str name, int64_t since_ms, struct usage_row **ret_rows,
+           size_t *ret_count)
+{
+    const struct usage_query query = {
+        .since_s = since_ms / 1000, .subject = name, .by = USAGE_HOUR};
+    bool behind;
+    int r =
+        usage_query(draft->ledger, &query, &draft->arena, ret_rows, ret_count, &behind, draft->err);
+    if (r < 0)
+        return r;
+    return behind ? err_set(draft->err, ERR_UNAVAILABLE, "usage is still being added up") : 0;
+}
+
 /* What was spent in the periods at hand, by the hourly sums. */
 static int
 spent_load(struct draft *draft, struct str name, struct budget *budget)
 {
-    const struct usage_query query = {.since_s = budget->windows[PERIOD_MONTH].begin_ms / 1000,
-                                      .subject = name,
-                                      .by = USAGE_HOUR};
     struct usage_row *rows;
     size_t count;
-    bool behind;
-    int r = usage_query(draft->ledger, &query, &draft->arena, &rows, &count, &behind, draft->err);
+    int r = spent_rows(draft, name, budget->windows[PERIOD_MONTH].begin_ms, &rows, &count);
     if (r < 0)
         return r;
-    if (behind)
-        return err_set(draft->err, ERR_UNAVAILABLE, "usage is still being added up");
     for (size_t i = 0; i < PERIOD_COUNT; i++) {
         struct budget_window *window = &budget->windows[i];
         int64_t end_ms = period_end_ms((enum period)i, window->begin_ms);
@@ -388,5 +399,86 @@ budget_get(struct ledger *ledger, struct str name, struct budget_state *ret_stat
     state.free.nano = MAX(least, (int64_t)0);
     state.over = least < 0 && budget.lent > 0;
     *ret_state = state;
+    return 0;
+}
+
+/* ---- a clock that was wrong ------------------------------------------------------------------ */
+
+/* The window is of a time that has not come: the period at hand, with everything that was spent
+ * since its begin. What usage has in later ones counts now, as in budget_charge. */
+static void
+window_rewind(struct budget *budget, enum period period, int64_t at_ms,
+              const struct usage_row *rows, size_t count)
+{
+    struct budget_window *window = &budget->windows[period];
+    int64_t end_ms = period_end_ms(period, at_ms);
+    budget->ahead_ms = MAX(budget->ahead_ms, window->begin_ms);
+    window->begin_ms = period_begin_ms(period, at_ms);
+    window->spent = 0;
+    window->late = 0;
+    window->skewed = 0;
+    for (size_t i = 0; i < count; i++) {
+        int64_t row_ms = rows[i].start_s * 1000;
+        if (row_ms < window->begin_ms)
+            continue;
+        window_add(window, rows[i].charge.nano);
+        if (row_ms >= end_ms) {
+            window->skewed = 1;
+            budget->ahead_ms = MAX(budget->ahead_ms, row_ms);
+        }
+    }
+}
+
+/* 1: it was rewound. *last_ms: the latest begin of its periods, if that is later. */
+static int
+budget_rewind(struct ledger *ledger, struct str name, int64_t *last_ms, struct err *err)
+{
+    CLEANUP(draft_fini) struct draft draft;
+    struct budget budget;
+    struct usage_row *rows = NULL;
+    size_t count = 0;
+    int64_t at_ms = now_ms();
+    draft_init(&draft, ledger, err);
+    int r = budget_load(&draft, name, &budget);
+    if (r != 0)
+        return r;
+    const struct budget_window *hour = &budget.windows[PERIOD_HOUR]; /* none begins later */
+    bool ahead = budget_is_there(&budget) && hour->begin_ms > at_ms + BUDGET_AHEAD_MS;
+    if (ahead)
+        r = spent_rows(&draft, name, period_begin_ms(PERIOD_MONTH, at_ms), &rows, &count);
+    for (size_t i = 0; i < PERIOD_COUNT && ahead && r == 0; i++) {
+        if (budget.windows[i].begin_ms > at_ms + BUDGET_AHEAD_MS)
+            window_rewind(&budget, (enum period)i, at_ms, rows, count);
+    }
+    *last_ms = MAX(*last_ms, hour->begin_ms);
+    if (!ahead)
+        return 0;
+    if (r == 0)
+        r = budget_store(&draft, &budget, true);
+    if (r == 0)
+        r = draft_commit(&draft);
+    return r < 0 ? r : 1;
+}
+
+int
+budgets_rewind(struct ledger *ledger, size_t *ret_count, struct err *err)
+{
+    size_t count = 0;
+    int64_t last_ms = 0;
+    int r = ledger->budgets_listed ? 0 : list(ledger, err);
+    if (r != 0)
+        return r;
+    *ret_count = 0;
+    if (ledger->budgets_dated && ledger->budgets_last_ms <= now_ms() + BUDGET_AHEAD_MS)
+        return 0;
+    MAP_FOREACH (slot, &ledger->budgets) {
+        r = budget_rewind(ledger, slot->key, &last_ms, err);
+        if (r < 0)
+            return r;
+        count += (size_t)r;
+    }
+    ledger->budgets_dated = true;
+    ledger->budgets_last_ms = last_ms;
+    *ret_count = count;
     return 0;
 }

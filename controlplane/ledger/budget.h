@@ -43,4 +43,13 @@ struct budget_state {
 int budget_get(struct ledger *ledger, struct str name, struct budget_state *ret_state,
                struct err *err) MUST_USE;
 
+/* A clock may go back so far without a period's beginning anew. */
+#define BUDGET_AHEAD_MS 60000
+/* budgets_rewind - from time to time; cheap while there is nothing to do. A period that begins
+ * later than now was begun by a clock that was ahead, and would last until that is caught up with:
+ * instead it is the one at hand, and what was spent since its begin counts, by the hourly sums.
+ * *ret_count: how many budgets had such a one. 0; -ERR_UNAVAILABLE (usage is still being added up:
+ * retry), errors of the ledger. */
+int budgets_rewind(struct ledger *ledger, size_t *ret_count, struct err *err) MUST_USE;
+
 #endif

@@ -220,7 +220,7 @@ race(unsigned steps, int64_t skew_ms, void (*change)(unsigned step))
         seed = number;
     if (more && num_u64(str_from(more), CALLS_MAX, &number) == 0)
         steps = (unsigned)number;
-    printf("BERTH_SEED=%llu\n", (unsigned long long)seed);
+    (void)printf("BERTH_SEED=%llu\n", (unsigned long long)seed);
     rand_seed(seed);
     for (size_t n = 0; n < NODES; n++) {
         nodes[n] = (struct node){.epoch = 1};

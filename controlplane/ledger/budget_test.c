@@ -410,6 +410,62 @@ test_audit(void **state)
     }
 }
 
+/* The clock was 40 days ahead and is set back: the periods that it began do not last until then,
+ * and what was spent by it counts. */
+static void
+test_clock_set_back(void **state)
+{
+    (void)state;
+    struct budget_state s;
+    size_t count;
+    caps(50, 300, 1000);
+    assert_int_equal(borrow(40), 40);
+    call(10);
+    time_ms += 40 * DAY_MS;
+    call(20);
+    assert_string_equal(words(), "20 20 20 lent 10 free 20 hour");
+    time_ms -= 40 * DAY_MS - 10 * 60000;
+    assert_string_equal(words(), "20 20 20 lent 10 free 20 hour"); /* nobody looked yet */
+    assert_int_equal(budgets_rewind(ledger, &count, &err), 0);
+    assert_int_equal(count, 1);
+    assert_string_equal(words(), "30 30 30 lent 10 free 10 hour");
+    assert_int_equal(budget_get(ledger, NAME, &s, &err), 0);
+    assert_int_equal(s.resets_ms[PERIOD_HOUR], DECEMBER_MS + HOUR_MS);
+    assert_int_equal(budgets_rewind(ledger, &count, &err), 0);
+    assert_int_equal(count, 0);
+    call(10); /* what was lent before */
+    assert_string_equal(words(), "40 40 40 lent 0 free 10 hour");
+    time_ms += HOUR_MS;
+    assert_string_equal(words(), "0 40 40 lent 0 free 50 hour");
+    time_ms += DAY_MS;
+    assert_string_equal(words(), "0 0 40 lent 0 free 50 hour");
+    /* and the time comes that was there before */
+    time_ms = DECEMBER_MS + 40 * DAY_MS;
+    assert_string_equal(words(), "0 0 0 lent 0 free 50 hour");
+    assert_int_equal(borrow(10), 10);
+    call(5);
+}
+
+/* A second or a minute back is no reason to begin a period twice. */
+static void
+test_clock_corrected(void **state)
+{
+    (void)state;
+    size_t count;
+    caps(50, -1, -1);
+    time_ms += HOUR_MS;
+    assert_int_equal(borrow(50), 50);
+    call(50);
+    time_ms -= BUDGET_AHEAD_MS;
+    assert_int_equal(budgets_rewind(ledger, &count, &err), 0);
+    assert_int_equal(count, 0);
+    assert_string_equal(words(), "50 50 50 lent 0 free 0 hour");
+    time_ms -= 1;
+    assert_int_equal(budgets_rewind(ledger, &count, &err), 0);
+    assert_int_equal(count, 1);
+    assert_string_equal(words(), "50 50 50 lent 0 free 0 hour");
+}
+
 int
 main(void)
 {
@@ -419,6 +475,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_late, start, finish),
         cmocka_unit_test_setup_teardown(test_changes, start, finish),
         cmocka_unit_test_setup_teardown(test_leases, start, finish),
+        cmocka_unit_test_setup_teardown(test_clock_set_back, start, finish),
+        cmocka_unit_test_setup_teardown(test_clock_corrected, start, finish),
         cmocka_unit_test_setup_teardown(test_audit, start, finish),
         cmocka_unit_test_setup_teardown(test_beyond_money, start, end), /* not what was spent */
         cmocka_unit_test_setup_teardown(test_first_cap, start, finish),

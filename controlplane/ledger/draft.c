@@ -168,10 +168,11 @@ draft_account(struct draft *draft, struct draft_account **ret_account, const cha
     va_start(args, format);
     struct str key = key_printf(draft, format, args);
     va_end(args);
-    struct draft_row *row;
+    struct draft_row *row = NULL;
     int r = row_at(draft, key, &row);
-    if (r < 0)
+    if (r != 0)
         return r;
+    ASSERT(row != NULL);
     for (size_t i = 0; i < draft->account_count; i++) {
         if (draft->accounts[i].row == row) {
             *ret_account = &draft->accounts[i];
@@ -208,7 +209,7 @@ draft_lendable(struct draft *draft, struct str wallet, int64_t *ret_nano)
     int r = draft_wallet(draft, wallet, WALLET_GENERAL, &general);
     if (r == 0)
         r = draft_wallet(draft, wallet, WALLET_AI, &ai);
-    if (r < 0)
+    if (r != 0)
         return r;
     int64_t there = MAX(ai->nano, (int64_t)0); /* so that the sum fits */
     there += MIN(general->nano, (int64_t)0);
@@ -260,7 +261,7 @@ tx_write(const struct draft *draft, const struct draft_tx *tx, struct buf *out)
     char number[24];
     json_writer_init(&writer, out);
     json_open_object(&writer);
-    snprintf(number, sizeof number, "%llu", (unsigned long long)draft->seq);
+    (void)snprintf(number, sizeof number, "%llu", (unsigned long long)draft->seq);
     json_member_str(&writer, "id", str_from(number));
     json_member_i64(&writer, "at_ms", clock_wall_ns() / 1000000);
     json_member_str(&writer, "kind", str_from(tx->kind));
@@ -275,7 +276,7 @@ tx_write(const struct draft *draft, const struct draft_tx *tx, struct buf *out)
     for (size_t i = 0; i < tx->entry_count; i++) {
         json_open_object(&writer);
         json_member_str(&writer, "account", tx->entries[i].account->name);
-        snprintf(number, sizeof number, "%lld", (long long)tx->entries[i].nano);
+        (void)snprintf(number, sizeof number, "%lld", (long long)tx->entries[i].nano);
         json_member_str(&writer, "amount", str_from(number));
         json_close_object(&writer);
     }

@@ -103,7 +103,7 @@ lease_move(struct draft *draft, const char *kind, struct str node, uint64_t epoc
     int r = draft_wallet(draft, wallet, WALLET_AI, &ai);
     if (r == 0)
         r = draft_wallet(draft, wallet, WALLET_HOLDS, &holds);
-    if (r < 0)
+    if (r != 0)
         return r;
     struct draft_tx tx = {.kind = kind, .wallet = wallet};
     tx.reference =
@@ -139,14 +139,14 @@ lease_grant(struct draft *draft, const struct ledger_ask *ask, struct lease *lea
     struct draft_row *closed;
     int64_t lendable;
     int r = closed_row(draft, ask->node, ask->epoch, &closed);
-    if (r < 0)
+    if (r != 0)
         return r;
     if (closed->value.len > 0)
         return err_set(draft->err, ERR_REVOKED, "the leases of this epoch are closed");
     if (ask->granted.nano > lease->granted)
         return err_set(draft->err, ERR_CONFLICT, "the node knows of more than was ever granted");
     r = lendable_of(draft, ask->wallet, &lendable);
-    if (r < 0)
+    if (r != 0)
         return r;
     int64_t grant = share_of(lendable, ask);
     /* Behind: this is a repeat of a question that has been answered. */
@@ -164,7 +164,7 @@ lease_answer(struct draft *draft, const struct lease *lease, struct str wallet,
 {
     int64_t lendable;
     int r = lendable_of(draft, wallet, &lendable);
-    if (r < 0)
+    if (r != 0)
         return r;
     *ret_lease = (struct ledger_lease){.granted = {lease->granted},
                                        .returned = {lease->returned},
@@ -209,7 +209,7 @@ lease_get(struct ledger *ledger, struct str node, uint64_t epoch, struct str wal
           struct ledger_lease *ret_lease, struct err *err)
 {
     int r = names_check(node, wallet, err);
-    if (r < 0)
+    if (r != 0)
         return r;
     CLEANUP(draft_fini) struct draft draft;
     draft_init(&draft, ledger, err);
@@ -368,7 +368,7 @@ lease_close(struct ledger *ledger, struct str node, uint64_t epoch, struct err *
         r = prefix.ptr ? store_list(ledger->store, prefix, str_from(after_text), PAGE_ROWS, &arena,
                                     &rows, &count, NULL)
                        : -ERR_NOMEM;
-        if (r < 0)
+        if (r != 0)
             return ledger_fail(err, r);
         for (size_t i = 0; i < count && r == 0; i++)
             r = lease_close_one(ledger, node, epoch, str_skip(rows[i].key, prefix.len), err);

@@ -192,7 +192,7 @@ request_credit(struct ledger *ledger, const struct request *request, const char 
                struct str reason, struct ledger_receipt *ret_receipt, struct err *err)
 {
     int r = request_check(request, err);
-    if (r < 0)
+    if (r != 0)
         return r;
     CLEANUP(draft_fini) struct draft draft;
     draft_init(&draft, ledger, err);
@@ -205,7 +205,7 @@ request_credit(struct ledger *ledger, const struct request *request, const char 
     r = purses_load(&draft, request->wallet, &purses);
     if (r == 0)
         r = draft_account(&draft, &house, KEY_BALANCE "%s", account);
-    if (r < 0)
+    if (r != 0)
         return r;
     if (request->amount.nano == INT64_MIN)
         return err_set(err, ERR_RANGE, "the amount is out of range");
@@ -282,7 +282,7 @@ ledger_transfer(struct ledger *ledger, struct str wallet, struct money amount, s
     if (expected_fee_bps < LEDGER_ANY_FEE || expected_fee_bps >= (int32_t)BPS_ONE)
         return err_set(err, ERR_INVALID, "the expected fee must be 0 to 9999 basis points");
     int r = request_check(&request, err);
-    if (r < 0)
+    if (r != 0)
         return r;
     CLEANUP(draft_fini) struct draft draft;
     draft_init(&draft, ledger, err);
@@ -297,7 +297,7 @@ ledger_transfer(struct ledger *ledger, struct str wallet, struct money amount, s
         r = draft_account(&draft, &fees, KEY_BALANCE "fees");
     if (r == 0)
         r = transfer_check(ledger, &purses, amount, expected_fee_bps, err);
-    if (r < 0)
+    if (r != 0)
         return r;
     struct ledger_receipt receipt = {.gross = amount};
     receipt.fee.nano = fee_of(amount.nano, ledger->config.fee_bps);
@@ -332,7 +332,7 @@ ledger_balances(struct ledger *ledger, struct str wallet, struct ledger_balances
     int64_t lendable;
     if (r == 0)
         r = draft_lendable(&draft, wallet, &lendable);
-    if (r < 0)
+    if (r != 0)
         return r;
     struct ledger_balances balances = {
         .general = {purses.general->nano},

@@ -187,11 +187,12 @@ test_records(void **state)
     struct str records[64];
     size_t count = 0;
     (void)state;
-    for (; count < 50; count++)
+    for (; count < 50; count++) {
         records[count] = arena_printf(&arena,
                                       "{\"seq\":\"%zu\",\"wallet\":\"w%zu\",\"provider\":\"p\","
                                       "\"charge\":\"1\",\"cost\":\"1\"}",
                                       count + 1, count);
+    }
     for (size_t i = 0; i < ARRAY_LEN(poison); i++, count++) {
         struct str head;
         struct str rest;
@@ -234,13 +235,14 @@ test_sums(void **state)
         struct str records[500];
         for (uint64_t seq = 1; seq <= 5000; seq += ARRAY_LEN(records)) {
             struct ledger_applied applied;
-            for (size_t i = 0; i < ARRAY_LEN(records); i++)
+            for (size_t i = 0; i < ARRAY_LEN(records); i++) {
                 records[i] =
                     arena_printf(&arena,
                                  "{\"seq\":\"%llu\",\"wallet\":\"%s\",\"model\":\"%.*s\","
                                  "\"provider\":\"p%zu\",\"charge\":\"%lld\",\"cost\":\"%lld\"}",
                                  (unsigned long long)seq + i, wallets[w], (int)sizeof name, name, w,
                                  LEDGER_CHARGE_NANO_MAX, LEDGER_CHARGE_NANO_MAX);
+            }
             assert_int_equal(
                 usage_apply(ledger, &stream, seq, records, ARRAY_LEN(records), &applied, &err), 0);
             assert_int_equal(applied.posted + applied.quarantined, ARRAY_LEN(records));
@@ -272,13 +274,14 @@ test_pages(void **state)
         uint64_t seq = 1;
         for (unsigned part = 0; part < 15; part++) {
             struct ledger_applied applied;
-            for (size_t i = 0; i < ARRAY_LEN(records); i++)
+            for (size_t i = 0; i < ARRAY_LEN(records); i++) {
                 records[i] = arena_printf(
                     &arena,
                     "{\"seq\":\"%llu\",\"at_ms\":%u,\"wallet\":\"a\",\"subject\":\"%.110s%llu\","
                     "\"provider\":\"p\",\"charge\":\"1\",\"cost\":\"1\"}",
                     (unsigned long long)seq + i, (part % (round == 0 ? 2 : 5)) * 3600000u, name,
                     (unsigned long long)seq + i);
+            }
             assert_int_equal(
                 usage_apply(ledger, &stream, seq, records, ARRAY_LEN(records), &applied, &err), 0);
             seq += ARRAY_LEN(records);

@@ -45,7 +45,7 @@ file_bytes(const char *ending)
 {
     char path[96];
     struct stat info = {0};
-    snprintf(path, sizeof path, "%s/a.db%s", folder, ending);
+    (void)snprintf(path, sizeof path, "%s/a.db%s", folder, ending);
     (void)stat(path, &info);
     (void)unlink(path);
     return (uint64_t)info.st_size;
@@ -68,7 +68,7 @@ test_posting(void **state)
     char url[96];
     uint64_t ns = 0;
     bool more = true;
-    snprintf(url, sizeof url, "sqlite:%s/a.db", folder);
+    (void)snprintf(url, sizeof url, "sqlite:%s/a.db", folder);
     buf_init(&list, 1u << 20);
     assert_int_equal(store_open(url, NULL, &store, &err), 0);
     assert_int_equal(ledger_new(store, &config, &ledger, &err), 0);
@@ -108,7 +108,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_posting)};
-    snprintf(folder, sizeof folder, "/tmp/berth-ledger-figures-XXXXXX");
+    (void)snprintf(folder, sizeof folder, "/tmp/berth-ledger-figures-XXXXXX");
     if (mkdtemp(folder) == NULL)
         return 1;
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

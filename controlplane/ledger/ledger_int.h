@@ -42,8 +42,10 @@ struct ledger {
     struct rollup rollup;
     struct map budgets; /* names that may have a row of KEY_BUDGET; heap */
     bool budgets_listed;
-    struct json_doc doc; /* scratch, so that nodes are allocated once */
-    struct buf row;      /* likewise: the usage row that is being made */
+    bool budgets_dated;      /* budgets_last_ms is of all of them */
+    int64_t budgets_last_ms; /* the latest begin of a period that a row has */
+    struct json_doc doc;     /* scratch, so that nodes are allocated once */
+    struct buf row;          /* likewise: the usage row that is being made */
 };
 
 /* One row under a key, read once. */

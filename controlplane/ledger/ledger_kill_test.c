@@ -34,13 +34,14 @@ open_all(struct store **store, struct ledger **ledger)
 static void
 records_make(struct arena *arena, uint64_t first, struct str records[BATCH])
 {
-    for (uint64_t i = 0; i < BATCH; i++)
+    for (uint64_t i = 0; i < BATCH; i++) {
         records[i] = arena_printf(
             arena,
             "{\"seq\":\"%llu\",\"wallet\":\"a\",\"provider\":\"p\",\"charge\":\"%llu\","
             "\"cost\":\"%llu\"}",
-            (unsigned long long)(first + i), (unsigned long long)(first + i),
-            (unsigned long long)(first + i) / 2);
+            (unsigned long long)first + i, (unsigned long long)first + i,
+            ((unsigned long long)first + i) / 2);
+    }
 }
 
 /* Posts, borrows and pays in, and tells the mark after each answer. */
@@ -63,7 +64,7 @@ child(int fd)
         uint64_t first = applied.seq + 1;
         arena_init(&arena, 1u << 20);
         records_make(&arena, first, records);
-        snprintf(key, sizeof key, "pay %llu", (unsigned long long)first);
+        (void)snprintf(key, sizeof key, "pay %llu", (unsigned long long)first);
         if (ledger_deposit(ledger, STR("a"), LEDGER_AI, (struct money){1000}, str_from(key),
                            &receipt, NULL) < 0 ||
             lease_want(ledger, stream.node, 1, STR("a"), lease.granted, (struct money){500}, &lease,
@@ -122,12 +123,12 @@ main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_kill)};
     if (mkdtemp(folder) == NULL)
         return 1;
-    snprintf(url, sizeof url, "sqlite:%s/a.db", folder);
+    (void)snprintf(url, sizeof url, "sqlite:%s/a.db", folder);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     static const char *const files[] = {"a.db", "a.db-wal"};
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {
         char path[96];
-        snprintf(path, sizeof path, "%s/%s", folder, files[i]);
+        (void)snprintf(path, sizeof path, "%s/%s", folder, files[i]);
         (void)unlink(path);
     }
     return rmdir(folder) == 0 ? failed : 1;

@@ -410,12 +410,12 @@ test_sqlite(void **state)
     char folder[] = "/tmp/berth-ledger-XXXXXX";
     char url[64];
     assert_non_null(mkdtemp(folder));
-    snprintf(url, sizeof url, "sqlite:%s/a.db", folder);
+    (void)snprintf(url, sizeof url, "sqlite:%s/a.db", folder);
     run(url, 800, true);
     static const char *const files[] = {"a.db", "a.db-wal"};
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {
         char path[64];
-        snprintf(path, sizeof path, "%s/%s", folder, files[i]);
+        (void)snprintf(path, sizeof path, "%s/%s", folder, files[i]);
         (void)unlink(path);
     }
     assert_int_equal(rmdir(folder), 0);

@@ -124,7 +124,7 @@ open_all(void)
 {
     char url[112];
     const struct ledger_config config = {0};
-    snprintf(url, sizeof url, "sqlite:%s", path);
+    (void)snprintf(url, sizeof url, "sqlite:%s", path);
     int r = store_open(url, NULL, &store, &err);
     return r < 0 ? r : ledger_new(store, &config, &ledger, &err);
 }
@@ -149,7 +149,7 @@ do_round(uint64_t round, bool again)
     char key[32];
     bool more;
     arena_init(&arena, 1u << 20);
-    snprintf(key, sizeof key, "pay %llu", (unsigned long long)round);
+    (void)snprintf(key, sizeof key, "pay %llu", (unsigned long long)round);
     for (uint64_t i = 0; i < BATCH; i++) {
         unsigned long long seq = BATCH * round + i + 1;
         records[i] =
@@ -264,7 +264,7 @@ static void
 file_put(const char *ending, const struct disk_file *file)
 {
     char name[112];
-    snprintf(name, sizeof name, "%s%s", path, ending);
+    (void)snprintf(name, sizeof name, "%s%s", path, ending);
     FILE *out = fopen(name, "we");
     assert_non_null(out);
     assert_int_equal(fwrite(file->bytes, 1, file->size, out), file->size);
@@ -278,7 +278,7 @@ disk_make(size_t end, size_t synced_to[FILES], enum fate fate)
     static const char *const endings[FILES] = {"", "-wal"};
     for (int f = 0; f < FILES; f++) {
         size_t count = 0;
-        const struct event **pending = calloc(end + 1, sizeof *pending);
+        const struct event **pending = calloc(end + 1, sizeof(struct event *));
         assert_non_null(pending);
         for (size_t i = synced_to[f]; i < end; i++) {
             if (events[i].file != f || events[i].kind == ANSWER)
@@ -434,14 +434,14 @@ main(void)
                                        cmocka_unit_test(test_kill_points)};
     if (mkdtemp(folder) == NULL)
         return 1;
-    snprintf(path, sizeof path, "%s/a.db", folder);
+    (void)snprintf(path, sizeof path, "%s/a.db", folder);
     if (sqlite3_initialize() != SQLITE_OK)
         return 1;
     real_vfs = sqlite3_vfs_find(NULL);
     int failed = cmocka_run_group_tests(tests, setup, NULL);
     for (size_t i = 0; i < ARRAY_LEN(endings); i++) {
         char file[112];
-        snprintf(file, sizeof file, "%s%s", path, endings[i]);
+        (void)snprintf(file, sizeof file, "%s%s", path, endings[i]);
         (void)unlink(file);
     }
     return rmdir(folder) == 0 ? failed : 1;

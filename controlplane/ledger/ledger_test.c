@@ -264,7 +264,7 @@ test_share(void **state)
         struct ledger_receipt receipt;
         struct ledger_lease lease;
         char name[16];
-        snprintf(name, sizeof name, "w%zu", i);
+        (void)snprintf(name, sizeof name, "w%zu", i);
         const struct ledger_ask ask = {.node = STR("n1"),
                                        .epoch = 1,
                                        .wallet = str_from(name),
@@ -333,7 +333,7 @@ test_close_many(void **state)
     struct ledger_receipt receipt;
     struct ledger_lease lease;
     for (unsigned i = 0; i < 450; i++) {
-        snprintf(name, sizeof name, "w%u", i);
+        (void)snprintf(name, sizeof name, "w%u", i);
         assert_int_equal(ledger_deposit(ledger, str_from(name), LEDGER_AI, (struct money){10},
                                         STR("d"), &receipt, &err),
                          0);
@@ -346,7 +346,7 @@ test_close_many(void **state)
     assert_int_equal(lease_close(ledger, STR("n1"), 1, &err), 0);
     for (unsigned i = 0; i < 450; i++) {
         struct ledger_balances b;
-        snprintf(name, sizeof name, "w%u", i);
+        (void)snprintf(name, sizeof name, "w%u", i);
         assert_int_equal(ledger_balances(ledger, str_from(name), &b, &err), 0);
         assert_true(b.held.nano == 0 && b.ai_remaining.nano == 10);
     }
@@ -359,7 +359,7 @@ test_transactions(void **state)
     (void)state;
     char key[16];
     for (unsigned i = 1; i <= 25; i++) {
-        snprintf(key, sizeof key, "k%u", i);
+        (void)snprintf(key, sizeof key, "k%u", i);
         assert_int_equal(deposit(i % 5 ? "a" : "b", i, key), 0);
     }
     struct ledger_transaction *page;

@@ -101,8 +101,9 @@ key_read(struct search *search, enum ledger_movement_kind kind, struct str walle
     if (r < 0 || (uint64_t)fields[5].value <= search->after)
         return r;
     r = search_grow(search);
-    if (r < 0)
+    if (r != 0)
         return r;
+    ASSERT(search->count < search->cap && search->rows != NULL);
     struct ledger_movement *movement = &search->rows[search->count];
     *movement = (struct ledger_movement){
         .kind = kind,
@@ -137,7 +138,7 @@ search_kind(struct search *search, enum ledger_movement_kind kind, struct str wa
         r = prefix.ptr ? store_list(search->ledger->store, prefix, str_from(after), PAGE_ROWS,
                                     &page, &rows, &count, NULL)
                        : -ERR_NOMEM;
-        if (r < 0)
+        if (r != 0)
             return ledger_fail(search->err, r);
         for (size_t i = 0; i < count && r == 0; i++)
             r = key_read(search, kind, wallet, &rows[i]);

@@ -93,7 +93,7 @@ test_many(void **state)
     size_t count;
     for (unsigned i = 0; i < 1201; i++) {
         char key[16];
-        snprintf(key, sizeof key, "k%u", i);
+        (void)snprintf(key, sizeof key, "k%u", i);
         deposit("a", 1 + i, key);
     }
     assert_int_equal(ledger_movements(ledger, STR("a"), 0, &arena, &rows, &count, &err), 0);

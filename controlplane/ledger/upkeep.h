@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * upkeep.h - what the ledger has to do from time to time: add usage up, let old records go.
+ * upkeep.h - what the ledger has to do from time to time: add usage up, let old records go, put
+ *            caps on the time at hand when a clock was ahead.
  * Floor: controlplane/ledger; the engine thread.
  * Owns: its timers.
  * Invariant: one commit of bounded size a turn; with nothing to do there is none. Proved in
@@ -19,6 +20,8 @@ struct upkeep_conf {
     int64_t retention_ms; /* of single records; 0 = UPKEEP_RETENTION_MS; <0: for ever */
     /* something could not be done and will be tried again; may be NULL */
     void (*failed)(const char *what, const struct err *err, void *user);
+    /* the wall clock was set by so much; may be NULL */
+    void (*stepped)(int64_t step_ms, void *user);
     void *user;
 };
 int upkeep_new(const struct upkeep_conf *conf, struct upkeep **ret_upkeep,

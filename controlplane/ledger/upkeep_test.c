@@ -150,10 +150,87 @@ test_much(void **state)
     loop_free(&loop);
 }
 
+static int64_t mono_ms;
+static int64_t wall_ms;
+static unsigned steps;
+
+static uint64_t
+test_mono(void *user)
+{
+    (void)user;
+    return (uint64_t)mono_ms * 1000000u;
+}
+
+static int64_t
+test_wall(void *user)
+{
+    (void)user;
+    return wall_ms * 1000000;
+}
+
+static void
+on_stepped(int64_t step_ms, void *user)
+{
+    (void)user;
+    assert_true(step_ms > 0);
+    steps++;
+}
+
+/* Both clocks go on, in steps that no timer minds. */
+static void
+time_goes_on(int64_t ms)
+{
+    for (int64_t done = 0; done < ms; done += 60000) {
+        mono_ms += 60000;
+        wall_ms += 60000;
+        loop_step(loop, 0);
+    }
+}
+
+/* A clock that jumps ahead makes no record old: it is believed when it has gone on for a day. */
+static void
+test_clock(void **state)
+{
+    (void)state;
+    static const struct clock_source source = {test_mono, test_wall, NULL};
+    struct err err = {0};
+    const struct ledger_config config = {0};
+    const struct ledger_stream stream = {STR("n"), 1, STR("0")};
+    const struct str record = STR("{\"seq\":\"1\",\"at_ms\":1764547200000,\"wallet\":\"a\","
+                                  "\"provider\":\"p\",\"charge\":\"1\",\"cost\":\"1\"}");
+    static const char *const key = "usage/n/1/0/00000000000000000001";
+    struct ledger_applied applied;
+    struct upkeep *upkeep = NULL;
+    mono_ms = 1000000;
+    wall_ms = 1764547200000;
+    steps = 0;
+    clock_replace(&source);
+    assert_int_equal(loop_new(&loop, &err), 0);
+    assert_int_equal(store_open("memory:", loop, &store, &err), 0);
+    assert_int_equal(ledger_new(store, &config, &ledger, &err), 0);
+    assert_int_equal(usage_apply(ledger, &stream, 1, &record, 1, &applied, &err), 0);
+    const struct upkeep_conf conf = {.loop = loop, .ledger = ledger, .stepped = on_stepped};
+    assert_int_equal(upkeep_new(&conf, &upkeep, &err), 0);
+    time_goes_on(3600000);
+    assert_true(stored("ledger/rolled/n/1/0"));
+    wall_ms += 2 * UPKEEP_RETENTION_MS;
+    time_goes_on(23 * 3600000ll);
+    assert_int_equal(steps, 1);
+    assert_true(stored(key));
+    time_goes_on(2 * 3600000ll);
+    assert_false(stored(key));
+    upkeep_free(&upkeep);
+    ledger_free(&ledger);
+    store_close(&store);
+    loop_free(&loop);
+    clock_replace(NULL);
+}
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_upkeep), cmocka_unit_test(test_much)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_upkeep), cmocka_unit_test(test_much),
+                                       cmocka_unit_test(test_clock)};
     can_fail_malloc = alloc_rig_init();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -272,7 +272,7 @@ record_take(struct chunk *chunk, const struct offered *offered, bool refuse)
         return ledger_fail(chunk->draft.err, r);
     if (r == 0 && refuse)
         r = err_set(&why, ERR_INVALID, "a balance would leave the range of money");
-    if (r < 0) {
+    if (r != 0) {
         r = record_quarantine(chunk, offered->text, why.text);
     } else {
         r = record.charge > 0 ? record_count(chunk, &record) : 1;
@@ -314,7 +314,7 @@ share_post(struct chunk *chunk, const struct share *share)
     int r = share_load(draft, share->wallet, &accounts);
     if (r == 0)
         r = lease_load(draft, stream->node, stream->epoch, share->wallet, &lease);
-    if (r < 0)
+    if (r != 0)
         return r;
     int64_t held = MIN(share->charge, lease_rest(&lease));
     int64_t markup = share->charge;

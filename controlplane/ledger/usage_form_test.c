@@ -113,11 +113,34 @@ test_every_class(void **state)
     for (unsigned i = 0; i < USAGE_CLASS_COUNT; i++) {
         char text[128];
         struct usage_form form = {0};
-        snprintf(text, sizeof text, "{\"usage\":{\"%s\":1}}",
-                 usage_class_name((enum usage_class)i));
+        (void)snprintf(text, sizeof text, "{\"usage\":{\"%s\":1}}",
+                       usage_class_name((enum usage_class)i));
         if (form_read(str_from(text), &form) == 0)
             fail_msg("usage_form.def does not know %s", text);
     }
+}
+
+/* Members that are there or not, by chance, and what they say. */
+static void
+form_draw(struct usage_form *form)
+{
+    static const char *const texts[] = {"", "a", "openai/gpt-4o-mini", "container/dev"};
+    for (unsigned m = 0; m < FORM_COUNT; m++) {
+        uint64_t draw = rand_u64() >> 8;
+        bool text = (m >= FORM_id && m <= FORM_provider && m != FORM_at_ms) || m == FORM_outcome ||
+                    m == FORM_evidence;
+        bool flag = m == FORM_stream || m == FORM_clamped;
+        if (draw % 4 == 0)
+            form->has ^= 1ull << m;
+        if (text)
+            form->at[m].text = str_from(texts[draw / 4 % 4]);
+        else if (draw % 4 < 2)
+            form->at[m].number = flag            ? draw / 4 % 2
+                                 : draw % 8 == 1 ? 9999999999999999999ull
+                                                 : draw;
+    }
+    for (unsigned m = FORM_input; m < FORM_charge && !form_has(form, FORM_usage); m++)
+        form->has &= ~(1ull << m);
 }
 
 /* Any members of any order, each record against the one before it. */
@@ -132,28 +155,12 @@ test_packed(void **state)
     rand_seed(seed);
     CLEANUP(buf_fini) struct buf packed;
     buf_init(&packed, 1u << 20);
-    static const char *const texts[] = {"", "a", "openai/gpt-4o-mini", "container/dev"};
     struct usage_form one = {0};
     assert_true(form_read(STR(FULL), &one) > 0);
     for (size_t i = 0; i < COUNT; i++) {
         struct usage_form form = i % 3 ? one : (struct usage_form){0};
-        for (unsigned m = 0; m < FORM_COUNT && i > 0; m++) {
-            uint64_t draw = rand_u64() >> 8;
-            bool text = (m >= FORM_id && m <= FORM_provider && m != FORM_at_ms) ||
-                        m == FORM_outcome || m == FORM_evidence;
-            bool flag = m == FORM_stream || m == FORM_clamped;
-            if (draw % 4 == 0)
-                form.has ^= 1ull << m;
-            if (text)
-                form.at[m].text = str_from(texts[draw / 4 % 4]);
-            else if (draw % 4 < 2)
-                form.at[m].number = flag            ? draw / 4 % 2
-                                    : draw % 8 == 1 ? 9999999999999999999ull
-                                                    : draw;
-        }
-        if (!form_has(&form, FORM_usage))
-            for (unsigned m = FORM_input; m < FORM_charge; m++)
-                form.has &= ~(1ull << m);
+        if (i > 0)
+            form_draw(&form);
         forms[i] = form;
         pack_put(&forms[i], i ? &forms[i - 1] : &(struct usage_form){0}, &packed);
     }

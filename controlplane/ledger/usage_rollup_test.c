@@ -43,7 +43,7 @@ query(const struct usage_query *asked)
     if (r < 0)
         return err_name(r);
     assert_false(behind);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         text =
             arena_printf(&arena, "%s%lld %.*s|%.*s|%.*s|%.*s|%.*s %llu %llu %lld %lld;", text,
                          (long long)rows[i].start_s / 3600, STR_ARG(rows[i].wallet),
@@ -52,6 +52,7 @@ query(const struct usage_query *asked)
                          (unsigned long long)rows[i].count[USAGE_input],
                          (long long)rows[i].charge.nano, (long long)rows[i].cost.nano)
                 .ptr;
+    }
     return text;
 }
 
@@ -148,7 +149,7 @@ test_many(void **state)
         const struct ledger_stream to = {STR("n2"), s + 1, STR("0")};
         for (size_t i = 0; i < COUNT; i++) {
             char subject[120];
-            snprintf(subject, sizeof subject, "container/%080zu", (i * 7919 + s) % 5000);
+            (void)snprintf(subject, sizeof subject, "container/%080zu", (i * 7919 + s) % 5000);
             records[i] = record(i + 1, (100 + i / 150) * HOUR_MS, i % 2 ? "a" : "b", subject, "m",
                                 1 + (int64_t)i);
             total += 1 + (int64_t)i;

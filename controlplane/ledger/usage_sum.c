@@ -202,7 +202,7 @@ sum_page_write(const struct sum_table *table, int64_t hour, struct buf *out)
 {
     struct usage_form forms[2] = {0};
     size_t count = 0;
-    const struct sum **sums = calloc(table->map.count + 1, sizeof *sums);
+    const struct sum **sums = calloc(table->map.count + 1, sizeof(struct sum *));
     if (sums == NULL) {
         out->failed = true;
         return 0;
@@ -212,7 +212,7 @@ sum_page_write(const struct sum_table *table, int64_t hour, struct buf *out)
         if (sum->name.hour == hour)
             sums[count++] = sum;
     }
-    qsort(sums, count, sizeof *sums, sum_compare);
+    qsort(sums, count, sizeof(struct sum *), sum_compare);
     (void)buf_put_byte(out, PACK_MARK);
     for (size_t i = 0; i < count; i++) {
         form_of_sum(sums[i], &forms[i & 1]);

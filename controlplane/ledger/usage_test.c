@@ -176,7 +176,7 @@ test_poison(void **state)
     assert_string_equal(balances("a"), "100 5 95 45");
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         char key[64];
-        snprintf(key, sizeof key, "usage/quarantine/n1/9/0/%020zu", i + 1);
+        (void)snprintf(key, sizeof key, "usage/quarantine/n1/9/0/%020zu", i + 1);
         if (!strstr(row(key), rows[i].reason))
             fail_msg("row %zu: %s", i, row(key));
     }
@@ -210,20 +210,20 @@ test_list(void **state)
     char list[2048];
     fund("a", 1000, 1000);
     assert_string_equal(apply_list(1, ""), "0 0 0 0");
-    snprintf(list, sizeof list, "%s,%s", good[0], good[1]);
+    (void)snprintf(list, sizeof list, "%s,%s", good[0], good[1]);
     assert_string_equal(apply_list(2, list), "CONFLICT0 0 0 0");
     assert_string_equal(apply_list(1, list), "2 2 0 0");
     assert_string_equal(apply_list(1, list), "2 0 2 0");
-    snprintf(list, sizeof list, "%s,%s,%s", good[0], good[1], good[2]);
+    (void)snprintf(list, sizeof list, "%s,%s,%s", good[0], good[1], good[2]);
     assert_string_equal(apply_list(1, list), "3 1 2 0");
     /* seq 9 in the place of 4: poison, but of the form */
-    snprintf(list, sizeof list, "%s,%s", record(9, "a", "m", "openai", 1, 1).ptr,
-             record(5, "a", "m", "openai", 50, 45).ptr);
+    (void)snprintf(list, sizeof list, "%s,%s", record(9, "a", "m", "openai", 1, 1).ptr,
+                   record(5, "a", "m", "openai", 50, 45).ptr);
     assert_string_equal(apply_list(4, list), "5 1 0 1");
     static const char *const odd[] = {
         "{\"seq\": \"7\"}", "{\"seq\":\"7\",\"more\":1}", "x", " ", "{}{}", "{", ""};
     for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
-        snprintf(list, sizeof list, "%s,%s", record(6, "a", "m", "openai", 1, 1).ptr, odd[i]);
+        (void)snprintf(list, sizeof list, "%s,%s", record(6, "a", "m", "openai", 1, 1).ptr, odd[i]);
         /* a comma with nothing behind it spoils what it stands behind */
         const char *want = odd[i][0] == '\0' ? "UNSUPPORTED6 0 0 0"
                            : i == 0          ? "UNSUPPORTED6 1 0 0"

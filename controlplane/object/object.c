@@ -279,7 +279,7 @@ object_delete(struct store *store, const struct kind *kind, struct str name, uin
               struct err *err)
 {
     struct arena arena;
-    struct object object;
+    struct object object = {0};
     arena_init(&arena, 4u * OBJECT_BYTES_MAX);
     int code = object_get(store, kind, name, &arena, &object, err);
     if (code == 0 && revision != 0 && revision != object.revision)
@@ -354,14 +354,15 @@ object_seal_all(struct store *store, size_t *ret_count, struct err *err)
         err_set(err, (enum err_code) - code, "reading the stored secrets: %s", err_text(code));
     for (size_t i = 0; i < row_count && code == 0; i++) {
         code = seal_row(store, &rows[i], &arena, &count);
-        if (code == -ERR_SIGNATURE)
+        if (code == -ERR_SIGNATURE) {
             err_set(err, ERR_SIGNATURE,
                     "%.*s in the store does not open with this master key: it was sealed with "
                     "another one; give that one back, or delete the object and apply it anew",
                     STR_ARG(rows[i].key));
-        else if (code < 0)
+        } else if (code < 0) {
             err_set(err, (enum err_code) - code, "sealing %.*s: %s", STR_ARG(rows[i].key),
                     err_text(code));
+        }
     }
     arena_fini(&arena);
     if (code == 0)

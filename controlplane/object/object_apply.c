@@ -36,12 +36,13 @@ check_identity(const struct apply *apply)
                        "create it",
                        kind, STR_ARG(manifest->name));
     }
-    if (manifest->revision != 0 && manifest->revision != apply->object.revision)
+    if (manifest->revision != 0 && manifest->revision != apply->object.revision) {
         return err_set(apply->err, ERR_CONFLICT,
                        "%s \"%.*s\" is at revision %llu, the request was made from %llu; read it "
                        "again",
                        kind, STR_ARG(manifest->name), (unsigned long long)apply->object.revision,
                        (unsigned long long)manifest->revision);
+    }
     if (manifest->uid.len > 0 && !str_eq(manifest->uid, apply->object.uid))
         return err_set(apply->err, ERR_CONFLICT, "%s \"%.*s\" was deleted and created anew", kind,
                        STR_ARG(manifest->name));

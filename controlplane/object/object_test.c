@@ -88,9 +88,10 @@ test_expected_revision(void **state)
     char yaml[512];
     assert_int_equal(apply(f, HEAD "kind: Wallet\nmetadata: {name: w}\n", ""), 0);
     uint64_t revision = f->object.revision;
-    snprintf(yaml, sizeof yaml,
-             HEAD "kind: Wallet\nmetadata: {name: w, revision: '%llu'}\nspec: {frozen: true}\n",
-             (unsigned long long)revision);
+    (void)snprintf(yaml, sizeof yaml,
+                   HEAD
+                   "kind: Wallet\nmetadata: {name: w, revision: '%llu'}\nspec: {frozen: true}\n",
+                   (unsigned long long)revision);
     assert_int_equal(apply(f, yaml, ""), 0);
     assert_int_equal(apply(f, yaml, ""), -ERR_CONFLICT);
     assert_non_null(strstr(f->err.text, "read it again"));
@@ -162,7 +163,7 @@ test_list_and_near_miss(void **state)
     static const char *const names[] = {"b", "a", "dev-env"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         char yaml[256];
-        snprintf(yaml, sizeof yaml, HEAD "kind: Container\nmetadata: {name: %s}\n", names[i]);
+        (void)snprintf(yaml, sizeof yaml, HEAD "kind: Container\nmetadata: {name: %s}\n", names[i]);
         assert_int_equal(apply(f, yaml, ""), 0);
     }
     const struct kind *kind = kind_at(KIND_CONTAINER);

@@ -98,8 +98,8 @@ check_spec_keys(const struct checker *checker, const struct tree *map, struct st
         }
         if (!found) {
             char where[PATH_BYTES_MAX];
-            snprintf(where, sizeof where, "spec%s%.*s of %s", prefix.len ? "." : "",
-                     (int)(prefix.len ? prefix.len - 1 : 0), prefix.ptr, checker->kind->name);
+            (void)snprintf(where, sizeof where, "spec%s%.*s of %s", prefix.len ? "." : "",
+                           (int)(prefix.len ? prefix.len - 1 : 0), prefix.ptr, checker->kind->name);
             return fail_unknown(checker->err, child, where, &nearest);
         }
         if (is_map && child->kind != TREE_MAP)
@@ -457,19 +457,20 @@ check_metadata(const struct checker *checker, const struct tree *metadata)
     static const char *const known[] = {"name", "uid", "generation", "revision", "created", NULL};
     struct manifest *manifest = checker->manifest;
     int code = check_keys(metadata, known, "metadata", checker->err);
-    if (code < 0)
+    if (code != 0)
         return code;
     const struct tree *name = tree_get(metadata, STR("name"));
     if (!name)
         return FAIL_AT(checker->err, metadata, ERR_INVALID, "metadata.name is missing");
     if (name->kind != TREE_STRING)
         return FAIL_AT(checker->err, name, ERR_INVALID, "metadata.name must be a string; quote it");
-    if (!schema_valid_name(checker->kind, name->text))
+    if (!schema_valid_name(checker->kind, name->text)) {
         return FAIL_AT(checker->err, name, ERR_INVALID,
                        "metadata.name of %s must have 1 to %zu bytes: letters A-Z a-z, digits and "
                        "any of %s",
                        checker->kind->name, schema_name_max(checker->kind),
                        schema_name_marks(checker->kind));
+    }
     manifest->name = name->text;
     const struct tree *uid = tree_get(metadata, STR("uid"));
     if (uid && uid->kind == TREE_STRING)
@@ -515,14 +516,14 @@ schema_check(const struct tree *doc, struct arena *arena, struct manifest *ret_m
     int code = check_keys(doc, known, "the object", err);
     if (code == 0)
         code = check_kind(doc, &manifest.kind, err);
-    if (code < 0)
+    if (code != 0)
         return code;
     checker.kind = manifest.kind;
     const struct tree *metadata = tree_get(doc, STR("metadata"));
     if (!metadata || metadata->kind != TREE_MAP)
         return FAIL_AT(err, doc, ERR_INVALID, "metadata with a name is missing");
     code = check_metadata(&checker, metadata);
-    if (code < 0)
+    if (code != 0)
         return code;
     const struct tree *spec = tree_get(doc, STR("spec"));
     struct tree empty = {.kind = TREE_MAP, .line = doc->line, .column = doc->column};

@@ -42,6 +42,7 @@ node_new(struct push *push, struct http_stream *stream, struct node **ret_node)
     node->stream = stream;
     node->state = NODE_HELLO;
     node->since_ms = clock_wall_ns() / 1000000;
+    node->since_mono_ms = clock_mono_ms();
     buf_init(&node->line, PUSH_RECORD_BYTES_MAX);
     list_init(&node->urgent);
     list_init(&node->frames);

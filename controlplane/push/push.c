@@ -227,12 +227,12 @@ static void
 tick(struct timer *timer)
 {
     struct push *push = CONTAINER_OF(timer, struct push, tick);
-    int64_t now_ms = clock_wall_ns() / 1000000;
+    uint64_t now_ms = clock_mono_ms();
     LIST_FOREACH (at, &push->nodes) {
         struct node *node = LIST_ENTRY(at, struct node, in_push);
         if (node->state == NODE_LIVE)
             state_tick(node);
-        else if (now_ms - node->since_ms > HELLO_MS_MAX)
+        else if (now_ms - node->since_mono_ms > HELLO_MS_MAX)
             node_drop(node, "it did not say hello");
     }
     timer_arm(loop_timers(push->conf.loop), &push->tick,

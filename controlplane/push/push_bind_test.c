@@ -160,10 +160,10 @@ test_nack(void **state)
         revision = pending->id == 1 ? pending->revision : revision;
     }
     assert_true(revision > 0);
-    snprintf(nack, sizeof nack,
-             "{\"type\":\"nack\",\"part\":\"bindings\",\"rev\":\"%llu\",\"path\":\"rows[0]\","
-             "\"reason\":\"no room\"}",
-             (unsigned long long)revision);
+    (void)snprintf(nack, sizeof nack,
+                   "{\"type\":\"nack\",\"part\":\"bindings\",\"rev\":\"%llu\",\"path\":\"rows[0]\","
+                   "\"reason\":\"no room\"}",
+                   (unsigned long long)revision);
     say(&f->dp, nack);
     WAIT_FOR(f, &f->agent, "\"type\":\"refused\",\"id\":1,\"code\":\"not_acknowledged\"");
     assert_true(seen(&f->agent, "no room"));

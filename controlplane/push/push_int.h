@@ -57,7 +57,8 @@ struct node {
     char name[NODE_NAME_BYTES_MAX + 1];
     char boot[NODE_TEXT_BYTES_MAX + 1];
     uint64_t epoch;
-    int64_t since_ms;
+    int64_t since_ms; /* by the wall, for people */
+    uint64_t since_mono_ms;
     struct buf line;    /* an incomplete record */
     struct list urgent; /* frames */
     struct list frames;

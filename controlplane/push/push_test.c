@@ -287,10 +287,11 @@ test_config_changes_and_nack(void **state)
     WAIT_FOR(f, &f->dp, "\"name\":\"p\"");
     assert_false(seen(&f->agent, "\"type\":\"config\""));
     char nack[256];
-    snprintf(nack, sizeof nack,
-             "{\"type\":\"nack\",\"part\":\"config\",\"rev\":\"%llu\",\"path\":\"providers[0]\","
-             "\"reason\":\"bad dialect\"}",
-             (unsigned long long)f->engine->snapshot.revision);
+    (void)snprintf(
+        nack, sizeof nack,
+        "{\"type\":\"nack\",\"part\":\"config\",\"rev\":\"%llu\",\"path\":\"providers[0]\","
+        "\"reason\":\"bad dialect\"}",
+        (unsigned long long)f->engine->snapshot.revision);
     say(&f->dp, nack);
     buf_init(&out, 65536);
     uint64_t end = clock_mono_ms() + DEADLINE_MS;

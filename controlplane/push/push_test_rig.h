@@ -61,10 +61,11 @@ on_up(struct link *link, void *user)
     struct peer *peer = user;
     char hello[512];
     peer->up = true;
-    snprintf(hello, sizeof hello,
-             "{\"type\":\"hello\",\"protocol\":1,\"role\":\"%s\",\"boot\":\"%s\",\"epoch\":\"7\","
-             "\"have\":{\"config\":\"0\",\"bindings\":\"0\",\"funds\":\"0\"}}",
-             peer->role, peer->boot);
+    (void)snprintf(
+        hello, sizeof hello,
+        "{\"type\":\"hello\",\"protocol\":1,\"role\":\"%s\",\"boot\":\"%s\",\"epoch\":\"7\","
+        "\"have\":{\"config\":\"0\",\"bindings\":\"0\",\"funds\":\"0\"}}",
+        peer->role, peer->boot);
     link_send(link, str_from(hello));
 }
 
@@ -79,8 +80,8 @@ on_record(struct link *link, struct str type, const struct json_doc *doc, void *
                         str_eq(type, STR("funds"))))
         return;
     struct str rev = json_raw(doc, json_get(doc, 0, STR("rev")));
-    snprintf(ack, sizeof ack, "{\"type\":\"ack\",\"part\":\"%.*s\",\"rev\":%.*s}", STR_ARG(type),
-             STR_ARG(rev));
+    (void)snprintf(ack, sizeof ack, "{\"type\":\"ack\",\"part\":\"%.*s\",\"rev\":%.*s}",
+                   STR_ARG(type), STR_ARG(rev));
     link_send(link, str_from(ack));
 }
 
@@ -99,9 +100,9 @@ static UNUSED void
 connect_peer(struct fixture *f, struct peer *peer, const char *role, const char *cert)
 {
     char paths[3][256];
-    snprintf(paths[0], sizeof paths[0], "%s/pki/ca.crt", f->dir);
-    snprintf(paths[1], sizeof paths[1], "%s/pki/%s.crt", f->dir, cert);
-    snprintf(paths[2], sizeof paths[2], "%s/pki/%s.key", f->dir, cert);
+    (void)snprintf(paths[0], sizeof paths[0], "%s/pki/ca.crt", f->dir);
+    (void)snprintf(paths[1], sizeof paths[1], "%s/pki/%s.crt", f->dir, cert);
+    (void)snprintf(paths[2], sizeof paths[2], "%s/pki/%s.key", f->dir, cert);
     const struct link_conf conf = {.loop = f->loop,
                                    .host = "127.0.0.1",
                                    .port = f->port,
@@ -175,10 +176,10 @@ make_tls(struct fixture *f)
 {
     char paths[3][256];
     char pki[128];
-    snprintf(pki, sizeof pki, "%s/pki", f->dir);
-    snprintf(paths[0], sizeof paths[0], "%s/ca.crt", pki);
-    snprintf(paths[1], sizeof paths[1], "%s/controlplane.crt", pki);
-    snprintf(paths[2], sizeof paths[2], "%s/controlplane.key", pki);
+    (void)snprintf(pki, sizeof pki, "%s/pki", f->dir);
+    (void)snprintf(paths[0], sizeof paths[0], "%s/ca.crt", pki);
+    (void)snprintf(paths[1], sizeof paths[1], "%s/controlplane.crt", pki);
+    (void)snprintf(paths[2], sizeof paths[2], "%s/controlplane.key", pki);
     const struct tls_server_conf conf = {.client_ca_file = paths[0],
                                          .cert_file = paths[1],
                                          .key_file = paths[2],
@@ -266,10 +267,10 @@ teardown(void **state)
                                         "dataplane.key",    "agent.crt",        "agent.key",
                                         "visitor.crt",      "visitor.key"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        snprintf(command, sizeof command, "%s/pki/%s", f->dir, names[i]);
+        (void)snprintf(command, sizeof command, "%s/pki/%s", f->dir, names[i]);
         unlink(command);
     }
-    snprintf(command, sizeof command, "%s/pki", f->dir);
+    (void)snprintf(command, sizeof command, "%s/pki", f->dir);
     rmdir(command);
     rmdir(f->dir);
     return 0;
@@ -290,12 +291,13 @@ send_bind(struct fixture *f, unsigned id, const char *container, const char *dig
           const char *name)
 {
     char text[1024];
-    snprintf(text, sizeof text,
-             "{\"type\":\"bind\",\"id\":%u,\"binding\":{\"host\":\"h\",\"boot\":\"boot-1\","
-             "\"runtime\":\"podman\",\"container_id\":\"%s\","
-             "\"incarnation\":\"%s%s%s%s\",\"attestors\":\"netns+cgroup\",\"netns_cookie\":\"1\","
-             "\"cgroup_id\":\"2\"},\"name\":\"%s\"}",
-             id, container, digits, digits, digits, digits, name);
+    (void)snprintf(
+        text, sizeof text,
+        "{\"type\":\"bind\",\"id\":%u,\"binding\":{\"host\":\"h\",\"boot\":\"boot-1\","
+        "\"runtime\":\"podman\",\"container_id\":\"%s\","
+        "\"incarnation\":\"%s%s%s%s\",\"attestors\":\"netns+cgroup\",\"netns_cookie\":\"1\","
+        "\"cgroup_id\":\"2\"},\"name\":\"%s\"}",
+        id, container, digits, digits, digits, digits, name);
     say(&f->agent, text);
 }
 

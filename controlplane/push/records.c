@@ -86,7 +86,7 @@ on_hello(struct incoming *in)
         code = incoming_text(in, "boot", NODE_TEXT_BYTES_MAX, &boot);
     if (code == 0)
         code = incoming_digits(in, "epoch", UINT64_MAX, &node->epoch);
-    if (code < 0)
+    if (code != 0)
         return code;
     if (protocol != 1)
         return err_set(in->err, ERR_UNSUPPORTED, "protocol %llu is not spoken here",
@@ -116,7 +116,7 @@ on_ack(struct incoming *in)
     int code = get_part(in, &part);
     if (code == 0)
         code = incoming_digits(in, "rev", UINT64_MAX, &revision);
-    if (code < 0)
+    if (code != 0)
         return code;
     in->node->acked[part] = MAX(in->node->acked[part], revision);
     if (part == PART_config)
@@ -139,13 +139,13 @@ on_nack(struct incoming *in)
         code = incoming_digits(in, "rev", UINT64_MAX, &revision);
     if (code == 0)
         code = incoming_text(in, "reason", 4096, &reason);
-    if (code < 0)
+    if (code != 0)
         return code;
     if (json_get(in->doc, 0, STR("path")) != JSON_NONE)
         code = incoming_text(in, "path", 4096, &path);
-    snprintf(node->nack, sizeof node->nack, "%s %llu: %.*s%s%.*s", node_part_name(part),
-             (unsigned long long)revision, (int)MIN(path.len, (size_t)60), path.ptr,
-             path.len ? ": " : "", (int)MIN(reason.len, (size_t)100), reason.ptr);
+    (void)snprintf(node->nack, sizeof node->nack, "%s %llu: %.*s%s%.*s", node_part_name(part),
+                   (unsigned long long)revision, (int)MIN(path.len, (size_t)60), path.ptr,
+                   path.len ? ": " : "", (int)MIN(reason.len, (size_t)100), reason.ptr);
     LOG_WARN("a node refused an update", LOG_C("node", node->name), LOG_C("nack", node->nack));
     if (part == PART_bindings)
         pending_nacked(node->push, node, revision);
@@ -246,7 +246,7 @@ on_usage(struct incoming *in)
         code = incoming_text(in, "stream", 63, &stream.stream);
     if (code == 0)
         code = incoming_digits(in, "first", INT64_MAX, &first);
-    if (code < 0)
+    if (code != 0)
         return code;
     struct ledger_applied applied = {0};
     struct err err = {0};
@@ -297,7 +297,7 @@ on_lease(struct incoming *in)
         code = incoming_digits(in, "want", INT64_MAX, &want);
     if (code == 0 && json_get(in->doc, 0, STR("need")) != JSON_NONE)
         code = incoming_digits(in, "need", INT64_MAX, &need);
-    if (code < 0)
+    if (code != 0)
         return code;
     if (!ledger_name_valid(wallet) && !budget_name_valid(wallet))
         return err_set(in->err, ERR_INVALID, "bad wallet name");
@@ -345,7 +345,7 @@ on_return(struct incoming *in)
         code = incoming_text(in, "wallet", BUDGET_NAME_BYTES_MAX, &wallet);
     if (code == 0)
         code = incoming_digits(in, "returned", INT64_MAX, &returned);
-    if (code < 0)
+    if (code != 0)
         return code;
     struct err err = {0};
     if (lease_return(in->node->push->conf.ledger, str_from(in->node->name), epoch, wallet,
@@ -359,7 +359,7 @@ on_flushed(struct incoming *in)
 {
     uint64_t epoch;
     int code = incoming_digits(in, "epoch", UINT64_MAX, &epoch);
-    if (code < 0)
+    if (code != 0)
         return code;
     struct err err = {0};
     if (lease_close(in->node->push->conf.ledger, str_from(in->node->name), epoch, &err) < 0) {

@@ -33,7 +33,7 @@ record_on_bind(struct incoming *in)
     if (code == 0)
         code = binding_parse_request(in->doc, json_get(in->doc, 0, STR("binding")), in->arena,
                                      &wanted, in->err);
-    if (code < 0)
+    if (code != 0)
         return code;
     if (json_is(in->doc, json_get(in->doc, 0, STR("name")), JSON_STRING)) {
         code = incoming_text(in, "name", 4096, &wanted.name);
@@ -74,7 +74,7 @@ record_on_rename(struct incoming *in)
         code = incoming_text(in, "incarnation", 2u * INCARNATION_BYTES, &hex);
     if (code == 0)
         code = incoming_text(in, "name", 4096, &name);
-    if (code < 0)
+    if (code != 0)
         return code;
     struct binding_row *row = own_row(in, hex);
     if (!row)
@@ -162,7 +162,7 @@ record_on_paused(struct incoming *in)
     struct err err = {0};
     size_t count;
     int code = get_incarnations(in, &paused, &count);
-    if (code < 0)
+    if (code != 0)
         return code;
     if (amend_paused(node->push->engine, str_from(node->name), paused, count, &err) < 0) {
         LOG_ERROR("which containers are paused could not be stored", LOG_E(&err));

@@ -29,10 +29,10 @@ bind_fini(struct bind *bind)
 }
 
 void
-bind_add_op(struct bind *bind, struct str key, struct str value, bool delete_)
+bind_add_op(struct bind *bind, struct str key, struct str value, bool gone)
 {
     ASSERT(bind->op_count < BIND_OPS_MAX);
-    bind->ops[bind->op_count++] = (struct store_op){.delete_ = delete_, .key = key, .value = value};
+    bind->ops[bind->op_count++] = (struct store_op){.delete_ = gone, .key = key, .value = value};
 }
 
 void

@@ -35,7 +35,7 @@ void bind_fini(struct bind *bind);
 int bind_refuse(struct bind *bind, const char *code, enum err_code err_code, const char *text,
                 struct str detail) MUST_USE;
 int bind_store_failed(struct bind *bind, int code) MUST_USE;
-void bind_add_op(struct bind *bind, struct str key, struct str value, bool delete_);
+void bind_add_op(struct bind *bind, struct str key, struct str value, bool gone);
 void bind_add_cond(struct bind *bind, struct str key, uint64_t mod_rev);
 int bind_add_object(struct bind *bind, const struct object *object) MUST_USE;
 int bind_check_name(struct bind *bind) MUST_USE;

@@ -19,7 +19,7 @@ open_all(void)
 {
     char url[96];
     struct fixture *f = &rig;
-    snprintf(url, sizeof url, "sqlite:%s/a.db", folder);
+    (void)snprintf(url, sizeof url, "sqlite:%s/a.db", folder);
     arena_init(&f->arena, 16u << 20);
     assert_int_equal(loop_new(&f->loop, &f->err), 0);
     if (store_open(url, f->loop, &f->store, &f->err) < 0)
@@ -41,7 +41,7 @@ unbind(uint8_t incarnation, const char *reason)
 {
     char hex[2 * INCARNATION_BYTES + 1];
     for (size_t i = 0; i < INCARNATION_BYTES; i++)
-        snprintf(hex + 2 * i, 3, "%02x", incarnation);
+        (void)snprintf(hex + 2 * i, 3, "%02x", incarnation);
     struct binding_row *row = bindings_find(&rig.engine->bindings, str_from(hex));
     return row ? bind_revoke(rig.engine, row, reason, &rig.err) : 0;
 }
@@ -103,12 +103,13 @@ state_put(char out[KILL_STORY_STATE_BYTES])
     assert_int_equal(object_list(rig.store, kind_at(KIND_CONTAINER), STR_EMPTY, 0, &rig.arena,
                                  &objects, &count, &rig.err),
                      0);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         at += (size_t)snprintf(out + at, KILL_STORY_STATE_BYTES - at, "%.*s %.*s %.*s: %.*s\n",
                                STR_ARG(objects[i].name),
                                STR_ARG(schema_text(objects[i].status, "state", STR("-"))),
                                STR_ARG(schema_text(objects[i].status, "number", STR("-"))),
                                STR_ARG(log_of(&rig, objects[i].name.ptr)));
+    }
     assert_int_equal(
         store_list(rig.store, STR(BINDINGS_PREFIX), STR_EMPTY, 0, &rig.arena, &rows, &count, NULL),
         0);
@@ -141,7 +142,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_point)};
-    snprintf(folder, sizeof folder, "/tmp/berth-bind-kill-XXXXXX");
+    (void)snprintf(folder, sizeof folder, "/tmp/berth-bind-kill-XXXXXX");
     if (mkdtemp(folder) == NULL || ed25519_generate(&rig.key) < 0)
         return 1;
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

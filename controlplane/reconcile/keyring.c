@@ -73,11 +73,12 @@ read_private(struct keyring *keyring, struct err *err)
     int code = secret_read_file(keyring->private_path, &secret, err);
     if (code < 0)
         return code;
-    if (hex_decode(secret_str(secret), bytes, sizeof bytes) < 0)
+    if (hex_decode(secret_str(secret), bytes, sizeof bytes) < 0) {
         return err_set(err, ERR_PARSE,
                        "%s does not hold 64 hex digits; restore it from a backup (all identities "
                        "hang on it)",
                        keyring->private_path);
+    }
     code = ed25519_from_private(bytes, &keyring->key);
     secret_wipe(bytes, sizeof bytes);
     return code < 0 ? err_set(err, ERR_SYSTEM, "the server key cannot be used") : 0;
@@ -155,11 +156,12 @@ keyring_rotate(struct keyring *keyring, struct err *err)
     CLEANUP(ed25519_free) struct ed25519_key *next = NULL;
     struct keyring wanted = *keyring;
     uint8_t public[ED25519_KEY_BYTES];
-    if (keyring->count == KEYRING_KEYS_MAX)
+    if (keyring->count == KEYRING_KEYS_MAX) {
         return err_set(err, ERR_CONFLICT,
                        "%u keys are accepted already: earlier rotations wait for nodes that have "
                        "not acknowledged",
                        KEYRING_KEYS_MAX);
+    }
     if (ed25519_generate(&next) < 0)
         return err_set(err, ERR_SYSTEM, "a new server key cannot be made");
     ed25519_public(next, public);

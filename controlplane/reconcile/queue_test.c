@@ -42,7 +42,7 @@ run(void *user, unsigned which, struct str name, struct err *err)
 {
     struct fixture *f = user;
     size_t len = strlen(f->seen);
-    snprintf(f->seen + len, sizeof f->seen - len, "%u%.*s ", which, STR_ARG(name));
+    (void)snprintf(f->seen + len, sizeof f->seen - len, "%u%.*s ", which, STR_ARG(name));
     f->runs++;
     if (f->add_while_running) {
         f->add_while_running = false;

@@ -163,7 +163,7 @@ ask(struct strike *strike, const struct object *provider, struct str key, struct
     if (code == 0)
         code = arena_dup(arena, buf_str(&quoted), &name);
     buf_fini(&quoted);
-    if (code < 0)
+    if (code != 0)
         return code;
     const struct lister_request request = {
         .base_url = schema_text(provider->spec, "baseUrl", STR_EMPTY),
@@ -191,11 +191,12 @@ probe(struct strike *strike, struct err *err)
     arena_init(&arena, ARENA_BYTES_MAX);
     int code = snapshot_load(engine->conf.store, &engine->conf.settings, &arena, &input, err);
     int asked = -ERR_NOT_FOUND;
-    for (size_t i = 0; code == 0 && i < input.provider_count; i++)
+    for (size_t i = 0; code == 0 && i < input.provider_count; i++) {
         if (str_eq(input.providers[i].name, str_from(strike->provider)) && input.keys[i].ptr)
             asked = discover_scans(&input.providers[i], &arena)
                         ? ask(strike, &input.providers[i], input.keys[i], &arena)
                         : 0; /* nothing would bring its models back */
+    }
     arena_fini(&arena);
     if (code == 0 && asked < 0)
         code = err_set(err, (enum err_code) - asked, "%s", err_text(asked));

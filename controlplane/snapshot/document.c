@@ -384,6 +384,18 @@ put_price(struct json_writer *writer, const struct offer *offer)
     return code;
 }
 
+static void
+put_names(struct json_writer *writer, const char *key, const struct tree *names)
+{
+    if (!names)
+        return;
+    json_key(writer, key);
+    json_open_array(writer);
+    for (const struct tree *item = names->first; item; item = item->next)
+        json_value_str(writer, item->text);
+    json_close_array(writer);
+}
+
 static int
 put_models(struct builder *builder)
 {
@@ -411,6 +423,8 @@ put_models(struct builder *builder)
             json_member_str(writer, "alias_of", builder->offers[i].alias_of);
         if (object && schema_true(object->spec, "free"))
             json_member_bool(writer, "free", true);
+        if (object)
+            put_names(writer, "free_tools", schema_get(object->spec, "freeTools"));
         code = put_price(writer, &builder->offers[i]);
         json_close_object(writer);
     }
@@ -460,18 +474,6 @@ put_routes(struct builder *builder)
 }
 
 static void
-put_key_scope(struct json_writer *writer, const struct tree *models)
-{
-    if (!models)
-        return;
-    json_key(writer, "models");
-    json_open_array(writer);
-    for (const struct tree *item = models->first; item; item = item->next)
-        json_value_str(writer, item->text);
-    json_close_array(writer);
-}
-
-static void
 put_keys(struct builder *builder)
 {
     struct json_writer *writer = &builder->writer;
@@ -487,7 +489,7 @@ put_keys(struct builder *builder)
         json_member_str(writer, "name", key->name);
         json_member_str(writer, "hash", hash);
         json_member_str(writer, "wallet", schema_text(key->spec, "wallet", STR("default")));
-        put_key_scope(writer, schema_get(key->spec, "models"));
+        put_names(writer, "models", schema_get(key->spec, "models"));
         if (schema_get(key->spec, "cap"))
             json_member_bool(writer, "capped", true);
         json_close_object(writer);

@@ -42,6 +42,10 @@ static const struct {
     {"page", USAGE_page, true},
     {"webSearch", USAGE_web_search, true},
     {"fileSearch", USAGE_file_search, true},
+    {"webSearchLow", USAGE_web_search_low, true},
+    {"webSearchHigh", USAGE_web_search_high, true},
+    {"codeRun", USAGE_code_run, true},
+    {"toolCall", USAGE_tool_call, true},
 };
 _Static_assert(ARRAY_LEN(members) == USAGE_CLASS_COUNT, "a field a class");
 

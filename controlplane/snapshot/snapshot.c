@@ -166,12 +166,36 @@ snapshot_init(struct snapshot *snapshot)
 {
     *snapshot = (struct snapshot){0};
     buf_init(&snapshot->text, SNAPSHOT_BYTES_MAX);
+    map_init(&snapshot->offered);
 }
 
 void
 snapshot_fini(struct snapshot *snapshot)
 {
     buf_wipe(&snapshot->text);
+    map_fini(&snapshot->offered);
+}
+
+/* Ids need no escapes, and document.c writes them so: {"id":"ID","provider": */
+static int
+find_offered(struct str text, struct map *offered)
+{
+    static const char head[] = "{\"id\":\"";
+    int code = 0;
+    while (code == 0 && text.len > 0) {
+        const char *found = memmem(text.ptr, text.len, head, sizeof head - 1);
+        if (!found)
+            break;
+        text = str_skip(text, (size_t)(found - text.ptr) + sizeof head - 1);
+        const char *end = memchr(text.ptr, '"', text.len);
+        if (!end)
+            break;
+        struct str id = str_make(text.ptr, (size_t)(end - text.ptr));
+        text = str_skip(text, id.len);
+        if (str_starts(text, STR("\",\"provider\":")))
+            code = map_put(offered, id, offered, NULL);
+    }
+    return code;
 }
 
 /* The revision that belongs to these bytes. The hash is kept in the store, so that other bytes (a
@@ -221,30 +245,30 @@ snapshot_rebuild(struct snapshot *snapshot, struct store *store,
     digest_sha256(buf_str(&text), digest);
     hex_encode(digest, sizeof digest, hash);
     *ret_changed = memcmp(hash, snapshot->hash, sizeof hash) != 0;
+    struct map offered;
+    map_init(&offered);
     if (*ret_changed)
+        code = find_offered(buf_str(&text), &offered);
+    if (*ret_changed && code == 0)
         code = find_revision(store, hash, &revision);
     if (code < 0 || !*ret_changed) {
         buf_wipe(&text);
+        map_fini(&offered);
         return code < 0 ? err_set(err, (enum err_code) - code, "storing the document's hash: %s",
                                   err_text(code))
                         : 0;
     }
     buf_wipe(&snapshot->text);
+    map_fini(&snapshot->offered);
     snapshot->text = text;
+    snapshot->offered = offered;
     snapshot->revision = revision;
     memcpy(snapshot->hash, hash, sizeof hash);
     return 0;
 }
 
-/* Ids need no escapes, and document.c writes them so. */
 bool
 snapshot_offers(const struct snapshot *snapshot, struct str id)
 {
-    struct buf row;
-    buf_init(&row, 1024);
-    buf_printf(&row, "{\"id\":\"%.*s\",\"provider\":", STR_ARG(id));
-    bool offered = !row.failed && snapshot->text.len > 0 &&
-                   memmem(snapshot->text.ptr, snapshot->text.len, row.ptr, row.len) != NULL;
-    buf_fini(&row);
-    return offered;
+    return map_get(&snapshot->offered, id) != NULL;
 }

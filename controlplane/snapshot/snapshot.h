@@ -12,6 +12,7 @@
 #include "controlplane/snapshot/scopes.h"
 #include "controlplane/token/token.h"
 #include "lib/base/digest.h"
+#include "lib/base/map.h"
 
 #define SNAPSHOT_BYTES_MAX (15u * 1024u * 1024u)
 
@@ -64,6 +65,7 @@ struct snapshot {
     uint64_t revision; /* of the commit that recorded these bytes' hash; 0 = none yet */
     char hash[2 * SHA256_BYTES + 1];
     struct buf text;
+    struct map offered; /* ids of its models, in `text` */
 };
 void snapshot_init(struct snapshot *snapshot);
 void snapshot_fini(struct snapshot *snapshot);

@@ -175,7 +175,7 @@ static void
 want_price(const char *text, const char *id, const char *want)
 {
     char start[128];
-    snprintf(start, sizeof start, "{\"id\":\"%s\",", id);
+    (void)snprintf(start, sizeof start, "{\"id\":\"%s\",", id);
     const char *model = strstr(text, start);
     assert_non_null(model);
     const char *end = strstr(model + 1, "{\"id\":");
@@ -202,7 +202,7 @@ test_owner_prices(void **state)
           "kind: Model\nmetadata: {name: openai/gpt-4o-mini}\n"
           "spec: {provider: openai, upstream: gpt-4o-mini}\n---\n" HEAD
           "kind: Model\nmetadata: {name: openai/gift}\n"
-          "spec: {provider: openai, upstream: g, free: true}\n---\n" HEAD
+          "spec: {provider: openai, upstream: g, free: true, freeTools: [x_search]}\n---\n" HEAD
           "kind: Route\nmetadata: {name: r}\nspec: {targets: [openai/gift], onLeave: drain, "
           "stallTimeoutMs: 500}\n");
     assert_true(rebuild(&snapshot, store));
@@ -219,7 +219,7 @@ test_owner_prices(void **state)
                "\"output\":\"2000000\",\"web_search\":\"10000000000\"}]}");
     want_price(text, "openai/gpt-4o-mini", "\"price\":{\"version\":20260821,");
     want_price(text, "openai/gpt-5", "{\"service\":\"flex\",\"input\":\"625000\"");
-    want_price(text, "openai/gift", "\"free\":true");
+    want_price(text, "openai/gift", "\"free\":true,\"free_tools\":[\"x_search\"]");
     assert_non_null(strstr(text, "{\"name\":\"r\",\"on_leave\":\"drain\","
                                  "\"stall_timeout_ms\":500,\"targets\":[\"openai/gift\"]}"));
     assert_int_equal(unsetenv("SNAPSHOT_TEST_KEY"), 0);
@@ -249,10 +249,10 @@ test_aliases_and_bad_key(void **state)
                                       "anthropic/claude-sonnet-4-5"};
     for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
         char want[256];
-        snprintf(want, sizeof want,
-                 "{\"id\":\"%s\",\"provider\":\"anthropic\","
-                 "\"upstream\":\"claude-sonnet-4-5-20250929\"",
-                 ids[i]);
+        (void)snprintf(want, sizeof want,
+                       "{\"id\":\"%s\",\"provider\":\"anthropic\","
+                       "\"upstream\":\"claude-sonnet-4-5-20250929\"",
+                       ids[i]);
         assert_non_null(strstr(text, want));
     }
     assert_null(strstr(text, "\"openai\""));

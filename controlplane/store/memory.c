@@ -52,7 +52,7 @@ items_reserve(struct items *items, size_t more)
     if (items->cap - items->count >= more)
         return 0;
     size_t cap = MAX(items->cap * 2, items->count + more);
-    struct item **grown = reallocarray(items->ptr, cap, sizeof *grown);
+    struct item **grown = reallocarray(items->ptr, cap, sizeof(struct item *));
     if (grown == NULL)
         return -ERR_NOMEM;
     items->ptr = grown;

@@ -157,7 +157,7 @@ files_remove(void)
     static const char *const endings[] = {"", "-wal", "-shm", "-journal"};
     for (size_t i = 0; i < ARRAY_LEN(endings); i++) {
         char file[112];
-        snprintf(file, sizeof file, "%s%s", path, endings[i]);
+        (void)snprintf(file, sizeof file, "%s%s", path, endings[i]);
         (void)unlink(file);
     }
 }
@@ -256,8 +256,8 @@ main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_operation)};
     if (mkdtemp(folder) == NULL)
         return 1;
-    snprintf(path, sizeof path, "%s/a.db", folder);
-    snprintf(url, sizeof url, "sqlite:%s", path);
+    (void)snprintf(path, sizeof path, "%s/a.db", folder);
+    (void)snprintf(url, sizeof url, "sqlite:%s", path);
     real_vfs = sqlite3_vfs_find(NULL);
     fault_vfs = *real_vfs;
     fault_vfs.zName = "fault";

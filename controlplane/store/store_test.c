@@ -28,9 +28,9 @@ open_fresh(const char *scheme)
     struct err err = {0};
     struct store *store = NULL;
     if (strcmp(scheme, "sqlite") == 0)
-        snprintf(url, sizeof url, "sqlite:%s/a.db", folder);
+        (void)snprintf(url, sizeof url, "sqlite:%s/a.db", folder);
     else
-        snprintf(url, sizeof url, "%s:", scheme);
+        (void)snprintf(url, sizeof url, "%s:", scheme);
     if (store_open(url, loop, &store, &err) < 0)
         fail_msg("%s: %s", url, err.text);
     return store;
@@ -40,7 +40,7 @@ static int
 setup(void **state)
 {
     (void)state;
-    snprintf(folder, sizeof folder, "/tmp/berth-store-XXXXXX");
+    (void)snprintf(folder, sizeof folder, "/tmp/berth-store-XXXXXX");
     arena_init(&arena, 64u << 20);
     return mkdtemp(folder) == NULL || loop_new(&loop, NULL) < 0;
 }
@@ -52,7 +52,7 @@ teardown(void **state)
     static const char *const files[] = {"a.db", "a.db-wal", "a.db-journal"};
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {
         char path[128];
-        snprintf(path, sizeof path, "%s/%s", folder, files[i]);
+        (void)snprintf(path, sizeof path, "%s/%s", folder, files[i]);
         (void)unlink(path);
     }
     arena_fini(&arena);

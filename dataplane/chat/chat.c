@@ -133,10 +133,22 @@ chat_finish_name(enum chat_finish finish)
     return names[finish];
 }
 
+/* "field `NAME` ..." is how readers and writers of requests say whose fault it is. */
+static struct str
+field_named(struct str message)
+{
+    static const struct str before = {"field `", 7};
+    struct str name = str_skip(message, MIN(message.len, before.len));
+    size_t end = str_starts(message, before) ? str_find_byte(name, '`') : SIZE_MAX;
+    return end == SIZE_MAX ? STR_EMPTY : str_make(name.ptr, end);
+}
+
 struct chat_error
 chat_error_ours(enum http_error row, struct str message, struct str param)
 {
     const struct http_error_row *text = http_error_row(row);
+    if (param.len == 0)
+        param = field_named(message);
     return (struct chat_error){
         .status = text->status,
         .class_ = CHAT_ERROR_OTHER,
@@ -227,4 +239,6 @@ void
 chat_error_classify(struct chat_error *error)
 {
     error->class_ = classify(error);
+    if (error->class_ == CHAT_ERROR_CONTEXT_LENGTH && error->status >= 500)
+        error->status = 400; /* an event had no status to say */
 }

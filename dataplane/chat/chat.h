@@ -31,6 +31,28 @@ enum chat_endpoint {
     CHAT_ENDPOINT_COUNT
 };
 
+/* A tool that the provider runs for the call and asks for money beside tokens, by name: those of
+ * one name together. In the request's arena; texts outlive the body.
+ * name: as refusals and a Model's freeTools say it     class_: what it is paid as
+ * most: of them in the call, 1..CHAT_RUNS_MOST         unit: a code_run counts so many
+ * tool: an element of `tools`                          offered: the request can do without
+ * each: so many are paid where the provider tells no count; 0: none
+ * sized: the caller said how much context a search has
+ * left_out: not sent to the target at hand */
+#define CHAT_RUNS_MOST 1000u
+struct chat_run {
+    struct chat_run *next;
+    struct str name;
+    enum usage_class class_;
+    uint32_t most;
+    uint32_t each;
+    uint32_t unit;
+    bool tool;
+    bool offered;
+    bool sized;
+    bool left_out;
+};
+
 /* What Berth itself relies on in a request body of any dialect.
  * model: unescaped, no NUL, any length           model_node: its node in the document, JSON_NONE
  *                                                where the URL says it
@@ -43,11 +65,8 @@ struct chat_facts {
     bool stream;
     bool include_usage; /* the caller gets a usage report in a stream */
     bool has_tools;
-    /* web searches that the provider may make for the call, at the most where the caller said so:
-     * they are paid apart. search_field: the field that wants them, static; NULL = none does */
-    uint32_t searches;
-    const char *search_field;
-    bool old_calls; /* offers `functions`, as before 2024, and wants `function_call` */
+    struct chat_run *runs; /* NULL = none */
+    bool old_calls;        /* offers `functions`, as before 2024, and wants `function_call` */
     uint32_t max_output_node;
     uint64_t max_output;
     uint64_t prompt_bytes;
@@ -263,7 +282,8 @@ struct chat_error {
     struct str param;
     struct str message;
     struct str request_id;
-    bool ours; /* Berth refuses: type is chosen by the dialect from `row` */
+    uint32_t retry_after_s; /* where the body says it; 0 = it does not */
+    bool ours;              /* Berth refuses: type is chosen by the dialect from `row` */
     enum http_error row;
 };
 /* chat_error_ours - one of our own refusals; message empty = the row's sentence. message borrowed.

@@ -8,7 +8,7 @@
 #include "lib/base/check.h"
 
 /* A provider asks for less in one call; more is a lie that would cost money. */
-#define CLAIM_SEARCHES_MAX UINT64_C(1000)
+#define CLAIM_RUNS_MAX UINT64_C(1000)
 
 uint64_t
 claim_count(const struct json_doc *doc, uint32_t node, bool *clamped)
@@ -74,22 +74,61 @@ read_parts(const struct json_doc *doc, uint32_t object, struct parts *parts, boo
         parts->audio_cached = claim_at(doc, at[CACHED], STR("audio_tokens"), clamped);
 }
 
-/* Searches that the provider made for the call: Anthropic, and OpenRouter in its words. */
 static uint64_t
-claim_searches(const struct json_doc *doc, uint32_t tools, bool *clamped)
+runs_at(const struct json_doc *doc, uint32_t node, bool *clamped)
 {
-    uint64_t count = json_is(doc, tools, JSON_OBJECT)
-                         ? claim_at(doc, tools, STR("web_search_requests"), clamped)
-                         : 0;
-    if (count > CLAIM_SEARCHES_MAX)
+    uint64_t count = claim_count(doc, node, clamped);
+    if (count > CLAIM_RUNS_MAX)
         *clamped = true;
-    return MIN(count, CLAIM_SEARCHES_MAX);
+    return MIN(count, CLAIM_RUNS_MAX);
+}
+
+/* Tools that the provider ran for the call: Anthropic, and OpenRouter in its words, where a search
+ * may be one of the calls that were executed, too. */
+static void
+claim_runs(const struct json_doc *doc, uint32_t tools, struct usage *usage)
+{
+    bool *clamped = &usage->clamped;
+    if (!json_is(doc, tools, JSON_OBJECT))
+        return;
+    uint64_t searches = runs_at(doc, json_get(doc, tools, STR("web_search_requests")), clamped);
+    uint64_t executed = runs_at(doc, json_get(doc, tools, STR("tool_calls_executed")), clamped);
+    usage->count[USAGE_web_search] = searches;
+    usage->count[USAGE_code_run] =
+        runs_at(doc, json_get(doc, tools, STR("code_execution_requests")), clamped);
+    usage->count[USAGE_tool_call] = executed - MIN(executed, searches);
+}
+
+/* Perplexity's searches and xAI's sources. */
+static void
+claim_found(const struct json_doc *doc, uint32_t queries, uint32_t sources, uint32_t cited,
+            struct usage *usage)
+{
+    bool *clamped = &usage->clamped;
+    uint64_t *searches = &usage->count[USAGE_web_search];
+    uint64_t *calls = &usage->count[USAGE_tool_call];
+    *searches = MAX(*searches, runs_at(doc, queries, clamped));
+    *calls = MAX(*calls, runs_at(doc, sources, clamped));
+    uint64_t tokens = usage->count[USAGE_input] + claim_count(doc, cited, clamped);
+    usage->count[USAGE_input] = MIN(tokens, USAGE_COUNT_MAX);
 }
 
 bool
 claim_openai(const struct json_doc *doc, uint32_t object, struct usage *usage)
 {
-    enum { PROMPT, COMPLETION, TOTAL, IN, OUT, CACHE_HIT, CACHED, TOOL_USE };
+    enum {
+        PROMPT,
+        COMPLETION,
+        TOTAL,
+        IN,
+        OUT,
+        CACHE_HIT,
+        CACHED,
+        TOOL_USE,
+        QUERIES,
+        SOURCES,
+        CITED
+    };
     static const struct str names[] = {
         [PROMPT] = JSON_NAME("prompt_tokens"),
         [COMPLETION] = JSON_NAME("completion_tokens"),
@@ -99,6 +138,9 @@ claim_openai(const struct json_doc *doc, uint32_t object, struct usage *usage)
         [CACHE_HIT] = JSON_NAME("prompt_cache_hit_tokens"),
         [CACHED] = JSON_NAME("cached_tokens"),
         [TOOL_USE] = JSON_NAME("server_tool_use"),
+        [QUERIES] = JSON_NAME("num_search_queries"),
+        [SOURCES] = JSON_NAME("num_sources_used"),
+        [CITED] = JSON_NAME("citation_tokens"),
     };
     uint32_t at[ARRAY_LEN(names)];
     json_pick(doc, object, names, ARRAY_LEN(names), at);
@@ -136,9 +178,10 @@ claim_openai(const struct json_doc *doc, uint32_t object, struct usage *usage)
         beside ? out.reasoning : claim_carve(&completion, out.reasoning, clamped);
     found.count[USAGE_audio_out] = claim_carve(&completion, out.audio, clamped);
     found.count[USAGE_image_out] = claim_carve(&completion, out.image, clamped);
-    found.count[USAGE_web_search] = claim_searches(doc, at[TOOL_USE], clamped);
     found.count[USAGE_input] = prompt;
     found.count[USAGE_output] = completion;
+    claim_runs(doc, at[TOOL_USE], &found);
+    claim_found(doc, at[QUERIES], at[SOURCES], at[CITED], &found);
     *usage = found;
     return true;
 }
@@ -226,7 +269,7 @@ claim_anthropic(const struct json_doc *doc, uint32_t object, struct usage *usage
         return false;
     uint32_t tools = json_get(doc, object, STR("server_tool_use"));
     if (tools != JSON_NONE)
-        found.count[USAGE_web_search] = claim_searches(doc, tools, clamped);
+        claim_runs(doc, tools, &found);
     claim_service(doc, json_get(doc, object, STR("service_tier")), &found);
     add_iterations(doc, object, has_output, &found);
     for (size_t i = 0; i < USAGE_CLASS_COUNT; i++)

@@ -6,6 +6,8 @@
  *            WIRE-FORMATS 2, 4.4. */
 #include "dataplane/dialect/anthropic_int.h"
 
+#include "dataplane/dialect/paid_int.h"
+
 static int
 anthropic_path(enum chat_endpoint endpoint, struct str model, bool stream, struct buf *out)
 {
@@ -27,7 +29,7 @@ anthropic_facts(const struct json_doc *doc, enum chat_endpoint endpoint, struct 
         return err_set(err, ERR_UNSUPPORTED, "the anthropic dialect has no such endpoint");
     int rc = facts_common(&in, &facts);
     if (rc == 0)
-        rc = facts_output(&in, "max_tokens", &facts);
+        rc = facts_output(&in, "max_tokens", PAID_ANTHROPIC, &facts);
     if (rc < 0)
         return rc;
     *ret_facts = facts;

@@ -31,6 +31,29 @@ read_redacted(const struct intake *in, uint32_t node, struct chat_part *part)
     return intake_member(in, node, "data", &part->signature);
 }
 
+/* A string, or blocks of text: one text. */
+static int
+read_texts(const struct intake *in, uint32_t node, const char *field, struct str *ret_text)
+{
+    struct chat_part *texts = NULL;
+    struct chat_part **end = &texts;
+    int rc = 0;
+    if (json_is(in->doc, node, JSON_STRING))
+        return intake_text(in, node, field, ret_text);
+    if (!json_is(in->doc, node, JSON_ARRAY))
+        return intake_kind_error(in, field, "a list of texts");
+    for (uint32_t at = json_first(in->doc, node); at != JSON_NONE && rc == 0;
+         at = json_sibling(in->doc, node, at)) {
+        uint32_t type = json_get(in->doc, at, STR("type"));
+        if (type != JSON_NONE && !json_string_eq(in->doc, type, STR("text")))
+            return err_set(in->err, ERR_UNSUPPORTED,
+                           "field `%s` cannot be translated where it is not text", field);
+        rc = intake_part(in, json_get(in->doc, at, STR("text")), "text", CHAT_PART_TEXT, &end);
+    }
+    return rc < 0 ? rc
+                  : emit_join(in->arena, texts, EMIT_KIND(CHAT_PART_TEXT), STR("\n"), ret_text);
+}
+
 /* source: base64, url, file; text and content for documents */
 static int
 read_source(const struct intake *in, uint32_t node, struct chat_part *part)
@@ -50,6 +73,9 @@ read_source(const struct intake *in, uint32_t node, struct chat_part *part)
         return intake_member(in, source, "file_id", &part->file_id);
     if (str_eq(type, STR("text")) && part->kind == CHAT_PART_FILE)
         return intake_member(in, source, "data", &part->text);
+    if (str_eq(type, STR("content")) && part->kind == CHAT_PART_FILE)
+        return read_texts(in, json_get(in->doc, source, STR("content")), "source.content",
+                          &part->text);
     return err_set(in->err, ERR_UNSUPPORTED, "source of type `%.*s` cannot be translated",
                    (int)MIN(type.len, (size_t)64), type.ptr);
 }
@@ -58,23 +84,14 @@ read_source(const struct intake *in, uint32_t node, struct chat_part *part)
 static int
 read_search_result(const struct intake *in, uint32_t node, struct chat_part *part)
 {
-    const struct json_doc *doc = in->doc;
-    struct chat_part *texts = NULL;
     struct str title = STR_EMPTY;
     struct str source = STR_EMPTY;
     struct str all = STR_EMPTY;
-    uint32_t content = json_get(doc, node, STR("content"));
-    if (!json_is(doc, content, JSON_ARRAY))
-        return intake_kind_error(in, "search_result.content", "a list of texts");
     int rc = intake_member(in, node, "title", &title);
     if (rc == 0)
         rc = intake_member(in, node, "source", &source);
-    struct chat_part **end = &texts;
-    for (uint32_t at = json_first(doc, content); at != JSON_NONE && rc == 0;
-         at = json_sibling(doc, content, at))
-        rc = intake_part(in, json_get(doc, at, STR("text")), "text", CHAT_PART_TEXT, &end);
     if (rc == 0)
-        rc = emit_join(in->arena, texts, EMIT_KIND(CHAT_PART_TEXT), STR("\n"), &all);
+        rc = read_texts(in, json_get(in->doc, node, STR("content")), "search_result.content", &all);
     if (rc < 0)
         return rc;
     part->text = arena_printf(in->arena, "%.*s\n%.*s\n\n%.*s", STR_ARG(title), STR_ARG(source),
@@ -96,8 +113,15 @@ read_document(const struct intake *in, uint32_t node, struct chat_part *part)
         rc = read_source(in, node, part);
     if (rc < 0 || context.len == 0)
         return rc;
-    if (part->text.len == 0) /* nothing to put it before */
-        return err_set(in->err, ERR_UNSUPPORTED, "field `document.context` cannot be translated");
+    if (part->text.len == 0) { /* of bytes: what is said of them goes before them */
+        struct chat_part *file = chat_part_add(&part->next, CHAT_PART_FILE, in->arena);
+        if (file == NULL)
+            return -ERR_NOMEM;
+        *file = *part;
+        file->next = NULL;
+        *part = (struct chat_part){.kind = CHAT_PART_TEXT, .text = context, .next = file};
+        return 0;
+    }
     part->text = arena_printf(in->arena, "%.*s\n\n%.*s", STR_ARG(context), STR_ARG(part->text));
     return part->text.ptr == NULL ? -ERR_NOMEM : 0;
 }
@@ -166,6 +190,17 @@ static const struct {
     {"tool_result", CHAT_PART_TOOL_RESULT, read_tool_result},
 };
 
+/* A search that the provider made, and what it found: sealed for that provider alone. */
+bool
+anthropic_is_search(const struct json_doc *doc, uint32_t node)
+{
+    uint32_t type = json_get(doc, node, STR("type"));
+    uint32_t name = json_get(doc, node, STR("name"));
+    return json_string_eq(doc, type, STR("web_search_tool_result")) ||
+           (json_string_eq(doc, type, STR("server_tool_use")) &&
+            json_string_eq(doc, name, STR("web_search")));
+}
+
 int
 anthropic_block_in(const struct intake *in, uint32_t node, bool answer, struct chat_part **list)
 {
@@ -179,11 +214,15 @@ anthropic_block_in(const struct intake *in, uint32_t node, bool answer, struct c
             continue;
         struct chat_part *part = chat_part_add(list, blocks[i].kind, in->arena);
         rc = part == NULL ? -ERR_NOMEM : blocks[i].read(in, node, part);
-        return rc < 0 ? rc
-                      : intake_object(in, json_get(doc, node, STR("cache_control")),
-                                      "cache_control", &part->cache);
+        if (rc < 0)
+            return rc;
+        while (part->next != NULL)
+            part = part->next;
+        return intake_object(in, json_get(doc, node, STR("cache_control")), "cache_control",
+                             &part->cache);
     }
-    if (answer) /* what a server tool did; the text that follows says its result */
+    /* what a server tool did; the text that follows says its result */
+    if (answer || anthropic_is_search(doc, node))
         return 0;
     return err_set(in->err, ERR_UNSUPPORTED, "content block of type `%.*s` cannot be translated",
                    (int)MIN(type.len, (size_t)64), type.ptr);

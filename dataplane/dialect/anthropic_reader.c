@@ -172,12 +172,11 @@ end_text(struct feed *feed)
 {
     struct anthropic_reader *reader = reader_of(feed);
     struct chat_citation *list = NULL;
-    struct str raw = STR_EMPTY;
     uint64_t start = reader->block_start;
     reader->block_start = reader->text_end;
     if (reader->cited.len == 0)
         return 0;
-    raw = arena_printf(feed->in.arena, "[%.*s]", STR_ARG(buf_str(&reader->cited)));
+    struct str raw = arena_printf(feed->in.arena, "[%.*s]", STR_ARG(buf_str(&reader->cited)));
     buf_consume(&reader->cited, reader->cited.len);
     if (raw.ptr == NULL)
         return -ERR_NOMEM;

@@ -45,10 +45,25 @@ read_message(const struct intake *in, uint32_t node, struct chat_message *messag
                                         false, &message->parts);
 }
 
+static bool
+has_search(const struct json_doc *doc, uint32_t content)
+{
+    uint32_t at = json_is(doc, content, JSON_ARRAY) ? json_first(doc, content) : JSON_NONE;
+    while (at != JSON_NONE && !anthropic_is_search(doc, at))
+        at = json_sibling(doc, content, at);
+    return at != JSON_NONE;
+}
+
 static int
 read_messages(const struct intake *in, uint32_t node, struct chat_request *request)
 {
-    return intake_messages(in, node, request, read_message);
+    int rc = intake_messages(in, node, request, read_message);
+    uint32_t at = rc == 0 ? json_first(in->doc, node) : JSON_NONE;
+    for (; at != JSON_NONE; at = json_sibling(in->doc, node, at)) {
+        if (has_search(in->doc, json_get(in->doc, at, STR("content"))))
+            return chat_field_add(&request->others, STR("server_tool_use"), STR("true"), in->arena);
+    }
+    return rc;
 }
 
 static int
@@ -110,14 +125,10 @@ read_metadata(const struct intake *in, uint32_t node, struct chat_request *reque
     return intake_member(in, node, "user_id", &request->user);
 }
 
-/* {effort, format: {type: json_schema, schema}} */
+/* {type: json_schema, schema}; `output_format` while it was a beta */
 static int
-read_output_config(const struct intake *in, uint32_t node, struct chat_request *request)
+read_format(const struct intake *in, uint32_t format, struct chat_request *request)
 {
-    uint32_t format = intake_get(in->doc, node, STR("format"));
-    int rc = intake_member(in, node, "effort", &request->effort);
-    if (rc < 0 || format == JSON_NONE)
-        return rc;
     if (!json_string_eq(in->doc, json_get(in->doc, format, STR("type")), STR("json_schema")))
         return err_set(in->err, ERR_UNSUPPORTED,
                        "this `output_config.format` cannot be translated");
@@ -125,6 +136,15 @@ read_output_config(const struct intake *in, uint32_t node, struct chat_request *
     request->schema_strict = CHAT_ON;
     return intake_object(in, json_get(in->doc, format, STR("schema")),
                          "output_config.format.schema", &request->schema);
+}
+
+/* {effort, format} */
+static int
+read_output_config(const struct intake *in, uint32_t node, struct chat_request *request)
+{
+    uint32_t format = intake_get(in->doc, node, STR("format"));
+    int rc = intake_member(in, node, "effort", &request->effort);
+    return rc < 0 || format == JSON_NONE ? rc : read_format(in, format, request);
 }
 
 static const struct intake_row anthropic_rows[] = {
@@ -141,6 +161,7 @@ static const struct intake_row anthropic_rows[] = {
     {"tool_choice", read_tool_choice},
     {"thinking", dialect_read_thinking},
     {"output_config", read_output_config},
+    {"output_format", read_format},
     {"metadata", read_metadata},
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * bedrock.c - Bedrock Converse, and InvokeModel for embeddings: addresses and errors.
+ * bedrock.c - Bedrock Converse, InvokeModel for embeddings and images: addresses and errors.
  * Floor: dataplane/dialect; any thread.
  * Owns: nothing.
  * Invariant: spoken to providers only. Spec: WIRE-FORMATS 2, 4.4. */
@@ -10,12 +10,14 @@
 static int
 bedrock_path(enum chat_endpoint endpoint, struct str model, bool stream, struct buf *out)
 {
-    bool embeds = endpoint == CHAT_ENDPOINT_EMBEDDINGS;
-    if (endpoint != CHAT_ENDPOINT_CHAT && !embeds)
+    bool invokes = endpoint == CHAT_ENDPOINT_EMBEDDINGS || endpoint == CHAT_ENDPOINT_IMAGES ||
+                   endpoint == CHAT_ENDPOINT_IMAGE_EDITS ||
+                   endpoint == CHAT_ENDPOINT_IMAGE_VARIATIONS;
+    if (endpoint != CHAT_ENDPOINT_CHAT && !invokes)
         return -ERR_UNSUPPORTED;
     buf_put_str(out, STR("/model/"));
     uri_encode(out, model, ""); /* ids have ':', ARNs '/' */
-    if (embeds)
+    if (invokes)
         buf_put_str(out, STR("/invoke"));
     else
         buf_put_str(out, stream ? STR("/converse-stream") : STR("/converse"));

@@ -14,8 +14,11 @@
 static void
 put_cache_point(struct emit *emit, struct str cache)
 {
+    bool hour = str_find(cache, STR("\"1h\"")) != SIZE_MAX;
     if (cache.len > 0)
-        json_value_raw(&emit->writer, STR("{\"cachePoint\":{\"type\":\"default\"}}"));
+        json_value_raw(&emit->writer,
+                       hour ? STR("{\"cachePoint\":{\"type\":\"default\",\"ttl\":\"1h\"}}")
+                            : STR("{\"cachePoint\":{\"type\":\"default\"}}"));
 }
 
 static void

@@ -5,6 +5,8 @@
  * Invariant: forward_edits changes the model's name only. Spec: WIRE-FORMATS 2, 4.4. */
 #include "dataplane/dialect/cohere_int.h"
 
+#include "dataplane/dialect/paid_int.h"
+
 static int
 cohere_path(enum chat_endpoint endpoint, struct str model, bool stream, struct buf *out)
 {
@@ -29,7 +31,7 @@ cohere_facts(const struct json_doc *doc, enum chat_endpoint endpoint, struct are
         return err_set(err, ERR_UNSUPPORTED, "the cohere dialect has no such endpoint");
     int rc = facts_common(&in, &facts);
     if (rc == 0)
-        rc = facts_output(&in, "max_tokens", &facts);
+        rc = facts_output(&in, "max_tokens", PAID_OPENAI, &facts);
     if (rc == 0)
         *ret_facts = facts;
     return rc;

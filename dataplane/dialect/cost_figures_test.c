@@ -198,12 +198,13 @@ put_request(struct buf *out)
                     "\"parameters\":{\"type\":\"object\",\"properties\":{\"path\":{\"type\":"
                     "\"string\"}},\"required\":[\"path\"]}}}],\"messages\":[{\"role\":\"system\","
                     "\"content\":\"Be brief.\"}");
-    for (int i = 0; i < 16; i++)
+    for (int i = 0; i < 16; i++) {
         buf_printf(out,
                    ",{\"role\":\"user\",\"content\":\"Question %d: why does the test fail, and "
                    "what would you change?\\nLook at the file first.\"},{\"role\":\"assistant\","
                    "\"content\":\"The loop reads one byte behind the end.\\nTest the end first.\"}",
                    i);
+    }
     buf_printf(out, ",{\"role\":\"user\",\"content\":\"And now?\"}]}");
 }
 

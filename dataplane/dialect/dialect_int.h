@@ -143,8 +143,9 @@ void facts_count_payload(const struct json_doc *doc, uint32_t node, bool image, 
  * count. */
 void facts_count_url(const struct json_doc *doc, uint32_t node, uint64_t *bytes);
 /* facts_output - the output limit in member `field`, usage and tools of a dialect that always
- * reports usage. -ERR_INVALID, -ERR_RANGE naming `field`. */
-int facts_output(const struct intake *in, const char *field, struct chat_facts *facts);
+ * reports usage. where: paid_int.h. -ERR_INVALID, -ERR_RANGE naming `field`. */
+int facts_output(const struct intake *in, const char *field, unsigned where,
+                 struct chat_facts *facts);
 #define FACTS_REMOTE_TOKENS 65536u
 #define FACTS_OUTPUT_MAX 100000000ull
 

@@ -47,11 +47,12 @@ int
 emit_map_calls(struct emit *emit)
 {
     void *old = NULL;
-    for (const struct chat_message *at = emit->request->messages; at != NULL; at = at->next)
+    for (const struct chat_message *at = emit->request->messages; at != NULL; at = at->next) {
         for (struct chat_part *part = at->parts; part != NULL; part = part->next)
             if (part->kind == CHAT_PART_TOOL_CALL &&
                 map_put(&emit->calls, part->id, part, &old) < 0)
                 return -ERR_NOMEM;
+    }
     return 0;
 }
 

@@ -35,9 +35,10 @@ read_words(const struct json_doc *doc, uint32_t object, struct arena *arena,
     const struct {
         struct str key;
         struct str *text;
-    } words[] = {{STR("message"), &error->message}, {STR("type"), &error->type},
-                 {STR("code"), &error->code},       {STR("param"), &error->param},
-                 {STR("status"), &error->code},     {STR("request_id"), &error->request_id}};
+    } words[] = {{STR("message"), &error->message},    {STR("type"), &error->type},
+                 {STR("code"), &error->code},          {STR("param"), &error->param},
+                 {STR("status"), &error->code},        {STR("request_id"), &error->request_id},
+                 {STR("status_msg"), &error->message}, {STR("status_code"), &error->code}};
     for (size_t i = 0; i < ARRAY_LEN(words); i++) {
         int rc = read_word(doc, json_get(doc, object, words[i].key), arena, words[i].text);
         if (rc < 0)
@@ -140,6 +141,10 @@ error_status(struct str type, struct str code)
         {"INTERNAL", 500},
         {"UNAVAILABLE", 503},
         {"DEADLINE_EXCEEDED", 504},
+        {"1002", 429}, /* MiniMax, inside a 200: too many requests, tokens; no balance; bad key */
+        {"1039", 429},
+        {"1008", 429},
+        {"1004", 401},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         if (str_eq(type, str_from(rows[i].word)) || str_eq(code, str_from(rows[i].word)))

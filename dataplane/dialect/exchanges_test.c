@@ -105,15 +105,16 @@ want_choice(const struct json_doc *doc, uint32_t want, const struct chat_choice 
         fail_msg("%s: finish is %s", name, chat_finish_name(finish));
     uint64_t redacted = 0;
     uint64_t redacted_want = 0;
-    bool signed_ = false;
+    bool any_signed = false;
     for (; parts != NULL; parts = parts->next) {
         redacted += parts->kind == CHAT_PART_REDACTED && parts->signature.len > 0;
-        signed_ = signed_ || (parts->kind == CHAT_PART_REASONING && parts->signature.len > 0);
+        any_signed = any_signed || (parts->kind == CHAT_PART_REASONING && parts->signature.len > 0);
     }
     if (json_u64(doc, json_get(doc, want, STR("redacted_thinking_blocks")), 100, &redacted_want) ==
         0)
         assert_int_equal(redacted, redacted_want);
-    assert_int_equal(signed_, json_is(doc, json_get(doc, want, STR("has_signature")), JSON_TRUE));
+    assert_int_equal(any_signed,
+                     json_is(doc, json_get(doc, want, STR("has_signature")), JSON_TRUE));
 }
 
 static void

@@ -4,7 +4,7 @@
  * Owns: nothing.
  * Invariant: prompt_bytes is never below the tokens that the prompt can become: a token is at least
  *            one byte of the body, media apart. Proved by request_test.c. */
-#include "dataplane/dialect/search_int.h"
+#include "dataplane/dialect/paid_int.h"
 
 /* What one picture, or a document that we only see the address of, may count. Pictures: the largest
  * published count is about 48,000 tokens (small models at high detail), usual is 1,600. */
@@ -108,16 +108,19 @@ prompt_bytes(const struct json_doc *doc, uint32_t list)
 static int
 read_model(const struct intake *in, uint32_t node, struct chat_facts *facts)
 {
-    if (node == JSON_NONE)
+    bool named = facts->model.len > 0; /* in the URL, as Azure's deployments are: that one counts */
+    if (node == JSON_NONE && !named)
         return err_set(in->err, ERR_INVALID, "field `model` is missing");
-    if (!json_is(in->doc, node, JSON_STRING))
+    if (node != JSON_NONE && !json_is(in->doc, node, JSON_STRING))
         return intake_kind_error(in, "model", "a string");
+    facts->model_node = node;
+    if (named)
+        return 0;
     int rc = json_string(in->doc, node, in->arena, &facts->model);
     if (rc < 0)
         return rc;
     if (str_find_byte(facts->model, '\0') != SIZE_MAX)
         return err_set(in->err, ERR_INVALID, "field `model` has a NUL character");
-    facts->model_node = node;
     return 0;
 }
 
@@ -166,26 +169,30 @@ dialect_edit_model(const struct json_doc *doc, const struct chat_facts *facts,
 {
     struct buf quoted;
     struct str copy;
-    if (str_eq(facts->model, upstream_model))
+    uint32_t node = facts->model_node;
+    if (json_string_eq(doc, node, upstream_model))
         return 0;
     buf_init(&quoted, upstream_model.len * 6 + 2);
     int rc = json_put_string(&quoted, upstream_model);
     if (rc == 0)
         rc = arena_dup(splice->arena, buf_str(&quoted), &copy);
     buf_fini(&quoted);
-    return rc < 0 ? rc : splice_node(splice, doc, facts->model_node, copy);
+    if (rc != 0)
+        return rc;
+    return node != JSON_NONE ? splice_node(splice, doc, node, copy)
+                             : splice_member_set(splice, doc, 0, STR("model"), copy);
 }
 
 int
-facts_output(const struct intake *in, const char *field, struct chat_facts *facts)
+facts_output(const struct intake *in, const char *field, unsigned where, struct chat_facts *facts)
 {
     uint32_t node = intake_get(in->doc, 0, str_from(field));
     facts->max_output_node = node;
     facts->include_usage = true;
     uint32_t tools = json_get(in->doc, 0, STR("tools"));
     facts->has_tools = json_count(in->doc, tools) > 0;
-    search_facts(in->doc, tools, in->arena, facts);
-    return intake_count(in, node, field, FACTS_OUTPUT_MAX, &facts->max_output);
+    int rc = paid_facts(in, where, facts);
+    return rc < 0 ? rc : intake_count(in, node, field, FACTS_OUTPUT_MAX, &facts->max_output);
 }
 
 int
@@ -195,5 +202,6 @@ dialect_edit_forward(const struct json_doc *doc, enum chat_endpoint endpoint,
 {
     (void)endpoint;
     (void)want_usage; /* always reported */
-    return dialect_edit_model(doc, facts, upstream_model, splice);
+    int rc = dialect_edit_model(doc, facts, upstream_model, splice);
+    return rc < 0 || facts->runs == NULL ? rc : paid_leave_out(doc, facts, splice);
 }

@@ -41,6 +41,8 @@ fuzz_request(const struct dialect *from, const struct dialect *to, const struct 
     buf_init(&out, FUZZ_BYTES_MAX);
     buf_init(&dropped, 4096);
     if (from->facts(doc, CHAT_ENDPOINT_CHAT, arena, &facts, &err) == 0) {
+        for (struct chat_run *run = facts.runs; run != NULL; run = run->next)
+            run->left_out = run->offered;
         splice_init(&splice, arena);
         if (from->forward_edits(doc, CHAT_ENDPOINT_CHAT, &facts, STR("up"), true, &splice) == 0 &&
             splice_segments(&splice, doc->text, &segments, &count, &bytes) == 0) {

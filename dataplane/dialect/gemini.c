@@ -6,9 +6,14 @@
  * Invariant: the model stands in the URL; forward_edits changes nothing but `model` members.
  *            Proved by same_test.c. Spec: WIRE-FORMATS 2, 4.4. */
 #include "dataplane/dialect/gemini_int.h"
-#include "dataplane/dialect/search_int.h"
+
+#include <stdio.h>
+
+#include "dataplane/dialect/paid_int.h"
 
 #include "lib/text/uri.h"
+
+#define RETRY_DELAY_S_MAX 86400u
 
 static bool
 is_vertex(struct str base)
@@ -39,7 +44,7 @@ gemini_path(enum chat_endpoint endpoint, struct str model, bool stream, struct b
         method = is_vertex(buf_str(out)) ? ":predict" : ":batchEmbedContents";
     else if (endpoint == CHAT_ENDPOINT_EMBED_ONE) /* Vertex takes it by `predict` only */
         method = is_vertex(buf_str(out)) ? NULL : ":embedContent";
-    else if (endpoint == CHAT_ENDPOINT_IMAGES)
+    else if (endpoint == CHAT_ENDPOINT_IMAGES || endpoint == CHAT_ENDPOINT_IMAGE_EDITS)
         method = str_starts(model, STR("imagen")) ? ":predict" : ":generateContent";
     else if (endpoint != CHAT_ENDPOINT_CHAT)
         method = NULL;
@@ -118,7 +123,9 @@ gemini_facts(const struct json_doc *doc, enum chat_endpoint endpoint, struct are
     facts.choices = (uint32_t)choices;
     facts.include_usage = true;
     facts.has_tools = has_tools(doc);
-    search_facts(doc, json_get(doc, 0, STR("tools")), arena, &facts);
+    rc = paid_facts(&in, PAID_GEMINI, &facts);
+    if (rc < 0)
+        return rc;
     facts.prompt_bytes = doc->text.len;
     count_media(doc, json_get(doc, 0, STR("contents")), &facts.prompt_bytes);
     facts.stream = facts.stream && !embeds(endpoint);
@@ -171,6 +178,22 @@ gemini_forward_edits(const struct json_doc *doc, enum chat_endpoint endpoint,
 
 /* ---- errors ---------------------------------------------------------------------------------- */
 
+/* {"@type": ".../google.rpc.RetryInfo", "retryDelay": "48.2s"}: seconds, rounded up; no field says
+ * it. */
+static uint32_t
+retry_delay(struct str body)
+{
+    static const struct str key = {"\"retryDelay\"", 12};
+    uint32_t seconds = 0;
+    size_t at = str_find(body, key);
+    struct str rest = at == SIZE_MAX ? STR_EMPTY : str_skip(body, at + key.len);
+    while (rest.len > 0 && (rest.ptr[0] == ' ' || rest.ptr[0] == ':' || rest.ptr[0] == '"'))
+        rest = str_skip(rest, 1);
+    for (; rest.len > 0 && rest.ptr[0] >= '0' && rest.ptr[0] <= '9'; rest = str_skip(rest, 1))
+        seconds = MIN(seconds, RETRY_DELAY_S_MAX) * 10u + (uint32_t)(rest.ptr[0] - '0');
+    return seconds + (rest.len > 0 && rest.ptr[0] == '.' ? 1u : 0u);
+}
+
 /* A bad key is answered with 400, an overload with 503 and nothing but words. */
 static int
 gemini_error_in(uint16_t status, struct str body, struct arena *arena, struct chat_error *ret_error)
@@ -178,6 +201,7 @@ gemini_error_in(uint16_t status, struct str body, struct arena *arena, struct ch
     int rc = error_read(status, body, arena, ret_error);
     if (rc < 0)
         return rc;
+    ret_error->retry_after_s = retry_delay(body);
     if (str_find(body, STR("\"API_KEY_INVALID\"")) != SIZE_MAX) {
         ret_error->status = 401;
         ret_error->class_ = CHAT_ERROR_AUTH;
@@ -211,6 +235,28 @@ error_status_out(const struct chat_error *error)
     return error->status == 529 ? 503 : error->status;
 }
 
+/* Google's own clients wait for what RetryInfo says, and look at no field. */
+static void
+put_details(struct json_writer *writer, const struct chat_error *error)
+{
+    char delay[24];
+    json_key_array(writer, "details");
+    if (error->code.len > 0) {
+        json_open_object(writer);
+        json_member_str(writer, "@type", STR("type.googleapis.com/google.rpc.ErrorInfo"));
+        json_member_str(writer, "reason", error->code);
+        json_close_object(writer);
+    }
+    if (error->retry_after_s > 0) {
+        (void)snprintf(delay, sizeof(delay), "%us", error->retry_after_s);
+        json_open_object(writer);
+        json_member_str(writer, "@type", STR("type.googleapis.com/google.rpc.RetryInfo"));
+        json_member_str(writer, "retryDelay", str_from(delay));
+        json_close_object(writer);
+    }
+    json_close_array(writer);
+}
+
 int
 gemini_put_error(const struct chat_error *error, struct buf *out)
 {
@@ -222,14 +268,8 @@ gemini_put_error(const struct chat_error *error, struct buf *out)
     json_member_u64(&writer, "code", status);
     json_member_str(&writer, "message", error->message);
     json_member_str(&writer, "status", status_name(status));
-    if (error->code.len > 0) {
-        json_key_array(&writer, "details");
-        json_open_object(&writer);
-        json_member_str(&writer, "@type", STR("type.googleapis.com/google.rpc.ErrorInfo"));
-        json_member_str(&writer, "reason", error->code);
-        json_close_object(&writer);
-        json_close_array(&writer);
-    }
+    if (error->code.len > 0 || error->retry_after_s > 0)
+        put_details(&writer, error);
     json_close_object(&writer);
     json_close_object(&writer);
     return out->failed ? -ERR_NOMEM : 0;

@@ -244,9 +244,20 @@ intake_number(const struct intake *in, uint32_t node, const char *field, struct 
 {
     if (intake_absent(in->doc, node))
         return 0;
-    if (!json_is(in->doc, node, JSON_NUMBER))
+    struct str raw = json_raw(in->doc, node);
+    if (json_is(in->doc, node, JSON_STRING)) { /* a number all the same */
+        struct json_doc inner;
+        json_init(&inner);
+        bool number = json_scan(&inner, str_make(raw.ptr + 1, raw.len - 2), NULL, NULL) == 0 &&
+                      json_is(&inner, 0, JSON_NUMBER);
+        raw = number ? json_raw(&inner, 0) : STR_EMPTY;
+        json_fini(&inner);
+    } else if (!json_is(in->doc, node, JSON_NUMBER)) {
+        raw = STR_EMPTY;
+    }
+    if (raw.len == 0)
         return intake_kind_error(in, field, "a number");
-    *ret_raw = json_raw(in->doc, node);
+    *ret_raw = raw;
     return 0;
 }
 

@@ -86,10 +86,12 @@ static const char *const advisory[] = {
     "store",
     "truncation",
     "verbosity",
+    "web_search_call",
     /* of Anthropic's */
     "cache_control",
     "context_management",
     "inference_geo",
+    "server_tool_use",
     "speed",
     /* of Gemini's */
     "labels",

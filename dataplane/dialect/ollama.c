@@ -6,6 +6,8 @@
  *            Spec: WIRE-FORMATS 2, 4.4. */
 #include "dataplane/dialect/ollama_int.h"
 
+#include "dataplane/dialect/paid_int.h"
+
 static int
 ollama_path(enum chat_endpoint endpoint, struct str model, bool stream, struct buf *out)
 {
@@ -58,8 +60,10 @@ ollama_facts(const struct json_doc *doc, enum chat_endpoint endpoint, struct are
     facts.include_usage = true;
     facts.has_tools = json_count(doc, json_get(doc, 0, STR("tools"))) > 0;
     count_pictures(doc, &facts.prompt_bytes);
-    *ret_facts = facts;
-    return 0;
+    rc = paid_facts(&in, PAID_OPENAI, &facts);
+    if (rc == 0)
+        *ret_facts = facts;
+    return rc;
 }
 
 int

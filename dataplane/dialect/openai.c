@@ -6,6 +6,8 @@
  *            request_test.c. Spec: WIRE-FORMATS 2, 3.2, 4.4. */
 #include "dataplane/dialect/openai_int.h"
 
+#include "dataplane/dialect/paid_int.h"
+
 #define CHOICES_MAX 128u
 
 /* Azure has the same words. NULL: no such endpoint. */
@@ -65,7 +67,7 @@ static int
 openai_facts(const struct json_doc *doc, enum chat_endpoint endpoint, struct arena *arena,
              struct chat_facts *ret_facts, struct err *err)
 {
-    enum { COMPLETION, TOKENS, N, OPTIONS, TOOLS, FUNCTIONS, SEARCH };
+    enum { COMPLETION, TOKENS, N, OPTIONS, TOOLS, FUNCTIONS };
     static const struct str names[] = {
         [COMPLETION] = JSON_NAME("max_completion_tokens"),
         [TOKENS] = JSON_NAME("max_tokens"),
@@ -73,11 +75,10 @@ openai_facts(const struct json_doc *doc, enum chat_endpoint endpoint, struct are
         [OPTIONS] = JSON_NAME("stream_options"),
         [TOOLS] = JSON_NAME("tools"),
         [FUNCTIONS] = JSON_NAME("functions"),
-        [SEARCH] = JSON_NAME("web_search_options"),
     };
     uint32_t at[ARRAY_LEN(names)];
     const struct intake in = {doc, arena, err};
-    struct chat_facts facts = {0};
+    struct chat_facts facts = {.model = ret_facts->model};
     uint64_t choices = 1;
     enum chat_switch usage = CHAT_OFF;
     int rc = facts_common(&in, &facts);
@@ -99,14 +100,12 @@ openai_facts(const struct json_doc *doc, enum chat_endpoint endpoint, struct are
     if (rc == 0 && facts.stream)
         rc = intake_switch(&in, json_get(doc, at[OPTIONS], STR("include_usage")),
                            "stream_options.include_usage", &usage);
+    if (rc == 0)
+        rc = paid_facts(&in, PAID_OPENAI, &facts);
     if (rc < 0)
         return rc;
     facts.choices = (uint32_t)choices;
     facts.include_usage = usage == CHAT_ON;
-    if (UNLIKELY(json_is(doc, at[SEARCH], JSON_OBJECT))) {
-        facts.searches = CHAT_SEARCHES_DEFAULT;
-        facts.search_field = names[SEARCH].ptr;
-    }
     facts.old_calls = json_first(doc, at[FUNCTIONS]) != JSON_NONE;
     facts.has_tools = json_first(doc, at[TOOLS]) != JSON_NONE || facts.old_calls;
     *ret_facts = facts;

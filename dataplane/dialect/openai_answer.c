@@ -231,8 +231,8 @@ put_thinking_blocks(struct json_writer *writer, const struct chat_part *parts)
 {
     bool open = false;
     for (const struct chat_part *part = parts; part != NULL; part = part->next) {
-        bool signed_ = part->kind == CHAT_PART_REASONING && part->signature.len > 0;
-        if (!signed_ && part->kind != CHAT_PART_REDACTED)
+        bool is_signed = part->kind == CHAT_PART_REASONING && part->signature.len > 0;
+        if (!is_signed && part->kind != CHAT_PART_REDACTED)
             continue;
         if (!open) {
             json_key_array(writer, "thinking_blocks");

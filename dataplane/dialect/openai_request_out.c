@@ -99,13 +99,17 @@ next_content(const struct chat_part *part)
 
 /* content: a plain string where one text is all there is, since not every upstream takes lists. */
 static int
-put_content(struct emit *emit, const struct chat_part *parts)
+put_content(struct emit *emit, const struct chat_message *message)
 {
     struct json_writer *writer = &emit->writer;
-    const struct chat_part *first = next_content(parts);
+    const struct chat_part *first = next_content(message->parts);
     json_key(writer, "content");
-    if (first == NULL) {
+    if (first == NULL && message->role == CHAT_ROLE_ASSISTANT) {
         json_value_null(writer);
+        return 0;
+    }
+    if (first == NULL) { /* null is an assistant's alone */
+        json_value_str(writer, STR_EMPTY);
         return 0;
     }
     if (first->kind == CHAT_PART_TEXT && next_content(first->next) == NULL) {
@@ -189,15 +193,16 @@ put_assistant(struct emit *emit, const struct chat_message *message)
     struct json_writer *writer = &emit->writer;
     json_open_object(writer);
     json_member_str(writer, "role", STR("assistant"));
-    int rc = put_content(emit, message->parts);
+    int rc = put_content(emit, message);
     if (rc < 0)
         return rc;
     put_reasoning(emit, message->parts);
-    for (const struct chat_part *part = message->parts; part != NULL; part = part->next)
+    for (const struct chat_part *part = message->parts; part != NULL; part = part->next) {
         if (part->kind == CHAT_PART_REFUSAL) {
             json_member_str(writer, "refusal", part->text);
             break;
         }
+    }
     emit_calls(writer, message->parts, openai_put_call);
     json_close_object(writer);
     return 0;
@@ -244,13 +249,14 @@ put_user_list(struct emit *emit, const struct chat_message *message)
 {
     struct json_writer *writer = &emit->writer;
     json_key_array(writer, "content");
-    for (const struct chat_part *part = message->parts; part != NULL; part = part->next)
+    for (const struct chat_part *part = message->parts; part != NULL; part = part->next) {
         for (const struct chat_part *inner = next_media(part->content); inner != NULL;
              inner = next_media(inner->next)) {
             int rc = put_part(emit, inner);
             if (rc < 0)
                 return rc;
         }
+    }
     for (const struct chat_part *part = next_content(message->parts); part != NULL;
          part = next_content(part->next)) {
         int rc = put_part(emit, part);
@@ -274,7 +280,7 @@ put_other(struct emit *emit, const struct chat_message *message)
     json_member_str(writer, "role", emit_role(message, true));
     if (message->name.len > 0)
         json_member_str(writer, "name", message->name);
-    rc = media ? put_user_list(emit, message) : put_content(emit, message->parts);
+    rc = media ? put_user_list(emit, message) : put_content(emit, message);
     if (rc == 0) /* what failed stays open: nobody reads it */
         json_close_object(writer);
     return rc;

@@ -111,7 +111,7 @@ test_prompt_bytes(void **state)
         struct buf body;
         struct json_doc doc;
         struct arena arena;
-        struct chat_facts facts;
+        struct chat_facts facts = {0};
         struct err err;
         buf_init(&body, TEST_BYTES_MAX);
         arena_init(&arena, 65536);
@@ -177,7 +177,7 @@ test_forward(void **state)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct json_doc doc;
         struct arena arena;
-        struct chat_facts facts;
+        struct chat_facts facts = {0};
         struct splice splice;
         struct str *segments = NULL;
         struct err err;

@@ -7,6 +7,8 @@
  *            Spec: WIRE-FORMATS 2, 4.4. */
 #include "dataplane/dialect/responses_int.h"
 
+#include "dataplane/dialect/paid_int.h"
+
 static int
 responses_path(enum chat_endpoint endpoint, struct str model, bool stream, struct buf *out)
 {
@@ -52,14 +54,14 @@ responses_facts(const struct json_doc *doc, enum chat_endpoint endpoint, struct 
                 struct chat_facts *ret_facts, struct err *err)
 {
     const struct intake in = {doc, arena, err};
-    struct chat_facts facts = {0};
+    struct chat_facts facts = {.model = ret_facts->model};
     if (endpoint != CHAT_ENDPOINT_CHAT)
         return err_set(err, ERR_UNSUPPORTED, "the openai-responses dialect has no such endpoint");
     int rc = facts_common(&in, &facts);
     if (rc == 0)
         rc = responses_refuse_state(doc, err);
     if (rc == 0)
-        rc = facts_output(&in, "max_output_tokens", &facts);
+        rc = facts_output(&in, "max_output_tokens", PAID_RESPONSES, &facts);
     if (rc < 0)
         return rc;
     facts.prompt_bytes = prompt_bytes(doc);

@@ -5,6 +5,7 @@
  * Invariant: see dialect.h. Spec: WIRE-FORMATS 4.1, 4.2. */
 #include "dataplane/dialect/cite_int.h"
 #include "dataplane/dialect/emit_int.h"
+#include "dataplane/dialect/paid_int.h"
 #include "dataplane/dialect/responses_int.h"
 
 #include "dataplane/chat/claim.h"
@@ -22,24 +23,6 @@ responses_finish(const struct json_doc *doc, uint32_t response, bool called)
     if (!json_string_eq(doc, status, STR("completed")))
         return CHAT_FINISH_NONE;
     return called ? CHAT_FINISH_TOOL_CALLS : CHAT_FINISH_STOP;
-}
-
-/* Calls of the web search that the provider made: those that opened or read a page are none. */
-static uint64_t
-searches(const struct json_doc *doc, uint32_t response)
-{
-    uint32_t output = json_get(doc, response, STR("output"));
-    uint64_t count = 0;
-    if (!json_is(doc, output, JSON_ARRAY))
-        return 0;
-    for (uint32_t at = json_first(doc, output); at != JSON_NONE;
-         at = json_sibling(doc, output, at)) {
-        if (!json_string_eq(doc, json_get(doc, at, STR("type")), STR("web_search_call")))
-            continue;
-        uint32_t action = json_get(doc, json_get(doc, at, STR("action")), STR("type"));
-        count += action == JSON_NONE || json_string_eq(doc, action, STR("search"));
-    }
-    return MIN(count, UINT64_C(1000));
 }
 
 bool
@@ -65,7 +48,8 @@ responses_usage(const struct json_doc *doc, uint32_t response, struct usage *usa
     found.count[USAGE_reasoning] = claim_carve(&output, reasoning, clamped);
     found.count[USAGE_input] = prompt;
     found.count[USAGE_output] = output;
-    found.count[USAGE_web_search] = searches(doc, response);
+    paid_items(doc, json_get(doc, response, STR("output")), usage, &found);
+    paid_details(doc, object, &found);
     claim_service(doc, json_get(doc, response, STR("service_tier")), &found);
     *usage = found;
     return true;

@@ -239,11 +239,8 @@ responses_item_in(const struct intake *in, uint32_t item, bool answer, enum chat
         *ret_role = CHAT_ROLE_TOOL;
         return read_output(in, item, list);
     }
-    if (str_eq(type, STR("item_reference")))
-        return err_set(in->err, ERR_UNSUPPORTED,
-                       "`item_reference` needs stored responses: send the items whole (store: "
-                       "false)");
-    if (answer) /* what a server tool did; the text that follows says its result */
+    /* what a server tool did; the text that follows says its result */
+    if (answer || str_eq(type, STR("web_search_call")))
         return 0;
     return err_set(in->err, ERR_UNSUPPORTED, "input item of type `%.*s` cannot be translated",
                    (int)MIN(type.len, (size_t)64), type.ptr);

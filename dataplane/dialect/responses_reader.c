@@ -8,6 +8,7 @@
 #include "dataplane/dialect/responses_int.h"
 
 #include "dataplane/dialect/cite_int.h"
+#include "dataplane/dialect/paid_int.h"
 
 struct call {
     uint64_t output_index;
@@ -55,6 +56,9 @@ look_at(const struct json_doc *doc, struct stream_look *look)
             look->flags |= STREAM_TOKEN | STREAM_TOOLS;
             look->delta_bytes = feed_bytes(doc, json_path(doc, 0, "item.name"));
         }
+    } else if (str_eq(name, STR("response.output_item.done"))) {
+        if (look->usage.evidence == EVIDENCE_NONE) /* what a caller who leaves now has had */
+            paid_item(doc, json_get(doc, 0, STR("item")), &look->usage);
     } else if (str_eq(name, STR("response.completed")) ||
                str_eq(name, STR("response.incomplete"))) {
         look->flags |= STREAM_END | STREAM_FINISH;
@@ -338,7 +342,7 @@ read_end(struct feed *feed)
     const struct json_doc *doc = feed->in.doc;
     uint32_t response = json_get(doc, 0, STR("response"));
     struct responses_reader *reader = reader_of(feed);
-    struct usage usage;
+    struct usage usage = {0};
     int rc = 0;
     reader->ended = true;
     for (uint32_t i = 0; i < reader->call_count && rc == 0; i++)

@@ -9,6 +9,17 @@
 
 #define MEMBERS_MAX 64u /* of an object, or tools of the vendor's, that are looked at one by one */
 
+/* {type: item_reference, id}; the type may be left out or null. */
+static bool
+is_reference(const struct json_doc *doc, uint32_t item)
+{
+    uint32_t type = intake_get(doc, item, STR("type"));
+    if (type != JSON_NONE)
+        return json_string_eq(doc, type, STR("item_reference"));
+    return json_get(doc, item, STR("id")) != JSON_NONE &&
+           json_get(doc, item, STR("role")) == JSON_NONE;
+}
+
 int
 responses_refuse_state(const struct json_doc *doc, struct err *err)
 {
@@ -16,11 +27,20 @@ responses_refuse_state(const struct json_doc *doc, struct err *err)
                                         "prompt"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         uint32_t node = intake_get(doc, 0, str_from(names[i]));
-        if (node != JSON_NONE && !json_is(doc, node, JSON_FALSE))
+        if (node != JSON_NONE && !json_is(doc, node, JSON_FALSE)) {
             return err_set(err, ERR_UNSUPPORTED,
                            "field `%s` needs stored responses, and Berth keeps none: send the "
                            "whole input each time, with store false",
                            names[i]);
+        }
+    }
+    uint32_t input = json_get(doc, 0, STR("input"));
+    uint32_t at = json_is(doc, input, JSON_ARRAY) ? json_first(doc, input) : JSON_NONE;
+    for (; at != JSON_NONE; at = json_sibling(doc, input, at)) {
+        if (is_reference(doc, at))
+            return err_set(err, ERR_UNSUPPORTED,
+                           "`item_reference` needs stored responses: send the items whole (store: "
+                           "false)");
     }
     return 0;
 }
@@ -81,12 +101,16 @@ read_input(const struct intake *in, uint32_t node, struct chat_request *request)
     }
     if (!json_is(doc, node, JSON_ARRAY))
         return intake_kind_error(in, "input", "a string or a list of items");
+    bool searched = false;
     for (uint32_t at = json_first(doc, node); at != JSON_NONE; at = json_sibling(doc, node, at)) {
         int rc = read_item(in, at, &turn);
         if (rc < 0)
             return rc;
+        searched |= json_string_eq(doc, json_get(doc, at, STR("type")), STR("web_search_call"));
     }
-    return 0;
+    return !searched
+               ? 0
+               : chat_field_add(&request->others, STR("web_search_call"), STR("true"), in->arena);
 }
 
 static int
@@ -121,40 +145,51 @@ read_tool(const struct intake *in, uint32_t node, struct str type, struct chat_t
     return rc;
 }
 
+/* One row of the list, behind **end; *offers counts those whose members were looked at. */
+static int
+read_row(const struct intake *in, uint32_t at, struct chat_request *request,
+         struct chat_tool ***end, unsigned *offers)
+{
+    static const char *const known[] = {"type",   "name",   "description", "parameters",
+                                        "format", "strict", NULL};
+    struct str type = STR_EMPTY;
+    int rc = intake_member(in, at, "type", &type);
+    if (rc < 0)
+        return rc;
+    if (search_is_tool(in, at))
+        return (*offers)++ < MEMBERS_MAX ? search_tool_in(in, at, request) : 0;
+    if (is_offer(type) && (*offers)++ < MEMBERS_MAX) {
+        struct str name = arena_printf(in->arena, "tools.%.*s", STR_ARG(type));
+        return name.ptr == NULL
+                   ? -ERR_NOMEM
+                   : chat_field_add(&request->others, name, json_raw(in->doc, at), in->arena);
+    }
+    if (!str_eq(type, STR("function")) && !str_eq(type, STR("custom")))
+        return err_set(in->err, ERR_UNSUPPORTED, "tool of type `%.*s` cannot be translated",
+                       (int)MIN(type.len, (size_t)64), type.ptr);
+    struct chat_tool *tool = chat_tool_add(*end, in->arena);
+    if (tool == NULL)
+        return -ERR_NOMEM;
+    *end = &tool->next;
+    rc = read_tool(in, at, type, tool);
+    if (rc == 0 && (*offers)++ < MEMBERS_MAX)
+        rc = intake_rest(in, at, "tools", known, request);
+    return rc;
+}
+
 static int
 read_tools(const struct intake *in, uint32_t node, struct chat_request *request)
 {
     const struct json_doc *doc = in->doc;
     struct chat_tool **end = &request->tools;
-    static const char *const known[] = {"type",   "name",   "description", "parameters",
-                                        "format", "strict", NULL};
     unsigned offers = 0; /* and tools, whose members are looked at one by one */
     if (!json_is(doc, node, JSON_ARRAY))
         return intake_kind_error(in, "tools", "a list");
-    for (uint32_t at = json_first(doc, node); at != JSON_NONE; at = json_sibling(doc, node, at)) {
-        struct str type = STR_EMPTY;
-        int rc = intake_member(in, at, "type", &type);
-        if (rc == 0 && search_is_tool(in, at)) {
-            rc = offers++ < MEMBERS_MAX ? search_tool_in(in, at, request) : 0;
-        } else if (rc == 0 && is_offer(type) && offers++ < MEMBERS_MAX) {
-            struct str name = arena_printf(in->arena, "tools.%.*s", STR_ARG(type));
-            rc = name.ptr == NULL
-                     ? -ERR_NOMEM
-                     : chat_field_add(&request->others, name, json_raw(doc, at), in->arena);
-        } else if (rc == 0 && !str_eq(type, STR("function")) && !str_eq(type, STR("custom"))) {
-            rc = err_set(in->err, ERR_UNSUPPORTED, "tool of type `%.*s` cannot be translated",
-                         (int)MIN(type.len, (size_t)64), type.ptr);
-        } else if (rc == 0) {
-            struct chat_tool *tool = chat_tool_add(end, in->arena);
-            rc = tool == NULL ? -ERR_NOMEM : read_tool(in, at, type, tool);
-            if (rc == 0 && offers++ < MEMBERS_MAX)
-                rc = intake_rest(in, at, "tools", known, request);
-            end = tool != NULL ? &tool->next : end;
-        }
-        if (rc < 0)
-            return rc;
-    }
-    return 0;
+    int rc = 0;
+    for (uint32_t at = json_first(doc, node); at != JSON_NONE && rc == 0;
+         at = json_sibling(doc, node, at))
+        rc = read_row(in, at, request, &end, &offers);
+    return rc;
 }
 
 static int

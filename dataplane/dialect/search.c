@@ -138,48 +138,6 @@ search_choose(struct chat_request *request)
         request->tool_choice = CHAT_CHOICE_REQUIRED;
 }
 
-/* ---- facts ----------------------------------------------------------------------------------- */
-
-/* Of one tool, 0 = it is none; *ret_field: the field that wants it. */
-static uint64_t
-searches_of(const struct json_doc *doc, uint32_t tool, struct arena *arena, const char **ret_field)
-{
-    struct str type = type_of(doc, tool, arena);
-    uint64_t most = CHAT_SEARCHES_DEFAULT;
-    if (str_starts(type, STR("web_search"))) {
-        if (is_anthropic(type))
-            *ret_field = "tools.web_search";
-        if (json_u64(doc, json_get(doc, tool, STR("max_uses")), UINT32_MAX, &most) < 0)
-            most = CHAT_SEARCHES_DEFAULT;
-        return MAX(most, UINT64_C(1));
-    }
-    if (type.len > 0 || search_is_gemini(doc, tool) == JSON_NONE)
-        return 0;
-    *ret_field = "tools.googleSearch";
-    return most;
-}
-
-static void
-count_searches(const struct json_doc *doc, uint32_t tool, struct arena *arena,
-               struct chat_facts *facts)
-{
-    uint64_t count = searches_of(doc, tool, arena, &facts->search_field);
-    if (count > facts->searches)
-        facts->searches = (uint32_t)MIN(count, UINT64_C(1000));
-}
-
-void
-search_facts(const struct json_doc *doc, uint32_t tools, struct arena *arena,
-             struct chat_facts *facts)
-{
-    if (json_is(doc, tools, JSON_OBJECT)) /* Google takes one for a list of one */
-        count_searches(doc, tools, arena, facts);
-    if (!json_is(doc, tools, JSON_ARRAY))
-        return;
-    for (uint32_t at = json_first(doc, tools); at != JSON_NONE; at = json_sibling(doc, tools, at))
-        count_searches(doc, at, arena, facts);
-}
-
 /* ---- writing --------------------------------------------------------------------------------- */
 
 static void

@@ -23,10 +23,6 @@ int search_gemini_in(const struct intake *in, uint32_t node, struct chat_request
 /* search_choose - a choice of that tool by name is one of any tool. */
 void search_choose(struct chat_request *request);
 
-/* search_facts - facts->searches and search_field by the list `tools`. */
-void search_facts(const struct json_doc *doc, uint32_t tools, struct arena *arena,
-                  struct chat_facts *facts);
-
 /* search_put_* - emit->search in the words of a dialect: an element of `tools`, or a member. 0 or
  * -ERR_UNSUPPORTED naming what cannot be said there. */
 int search_put_anthropic(struct emit *emit);

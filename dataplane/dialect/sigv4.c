@@ -76,7 +76,13 @@ put_canonical(const struct sigv4_call *call, struct str date, struct str token, 
     }
     buf_put_str(out, token.len > 0 ? STR("\n\nhost;x-amz-date;x-amz-security-token\n")
                                    : STR("\n\nhost;x-amz-date\n"));
-    put_hex_digest(out, call->body);
+    if (call->digest == NULL) {
+        put_hex_digest(out, call->body);
+    } else {
+        char hex[2 * SHA256_BYTES + 1];
+        hex_encode(call->digest, SHA256_BYTES, hex);
+        buf_put(out, hex, 2 * SHA256_BYTES);
+    }
 }
 
 int

@@ -9,7 +9,8 @@
 
 #include "lib/base/arena.h"
 
-/* key: "ACCESS:SECRET" or "ACCESS:SECRET:SESSION". path: as on the wire, without a query. host: as
+/* digest: SHA-256 of the body, or NULL: `body` is it.
+ * key: "ACCESS:SECRET" or "ACCESS:SECRET:SESSION". path: as on the wire, without a query. host: as
  * in the Host field. now_s: seconds since 1970. */
 struct sigv4_call {
     struct str key;
@@ -18,6 +19,7 @@ struct sigv4_call {
     struct str host;
     struct str path;
     struct str body;
+    const uint8_t *digest; /* [SHA256_BYTES] */
     uint64_t now_s;
 };
 struct sigv4_fields {

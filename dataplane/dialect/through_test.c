@@ -375,13 +375,14 @@ test_many_citations(void **state)
                     "\"id\":\"1\",\"model\":\"m\",\"usage\":{\"input_tokens\":1}}}\n\n"
                     "event: content_block_start\ndata: {\"type\":\"content_block_start\","
                     "\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"hi\"}}\n\n"));
-    for (uint32_t i = 0; i < 1200; i++)
+    for (uint32_t i = 0; i < 1200; i++) {
         buf_printf(
             &stream,
             "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,"
             "\"delta\":{\"type\":\"citations_delta\",\"citation\":{\"url\":\"https://u/%u\","
             "\"cited_text\":\"%01000u\"}}}\n\n",
             i, i);
+    }
     buf_put_str(
         &stream,
         STR("event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n"

@@ -18,39 +18,40 @@
 static void
 write_answer(const struct dialect *dialect, const char *word, struct buf *out)
 {
-    if (dialect == OAI)
+    if (dialect == OAI) {
         buf_printf(out,
                    "{\"choices\":[{\"message\":{\"content\":\"x\"},\"finish_reason\":\"%s\"}]}",
                    word);
-    else if (dialect == ANT)
+    } else if (dialect == ANT) {
         buf_printf(out,
                    "{\"type\":\"message\",\"content\":[{\"type\":\"text\",\"text\":\"x\"}],"
                    "\"stop_reason\":\"%s\"}",
                    word);
-    else if (dialect == GEM)
+    } else if (dialect == GEM) {
         buf_printf(out,
                    "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"x\"}]},"
                    "\"finishReason\":\"%s\"}]}",
                    word);
-    else if (dialect == RSP)
+    } else if (dialect == RSP) {
         buf_printf(out,
                    "{\"status\":\"%s\",\"incomplete_details\":{\"reason\":\"%s\"},\"output\":[{"
                    "\"type\":\"message\",\"role\":\"assistant\",\"content\":[{\"type\":"
                    "\"output_text\",\"text\":\"x\"}]}]}",
                    strcmp(word, "completed") == 0 ? word : "incomplete", word);
-    else if (dialect == OLL)
+    } else if (dialect == OLL) {
         buf_printf(out, "{\"message\":{\"content\":\"x\"},\"done\":true,\"done_reason\":\"%s\"}",
                    word);
-    else if (dialect == COH)
+    } else if (dialect == COH) {
         buf_printf(out,
                    "{\"message\":{\"content\":[{\"type\":\"text\",\"text\":\"x\"}]},"
                    "\"finish_reason\":\"%s\"}",
                    word);
-    else
+    } else {
         buf_printf(out,
                    "{\"output\":{\"message\":{\"content\":[{\"text\":\"x\"}]}},\"stopReason\":"
                    "\"%s\"}",
                    word);
+    }
 }
 
 static const struct {

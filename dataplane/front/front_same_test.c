@@ -24,11 +24,11 @@ static const struct side {
     {"/v1/chat/completions",
      "\"openai/a\"",
      "\"up-a\"",
-     {"\"model\":" MUTATE_MARK, "\"max_tokens\":50", "\"temperature\":0.70",
+     {("\"model\":" MUTATE_MARK), "\"max_tokens\":50", "\"temperature\":0.70",
       "\"stream_options\":{\"include_usage\":true}", MESSAGES},
      {"\"id\":\"x\"", "\"object\":\"chat.completion\"", "\"model\":\"up-a\"",
-      "\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"yo\"},"
-      "\"finish_reason\":\"stop\"}]",
+      ("\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"yo\"},"
+       "\"finish_reason\":\"stop\"}]"),
       "\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":5}"},
      {"\"choices\":[{\"index\":0,\"delta\":{\"content\":\"yo\"}}]",
       "\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]",
@@ -37,7 +37,7 @@ static const struct side {
     {"/v1/messages",
      "\"anthropic/c\"",
      "\"up-c\"",
-     {"\"model\":" MUTATE_MARK, "\"max_tokens\":50",
+     {("\"model\":" MUTATE_MARK), "\"max_tokens\":50",
       "\"system\":[{\"type\":\"text\",\"text\":\"s\"}]", "\"metadata\":{\"user_id\":\"u\"}",
       MESSAGES},
      {"\"id\":\"x\"", "\"type\":\"message\"", "\"role\":\"assistant\"",

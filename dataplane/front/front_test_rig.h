@@ -51,7 +51,8 @@ struct rig {
     size_t coded_bytes; /* of their bodies; 0 = C strings */
     struct buf seen;    /* last body that the provider got */
     char seen_target[128];
-    char seen_auth[128];
+    char seen_auth[256];
+    char seen_date[24];    /* x-amz-date */
     char seen_all[512];    /* "METHOD target\n" of each call since it was cleared */
     char seen_codings[32]; /* content-encoding, accept-encoding */
     char seen_accepts[32];
@@ -77,6 +78,8 @@ provider_request(struct http_stream *stream, const struct http_head *head)
     (void)snprintf(rig.seen_all + at, sizeof(rig.seen_all) - at, "%.*s %.*s\n",
                    STR_ARG(head->method), STR_ARG(head->target));
     (void)snprintf(rig.seen_auth, sizeof(rig.seen_auth), "%.*s", STR_ARG(auth));
+    (void)snprintf(rig.seen_date, sizeof(rig.seen_date), "%.*s",
+                   STR_ARG(http_field_get(head, STR("x-amz-date"))));
     (void)snprintf(rig.seen_codings, sizeof(rig.seen_codings), "%.*s",
                    STR_ARG(http_field_get(head, STR("content-encoding"))));
     (void)snprintf(rig.seen_accepts, sizeof(rig.seen_accepts), "%.*s",
@@ -159,6 +162,7 @@ struct reply {
     unsigned status;
     struct buf body;
     char cost[40];
+    char dropped[64];
     bool ended;
     bool failed;
 };
@@ -170,6 +174,8 @@ reply_head(struct http_call *call, const struct http_head *head)
     struct str cost = http_field_get(head, STR("x-berth-cost"));
     reply->status = head->status;
     (void)snprintf(reply->cost, sizeof(reply->cost), "%.*s", STR_ARG(cost));
+    struct str dropped = http_field_get(head, STR("x-berth-dropped"));
+    (void)snprintf(reply->dropped, sizeof(reply->dropped), "%.*s", STR_ARG(dropped));
 }
 static UNUSED void
 reply_body(struct http_call *call, struct str bytes, bool last)
@@ -413,6 +419,7 @@ rig_config(int provider_port)
 
 /* Members of the key's row in the next configuration, and of the document: caps. */
 static const char *rig_key_more = "";
+static const char *rig_provider_key = "sk-provider-secret";
 static const char *rig_more = "";
 
 /* Another configuration: providers at the rig's address, models as JSON, no markup, money. */
@@ -437,12 +444,13 @@ rig_configure(const char *settings, const struct rig_provider *providers, size_t
     buf_init(&text, 1u << 20);
     buf_printf(&text, "{\"version\":1,\"settings\":{\"markup_bps\":0,%s},\"providers\":[",
                settings);
-    for (size_t i = 0; i < provider_count; i++)
+    for (size_t i = 0; i < provider_count; i++) {
         buf_printf(&text,
                    "%s{\"name\":\"%s\",\"dialect\":\"%s\",\"base_url\":\"http://127.0.0.1:%d%s\","
-                   "\"allow_private\":true,\"key\":\"sk-provider-secret\"}",
+                   "\"allow_private\":true,\"key\":\"%s\"}",
                    i == 0 ? "" : ",", providers[i].name, providers[i].dialect, port,
-                   providers[i].path);
+                   providers[i].path, rig_provider_key);
+    }
     for (size_t i = 0; i < model_count; i++)
         buf_printf(&text, "%s%s", i == 0 ? "],\"models\":[" : ",", models[i]);
     buf_printf(&text, "],\"keys\":[{\"name\":\"t\",\"hash\":\"%s\",\"wallet\":\"default\"%s}]%s}",

@@ -4,7 +4,7 @@
  * Floor: test.
  * Owns: nothing; see front_test_rig.h.
  * Invariant: proves upload.h and spool.h. */
-#include "dataplane/front/front_test_rig.h"
+#include "dataplane/front/front_form_test_rig.h"
 
 #include <zlib.h>
 
@@ -22,126 +22,26 @@ static const char *const models[] = {
 static const struct rig_provider providers[] = {{"o", "openai", "/v1"}};
 
 static int
-upload_open(void **state)
+open_with(void **state, const char *settings)
 {
     int rc = rig_open(state);
-    rig_configure("\"body_bytes_max\":4096,\"ttft_timeout_ms\":400", providers,
-                  ARRAY_LEN(providers), models, ARRAY_LEN(models));
+    rig_configure(settings, providers, ARRAY_LEN(providers), models, ARRAY_LEN(models));
     rig.streams = true;
     return rc;
 }
+static int
+upload_open(void **state)
+{
+    return open_with(state, "\"body_bytes_max\":4096,\"ttft_timeout_ms\":4000");
+}
+static int
+upload_open_hasty(void **state)
+{
+    return open_with(state, "\"body_bytes_max\":4096,\"ttft_timeout_ms\":400");
+}
 
-#define TYPE "multipart/form-data; boundary=XX"
-#define FIELD(name, value) \
-    "--XX\r\nContent-Disposition: form-data; name=\"" name "\"\r\n\r\n" value "\r\n"
-#define FILE_HEAD(name) \
-    "--XX\r\nContent-Disposition: form-data; name=\"" name "\"; filename=\"a\"\r\n\r\n"
-#define END "--XX--\r\n"
 #define TEXTS "{\"text\":\"hi\"}"
 #define IMAGES "{\"created\":1,\"data\":[{\"b64_json\":\"AA\"}]}"
-
-/* before, a file of so many bytes, behind; the buffer is the test's until the next form. */
-static struct str
-form_make(const char *before, size_t bytes, const char *behind)
-{
-    static struct buf form;
-    buf_fini(&form);
-    buf_init(&form, (size_t)64u << 20);
-    buf_put_str(&form, str_from(before));
-    for (size_t i = 0; i < bytes; i++) /* with line ends and half delimiters in it */
-        buf_put_byte(&form, "\r\n--X0123456789"[(i * i + i / 7) % 15]);
-    buf_put_str(&form, str_from(behind));
-    assert_false(form.failed);
-    return buf_str(&form);
-}
-
-/* ---- the caller ------------------------------------------------------------------------------ */
-
-static bool room;
-
-static void
-sender_writable(struct http_call *call)
-{
-    (void)call;
-    room = true;
-}
-static const struct http_call_ops sender_ops = {.head = reply_head,
-                                                .body = reply_body,
-                                                .done = reply_done,
-                                                .failed = reply_failed,
-                                                .writable = sender_writable};
-
-static void
-sender_open(struct reply *reply, const char *path, uint64_t bytes, const char *coding)
-{
-    const struct http_field fields[] = {{STR("authorization"), STR("Bearer " KEY)},
-                                        {STR("content-type"), STR(TYPE)},
-                                        {STR("content-encoding"), str_from(coding)}};
-    const struct http_call_conf conf = {.ops = &sender_ops,
-                                        .user = reply,
-                                        .method = STR("POST"),
-                                        .target = str_from(path),
-                                        .fields = fields,
-                                        .field_count = coding[0] != '\0' ? 3 : 2,
-                                        .streaming = true,
-                                        .upload_bytes = bytes,
-                                        .upload_high = 65536};
-    memset(reply, 0, sizeof(*reply));
-    buf_init(&reply->body, 1u << 24);
-    rig.seen.len = 0;
-    rig.completes = 0;
-    rig.talking = NULL;
-    room = true;
-    assert_int_equal(http_call_start(rig.origin, &conf, &reply->call), 0);
-}
-
-/* false: nobody takes more for a while. */
-static bool
-sender_put(struct reply *reply, struct str bytes)
-{
-    while (bytes.len > 0 && !reply->ended) {
-        struct str piece = str_make(bytes.ptr, MIN(bytes.len, (size_t)30000));
-        room = http_call_write(reply->call, piece);
-        bytes = str_skip(bytes, piece.len);
-        for (int idle = 0; !room && !reply->ended; idle++) {
-            if (idle == 100)
-                return false;
-            loop_step(rig.loop, 1);
-        }
-        loop_step(rig.loop, 0);
-    }
-    return true;
-}
-
-static void
-sender_end(struct reply *reply)
-{
-    if (!reply->ended)
-        http_call_end(reply->call);
-    step_until(reply_ended, reply);
-    step_until(all_settled, NULL);
-}
-
-static bool
-seen_bytes(void *arg)
-{
-    return rig.seen.len >= *(size_t *)arg;
-}
-static bool
-provider_let_go(void *arg)
-{
-    (void)arg;
-    return rig.talking == NULL;
-}
-
-static void
-want_seen(const char *before, struct str form, const char *sent_before)
-{
-    struct str rest = str_skip(form, strlen(sent_before));
-    struct str seen = buf_str(&rig.seen);
-    assert_true(str_starts(seen, str_from(before)));
-    assert_true(str_eq(str_skip(seen, strlen(before)), rest));
-}
 
 /* ---- forms ----------------------------------------------------------------------------------- */
 
@@ -220,6 +120,50 @@ no_room_is_said(void **state)
     sender_end(&reply);
     want_body(&reply, 413, "error");
     assert_int_equal(rig.completes, 0);
+}
+
+/* Eight of them at a time may fill the disk, but not of one caller. */
+static void
+no_more_than_a_share_is_said(void **state)
+{
+    (void)state;
+    struct reply first;
+    struct reply second;
+    struct str form = form_make(FILE_HEAD("file"), 300000, "\r\n" FIELD("model", "o/whisper") END);
+    rig.worker.spool.share_bytes_max = 400000;
+    provider_says(200, "application/json", TEXTS);
+    sender_open(&first, SOUND_PATH, form.len, "");
+    assert_true(sender_put(&first, str_make(form.ptr, form.len - 10)));
+    assert_true(rig.worker.spool.bytes > 250000);
+    sender_open(&second, SOUND_PATH, form.len, "");
+    (void)sender_put(&second, form);
+    if (!second.ended)
+        http_call_end(second.call);
+    step_until(reply_ended, &second);
+    want_body(&second, 429, "Your other forms");
+    assert_true(sender_put(&first, str_skip(form, form.len - 10)));
+    sender_end(&first);
+    want_body(&first, 200, "hi");
+    assert_int_equal(rig.worker.spool.bytes, 0);
+    assert_null(rig.worker.spool.shares);
+}
+
+/* What is transcribed is `file`, and it may stand behind another one of any size. */
+static void
+another_file_may_come_first(void **state)
+{
+    (void)state;
+    struct reply reply;
+    uint64_t before = mark();
+    struct str form = form_make(FIELD("model", "o/whisper") FILE_HEAD("context"), 300000,
+                                "\r\n" FILE_HEAD("file") "123\r\n" END);
+    provider_says(200, "application/json", TEXTS);
+    sender_open(&reply, SOUND_PATH, form.len, "");
+    assert_true(sender_put(&reply, form));
+    sender_end(&reply);
+    want_body(&reply, 200, "hi");
+    want_seen(FIELD("model", "up-whisper"), form, FIELD("model", "o/whisper"));
+    want_journal(before, "\"second_in\":1}");
 }
 
 static const struct {
@@ -533,9 +477,12 @@ main(void)
         TEST(it_flows),
         TEST(a_model_behind_the_file_waits_on_disk),
         TEST(no_room_is_said),
+        TEST(no_more_than_a_share_is_said),
+        TEST(another_file_may_come_first),
         TEST(what_comes_late_counts),
         TEST(who_cuts_pays_nothing),
-        TEST(a_deaf_provider_stops_the_caller),
+        cmocka_unit_test_setup_teardown(a_deaf_provider_stops_the_caller, upload_open_hasty,
+                                        rig_close),
         TEST(it_goes_on_when_the_provider_does),
         TEST(an_early_refusal_is_passed_on),
         TEST(an_early_answer_is_cut),

@@ -23,6 +23,15 @@ static const struct {
     {&maker_stability, CHAT_ENDPOINT_IMAGES, &carrier_picture_stability, NULL},
     {&maker_replicate, CHAT_ENDPOINT_IMAGES, &carrier_picture_replicate, NULL},
     {&maker_bfl, CHAT_ENDPOINT_IMAGES, &carrier_picture_bfl, NULL},
+    {&dialect_bedrock, CHAT_ENDPOINT_IMAGES, &carrier_picture_bedrock, NULL},
+    {&dialect_gemini, CHAT_ENDPOINT_IMAGE_EDITS, &carrier_edit_gemini, NULL},
+    {&maker_stability, CHAT_ENDPOINT_IMAGE_EDITS, &carrier_edit_stability, NULL},
+    {&maker_replicate, CHAT_ENDPOINT_IMAGE_EDITS, &carrier_edit_replicate, NULL},
+    {&maker_bfl, CHAT_ENDPOINT_IMAGE_EDITS, &carrier_edit_bfl, NULL},
+    {&dialect_bedrock, CHAT_ENDPOINT_IMAGE_EDITS, &carrier_edit_bedrock, NULL},
+    {&maker_replicate, CHAT_ENDPOINT_IMAGE_VARIATIONS, &carrier_vary_replicate, NULL},
+    {&maker_bfl, CHAT_ENDPOINT_IMAGE_VARIATIONS, &carrier_vary_bfl, NULL},
+    {&dialect_bedrock, CHAT_ENDPOINT_IMAGE_VARIATIONS, &carrier_vary_bedrock, NULL},
 };
 
 const struct carrier *

@@ -9,6 +9,7 @@
 #define BERTH_DATAPLANE_MEDIA_CARRY_H
 
 #include "dataplane/dialect/dialect.h"
+#include "dataplane/media/letter.h"
 #include "dataplane/media/ticket.h"
 
 /* What the answer has to keep of the request. model: as the caller said it, id: the request's, both
@@ -41,6 +42,12 @@ struct carrier {
     /* doc: an answer that is not done. 0; -ERR_INVALID: it does not say where to ask; -ERR_NOMEM.
      * NULL: there is no asking twice. */
     int (*ticket)(const struct json_doc *doc, struct arena *arena, struct ticket *ret_ticket);
+    /* In place of request, of a whole form: doc are its letter's fields, the body goes to draft,
+     * which is ended by the caller. is_form: that is a form, too, with the letter's boundary. */
+    int (*draft)(const struct json_doc *doc, const struct letter *letter, struct str model,
+                 struct arena *arena, struct draft *draft, struct carry_wish *ret_wish,
+                 struct err *err);
+    bool is_form;
 };
 /* carrier_find - who carries calls of this endpoint to providers of this dialect, or NULL. base:
  * the path of the provider's address: Vertex is Gemini at another one. */

@@ -111,12 +111,13 @@ form_end(struct form *form, struct err *err)
 }
 
 bool
-form_flows(const struct form *form)
+form_flows(const struct form *form, bool sound)
 {
     const struct form_part *model = find_part(form, STR("model"));
     const struct form_part *last = form->count > 0 ? &form->parts[form->count - 1] : NULL;
-    return model != NULL && model->ended && last->file && !last->ended &&
-           last->bytes >= FORM_HEAD_BYTES;
+    if (model == NULL || !model->ended || (sound && find_part(form, STR("file")) == NULL))
+        return false;
+    return last->file && !last->ended && last->bytes >= FORM_HEAD_BYTES;
 }
 
 uint64_t

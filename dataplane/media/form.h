@@ -43,8 +43,8 @@ int form_take(struct form *form, struct str bytes, struct err *err) MUST_USE;
 /* form_end - the body ends here. 0, -ERR_PARSE. */
 int form_end(struct form *form, struct err *err) MUST_USE;
 /* form_flows - the model is known, and a file has begun of which no more has to be seen before the
- * provider is called. */
-bool form_flows(const struct form *form);
+ * provider is called. sound: it is the one that is transcribed, or behind that. */
+bool form_flows(const struct form *form, bool sound);
 /* form_part_bytes - of a part that has not ended: as many as there can be. */
 uint64_t form_part_bytes(const struct form *form, const struct form_part *part);
 

@@ -13,7 +13,7 @@
 /* ---- the request ----------------------------------------------------------------------------- */
 
 /* OpenAI's request as it grows. dimensions: the caller's number, raw; task: in Cohere's words. */
-struct letter {
+struct guest_letter {
     const struct json_doc *doc;
     struct buf *out;
     struct carry_wish *wish;
@@ -23,15 +23,15 @@ struct letter {
 };
 
 static void
-letter_open(struct letter *letter, const struct json_doc *doc, struct str model, struct buf *out,
-            struct carry_wish *wish, struct err *err)
+letter_open(struct guest_letter *letter, const struct json_doc *doc, struct str model,
+            struct buf *out, struct carry_wish *wish, struct err *err)
 {
-    *letter = (struct letter){.doc = doc,
-                              .out = out,
-                              .wish = wish,
-                              .err = err,
-                              .dimensions = {NULL, 0},
-                              .task = STR_EMPTY};
+    *letter = (struct guest_letter){.doc = doc,
+                                    .out = out,
+                                    .wish = wish,
+                                    .err = err,
+                                    .dimensions = {NULL, 0},
+                                    .task = STR_EMPTY};
     wish->count = 0;
     wish->tokens = 0;
     wish->dropped = STR_EMPTY;
@@ -42,14 +42,14 @@ letter_open(struct letter *letter, const struct json_doc *doc, struct str model,
 
 /* A text of several strings, joined as they stand. */
 static void
-letter_text_open(struct letter *letter)
+letter_text_open(struct guest_letter *letter)
 {
     buf_put_str(letter->out, letter->wish->count > 0 ? STR(",\"") : STR("\""));
     letter->wish->count++;
 }
 
 static int
-letter_text_part(struct letter *letter, uint32_t node, const char *field)
+letter_text_part(struct guest_letter *letter, uint32_t node, const char *field)
 {
     struct str raw = json_raw(letter->doc, node);
     if (!json_is(letter->doc, node, JSON_STRING))
@@ -61,7 +61,7 @@ letter_text_part(struct letter *letter, uint32_t node, const char *field)
 }
 
 static int
-letter_text(struct letter *letter, uint32_t node, const char *field)
+letter_text(struct guest_letter *letter, uint32_t node, const char *field)
 {
     letter_text_open(letter);
     int rc = letter_text_part(letter, node, field);
@@ -71,7 +71,7 @@ letter_text(struct letter *letter, uint32_t node, const char *field)
 
 /* Each element of a list. */
 static int
-letter_texts(struct letter *letter, uint32_t list, const char *field)
+letter_texts(struct guest_letter *letter, uint32_t list, const char *field)
 {
     int rc = 0;
     for (uint32_t at = json_first(letter->doc, list); at != JSON_NONE && rc == 0;
@@ -82,7 +82,7 @@ letter_texts(struct letter *letter, uint32_t list, const char *field)
 
 /* What a caller says of each text and OpenAI's request says once. */
 static int
-letter_same(struct letter *letter, struct str before, struct str now, const char *field)
+letter_same(struct guest_letter *letter, struct str before, struct str now, const char *field)
 {
     if (letter->wish->count <= 1 || str_eq(before, now))
         return 0;
@@ -91,7 +91,7 @@ letter_same(struct letter *letter, struct str before, struct str now, const char
 }
 
 static int
-letter_dimensions(struct letter *letter, uint32_t node, const char *field)
+letter_dimensions(struct guest_letter *letter, uint32_t node, const char *field)
 {
     struct str before = letter->dimensions;
     uint64_t value = 0;
@@ -103,7 +103,8 @@ letter_dimensions(struct letter *letter, uint32_t node, const char *field)
 }
 
 static int
-letter_close(struct letter *letter, bool known_task, const char *task_field, struct arena *arena)
+letter_close(struct guest_letter *letter, bool known_task, const char *task_field,
+             struct arena *arena)
 {
     if (letter->wish->count == 0)
         return err_set(letter->err, ERR_INVALID, "there is no text to embed");
@@ -158,7 +159,7 @@ task_of(const struct json_doc *doc, uint32_t node)
 
 /* One EmbedContentRequest: the parts of its content are one text. */
 static int
-gemini_one(struct letter *letter, uint32_t request)
+gemini_one(struct guest_letter *letter, uint32_t request)
 {
     const struct json_doc *doc = letter->doc;
     uint32_t parts = json_path(doc, request, "content.parts");
@@ -186,7 +187,7 @@ gemini_request(const struct json_doc *doc, struct str model, bool known_task, st
     static const char *const known[] = {
         "model",    "content",  "outputDimensionality", "output_dimensionality",
         "taskType", "task_type"};
-    struct letter letter;
+    struct guest_letter letter;
     uint32_t list = carry_given(doc, STR("requests"));
     bool batch = json_is(doc, list, JSON_ARRAY) && json_count(doc, list) > 0;
     uint32_t at = batch ? json_first(doc, list) : 0;
@@ -205,7 +206,7 @@ gemini_request(const struct json_doc *doc, struct str model, bool known_task, st
 
 /* inputs: [{content: [{type: text, text}]}], the newer form of texts. */
 static int
-cohere_inputs(struct letter *letter, uint32_t list)
+cohere_inputs(struct guest_letter *letter, uint32_t list)
 {
     const struct json_doc *doc = letter->doc;
     int rc = 0;
@@ -229,7 +230,7 @@ cohere_request(const struct json_doc *doc, struct str model, bool known_task, st
 {
     static const char *const known[] = {"model",      "texts",           "inputs",
                                         "input_type", "embedding_types", "output_dimension"};
-    struct letter letter;
+    struct guest_letter letter;
     uint32_t types = carry_given(doc, STR("embedding_types"));
     uint32_t texts = carry_given(doc, STR("texts"));
     uint32_t inputs = carry_given(doc, STR("inputs"));
@@ -265,7 +266,7 @@ ollama_request(const struct json_doc *doc, struct str model, bool known_task, st
                struct buf *out, struct carry_wish *ret_wish, struct err *err)
 {
     static const char *const known[] = {"model", "input", "prompt", "dimensions"};
-    struct letter letter;
+    struct guest_letter letter;
     uint32_t input = carry_given(doc, STR("input"));
     if (input == JSON_NONE)
         input = carry_given(doc, STR("prompt")); /* of before 2024 */

@@ -6,6 +6,9 @@
  * Invariant: see carry.h. Two equal requests give equal bytes. */
 #include "dataplane/media/carry_int.h"
 
+static const struct picture_rules data_rules = {.most = 1, .format = "b64_json"};
+static const struct picture_rules url_rules = {.most = 1, .format = "url"};
+
 #define BOUNDARY "berth-9bVJ3kq0cXw2mZt7"
 
 /* ---- Stability ------------------------------------------------------------------------------- */
@@ -24,7 +27,7 @@ stability_request(const struct json_doc *doc, struct str model, struct arena *ar
 {
     struct picture picture;
     struct str prompt;
-    int rc = picture_read(doc, arena, 1, "b64_json", &picture, ret_wish, err);
+    int rc = picture_read(doc, arena, &data_rules, &picture, ret_wish, err);
     if (rc == 0 && json_string(doc, picture.prompt, arena, &prompt) != 0)
         rc = err_set(err, ERR_NOMEM, "Berth has no memory for this request.");
     if (rc == 0 && str_find(prompt, STR(BOUNDARY)) != SIZE_MAX)
@@ -41,9 +44,9 @@ stability_request(const struct json_doc *doc, struct str model, struct arena *ar
     return out->failed ? -ERR_NOMEM : 0;
 }
 
-static int
-stability_answer(const struct json_doc *doc, const struct carry_wish *wish, struct buf *out,
-                 struct usage *ret_usage)
+int
+made_stability(const struct json_doc *doc, const struct carry_wish *wish, struct buf *out,
+               struct usage *ret_usage)
 {
     uint32_t image = json_get(doc, 0, STR("image"));
     uint32_t reason = json_get(doc, 0, STR("finish_reason"));
@@ -67,7 +70,7 @@ replicate_request(const struct json_doc *doc, struct str model, struct arena *ar
                   struct buf *out, struct carry_wish *ret_wish, struct err *err)
 {
     struct picture picture;
-    int rc = picture_read(doc, arena, 1, "url", &picture, ret_wish, err);
+    int rc = picture_read(doc, arena, &url_rules, &picture, ret_wish, err);
     (void)model;
     if (rc != 0)
         return rc;
@@ -79,21 +82,10 @@ replicate_request(const struct json_doc *doc, struct str model, struct arena *ar
     return out->failed ? -ERR_NOMEM : 0;
 }
 
-static void
-put_address(const struct json_doc *doc, uint32_t node, uint64_t *made, struct buf *out)
-{
-    if (!json_is(doc, node, JSON_STRING))
-        return;
-    buf_put_str(out, *made > 0 ? STR(",{\"url\":") : STR("{\"url\":"));
-    buf_put_str(out, json_raw(doc, node));
-    buf_put_byte(out, '}');
-    (*made)++;
-}
-
 /* status: starting, processing: it takes longer than the call may. */
-static int
-replicate_answer(const struct json_doc *doc, const struct carry_wish *wish, struct buf *out,
-                 struct usage *ret_usage)
+int
+made_replicate(const struct json_doc *doc, const struct carry_wish *wish, struct buf *out,
+               struct usage *ret_usage)
 {
     uint32_t status = json_get(doc, 0, STR("status"));
     uint32_t output = json_get(doc, 0, STR("output"));
@@ -105,10 +97,10 @@ replicate_answer(const struct json_doc *doc, const struct carry_wish *wish, stru
     if (!json_string_eq(doc, status, STR("succeeded")))
         return json_is(doc, status, JSON_STRING) ? -ERR_NOT_FOUND : -ERR_INVALID;
     buf_printf(out, "{\"created\":%llu,\"data\":[", (unsigned long long)wish->created_s);
-    put_address(doc, output, &made, out);
+    picture_put(doc, output, "url", &made, out);
     uint32_t at = json_is(doc, output, JSON_ARRAY) ? json_first(doc, output) : JSON_NONE;
     for (; at != JSON_NONE; at = json_sibling(doc, output, at))
-        put_address(doc, at, &made, out);
+        picture_put(doc, at, "url", &made, out);
     buf_put_str(out, STR("]}"));
     ret_usage->count[USAGE_image] = made;
     if (made == 0)
@@ -127,8 +119,8 @@ take_address(const struct json_doc *doc, uint32_t node, struct arena *arena, str
     return rc;
 }
 
-static int
-replicate_ticket(const struct json_doc *doc, struct arena *arena, struct ticket *ret_ticket)
+int
+made_replicate_ticket(const struct json_doc *doc, struct arena *arena, struct ticket *ret_ticket)
 {
     if (take_address(doc, json_path(doc, 0, "urls.cancel"), arena, &ret_ticket->cancel) != 0)
         ret_ticket->cancel = STR_EMPTY;
@@ -147,7 +139,7 @@ bfl_request(const struct json_doc *doc, struct str model, struct arena *arena, s
     struct str height;
     bool ratio =
         str_find(model, STR("ultra")) != SIZE_MAX || str_find(model, STR("kontext")) != SIZE_MAX;
-    int rc = picture_read(doc, arena, 1, "url", &picture, ret_wish, err);
+    int rc = picture_read(doc, arena, &url_rules, &picture, ret_wish, err);
     if (rc != 0)
         return rc;
     buf_put_str(out, STR("{\"prompt\":"));
@@ -161,9 +153,9 @@ bfl_request(const struct json_doc *doc, struct str model, struct arena *arena, s
 }
 
 /* A ticket; then, from its address, how far it is. */
-static int
-bfl_answer(const struct json_doc *doc, const struct carry_wish *wish, struct buf *out,
-           struct usage *ret_usage)
+int
+made_bfl(const struct json_doc *doc, const struct carry_wish *wish, struct buf *out,
+         struct usage *ret_usage)
 {
     uint32_t status = json_get(doc, 0, STR("status"));
     uint64_t made = 0;
@@ -174,7 +166,7 @@ bfl_answer(const struct json_doc *doc, const struct carry_wish *wish, struct buf
     if (!json_string_eq(doc, status, STR("Ready")))
         return json_is(doc, status, JSON_STRING) ? -ERR_NOT_FOUND : -ERR_INVALID;
     buf_printf(out, "{\"created\":%llu,\"data\":[", (unsigned long long)wish->created_s);
-    put_address(doc, json_path(doc, 0, "result.sample"), &made, out);
+    picture_put(doc, json_path(doc, 0, "result.sample"), "url", &made, out);
     buf_put_str(out, STR("]}"));
     ret_usage->count[USAGE_image] = made;
     if (made == 0)
@@ -182,18 +174,18 @@ bfl_answer(const struct json_doc *doc, const struct carry_wish *wish, struct buf
     return out->failed ? -ERR_NOMEM : 0;
 }
 
-static int
-bfl_ticket(const struct json_doc *doc, struct arena *arena, struct ticket *ret_ticket)
+int
+made_bfl_ticket(const struct json_doc *doc, struct arena *arena, struct ticket *ret_ticket)
 {
     ret_ticket->cancel = STR_EMPTY;
     return take_address(doc, json_get(doc, 0, STR("polling_url")), arena, &ret_ticket->poll);
 }
 
 const struct carrier carrier_picture_stability = {.request = stability_request,
-                                                  .answer = stability_answer,
+                                                  .answer = made_stability,
                                                   .content_type =
                                                       "multipart/form-data; boundary=" BOUNDARY};
 const struct carrier carrier_picture_replicate = {
-    .request = replicate_request, .answer = replicate_answer, .ticket = replicate_ticket};
+    .request = replicate_request, .answer = made_replicate, .ticket = made_replicate_ticket};
 const struct carrier carrier_picture_bfl = {
-    .request = bfl_request, .answer = bfl_answer, .ticket = bfl_ticket};
+    .request = bfl_request, .answer = made_bfl, .ticket = made_bfl_ticket};

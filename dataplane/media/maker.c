@@ -7,24 +7,41 @@
 
 #include "lib/text/uri.h"
 
-/* Stable Image has an address a model; Stable Diffusion 3 one for all, the model is in the form. */
+/* Stable Image has an address a model; Stable Diffusion 3 one for all, the model is in the form.
+ * after: it takes a picture. */
 static int
 stability_path(enum chat_endpoint endpoint, struct str model, bool stream, struct buf *out)
 {
     static const struct {
         const char *model;
         const char *service;
-    } rows[] = {{"stable-image-core", "core"}, {"stable-image-ultra", "ultra"}};
+        bool before;
+        bool after;
+    } rows[] = {{"core", "generate/core", true, false},
+                {"ultra", "generate/ultra", true, true},
+                {"inpaint", "edit/inpaint", false, true}};
     (void)stream;
-    const char *service = str_starts(model, STR("sd3")) ? "sd3" : NULL;
+    bool draws = endpoint == CHAT_ENDPOINT_IMAGES;
+    bool edits = endpoint == CHAT_ENDPOINT_IMAGE_EDITS;
+    const char *service = str_starts(model, STR("sd3")) && (draws || edits) ? "generate/sd3" : NULL;
+    if (str_starts(model, STR("stable-image-")))
+        model = str_skip(model, STR("stable-image-").len);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        if (str_eq(model, str_from(rows[i].model)))
+        if (str_eq(model, str_from(rows[i].model)) &&
+            ((draws && rows[i].before) || (edits && rows[i].after)))
             service = rows[i].service;
     }
-    if (endpoint != CHAT_ENDPOINT_IMAGES || service == NULL)
+    if (service == NULL)
         return -ERR_UNSUPPORTED;
-    buf_put_str(out, STR("/v2beta/stable-image/generate/"));
+    buf_put_str(out, STR("/v2beta/stable-image/"));
     return buf_put_str(out, str_from(service));
+}
+
+static bool
+is_picture(enum chat_endpoint endpoint)
+{
+    return endpoint == CHAT_ENDPOINT_IMAGES || endpoint == CHAT_ENDPOINT_IMAGE_EDITS ||
+           endpoint == CHAT_ENDPOINT_IMAGE_VARIATIONS;
 }
 
 /* Models are OWNER/NAME. */
@@ -32,7 +49,7 @@ static int
 replicate_path(enum chat_endpoint endpoint, struct str model, bool stream, struct buf *out)
 {
     (void)stream;
-    if (endpoint != CHAT_ENDPOINT_IMAGES)
+    if (!is_picture(endpoint))
         return -ERR_UNSUPPORTED;
     buf_put_str(out, STR("/v1/models/"));
     uri_encode(out, model, "/");
@@ -45,7 +62,7 @@ static int
 bfl_path(enum chat_endpoint endpoint, struct str model, bool stream, struct buf *out)
 {
     (void)stream;
-    if (endpoint != CHAT_ENDPOINT_IMAGES)
+    if (!is_picture(endpoint))
         return -ERR_UNSUPPORTED;
     buf_put_str(out, STR("/v1/"));
     uri_encode(out, model, "");

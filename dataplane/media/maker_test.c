@@ -20,22 +20,33 @@ addresses(void **state)
         const char *maker;
         const char *model;
         const char *want; /* NULL: nobody can call it */
+        enum chat_endpoint endpoint;
     } rows[] = {
-        {"stability", "stable-image-core", "/v2beta/stable-image/generate/core"},
-        {"stability", "sd3.5-large", "/v2beta/stable-image/generate/sd3"},
-        {"stability", "erase", NULL},
+        {"stability", "stable-image-core", "/v2beta/stable-image/generate/core",
+         CHAT_ENDPOINT_IMAGES},
+        {"stability", "sd3.5-large", "/v2beta/stable-image/generate/sd3", CHAT_ENDPOINT_IMAGES},
+        {"stability", "erase", NULL, CHAT_ENDPOINT_IMAGES},
         {"replicate", "black-forest-labs/flux-schnell",
-         "/v1/models/black-forest-labs/flux-schnell/predictions"},
-        {"black-forest-labs", "flux-pro-1.1", "/v1/flux-pro-1.1"},
-        {"black-forest-labs", "../x", "/v1/..%2Fx"},
-        {"replicate", "a/../b?c", "/v1/models/a/../b%3Fc/predictions"},
+         "/v1/models/black-forest-labs/flux-schnell/predictions", CHAT_ENDPOINT_IMAGES},
+        {"black-forest-labs", "flux-pro-1.1", "/v1/flux-pro-1.1", CHAT_ENDPOINT_IMAGES},
+        {"black-forest-labs", "../x", "/v1/..%2Fx", CHAT_ENDPOINT_IMAGES},
+        {"replicate", "a/../b?c", "/v1/models/a/../b%3Fc/predictions", CHAT_ENDPOINT_IMAGES},
+        {"stability", "ultra", "/v2beta/stable-image/generate/ultra", CHAT_ENDPOINT_IMAGES},
+        {"stability", "stable-image-ultra", "/v2beta/stable-image/generate/ultra",
+         CHAT_ENDPOINT_IMAGE_EDITS},
+        {"stability", "sd3-medium", "/v2beta/stable-image/generate/sd3", CHAT_ENDPOINT_IMAGE_EDITS},
+        {"stability", "inpaint", "/v2beta/stable-image/edit/inpaint", CHAT_ENDPOINT_IMAGE_EDITS},
+        {"stability", "inpaint", NULL, CHAT_ENDPOINT_IMAGES},
+        {"stability", "core", NULL, CHAT_ENDPOINT_IMAGE_EDITS},
+        {"stability", "sd3-medium", NULL, CHAT_ENDPOINT_IMAGE_VARIATIONS},
+        {"black-forest-labs", "flux-dev", "/v1/flux-dev", CHAT_ENDPOINT_IMAGE_VARIATIONS},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct buf out;
         buf_init(&out, 4096);
         const struct dialect *maker = maker_find(str_from(rows[i].maker));
         assert_non_null(maker);
-        int rc = maker->path(CHAT_ENDPOINT_IMAGES, str_from(rows[i].model), false, &out);
+        int rc = maker->path(rows[i].endpoint, str_from(rows[i].model), false, &out);
         assert_int_equal(rc, rows[i].want != NULL ? 0 : -ERR_UNSUPPORTED);
         if (rc == 0)
             assert_string_equal(buf_cstr(&out), rows[i].want);

@@ -226,6 +226,12 @@ media_is_form(enum chat_endpoint endpoint)
     return kinds[endpoint].form;
 }
 
+bool
+media_is_heard(enum chat_endpoint endpoint)
+{
+    return kinds[endpoint].ask == ask_transcript;
+}
+
 int
 media_facts(enum chat_endpoint endpoint, const struct json_doc *doc, struct str body,
             const struct form *form, struct arena *arena, struct media_facts *ret_facts,

@@ -36,9 +36,11 @@ struct media_facts {
     struct str size;
 };
 
-/* media_is - an endpoint of this room. media_is_form - its body is multipart/form-data. */
+/* media_is - an endpoint of this room. media_is_form - its body is multipart/form-data.
+ * media_is_heard - and one file of it, `file`, is what counts. */
 bool media_is(enum chat_endpoint endpoint);
 bool media_is_form(enum chat_endpoint endpoint);
+bool media_is_heard(enum chat_endpoint endpoint);
 
 /* media_facts - doc: of a JSON body, scanned; or NULL, and form: of a form as far as it is read:
  * fields that come later count as not said, a file that has not ended as long as it can be.

@@ -25,7 +25,7 @@ read_form(enum chat_endpoint endpoint, struct str body, struct arena *arena, str
     while (rc == 0 && rest.len > 0) {
         rc = form_take(*ret_form, str_make(rest.ptr, MIN(each, rest.len)), err);
         rest = str_skip(rest, MIN(each, rest.len));
-        if (rc == 0 && !flows && form_flows(*ret_form)) {
+        if (rc == 0 && !flows && form_flows(*ret_form, media_is_heard(endpoint))) {
             flows = media_facts(endpoint, NULL, body, *ret_form, arena, &early, err) == 0;
         }
     }

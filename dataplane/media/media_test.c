@@ -114,11 +114,12 @@ requests(void **state)
             fail_msg("%s: %d %.*s", asked[i].body, rc, STR_ARG(said));
         if (rc == 0 && (facts.answer_tokens_max != asked[i].want_tokens ||
                         facts.most[asked[i].piece] != asked[i].want_most ||
-                        facts.counted[asked[i].piece] != asked[i].want_counted))
+                        facts.counted[asked[i].piece] != asked[i].want_counted)) {
             fail_msg("%s: %llu %llu %llu", asked[i].body,
                      (unsigned long long)facts.answer_tokens_max,
                      (unsigned long long)facts.most[asked[i].piece],
                      (unsigned long long)facts.counted[asked[i].piece]);
+        }
         arena_fini(&arena);
         json_fini(&doc);
     }

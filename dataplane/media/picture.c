@@ -26,11 +26,12 @@ read_aspect(const struct json_doc *doc, struct picture *picture, struct err *err
     if (size == JSON_NONE || json_string_eq(doc, size, STR("auto")))
         return 0;
     for (size_t i = 0; i < ARRAY_LEN(aspects); i++) {
-        if (json_string_eq(doc, size, str_from(aspects[i].size)))
+        if (json_string_eq(doc, size, str_from(aspects[i].size))) {
             *picture = (struct picture){.prompt = picture->prompt,
                                         .count = picture->count,
                                         .aspect = aspects[i].aspect,
                                         .size = aspects[i].size};
+        }
     }
     return picture->aspect != NULL
                ? 0
@@ -62,27 +63,42 @@ refuse_others(const struct json_doc *doc, const char *format, struct err *err)
 }
 
 int
-picture_read(const struct json_doc *doc, struct arena *arena, uint64_t most, const char *format,
+picture_read(const struct json_doc *doc, struct arena *arena, const struct picture_rules *rules,
              struct picture *ret_picture, struct carry_wish *ret_wish, struct err *err)
 {
-    static const char *const known[] = {"model",  "prompt",     "n",
-                                        "size",   "background", "output_format",
-                                        "stream", "style",      "response_format"};
+    const char *known[] = {"model",           "prompt",        "n",      "size",
+                           "background",      "output_format", "stream", "style",
+                           "response_format", rules->own};
+    size_t known_count = ARRAY_LEN(known) - (rules->own == NULL ? 1 : 0);
     uint32_t n = carry_given(doc, STR("n"));
     struct picture picture = {.prompt = carry_given(doc, STR("prompt")), .count = 1};
-    if (!json_is(doc, picture.prompt, JSON_STRING))
+    if (!rules->silent && !json_is(doc, picture.prompt, JSON_STRING))
         return err_set(err, ERR_INVALID, "field `prompt` must be a string");
-    if (n != JSON_NONE && (json_u64(doc, n, most, &picture.count) != 0 || picture.count == 0))
+    if (rules->silent && picture.prompt != JSON_NONE)
+        return err_set(err, ERR_UNSUPPORTED, "field `prompt` cannot be carried to this provider");
+    if (n != JSON_NONE &&
+        (json_u64(doc, n, rules->most, &picture.count) != 0 || picture.count == 0))
         return err_set(err, ERR_UNSUPPORTED, "field `n` may be 1 to %llu at this provider",
-                       (unsigned long long)most);
+                       (unsigned long long)rules->most);
     int rc = read_aspect(doc, &picture, err);
+    if (rc == 0 && rules->unsized && picture.aspect != NULL)
+        rc = err_set(err, ERR_UNSUPPORTED, "field `size` cannot be carried to this provider");
     if (rc == 0)
-        rc = refuse_others(doc, format, err);
-    if (rc == 0 && carry_dropped(doc, 0, known, ARRAY_LEN(known), arena, &ret_wish->dropped) != 0)
+        rc = refuse_others(doc, rules->format, err);
+    if (rc == 0 && carry_dropped(doc, 0, known, known_count, arena, &ret_wish->dropped) != 0)
         rc = err_set(err, ERR_NOMEM, "Berth has no memory for this request.");
     ret_wish->count = picture.count;
     *ret_picture = picture;
     return rc;
+}
+
+void
+picture_config(const struct picture *picture, struct buf *out)
+{
+    buf_put_str(out, STR("]}],\"generationConfig\":{\"responseModalities\":[\"TEXT\",\"IMAGE\"]"));
+    if (picture->aspect != NULL)
+        buf_printf(out, ",\"imageConfig\":{\"aspectRatio\":\"%s\"}", picture->aspect);
+    buf_put_str(out, STR("}}"));
 }
 
 static int
@@ -91,7 +107,8 @@ gemini_request(const struct json_doc *doc, struct str model, struct arena *arena
 {
     struct picture picture;
     bool imagen = str_starts(model, STR("imagen"));
-    int rc = picture_read(doc, arena, imagen ? IMAGEN_MAX : 1, "b64_json", &picture, ret_wish, err);
+    const struct picture_rules rules = {.most = imagen ? IMAGEN_MAX : 1, .format = "b64_json"};
+    int rc = picture_read(doc, arena, &rules, &picture, ret_wish, err);
     if (rc != 0)
         return rc;
     if (imagen) {
@@ -101,27 +118,26 @@ gemini_request(const struct json_doc *doc, struct str model, struct arena *arena
                    (unsigned long long)picture.count);
         if (picture.aspect != NULL)
             buf_printf(out, ",\"aspectRatio\":\"%s\"", picture.aspect);
+        buf_put_str(out, STR("}}"));
     } else {
         buf_put_str(out, STR("{\"contents\":[{\"role\":\"user\",\"parts\":[{\"text\":"));
         buf_put_str(out, json_raw(doc, picture.prompt));
-        buf_put_str(out, STR("}]}],\"generationConfig\":{\"responseModalities\":[\"TEXT\","
-                             "\"IMAGE\"]"));
-        if (picture.aspect != NULL)
-            buf_printf(out, ",\"imageConfig\":{\"aspectRatio\":\"%s\"}", picture.aspect);
+        buf_put_byte(out, '}');
+        picture_config(&picture, out);
     }
-    buf_put_str(out, STR("}}"));
     return out->failed ? -ERR_NOMEM : 0;
 }
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
-static void
-put_data(const struct json_doc *doc, uint32_t data, uint64_t *made, struct buf *out)
+void
+picture_put(const struct json_doc *doc, uint32_t node, const char *member, uint64_t *made,
+            struct buf *out)
 {
-    struct str raw = json_raw(doc, data);
-    if (!json_is(doc, data, JSON_STRING) || raw.len <= 2)
+    struct str raw = json_raw(doc, node);
+    if (!json_is(doc, node, JSON_STRING) || raw.len <= 2)
         return;
-    buf_put_str(out, *made > 0 ? STR(",{\"b64_json\":") : STR("{\"b64_json\":"));
+    buf_printf(out, "%s{\"%s\":", *made > 0 ? "," : "", member);
     buf_put_str(out, raw);
     buf_put_byte(out, '}');
     (*made)++;
@@ -134,7 +150,7 @@ put_predictions(const struct json_doc *doc, uint64_t *made, struct buf *out)
     if (!json_is(doc, list, JSON_ARRAY))
         return;
     for (uint32_t at = json_first(doc, list); at != JSON_NONE; at = json_sibling(doc, list, at))
-        put_data(doc, json_get(doc, at, STR("bytesBase64Encoded")), made, out);
+        picture_put(doc, json_get(doc, at, STR("bytesBase64Encoded")), "b64_json", made, out);
 }
 
 static void
@@ -151,7 +167,7 @@ put_candidates(const struct json_doc *doc, uint64_t *made, struct buf *out)
              part = json_sibling(doc, parts, part)) {
             uint32_t thought = json_get(doc, part, STR("thought"));
             if (!json_is(doc, thought, JSON_TRUE)) /* sketches on the way are not the answer */
-                put_data(doc, json_path(doc, part, "inlineData.data"), made, out);
+                picture_put(doc, json_path(doc, part, "inlineData.data"), "b64_json", made, out);
         }
     }
 }
@@ -174,9 +190,9 @@ split_tokens(const struct json_doc *doc, struct usage *usage)
         claim_carve(&usage->count[USAGE_output], images, &usage->clamped);
 }
 
-static int
-gemini_answer(const struct json_doc *doc, const struct carry_wish *wish, struct buf *out,
-              struct usage *ret_usage)
+int
+picture_answer(const struct json_doc *doc, const struct carry_wish *wish, struct buf *out,
+               struct usage *ret_usage)
 {
     struct stream_look look = {0};
     uint64_t made = 0;
@@ -196,7 +212,7 @@ gemini_answer(const struct json_doc *doc, const struct carry_wish *wish, struct 
                    ",\"usage\":{\"input_tokens\":%llu,\"output_tokens\":%llu,"
                    "\"total_tokens\":%llu}",
                    (unsigned long long)prompt, (unsigned long long)answer,
-                   (unsigned long long)(prompt + answer));
+                   (unsigned long long)prompt + answer);
     }
     buf_put_byte(out, '}');
     look.usage.count[USAGE_image] = made;
@@ -206,4 +222,4 @@ gemini_answer(const struct json_doc *doc, const struct carry_wish *wish, struct 
     return out->failed ? -ERR_NOMEM : 0;
 }
 
-const struct carrier carrier_picture_gemini = {.request = gemini_request, .answer = gemini_answer};
+const struct carrier carrier_picture_gemini = {.request = gemini_request, .answer = picture_answer};

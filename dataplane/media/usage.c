@@ -214,6 +214,8 @@ media_usage(const struct media_facts *facts, const struct tariff *tariff,
         take(&usage, reported->count, true);
     } else if (told && has(reported->count, false) && (by_piece || !by_tokens)) {
         take(&usage, reported->count, false);
+        if (usage.count[USAGE_image] > 0 && usage.count[USAGE_image_read] == 0)
+            usage.count[USAGE_image_read] = facts->counted[USAGE_image_read]; /* nobody tells */
     } else {
         bool pieces = by_piece || (!by_tokens && has(facts->counted, false));
         take(&usage, facts->counted, !pieces);

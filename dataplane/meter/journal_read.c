@@ -129,6 +129,19 @@ journal_read(struct journal *journal, uint64_t after, size_t count_max, size_t b
                                ret_last);
 }
 
+/* What is lost between the last record and `seq`, if anything. True: the list is full. */
+static bool
+lost_before(struct journal *journal, uint64_t seq, uint64_t after, struct buf *out,
+            size_t count_max, size_t *count, uint64_t *last)
+{
+    if (journal->read_passed == 0 || seq <= after + 1)
+        return false;
+    journal->read_passed = MAX(journal->read_passed, after);
+    lost_put(journal, seq, out, count_max, count);
+    *last = MAX(*last, journal->read_passed);
+    return journal->read_passed + 1 < seq || *count >= count_max;
+}
+
 int
 journal_read_shared(struct journal *journal, uint64_t after, size_t count_max, size_t bytes_max,
                     struct buf *out, struct buf *shared, size_t *ret_count, uint64_t *ret_last)
@@ -167,14 +180,9 @@ journal_read_shared(struct journal *journal, uint64_t after, size_t count_max, s
             bad = text_table_note(&journal->reader.texts, &head, payload);
         if (head.kind != RECORD_OUTCOME)
             continue;
-        if (journal->read_passed != 0 && head.seq > after + 1) {
-            journal->read_passed = MAX(journal->read_passed, after);
-            lost_put(journal, head.seq, out, count_max, &count);
-            last = MAX(last, journal->read_passed);
-            if (journal->read_passed + 1 < head.seq || count >= count_max) {
-                journal->read_at = here; /* the list is full: from here the next time */
-                break;
-            }
+        if (lost_before(journal, head.seq, after, out, count_max, &count, &last)) {
+            journal->read_at = here; /* from here the next time */
+            break;
         }
         journal->read_passed = head.seq;
         if (head.seq <= after)

@@ -89,16 +89,17 @@ put_pieces(const struct price_call *call, struct usage *usage, struct price *pri
         price->pico[USAGE_image] = call->image_pico;
 }
 
-/* -ERR_UNSUPPORTED: they have no price. Some sell the search with the call. */
-static int
-put_searches(const struct price_call *call, struct usage *usage, struct price *worst)
+static void
+put_runs(const struct price_call *call, struct usage *usage, struct price *worst)
 {
     struct price pieces = *worst;
     tariff_worst_pieces(call->tariff, call->made_s, &pieces);
-    worst->pico[USAGE_web_search] = pieces.pico[USAGE_web_search];
-    usage->count[USAGE_web_search] = MIN(call->searches, USAGE_COUNT_MAX);
-    bool priced = worst->pico[USAGE_web_search] != 0 || worst->pico[USAGE_request] != 0;
-    return call->searches_wanted && !priced ? -ERR_UNSUPPORTED : 0;
+    for (size_t i = 0; i < USAGE_CLASS_COUNT; i++) {
+        if (call->runs->most[i] == 0)
+            continue;
+        worst->pico[i] = pieces.pico[i];
+        usage->count[i] = MIN(call->runs->most[i], USAGE_COUNT_MAX);
+    }
 }
 
 /* The model has prices, but none for what this call is of: it was listed for another use. */
@@ -131,8 +132,8 @@ price_hold(const struct price_call *call, int64_t *ret_nano)
     /* a claim may come to be as long as it can be, and be priced by that */
     tariff_worst(call->tariff, call->made_s, prompt_possible(call), &worst);
     put_pieces(call, &usage, &worst);
-    if (call->searches > 0 && put_searches(call, &usage, &worst) < 0)
-        return -ERR_UNSUPPORTED;
+    if (call->runs != NULL)
+        put_runs(call, &usage, &worst);
     int rc = price_charge(&worst, &usage, call->markup_bps, &charge);
     if (rc == 0 && call->most != NULL && charge.total.nano == 0 && is_priced_otherwise(call))
         return -ERR_NOT_FOUND;
@@ -154,6 +155,23 @@ cut_to(struct usage *usage, const enum usage_class *classes, size_t count, uint6
     }
 }
 
+/* What was found by something that is paid by the call is no web search, too. */
+static void
+count_runs(const struct price_runs *runs, struct usage *usage)
+{
+    uint64_t searches = usage->count[USAGE_web_search];
+    if (runs->most[runs->web] == 0 && runs->each[USAGE_tool_call] > 0)
+        searches = 0;
+    usage->count[USAGE_web_search] = 0;
+    usage->count[runs->web] = searches;
+    uint64_t code = usage->count[USAGE_code_run] * runs->code_unit;
+    usage->count[USAGE_code_run] = MIN(code, USAGE_COUNT_MAX);
+    for (size_t i = 0; i < USAGE_CLASS_COUNT; i++) {
+        if (usage->count[i] == 0)
+            usage->count[i] = runs->each[i];
+    }
+}
+
 static int
 charge_at(const struct price_call *call, const struct price *price, const struct usage *usage,
           struct charge *ret_charge)
@@ -171,9 +189,8 @@ price_settle(const struct price_call *call, int64_t held, struct usage *usage,
 {
     if (usage->evidence != EVIDENCE_NONE)
         usage->count[USAGE_request] = 1;
-    if (call->searches_each && usage->evidence != EVIDENCE_NONE &&
-        usage->count[USAGE_web_search] == 0)
-        usage->count[USAGE_web_search] = 1;
+    if (call->runs != NULL && usage->evidence != EVIDENCE_NONE)
+        count_runs(call->runs, usage);
     cut_to(usage, usage_prompt_classes, USAGE_PROMPT_CLASS_COUNT, prompt_possible(call));
     cut_to(usage, usage_answer_classes, USAGE_ANSWER_CLASS_COUNT, answer_possible(call));
     for (size_t i = 0; call->most != NULL && i < USAGE_CLASS_COUNT; i++) {

@@ -12,6 +12,17 @@
 /* Answer tokens where neither the caller nor the catalogue sets a limit. */
 #define PRICE_ANSWER_DEFAULT 4096u
 
+/* What the provider may run for a call beside talking: held, and paid as it counts them.
+ * most: of each class, at the most     each: so many where this provider tells no count
+ * web: the class of its web searches, of the three sizes
+ * code_unit: a sandbox counts so many code_runs */
+struct price_runs {
+    uint64_t most[USAGE_CLASS_COUNT];
+    uint64_t each[USAGE_CLASS_COUNT];
+    enum usage_class web;
+    uint32_t code_unit;
+};
+
 /* One call at one model. Tokens; 0 = not known, where nothing else is said.
  * prompt_bytes: no fewer than the prompt's tokens, media apart (chat_facts)
  * asked: the caller's max_tokens            seen_bytes: of the answer, after it was made */
@@ -32,16 +43,12 @@ struct price_call {
      * (tariff_image), 0: as the row says */
     const uint64_t *most;
     int64_t image_pico;
-    /* web searches that the provider may make: held, and paid as it counts them. wanted: the caller
-     * cannot do without. each: one a call, where this provider does not count. */
-    uint64_t searches;
-    bool searches_wanted;
-    bool searches_each;
-    int64_t made_s; /* wall clock: the prices of that moment hold */
+    const struct price_runs *runs; /* NULL: nothing */
+    int64_t made_s;                /* wall clock: the prices of that moment hold */
 };
 /* price_hold - the most that the call can cost, nano-dollars; 0 when it is free. 0;
  * -ERR_NOT_FOUND: no price is known, or (with `most`) none for anything that the call counts;
- * -ERR_UNSUPPORTED: none for the searches that it wants; -ERR_RANGE: beyond what money can be. */
+ * -ERR_RANGE: beyond what money can be. */
 int price_hold(const struct price_call *call, int64_t *ret_nano) MUST_USE;
 /* price_settle - cut what cannot be (usage->clamped tells), choose the row, charge. held: what was
  * set aside for the call: the ceiling, set clamped when it cuts. *ret_row: NULL when free. */

@@ -188,57 +188,70 @@ test_settle(void **state)
 /* Searches are held at the most that they may come to, paid as they are counted, one a call where
  * nobody counts; who cannot do without them needs their price. */
 static void
-test_searches(void **state)
+test_runs(void **state)
 {
     (void)state;
     static const struct {
-        int64_t pico; /* of a search */
-        int64_t request;
-        uint64_t searches;
-        bool wanted;
-        bool each;
+        const char *name;
+        enum usage_class class_;
+        uint64_t most;
+        uint64_t each;
+        uint32_t unit;
+        enum usage_class web;
+        enum usage_class told_as;
         uint64_t told;
         enum usage_evidence evidence;
-        int want_err;
-        int64_t want_held; /* nano-dollars more than without */
+        int64_t want_held; /* nano-dollars more than without: a cent each */
         uint64_t want_count;
         bool want_clamped;
     } cases[] = {
-        {10000000000, 0, 3, true, false, 2, EVIDENCE_PROVIDER, 0, 30000000, 2, false},
-        {10000000000, 0, 3, true, false, 4, EVIDENCE_PROVIDER, 0, 30000000, 4, true},
-        {10000000000, 0, 1, true, true, 0, EVIDENCE_PROVIDER, 0, 10000000, 1, false},
-        {10000000000, 0, 1, true, true, 1, EVIDENCE_PROVIDER, 0, 10000000, 1, false},
-        {10000000000, 0, 1, true, true, 0, EVIDENCE_NONE, 0, 10000000, 0, false},
-        {0, 0, 3, true, false, 0, EVIDENCE_PROVIDER, -ERR_UNSUPPORTED, 0, 0, false},
-        {0, 5000000000, 1, true, false, 0, EVIDENCE_PROVIDER, 0, 0, 0, false},
-        {0, 0, 10, false, false, 2, EVIDENCE_PROVIDER, 0, 0, 2, false},
+        {"fewer than held", USAGE_web_search, 3, 0, 1, USAGE_web_search, USAGE_web_search, 2,
+         EVIDENCE_PROVIDER, 30000000, 2, false},
+        {"more than held is cut", USAGE_web_search, 3, 0, 1, USAGE_web_search, USAGE_web_search, 4,
+         EVIDENCE_PROVIDER, 30000000, 4, true},
+        {"no count comes", USAGE_web_search, 1, 1, 1, USAGE_web_search, USAGE_web_search, 0,
+         EVIDENCE_PROVIDER, 10000000, 1, false},
+        {"a count comes after all", USAGE_web_search, 3, 1, 1, USAGE_web_search, USAGE_web_search,
+         2, EVIDENCE_PROVIDER, 30000000, 2, false},
+        {"of each choice", USAGE_web_search, 3, 3, 1, USAGE_web_search, USAGE_web_search, 0,
+         EVIDENCE_PROVIDER, 30000000, 3, false},
+        {"nothing was done", USAGE_web_search, 1, 1, 1, USAGE_web_search, USAGE_web_search, 0,
+         EVIDENCE_NONE, 10000000, 0, false},
+        {"counted by size", USAGE_web_search_high, 3, 0, 1, USAGE_web_search_high, USAGE_web_search,
+         2, EVIDENCE_PROVIDER, 30000000, 2, false},
+        {"a large container", USAGE_code_run, 4, 0, 4, USAGE_web_search, USAGE_code_run, 1,
+         EVIDENCE_PROVIDER, 40000000, 4, false},
+        {"paid by the call: what it found is no search", USAGE_tool_call, 1, 1, 1, USAGE_web_search,
+         USAGE_web_search, 5, EVIDENCE_PROVIDER, 10000000, 1, false},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct price_call call = call_of(100, 10, 0, 0);
         struct usage usage = {.evidence = cases[i].evidence};
+        struct price_runs runs = {.web = cases[i].web, .code_unit = cases[i].unit};
         struct charge charge;
         const struct tariff_row *row;
         int64_t without = 0;
         int64_t held = 0;
+        print_message("%s\n", cases[i].name);
         for (size_t n = 0; n < ARRAY_LEN(rows); n++) {
-            rows[n].price.pico[USAGE_web_search] = cases[i].pico;
-            rows[n].price.pico[USAGE_request] = cases[i].request;
+            rows[n].price.pico[cases[i].class_] = 10000000000;
+            rows[n].price.pico[USAGE_web_search] = 10000000000;
         }
         assert_int_equal(price_hold(&call, &without), 0);
-        call.searches = cases[i].searches;
-        call.searches_wanted = cases[i].wanted;
-        call.searches_each = cases[i].each;
-        assert_int_equal(price_hold(&call, &held), cases[i].want_err);
-        if (cases[i].want_err != 0)
-            continue;
+        runs.most[cases[i].class_] = cases[i].most;
+        runs.each[cases[i].class_] = cases[i].each;
+        call.runs = &runs;
+        assert_int_equal(price_hold(&call, &held), 0);
         assert_true(held - without == cases[i].want_held);
         usage.count[USAGE_input] = 100;
         usage.count[USAGE_output] = 10;
-        usage.count[USAGE_web_search] = cases[i].told;
+        usage.count[cases[i].told_as] = cases[i].told;
         price_settle(&call, held, &usage, &charge, &row);
-        assert_int_equal(usage.count[USAGE_web_search], cases[i].want_count);
+        assert_int_equal(usage.count[cases[i].class_], cases[i].want_count);
         assert_int_equal(usage.clamped, cases[i].want_clamped);
         assert_true(charge.total.nano <= held);
+        for (size_t n = 0; n < ARRAY_LEN(rows); n++)
+            rows[n].price.pico[cases[i].class_] = 0;
     }
     assert_int_equal(setup(state), 0);
 }
@@ -292,7 +305,7 @@ test_random_claims(void **state)
     uint64_t seed = rand_u64();
     if (given != NULL)
         assert_int_equal(num_u64(str_from(given), UINT64_MAX, &seed), 0);
-    printf("seed %llu\n", (unsigned long long)seed);
+    (void)printf("seed %llu\n", (unsigned long long)seed);
     random_state = seed;
     static const uint64_t sizes[] = {1, 10, 1000, 100000, 100000000, USAGE_COUNT_MAX + 1};
     unsigned cut = 0;
@@ -343,8 +356,8 @@ test_cost_of_pricing(void **state)
         sum += charge.total.nano;
     }
     uint64_t spent = clock_mono_ns() - began;
-    printf("hold and settle with 4 rows: %llu ns (sum %lld)\n",
-           (unsigned long long)(spent / rounds), (long long)sum);
+    (void)printf("hold and settle with 4 rows: %llu ns (sum %lld)\n",
+                 (unsigned long long)(spent / rounds), (long long)sum);
     assert_true(spent / rounds < 50000);
 }
 
@@ -392,7 +405,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hold),          cmocka_unit_test_setup(test_pieces, setup),
         cmocka_unit_test(test_beyond_money),  cmocka_unit_test(test_settle),
-        cmocka_unit_test(test_searches),      cmocka_unit_test(test_row_and_ceiling),
+        cmocka_unit_test(test_runs),          cmocka_unit_test(test_row_and_ceiling),
         cmocka_unit_test(test_random_claims), cmocka_unit_test(test_cost_of_pricing),
     };
     return cmocka_run_group_tests(tests, setup, NULL);

@@ -184,6 +184,7 @@ node_apply_bindings(struct node *node, const struct json_doc *doc)
     if (bad.code != 0)
         LOG_ERROR("binding refused", LOG_E(&bad));
     node->bindings_rev = rev;
+    node->bindings_heard = true;
     answer(node, "bindings", rev, bad.code != 0 ? &bad : NULL);
 }
 

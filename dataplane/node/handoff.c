@@ -160,9 +160,16 @@ node_handoff_start(struct node *node, struct err *err)
     server->io = (struct loop_io){.fd = -1, .ready = server_ready};
     node->handoff = server;
     int rc = sock_seqpacket_listen(node->options.handoff, 0600, &server->io.fd, err);
-    if (rc == 0 && loop_add(node->loop, &server->io, true) != 0)
-        rc = err_set(err, ERR_SYSTEM, "cannot watch the hand-over socket");
+    if (rc == 0 && node->listening)
+        node_handoff_listen(node);
     return rc;
+}
+
+void
+node_handoff_listen(struct node *node)
+{
+    if (node->handoff != NULL && loop_add(node->loop, &node->handoff->io, true) != 0)
+        LOG_ERROR("cannot watch the hand-over socket: no container is served");
 }
 
 void

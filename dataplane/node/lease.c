@@ -124,11 +124,16 @@ node_funds_tick(struct node *node)
 {
     if (node->link == NULL || !link_is_up(node->link))
         return;
+    uint64_t round = node_upload_round(node);
     pthread_mutex_lock(&node->funds.lock);
     MAP_FOREACH (slot, &node->funds.by_wallet) {
         struct fund *fund = slot->value;
         if (fund_tick(fund) > 0)
             say_returned(node, fund);
+        if (fund->idle_s == 0)
+            fund->idle_round = round;
+        else if (round >= fund->idle_round + 2)
+            fund_forgive(fund);
     }
     pthread_mutex_unlock(&node->funds.lock);
 }

@@ -168,10 +168,6 @@ stop(void)
     node_sync_stop(&node);
     node_workers_join(&node);
     node_admin_stop(&node);
-    for (uint32_t i = 0; i < node.listen_count; i++)
-        (void)close(node.listen_fds[i]);
-    for (uint32_t i = 0; i < node.tls_count; i++)
-        (void)close(node.tls_fds[i]);
     loop_remove(node.loop, &signal_io);
     (void)close(signal_io.fd);
     free(node.listen_fds);

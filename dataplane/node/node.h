@@ -36,10 +36,11 @@ struct upload {
     uint64_t posted; /* in the ledger */
     uint64_t sent;   /* last seq of the batch that is on its way; 0 = none */
     uint64_t sent_ms;
-    uint64_t ping;     /* older: "flushed" was said, with this ping behind it; 0 = not yet */
-    uint64_t mark;     /* what ended before the configuration at hand; see node_upload_mark */
-    uint64_t retry_ms; /* its journal could not be read: not before then */
-    uint32_t wait_ms;  /* how long that was put off; 0 = it can be read */
+    uint64_t ping;       /* older: "flushed" was said, with this ping behind it; 0 = not yet */
+    uint64_t mark;       /* what ended before the configuration at hand; see node_upload_mark */
+    uint64_t round_mark; /* what had ended when this round began; see node_upload_round */
+    uint64_t retry_ms;   /* its journal could not be read: not before then */
+    uint32_t wait_ms;    /* how long that was put off; 0 = it can be read */
 };
 
 struct node {
@@ -59,6 +60,7 @@ struct node {
     struct config *config; /* the newest applied, for the state file and the admin surface */
     uint64_t config_rev;
     uint64_t bindings_rev;
+    bool bindings_heard; /* since the start */
     uint64_t funds_rev;
     char *last_good; /* path of the state file */
     struct list uploads;
@@ -66,6 +68,7 @@ struct node {
     bool leaving;   /* no more traffic: what is posted last is waited for */
     bool left;      /* and our leases are released */
     uint64_t leave_ping;
+    uint64_t rounds;  /* see node_upload_round */
     bool lease_waits; /* a budget's first lease is not asked for before uploads are marked */
     struct timer upload_timer;
     struct loop_task upload_task;
@@ -83,6 +86,8 @@ struct node {
     int *tls_fds;
     uint32_t tls_count;
     struct tls_context *tls;
+    bool listening;        /* the workers accept; see node_workers_listen */
+    uint64_t listen_by_ms; /* they do from then on, whatever is missing */
     pthread_t fsync_thread;
     bool fsync_started;
     pthread_mutex_t fsync_lock; /* for its sleep while nothing is to be synced */
@@ -105,6 +110,9 @@ void node_model_gone(struct worker *worker, struct str provider, struct str upst
 
 /* ---- workers.c ---- */
 int node_workers_start(struct node *node, struct err *err) MUST_USE;
+/* node_workers_listen - accept, from now on: as soon as callers can be known, or it has taken too
+ * long; until then they wait in the kernel's queue. Sync thread; the first call counts. */
+void node_workers_listen(struct node *node);
 /* node_workers_drain - stop accepting, finish what runs (at most deadline_ms), then stop the loops.
  */
 void node_workers_drain(struct node *node, uint32_t deadline_ms);
@@ -149,10 +157,15 @@ void node_upload_reset(struct node *node); /* a new connection: nothing is on it
 /* node_upload_mark - every worker has a new configuration: what ended under the one before has a
  * number up to here. node_upload_marked - and all of that is in the ledger. */
 void node_upload_mark(struct node *node);
+/* node_upload_round - one round ends when all that had ended at its begin is in the ledger. What
+ * ended before this call is there when the answer has grown by two. */
+uint64_t node_upload_round(struct node *node);
 bool node_upload_marked(const struct node *node);
 
 /* ---- handoff.c ---- */
 int node_handoff_start(struct node *node, struct err *err) MUST_USE;
+/* node_handoff_listen - the agents' connections are taken from now on; see node_workers_listen. */
+void node_handoff_listen(struct node *node);
 void node_handoff_stop(struct node *node);
 
 /* ---- admin.c ---- */

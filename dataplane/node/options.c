@@ -29,7 +29,7 @@ const char options_help[] =
     "  --workers N          loops (default: one a core)\n"
     "  --journal-mib N      bound of the usage journal on disk, a worker (default 1024)\n"
     "  --form-mib N         largest form: a sound file, pictures (default 128)\n"
-    "  --spool-mib N        disk for forms whose model stands behind their file, a worker\n"
+    "  --spool-mib N        disk for forms that wait, a worker; of one caller a quarter at most\n"
     "                       (default 1024)\n"
     "  --help               this text\n"
     "\n"

@@ -21,6 +21,7 @@
 
 #define UPLOAD_EVERY_MS 50u
 #define FUNDS_EVERY_MS 1000u
+#define LISTEN_WAIT_MS 2000u
 /* Nobody on a worker's core may keep it waiting: a batch of usage is half a millisecond of work. */
 #define SLICE_US 100u
 #define FSYNC_EVERY_NS 5000000l
@@ -68,6 +69,15 @@ static void
 extend_validity(struct node *node)
 {
     atomic_store(&node->live.valid_until_ms, clock_mono_ms() + node->lease_ms);
+}
+
+static void
+listen_if_ready(struct node *node)
+{
+    if ((node->config != NULL && node->bindings_heard &&
+         live_valid(&node->live, clock_mono_ms())) ||
+        clock_mono_ms() >= node->listen_by_ms)
+        node_workers_listen(node);
 }
 
 static bool
@@ -158,6 +168,7 @@ on_record(struct link *link, struct str type, const struct json_doc *doc, void *
         node_upload_pong(node, doc);
     else
         LOG_WARN("unknown record from the control plane, ignoring", LOG_S("type", type));
+    listen_if_ready(node);
 }
 
 static const struct link_ops link_ops = {.up = on_up, .record = on_record, .down = on_down};
@@ -169,6 +180,7 @@ upload_tick(struct timer *timer)
 {
     struct node *node = CONTAINER_OF(timer, struct node, upload_timer);
     node_upload_kick(node);
+    listen_if_ready(node);
     if (loop_now_ms(node->loop) >= node->funds_tick_ms) {
         node->funds_tick_ms = loop_now_ms(node->loop) + FUNDS_EVERY_MS;
         node_funds_tick(node);
@@ -314,6 +326,7 @@ node_sync_start(struct node *node, struct err *err)
     list_init(&node->want_task.node);
     node->want_task.run = want_run;
     timer_init(&node->upload_timer, upload_tick);
+    node->listen_by_ms = clock_mono_ms() + (node->options.control != NULL ? LISTEN_WAIT_MS : 0);
     load_last_good(node);
     int rc = node_uploads_recover(node, err);
     if (rc == 0)
@@ -326,6 +339,7 @@ node_sync_start(struct node *node, struct err *err)
     if (pthread_create(&node->fsync_thread, NULL, fsync_main, node) != 0)
         return err_set(err, ERR_SYSTEM, "cannot start the sync thread");
     node->fsync_started = true;
+    listen_if_ready(node);
     /* Uploads yield to traffic: this thread runs when the workers leave time. */
     thread_share(10, SLICE_US);
     return 0;

@@ -126,12 +126,13 @@ static void
 upload_unread(struct node *node, struct upload *upload, int code)
 {
     metric_add(metrics_series(node->metrics, METRIC_journal_unread, NULL), 1);
-    if (upload->wait_ms == 0)
+    if (upload->wait_ms == 0) {
         LOG_ERROR("the usage journal cannot be read: what it has is not posted and stays on disk; "
                   "look at the disk and the memory of this host, it is tried again until it can be",
                   LOG_U("epoch", journal_epoch(upload->journal)),
                   LOG_U("stream", journal_stream(upload->journal)), LOG_U("after", upload->posted),
                   LOG_C("error", err_text(code)));
+    }
     upload->wait_ms = upload->wait_ms == 0 ? UNREAD_MS : MIN(2 * upload->wait_ms, UNREAD_MS_MAX);
     upload->retry_ms = loop_now_ms(node->loop) + upload->wait_ms;
 }
@@ -267,6 +268,21 @@ node_upload_marked(const struct node *node)
             return false;
     }
     return true;
+}
+
+uint64_t
+node_upload_round(struct node *node)
+{
+    LIST_FOREACH (at, &node->uploads) {
+        const struct upload *upload = LIST_ENTRY(at, struct upload, node);
+        if (!upload->own && upload->posted < upload->round_mark)
+            return node->rounds;
+    }
+    LIST_FOREACH (at, &node->uploads) {
+        struct upload *upload = LIST_ENTRY(at, struct upload, node);
+        upload->round_mark = journal_last(upload->journal);
+    }
+    return ++node->rounds;
 }
 
 void

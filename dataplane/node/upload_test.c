@@ -214,11 +214,35 @@ a_first_lease_comes_after_what_ended(void **state)
     assert_false(budget->lapsed);
 }
 
+/* What was spent above the lease is forgiven when the ledger has it, however long that takes:
+ * before that it would lend as if it had not been spent. */
+static void
+forgives_what_is_posted(void **state)
+{
+    (void)state;
+    struct fund *cap = funds_get(&node.funds, STR("key/ci"));
+    assert_non_null(cap);
+    (void)!fund_owe(cap, 500);
+    call();
+    fund_capture(cap, 500, 400);
+    for (unsigned i = 0; i < 10 * FUND_IDLE_EMPTY_S; i++)
+        node_funds_tick(&node);
+    assert_int_equal(atomic_load(&cap->available), -400);
+    posted(1);
+    for (unsigned i = 0; i < 3; i++) {
+        call(); /* others go on: there is always something that is not posted */
+        node_funds_tick(&node);
+        posted(1 + i);
+    }
+    assert_int_equal(atomic_load(&cap->available), 0);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(disk_that_cannot_be_read, begin, end),
+        cmocka_unit_test_setup_teardown(forgives_what_is_posted, begin, end),
         cmocka_unit_test_setup_teardown(a_first_lease_comes_after_what_ended, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,9 +84,10 @@ adopt_run(struct loop_task *task)
     struct caller *caller = NULL;
     int fd = adopt->fd;
     bool attested = adopt->binding != NULL;
-    if (attested)
-        caller = caller_new(worker, TAKE(adopt->binding));
-    if (attested && caller == NULL)
+    caller = caller_new(worker, TAKE(adopt->binding));
+    if (caller != NULL)
+        caller->unproved = !attested;
+    if (caller == NULL)
         (void)close(fd);
     else if (http_server_adopt(adopt->worker->server, fd, caller) != 0)
         caller_free(&caller);
@@ -221,8 +222,8 @@ worker_main(void *arg)
 #define BODY_BYTES_MAX ((uint64_t)100u * 1024u * 1024u)
 
 static int
-worker_server(struct node_worker *worker, struct tls_context *tls, const int *fds, uint32_t count,
-              struct http_server **ret_server, struct err *err)
+worker_server(struct node_worker *worker, struct tls_context *tls, struct http_server **ret_server,
+              struct err *err)
 {
     struct http_server_conf conf = {.loop = worker->worker.loop,
                                     .tls = tls,
@@ -232,10 +233,30 @@ worker_server(struct node_worker *worker, struct tls_context *tls, const int *fd
                                         MAX(BODY_BYTES_MAX, worker->worker.form_bytes_max),
                                     .conn_count_max = 20000u,
                                     .h2_streams_max = 100u};
-    int rc = http_server_new(&conf, ret_server, err);
-    for (uint32_t i = 0; rc == 0 && i < count; i++)
-        rc = http_server_listen(*ret_server, fds[i]);
-    return rc;
+    return http_server_new(&conf, ret_server, err);
+}
+
+static void
+listen_begin(struct node_worker *worker, void *arg)
+{
+    const struct node *node = arg;
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < node->listen_count; i++)
+        rc = http_server_listen(worker->server, node->listen_fds[i]);
+    for (uint32_t i = 0; rc == 0 && i < node->tls_count; i++)
+        rc = http_server_listen(worker->tls_server, node->tls_fds[i]);
+    if (rc != 0)
+        LOG_ERROR("a worker cannot accept connections", LOG_U("worker", worker->worker.index));
+}
+
+void
+node_workers_listen(struct node *node)
+{
+    if (node->listening)
+        return;
+    node->listening = true;
+    node_each_worker(node, listen_begin, node);
+    node_handoff_listen(node);
 }
 
 static int
@@ -257,8 +278,11 @@ worker_start(struct node *node, uint32_t index, struct err *err)
     w->worker.model_gone = node_model_gone;
     w->worker.journal_written = node_journal_written;
     w->worker.form_bytes_max = (uint64_t)node->options.form_mib << 20;
-    w->worker.spool = (struct spool_room){.dir = node->options.data,
-                                          .bytes_max = (uint64_t)node->options.spool_mib << 20};
+    uint64_t spool_bytes = (uint64_t)node->options.spool_mib << 20;
+    w->worker.spool =
+        (struct spool_room){.dir = node->options.data,
+                            .bytes_max = spool_bytes,
+                            .share_bytes_max = MAX(spool_bytes / 4, w->worker.form_bytes_max)};
     (void)snprintf(dir, sizeof(dir), "%s/journal", node->options.data);
     struct journal_conf journal = {.dir = dir,
                                    .epoch = node->epoch,
@@ -266,9 +290,9 @@ worker_start(struct node *node, uint32_t index, struct err *err)
                                    .segment_count_max = node->options.journal_mib / 4u};
     rc = journal_open(&journal, &w->worker.journal, err);
     if (rc == 0)
-        rc = worker_server(w, NULL, node->listen_fds, node->listen_count, &w->server, err);
+        rc = worker_server(w, NULL, &w->server, err);
     if (rc == 0 && node->tls_count > 0)
-        rc = worker_server(w, node->tls, node->tls_fds, node->tls_count, &w->tls_server, err);
+        rc = worker_server(w, node->tls, &w->tls_server, err);
     if (rc != 0)
         return rc;
     if (pthread_create(&w->thread, NULL, worker_main, w) != 0)
@@ -334,11 +358,24 @@ servers_free(struct node_worker *worker, void *arg)
     worker_abandon(&worker->worker);
 }
 
+/* Who connects from now on hears that nobody listens, and not nothing until we are gone. */
+static void
+listeners_close(struct node *node)
+{
+    for (uint32_t i = 0; i < node->listen_count; i++)
+        (void)close(node->listen_fds[i]);
+    for (uint32_t i = 0; i < node->tls_count; i++)
+        (void)close(node->tls_fds[i]);
+    node->listen_count = 0;
+    node->tls_count = 0;
+}
+
 void
 node_workers_drain(struct node *node, uint32_t deadline_ms)
 {
     uint64_t end = clock_mono_ms() + deadline_ms;
     node_each_worker(node, drain_begin, NULL);
+    listeners_close(node);
     for (;;) {
         bool all = true;
         node_each_worker(node, drain_look, &all);

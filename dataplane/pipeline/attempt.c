@@ -7,15 +7,16 @@
 #include "dataplane/pipeline/coded.h"
 #include "dataplane/pipeline/poll.h"
 #include "dataplane/pipeline/reply.h"
+#include "dataplane/pipeline/runs.h"
 #include "dataplane/pipeline/upload.h"
 
 #include "lib/base/check.h"
 #include "lib/base/num.h"
+#include "dataplane/view/scope.h"
 
 #define DROPPED_BYTES_MAX 1024u
 #define WHOLE_BYTES_MAX ((size_t)64u * 1024u * 1024u)
 #define CALL_FIELDS_MAX ATTEMPT_FIELDS_MAX
-#define RETRY_AFTER_S_MAX 300u
 #define CODED_TEXT "The provider's reply has a content-encoding that cannot be undone."
 #define SPARE_BYTES_MAX ((size_t)16u * 1024u)
 
@@ -79,7 +80,14 @@ build_forward(struct exchange *x, struct str **ret_segments, size_t *ret_count, 
     struct str body = http_stream_body(x->stream);
     struct json_doc *doc = &x->worker->doc;
     struct splice splice;
+    struct str text = STR_EMPTY;
     splice_init(&splice, &x->arena);
+    if (UNLIKELY(x->facts.runs != NULL)) {
+        if (runs_judge(x, model, &text) < 0) /* its dialect is another than it was when held */
+            return err_set(err, ERR_UNSUPPORTED, "%.*s", STR_ARG(text));
+        if (runs_leave_out(x, model, &x->attempt.dropped) < 0)
+            return err_set(err, ERR_NOMEM, "Berth has no memory for this request.");
+    }
     int rc = x->media != NULL
                  ? media_edit(x->media, doc, model->upstream, &splice)
                  : x->endpoint->dialect->forward_edits(doc, x->endpoint->kind, &x->facts,
@@ -126,11 +134,12 @@ build_translated(struct exchange *x, struct str **ret_segments, size_t *ret_coun
         drop_field(&request.others, STR("usage"));
     struct buf dropped;
     buf_init(&dropped, DROPPED_BYTES_MAX);
-    const struct dialect_target target = {.model = model->upstream,
-                                          .max_output = model->max_output_tokens,
-                                          .searches = model->free ||
-                                                      tariff_has(&model->tariff, USAGE_web_search),
-                                          .dropped = &dropped};
+    const struct dialect_target target = {
+        .model = model->upstream,
+        .max_output = model->max_output_tokens,
+        .searches = model->free || tariff_has(&model->tariff, USAGE_web_search) ||
+                    scope_names(model->free_tools, STR("web_search")),
+        .dropped = &dropped};
     buf_init(&a->body, WHOLE_BYTES_MAX);
     if (rc == 0)
         rc = exchange_dialect(x)->request_out(&request, &target, &x->arena, &a->body, err);
@@ -154,6 +163,19 @@ put_target(struct exchange *x, struct str *ret_target)
 }
 
 static int
+sign(struct exchange *x, struct str target, const struct str *segments, struct http_field *fields,
+     size_t *count)
+{
+    uint8_t digest[SHA256_BYTES];
+    int rc = 0;
+    if (x->upload != NULL)
+        rc = upload_digest(x, digest);
+    else
+        digest_sha256(*segments, digest);
+    return rc == 0 ? attempt_sign(x, target, digest, fields, count) : rc;
+}
+
+static int
 attempt_call(struct exchange *x, struct err *err)
 {
     const struct config_model *model = exchange_model(x);
@@ -173,7 +195,7 @@ attempt_call(struct exchange *x, struct err *err)
     int rc = 0;
     if (carried_is(x)) {
         rc = carried_build(x, err);
-        if (rc == 0)
+        if (rc == 0 && x->upload == NULL)
             rc = one_segment(x, &segments, &segment_count, err);
     } else if (x->upload == NULL) {
         rc = a->translated ? build_translated(x, &segments, &segment_count, err)
@@ -190,7 +212,7 @@ attempt_call(struct exchange *x, struct err *err)
         return rc;
     struct http_field fields[CALL_FIELDS_MAX] UNINIT;
     size_t field_count = attempt_fields(x, fields);
-    if (attempt_is_signed(x) && attempt_sign(x, target, *segments, fields, &field_count) != 0)
+    if (attempt_is_signed(x) && sign(x, target, segments, fields, &field_count) != 0)
         return err_set(err, ERR_NOMEM, "Berth has no memory for this request.");
     struct http_call_conf conf = {.ops = &call_ops,
                                   .user = x,
@@ -271,6 +293,8 @@ attempt_start(struct exchange *x)
         reply_tokens(x);
         return;
     }
+    if (upload_put_off(x))
+        return;
     for (;;) {
         if (x->attempted) /* else it is as clear as the exchange was made */
             memset(&x->attempt, 0, sizeof(x->attempt));
@@ -327,7 +351,10 @@ note_retry_after(struct attempt *a, const struct http_head *head)
 {
     uint64_t seconds = 0;
     struct str value = http_field_get(head, STR("retry-after"));
-    if (value.len > 0 && num_u64(value, UINT32_MAX, &seconds) == 0)
+    struct str ms = http_field_get(head, STR("retry-after-ms")); /* Azure's word */
+    if (value.len == 0 && ms.len > 0 && num_u64(ms, UINT32_MAX, &seconds) == 0)
+        a->retry_after_s = (uint32_t)MIN((seconds + 999u) / 1000u, (uint64_t)RETRY_AFTER_S_MAX);
+    else if (value.len > 0 && num_u64(value, UINT32_MAX, &seconds) == 0)
         a->retry_after_s = (uint32_t)MIN(seconds, (uint64_t)RETRY_AFTER_S_MAX);
 }
 
@@ -469,7 +496,6 @@ on_failed(struct http_call *call, int code, enum http_phase phase, const char *t
 {
     struct exchange *x = http_call_user(call);
     struct attempt *a = &x->attempt;
-    (void)phase;
     (void)text; /* addresses and TLS detail are for the log, not for a caller */
     a->call = NULL;
     const struct config_model *model = exchange_model(x);
@@ -477,7 +503,7 @@ on_failed(struct http_call *call, int code, enum http_phase phase, const char *t
                                   err_text(code));
     if (why.ptr == NULL)
         why = STR_EMPTY;
-    if (poll_again(x))
+    if (poll_again(x) || (code == -ERR_CLOSED && phase == HTTP_QUEUED && upload_refused(x)))
         return;
     if (a->committed)
         reply_stream_cut(x, code == -ERR_TIMEOUT ? OUTCOME_timed_out : OUTCOME_upstream_cut,

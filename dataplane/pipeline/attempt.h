@@ -13,6 +13,7 @@
 #include "dataplane/dialect/frames.h"
 #include "dataplane/media/guest.h"
 #include "dataplane/view/mask.h"
+#include "lib/base/digest.h"
 #include "lib/http/client.h"
 
 struct coding;
@@ -53,6 +54,7 @@ struct attempt {
     bool json;             /* content-type of the reply */
     struct str type;       /* the same as it stands, where it is passed on */
     uint32_t retry_after_s;
+    bool hopeless;          /* the same again will not help, however late */
     uint64_t last_bytes_ms; /* stall watch */
     struct buf reply;       /* WHOLE, ERROR: collected; STREAM: held until the first token */
     struct buf body;        /* translated request body */
@@ -76,11 +78,12 @@ void attempt_failed(struct exchange *exchange, enum http_error refusal, struct s
  * attempt_ask - a further call for the same answer, without a body. 0, or as http_call_start.
  * attempt_reset - forget a reply that was none, before one. */
 #define ATTEMPT_FIELDS_MAX 51u
+#define RETRY_AFTER_S_MAX 300u /* what a provider can make a caller wait */
 size_t attempt_fields(struct exchange *exchange, struct http_field *fields);
-/* attempt_is_signed - the credential is a pair that signs each call. attempt_sign - this one, with
- * three more fields. 0, -ERR_NOMEM, -ERR_INVALID. */
+/* attempt_is_signed - the credential is a pair that signs each call. attempt_sign - this one, by
+ * the SHA-256 of its body, with three more fields. 0, -ERR_NOMEM, -ERR_INVALID. */
 bool attempt_is_signed(const struct exchange *exchange);
-int attempt_sign(struct exchange *exchange, struct str target, struct str body,
+int attempt_sign(struct exchange *exchange, struct str target, const uint8_t digest[SHA256_BYTES],
                  struct http_field *fields, size_t *count) MUST_USE;
 int attempt_ask(struct exchange *exchange, struct http_origin *origin, struct str target) MUST_USE;
 void attempt_reset(struct exchange *exchange);

@@ -30,8 +30,8 @@ attempt_is_signed(const struct exchange *x)
 }
 
 int
-attempt_sign(struct exchange *x, struct str target, struct str body, struct http_field *fields,
-             size_t *count)
+attempt_sign(struct exchange *x, struct str target, const uint8_t digest[SHA256_BYTES],
+             struct http_field *fields, size_t *count)
 {
     const struct config_provider *provider = exchange_model(x)->provider;
     const struct uri *base = &provider->base;
@@ -46,7 +46,7 @@ attempt_sign(struct exchange *x, struct str target, struct str body, struct http
                                     .region = sigv4_region(base->host),
                                     .host = host,
                                     .path = target,
-                                    .body = body,
+                                    .digest = digest,
                                     .now_s = (uint64_t)(clock_wall_ns() / 1000000000)};
     int rc = sigv4_sign(&call, &x->arena, &made);
     if (rc < 0)
@@ -64,7 +64,8 @@ body_type(const struct exchange *x)
     const struct carrier *carrier = x->attempt.carrier;
     if (carrier != NULL && carrier->content_type != NULL)
         return str_from(carrier->content_type);
-    return x->form_type.len > 0 ? x->form_type : STR("application/json");
+    bool form = x->form_type.len > 0 && (carrier == NULL || carrier->is_form);
+    return form ? x->form_type : STR("application/json");
 }
 
 size_t

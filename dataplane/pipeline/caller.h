@@ -13,6 +13,7 @@ struct caller {
     struct live_binding *binding; /* counted; NULL on listeners for keys */
     struct list node;             /* in binding->callers[worker]: so that revocation finds us */
     struct http_conn *conn;       /* set by the first request; NULL before */
+    bool unproved; /* from a container that no binding is known of: it may be in a moment */
     /* the last key that was accepted here: the same bytes under the same config need no new hash */
     uint64_t key_generation; /* worker->config_generation; addresses come back, numbers do not */
     const struct config_key *key;

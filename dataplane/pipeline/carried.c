@@ -7,6 +7,7 @@
 
 #include "dataplane/pipeline/poll.h"
 #include "dataplane/pipeline/reply.h"
+#include "dataplane/pipeline/upload.h"
 #include "lib/base/clock.h"
 
 #define REQUEST_BYTES_MAX ((size_t)64u * 1024u * 1024u)
@@ -25,6 +26,20 @@ carried_choose(struct exchange *x)
     a->translated = other;
     if (x->media != NULL) /* what is not carried passes as it is, to whoever has the address */
         a->translated = a->carrier != NULL;
+}
+
+/* Also when it is the turn of others before them: what flowed to those is forgotten. */
+bool
+carried_waits(const struct exchange *x)
+{
+    for (uint32_t i = x->target_at; i < x->targets.count; i++) {
+        const struct config_provider *provider = x->targets.model[i]->provider;
+        const struct carrier *carrier =
+            carrier_find(provider->dialect, x->endpoint->kind, provider->base.path);
+        if (carrier != NULL && carrier->draft != NULL)
+            return true;
+    }
+    return false;
 }
 
 /* A guest's letter is understood by who speaks OpenAI's, else it takes a carrier. */
@@ -79,10 +94,17 @@ int
 carried_build(struct exchange *x, struct err *err)
 {
     struct attempt *a = &x->attempt;
-    buf_init(&a->body, REQUEST_BYTES_MAX);
-    int rc = a->guest != NULL ? build_letter(x, err)
-                              : a->carrier->request(&x->worker->doc, exchange_model(x)->upstream,
-                                                    &x->arena, &a->body, &a->wish, err);
+    struct json_doc *doc = &x->worker->doc;
+    struct str model = exchange_model(x)->upstream;
+    int rc = 0;
+    if (x->upload == NULL)
+        buf_init(&a->body, REQUEST_BYTES_MAX);
+    if (x->upload != NULL)
+        rc = upload_draft(x, err);
+    else if (a->guest != NULL)
+        rc = build_letter(x, err);
+    else
+        rc = a->carrier->request(doc, model, &x->arena, &a->body, &a->wish, err);
     a->wish.model = x->facts.model;
     a->wish.id = str_make(x->id, REQUEST_ID_BYTES);
     a->wish.created_s = (uint64_t)(clock_wall_ns() / 1000000000);

@@ -14,10 +14,13 @@
 void carried_choose(struct exchange *exchange);
 /* carried_is - it has somebody who does. */
 bool carried_is(const struct exchange *exchange);
+/* carried_waits - its form is needed whole before any target is tried: one of them takes it in
+ * another shape. */
+bool carried_waits(const struct exchange *exchange);
 /* carried_endpoint - what the target is asked for: a guest's call is OpenAI's. */
 enum chat_endpoint carried_endpoint(const struct exchange *exchange);
-/* carried_build - the target's body into attempt->body; the request is in worker->doc, which holds
- * something else afterwards. 0, or what the request is at fault with. */
+/* carried_build - the target's body into attempt->body, a form's into its upload. The request is in
+ * worker->doc, which holds something else afterwards. 0, or what the request is at fault with. */
 int carried_build(struct exchange *exchange, struct err *err) MUST_USE;
 /* carried_reply - a reply of a 200, collected: answer, ask again later, or the next target. */
 void carried_reply(struct exchange *exchange);

@@ -25,7 +25,8 @@ charge_so_far(const struct exchange *x)
 {
     if (x->settled)
         return x->charge.total;
-    const struct price_call call = exchange_price_call(x, exchange_model(x));
+    struct price_runs runs;
+    const struct price_call call = exchange_price_call(x, exchange_model(x), &runs);
     struct usage usage = x->attempt.look.usage;
     struct charge charge;
     const struct tariff_row *row;

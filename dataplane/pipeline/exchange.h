@@ -109,14 +109,18 @@ void exchange_capped(struct exchange *exchange);
 /* exchange_read_form - facts of its form, as far as it is read: again when more of it is. 0, and as
  * media_facts. route.c */
 int exchange_read_form(struct exchange *exchange, struct err *err) MUST_USE;
-/* exchange_price_call - what the price of the exchange at a model hangs on. After route. */
+/* exchange_price_call - what the price of the exchange at a model hangs on; *runs is where a part
+ * of it is put. After route. */
 struct price_call exchange_price_call(const struct exchange *exchange,
-                                      const struct config_model *model);
+                                      const struct config_model *model, struct price_runs *runs);
 /* exchange_model - the target that is being tried. After route. */
 const struct config_model *exchange_model(const struct exchange *exchange);
 /* exchange_dialect - what is spoken with it: the provider's dialect, but for models that take tools
  * at OpenAI's other endpoint only (WIRE-FORMATS trap 3). After route. */
 const struct dialect *exchange_dialect(const struct exchange *exchange);
+/* exchange_dialect_at - the same of any of its targets. */
+const struct dialect *exchange_dialect_at(const struct exchange *exchange,
+                                          const struct config_model *model);
 
 /* exchange_reader - who looks at the events of its streamed answer. After route. */
 const struct stream_reader_class *exchange_reader(const struct exchange *exchange);
@@ -147,6 +151,10 @@ struct exchange *pipeline_start(struct worker *worker, struct http_stream *strea
  * BODY layers and the first attempt. */
 void pipeline_body(struct exchange *exchange);
 /* pipeline_body_refused - the server takes no more of the body: answer 413, 400 or 503. */
+/* pipeline_too_large - the words of a 413: what the limit is; in the exchange's arena. */
+struct str pipeline_too_large(struct exchange *x, uint64_t max);
+/* pipeline_request_id - the next id of this worker, with its NUL. */
+void pipeline_request_id(struct worker *worker, char out[REQUEST_ID_BYTES + 1]);
 void pipeline_body_refused(struct exchange *exchange, unsigned status);
 void pipeline_resume(struct exchange *exchange);
 /* pipeline_closed - the stream is gone: cancel what runs, settle, free. */

@@ -6,10 +6,13 @@
 #include <stdlib.h>
 
 #include "dataplane/pipeline/reply.h"
+#include "dataplane/pipeline/runs.h"
 #include "dataplane/pipeline/upload.h"
 #include "lib/base/check.h"
 #include "lib/base/num.h"
+#include "lib/base/secret.h"
 #include "lib/text/multipart.h"
+#include "lib/text/uri.h"
 
 #define FORWARDED_NAMES_MAX 16u
 
@@ -35,11 +38,10 @@ exchange_model(const struct exchange *exchange)
 }
 
 const struct dialect *
-exchange_dialect(const struct exchange *exchange)
+exchange_dialect_at(const struct exchange *exchange, const struct config_model *model)
 {
-    const struct config_model *model = exchange_model(exchange);
     const struct worker *worker = exchange->worker;
-    if (LIKELY(exchange->attempt.dialect != NULL))
+    if (LIKELY(exchange->attempt.dialect != NULL && model == exchange_model(exchange)))
         return exchange->attempt.dialect;
     bool learned = exchange->facts.has_tools && exchange->config == worker->config &&
                    worker->series != NULL && worker->series[model->index].tools_by_responses;
@@ -47,6 +49,12 @@ exchange_dialect(const struct exchange *exchange)
         model->provider->dialect == &dialect_openai)
         return &dialect_responses;
     return model->provider->dialect;
+}
+
+const struct dialect *
+exchange_dialect(const struct exchange *exchange)
+{
+    return exchange_dialect_at(exchange, exchange_model(exchange));
 }
 
 const struct stream_reader_class *
@@ -65,12 +73,10 @@ answers_in_tokens(const struct exchange *x)
 }
 
 struct price_call
-exchange_price_call(const struct exchange *x, const struct config_model *model)
+exchange_price_call(const struct exchange *x, const struct config_model *model,
+                    struct price_runs *runs)
 {
     const struct media_facts *media = x->media;
-    /* chat completions say no count: a call of a model that searches is a search */
-    bool one_search =
-        x->facts.search_field != NULL && dialect_same(model->provider->dialect, &dialect_openai);
     bool talks = media == NULL || media->text_answer; /* the model's window and limit hold */
     return (struct price_call){
         .tariff = &model->tariff,
@@ -86,14 +92,12 @@ exchange_price_call(const struct exchange *x, const struct config_model *model)
         .seen_bytes = x->attempt.look.total_bytes,
         .most = media != NULL ? media->most : NULL,
         .image_pico = media != NULL ? tariff_image(&model->tariff, media->quality, media->size) : 0,
-        .searches = one_search ? x->facts.choices : x->facts.searches,
-        .searches_wanted = x->facts.search_field != NULL,
-        .searches_each = one_search,
+        .runs = runs_price(x, model, runs),
         .made_s = x->made_s};
 }
 
-static void
-exchange_id(struct worker *worker, char *out)
+void
+pipeline_request_id(struct worker *worker, char out[REQUEST_ID_BYTES + 1])
 {
     static const char digits[] = "0123456789abcdefghijklmnopqrstuv";
     memcpy(out, "req_", 4);
@@ -169,6 +173,16 @@ bearer_of(struct str said)
     return bearer ? str_trim(str_skip(said, 7)) : STR("?");
 }
 
+/* Some SDKs put one key into two fields. The same field twice, or two keys, is nobody. */
+static void
+note_credential(struct exchange *x, struct str said, uint32_t field, uint32_t *seen)
+{
+    if ((*seen & field) != 0 || (*seen != 0 && !secret_eq(said, x->credential)))
+        x->many_credentials = true;
+    *seen |= field;
+    x->credential = said;
+}
+
 /* One pass over the fields: credentials, what the body is, what smells. The length of a name says
  * which it can be. */
 static void
@@ -177,19 +191,16 @@ note_field(struct exchange *x, const struct http_field *field, uint32_t *credent
     struct str name = field->name;
     switch (name.len) {
     case 13:
-        if (str_eq(name, STR("authorization"))) {
-            (*credentials)++;
-            x->credential = bearer_of(field->value);
-        }
+        if (str_eq(name, STR("authorization")))
+            note_credential(x, bearer_of(field->value), 1, credentials);
         break;
     case 7:
     case 9:
     case 14:
         if (str_eq(name, STR("x-api-key")) || str_eq(name, STR("api-key")) ||
-            str_eq(name, STR("x-goog-api-key"))) {
-            (*credentials)++;
-            x->credential = field->value.len > 0 ? field->value : STR("?");
-        }
+            str_eq(name, STR("x-goog-api-key")))
+            note_credential(x, field->value.len > 0 ? field->value : STR("?"), 1u << (name.len - 6),
+                            credentials);
         break;
     case 12:
         if (str_eq(name, STR("content-type")))
@@ -205,6 +216,17 @@ note_field(struct exchange *x, const struct http_field *field, uint32_t *credent
     if (str_starts(name, STR("x-forwarded-")) || str_eq(name, STR("forwarded")) ||
         str_eq(name, STR("via")) || str_eq(name, STR("origin")))
         x->deputy = true;
+}
+
+/* Google's own examples say "?key=..."; a key has nothing to escape. */
+static void
+note_query(struct exchange *x, struct str target)
+{
+    struct str path;
+    struct str query = STR_EMPTY;
+    if (!uri_split_target(target, &path, &query) ||
+        !uri_query_get(query, STR("key"), &x->credential))
+        x->credential = STR_EMPTY;
 }
 
 static int
@@ -282,11 +304,12 @@ exchange_new(struct worker *worker, struct http_stream *stream, const struct htt
     list_push_back(&worker->exchanges, &x->node);
     worker->open_count++;
     metric_add(worker->series_open, 1);
-    exchange_id(worker, x->id);
+    pipeline_request_id(worker, x->id);
     uint32_t credentials = 0;
     for (uint32_t i = 0; i < head->field_count; i++)
         note_field(x, &head->fields[i], &credentials);
-    x->many_credentials = credentials > 1;
+    if (UNLIKELY(credentials == 0) && endpoint->dialect == &dialect_gemini)
+        note_query(x, head->target);
     x->misdirected = !authority_is_local(head->authority);
     return x;
 }
@@ -359,6 +382,13 @@ pipeline_resume(struct exchange *x)
         attempt_start(x);
 }
 
+struct str
+pipeline_too_large(struct exchange *x, uint64_t max)
+{
+    return arena_printf(&x->arena, "The request body is larger than the limit here, %llu bytes.",
+                        (unsigned long long)max);
+}
+
 void
 pipeline_body_refused(struct exchange *x, unsigned status)
 {
@@ -367,6 +397,7 @@ pipeline_body_refused(struct exchange *x, unsigned status)
     enum http_error refusal = HTTP_ERROR_overloaded;
     struct str text = STR_EMPTY;
     if (status == 413) {
+        text = pipeline_too_large(x, x->config->settings.body_bytes_max);
         refusal = HTTP_ERROR_too_large;
     } else if (status == 400) {
         refusal = HTTP_ERROR_bad_request;
@@ -447,6 +478,7 @@ pipeline_refuse(struct exchange *x)
     buf_init(&body, (size_t)64u * 1024u);
     struct chat_error error = chat_error_ours(x->refusal, x->refusal_text, STR_EMPTY);
     error.request_id = str_make(x->id, REQUEST_ID_BYTES);
+    error.retry_after_s = x->retry_after_s;
     uint16_t status = row->status;
     if (x->endpoint->dialect->error_out(&error, &body, &status) != 0)
         body.len = 0;
@@ -457,7 +489,7 @@ pipeline_refuse(struct exchange *x)
     if (x->endpoint->dialect->id_field != NULL)
         fields[count++] = (struct http_field){str_from(x->endpoint->dialect->id_field),
                                               str_make(x->id, REQUEST_ID_BYTES)};
-    if (row->status == 402)
+    if (row->status == 402 || x->attempt.hopeless)
         fields[count++] = (struct http_field){STR("x-should-retry"), STR("false")};
     if (x->refusal == HTTP_ERROR_content_coding)
         fields[count++] = (struct http_field){STR("accept-encoding"), STR(CODING_LIST)};

@@ -163,11 +163,12 @@ poll_begin(struct exchange *x)
     }
     if (rc == 0)
         wait_a_while(x);
-    else
+    else {
         attempt_failed(x, HTTP_ERROR_upstream_protocol,
                        rc == -ERR_PERMISSION
                            ? STR("The provider's answer is to be asked for elsewhere.")
                            : STR("The provider's answer cannot be read."));
+    }
 }
 
 bool

@@ -14,6 +14,7 @@
 
 #define ANSWER_BYTES_MAX ((size_t)80u * 1024u * 1024u)
 #define MESSAGE_BYTES_MAX 512u
+#define ACCOUNT_BYTES_MIN 8u /* of a name behind "org-": shorter ones are words */
 /* Where nothing was reported: text averages four bytes a token. */
 #define BYTES_PER_TOKEN 4u
 
@@ -55,12 +56,23 @@ tokens_of(uint64_t bytes)
     return MIN(tokens, USAGE_COUNT_MAX);
 }
 
+struct usage
+reply_estimated(const struct exchange *x)
+{
+    struct usage usage = {.evidence = EVIDENCE_ESTIMATE};
+    usage.count[USAGE_input] = tokens_of(x->facts.prompt_bytes + 1u);
+    usage.count[USAGE_output] = tokens_of(x->attempt.look.total_bytes);
+    return usage;
+}
+
 void
 reply_estimate(struct exchange *x)
 {
-    x->usage = (struct usage){.evidence = EVIDENCE_ESTIMATE};
-    x->usage.count[USAGE_input] = tokens_of(x->facts.prompt_bytes + 1u);
-    x->usage.count[USAGE_output] = tokens_of(x->attempt.look.total_bytes);
+    x->usage = reply_estimated(x);
+    for (enum usage_class i = 0; i < USAGE_CLASS_COUNT; i++) { /* what was seen to be run */
+        if (!usage_is_tokens(i))
+            x->usage.count[i] = x->attempt.look.usage.count[i];
+    }
 }
 
 void
@@ -123,6 +135,8 @@ answer_translated(struct exchange *x)
     if (whole.created == 0)
         whole.created = (uint64_t)(clock_wall_ns() / 1000000000);
     whole.old_calls = x->facts.old_calls;
+    if (whole.usage.evidence == EVIDENCE_NONE)
+        whole.usage = x->usage; /* what it is charged as */
     if (rc == 0)
         rc = x->endpoint->dialect->answer_out(&whole, &x->arena, &out);
     if (rc == 0)
@@ -143,7 +157,7 @@ reply_tokens(struct exchange *x)
     bool gemini = x->endpoint->dialect == &dialect_gemini;
     buf_init(&out, 256);
     buf_printf(&out, "{\"%s\":%llu}", gemini ? "totalTokens" : "input_tokens",
-               (unsigned long long)(x->facts.prompt_bytes / BYTES_PER_TOKEN + 1u));
+               (unsigned long long)x->facts.prompt_bytes / BYTES_PER_TOKEN + 1u);
     x->status = 200;
     pipeline_settle(x, OUTCOME_completed);
     reply_answer(x, 200, buf_str(&out), STR("application/json"));
@@ -165,8 +179,7 @@ reply_whole(struct exchange *x)
     struct stream_look look = {0};
     exchange_dialect(x)->answer_look(&worker->doc, &look);
     if ((look.flags & STREAM_ERROR) != 0) { /* an error inside a 200 */
-        a->status = 502;
-        reply_error(x);
+        reply_error_event(x, body);
         return;
     }
     a->look = look;
@@ -229,6 +242,39 @@ error_is_callers(const struct chat_error *error)
            (error->status == 404 && error->class_ != CHAT_ERROR_MODEL);
 }
 
+static bool
+is_word(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+/* Whose account it is, is the owner's affair: "organization org-8fS... on tokens per min". */
+static struct str
+without_accounts(struct str message, struct arena *arena)
+{
+    static const struct str kinds[] = {{"org-", 4}, {"proj_", 5}};
+    char *out = arena_alloc(arena, message.len + 1);
+    size_t made = 0;
+    for (size_t i = 0; out != NULL && i < message.len;) {
+        struct str rest = str_skip(message, i);
+        size_t size = 0;
+        for (size_t k = 0; k < ARRAY_LEN(kinds); k++)
+            if (str_starts(rest, kinds[k]) && (i == 0 || !is_word(message.ptr[i - 1])))
+                size = kinds[k].len;
+        size_t name = size;
+        while (size > 0 && name < rest.len && is_word(rest.ptr[name]))
+            name++;
+        bool account = name >= size + ACCOUNT_BYTES_MIN && size > 0;
+        size_t keep = account ? size : 1;
+        memcpy(out + made, rest.ptr, keep);
+        made += keep;
+        if (account)
+            out[made++] = '*';
+        i += account ? name : 1;
+    }
+    return out == NULL ? STR_EMPTY : str_make(out, made);
+}
+
 /* Text of a provider for a caller: bounded, without our key. */
 static struct str
 error_text(struct exchange *x, const struct chat_error *error)
@@ -241,9 +287,24 @@ error_text(struct exchange *x, const struct chat_error *error)
     if (holds_key(x, message))
         message = STR("(its message held a secret and was dropped)");
     message.len = MIN(message.len, (size_t)MESSAGE_BYTES_MAX);
+    message = without_accounts(message, &x->arena);
     struct str text =
         arena_printf(&x->arena, "Provider %.*s: %.*s", STR_ARG(provider->name), STR_ARG(message));
     return text.ptr != NULL ? text : STR_EMPTY;
+}
+
+/* By these words coding agents see that they have to shorten what they send. */
+static void
+name_context_length(struct exchange *x, struct chat_error *error)
+{
+    static const struct str words = {"prompt is too long", 18};
+    struct str message = error->message;
+    error->code = STR("context_length_exceeded");
+    if (x->endpoint->dialect != &dialect_anthropic || str_find(message, words) != SIZE_MAX)
+        return;
+    message = arena_printf(&x->arena, "%.*s: %.*s", STR_ARG(words), STR_ARG(message));
+    if (message.ptr != NULL)
+        error->message = message;
 }
 
 /* The caller's own mistake: the provider's answer, in the caller's dialect. */
@@ -254,7 +315,7 @@ answer_error(struct exchange *x, struct chat_error *error)
     struct str body = buf_str(&a->reply);
     x->usage = (struct usage){.evidence = EVIDENCE_NONE};
     x->status = error->status;
-    if (!a->translated && a->json && !holds_key(x, body)) {
+    if (!a->translated && a->json && a->mode != REPLY_STREAM && !holds_key(x, body)) {
         pipeline_settle(x, OUTCOME_upstream_error);
         reply_answer(x, error->status, body, STR("application/json"));
         attempt_stop(x);
@@ -264,6 +325,9 @@ answer_error(struct exchange *x, struct chat_error *error)
     buf_init(&out, 1u << 20);
     uint16_t status = error->status;
     error->message = error_text(x, error);
+    if (error->class_ == CHAT_ERROR_CONTEXT_LENGTH)
+        name_context_length(x, error);
+    error->request_id = str_make(x->id, REQUEST_ID_BYTES); /* as the field says */
     int rc = x->endpoint->dialect->error_out(error, &out, &status);
     pipeline_settle(x, OUTCOME_upstream_error);
     reply_answer(x, status, rc == 0 ? buf_str(&out) : STR("{}"), STR("application/json"));
@@ -286,6 +350,28 @@ retry_by_responses(struct exchange *x, const struct chat_error *error)
     return true;
 }
 
+/* What is left to do with it: the caller's own mistake is told, else another target is tried. */
+static void
+refuse(struct exchange *x, struct chat_error *error)
+{
+    struct attempt *a = &x->attempt;
+    /* only what a conversation is told: the control plane asks again with one */
+    if (error->class_ == CHAT_ERROR_MODEL && x->endpoint->kind == CHAT_ENDPOINT_CHAT &&
+        x->worker->model_gone != NULL)
+        x->worker->model_gone(x->worker, exchange_model(x)->provider->name,
+                              exchange_model(x)->upstream);
+    if (error_is_callers(error)) {
+        answer_error(x, error);
+        return;
+    }
+    if (a->retry_after_s == 0)
+        a->retry_after_s = MIN(error->retry_after_s, RETRY_AFTER_S_MAX);
+    x->retry_after_s = a->retry_after_s;
+    /* of a key or an account that is spent, waiting heals nothing */
+    a->hopeless = error->class_ == CHAT_ERROR_AUTH || error->class_ == CHAT_ERROR_QUOTA;
+    attempt_failed(x, error_row(error), error_text(x, error));
+}
+
 void
 reply_error(struct exchange *x)
 {
@@ -296,17 +382,19 @@ reply_error(struct exchange *x)
         error = (struct chat_error){.status = status};
     if (retry_by_responses(x, &error))
         return;
-    /* only what a conversation is told: the control plane asks again with one */
-    if (error.class_ == CHAT_ERROR_MODEL && x->endpoint->kind == CHAT_ENDPOINT_CHAT &&
-        x->worker->model_gone != NULL)
-        x->worker->model_gone(x->worker, exchange_model(x)->provider->name,
-                              exchange_model(x)->upstream);
     if ((status == 429 || status >= 500) && poll_again(x))
         return;
-    if (error_is_callers(&error)) {
-        answer_error(x, &error);
-        return;
-    }
-    x->retry_after_s = a->retry_after_s;
-    attempt_failed(x, error_row(&error), error_text(x, &error));
+    refuse(x, &error);
+}
+
+void
+reply_error_event(struct exchange *x, struct str data)
+{
+    struct chat_error error = {0};
+    if (exchange_dialect(x)->error_in(0, data, &x->arena, &error) != 0)
+        error = (struct chat_error){.status = 502};
+    if (x->attempt.committed)
+        reply_stream_cut(x, OUTCOME_upstream_error_event, error_row(&error), error_text(x, &error));
+    else
+        refuse(x, &error);
 }

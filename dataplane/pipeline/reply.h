@@ -10,11 +10,14 @@
 
 /* reply_whole - the collected reply of a 200: account, translate, answer.
  * reply_error - a reply that is an error: pass on, or try the next target.
+ * reply_error_event - the same inside a 200: an answer, or an event of a stream, which ends there
+ * when it has begun.
  * reply_stream_bytes, _done - a streamed reply as it comes, and its end. */
 void reply_whole(struct exchange *exchange);
 /* reply_tokens - answer a question for the count of tokens ourselves, by estimate. */
 void reply_tokens(struct exchange *exchange);
 void reply_error(struct exchange *exchange);
+void reply_error_event(struct exchange *exchange, struct str data);
 void reply_stream_bytes(struct exchange *exchange, struct str bytes);
 void reply_stream_done(struct exchange *exchange);
 /* reply_answer - a whole answer, with the cost in it where the caller wants it. Settled before. */
@@ -42,9 +45,11 @@ void reply_stream_cut(struct exchange *exchange, enum usage_outcome outcome,
 #define REPLY_FIELDS_MAX 9u
 uint32_t reply_head_fields(struct exchange *exchange, struct http_field *fields,
                            struct str content_type, bool with_cost);
-/* reply_estimate - a whole answer without a report: four bytes a token, marked as an estimate.
+/* reply_estimated - four bytes a token, marked as an estimate. reply_estimate - a whole answer
+ * without a report is that.
  * reply_delivered - usage of a stream that ends here, however it ends: the provider's report if it
  * is complete, else what it had reported of the prompt and what was forwarded of the answer. */
+struct usage reply_estimated(const struct exchange *exchange);
 void reply_estimate(struct exchange *exchange);
 void reply_delivered(struct exchange *exchange);
 

@@ -106,6 +106,21 @@ translation_open(struct exchange *x)
     return 0;
 }
 
+/* A provider that reports no usage leaves the caller our own estimate, before the end. */
+static int
+event_write(struct exchange *x, const struct chat_event *event, struct buf *out)
+{
+    struct attempt *a = &x->attempt;
+    const struct stream_writer_class *writer = x->endpoint->dialect->writer;
+    if (event->kind == CHAT_EVENT_END && a->look.usage.evidence == EVIDENCE_NONE) {
+        const struct chat_event usage = {.kind = CHAT_EVENT_USAGE, .usage = reply_estimated(x)};
+        int rc = writer->write(a->translation.writer, &usage, out);
+        if (rc != 0)
+            return rc;
+    }
+    return writer->write(a->translation.writer, event, out);
+}
+
 /* One frame through the canonical model; `events` and their texts die with the scratch arena. */
 static int
 frame_translate(struct exchange *x, const struct stream_frame *frame, struct buf *out)
@@ -121,7 +136,7 @@ frame_translate(struct exchange *x, const struct stream_frame *frame, struct buf
                                                &arena, &events, &err);
     for (; rc == 0 && events != NULL; events = events->next) {
         if (events->kind != CHAT_EVENT_ERROR)
-            rc = x->endpoint->dialect->writer->write(a->translation.writer, events, out);
+            rc = event_write(x, events, out);
     }
     arena_fini(&arena);
     return rc;
@@ -132,18 +147,10 @@ static void
 stream_error_event(struct exchange *x, struct str raw, const struct stream_frame *frame)
 {
     struct attempt *a = &x->attempt;
-    if (!a->committed) {
-        struct chat_error error = {0};
-        int rc = exchange_dialect(x)->error_in(0, frame->data, &x->arena, &error);
-        enum http_error row = rc == 0 && error.class_ == CHAT_ERROR_OVERLOADED
-                                  ? HTTP_ERROR_overloaded
-                                  : HTTP_ERROR_upstream_failed;
-        attempt_failed(x, row, STR("The provider failed before its first token."));
-        return;
-    }
-    if (a->translated || mask_holds(&exchange_model(x)->provider->mask, raw)) {
-        reply_stream_cut(x, OUTCOME_upstream_error_event, HTTP_ERROR_upstream_failed,
-                         STR("The provider reported an error in the middle of its answer."));
+    bool passes =
+        a->committed && !a->translated && !mask_holds(&exchange_model(x)->provider->mask, raw);
+    if (!passes) {
+        reply_error_event(x, frame->data);
         return;
     }
     reply_delivered(x);
@@ -277,7 +284,7 @@ stream_close(struct exchange *x)
                                            : reader->close(a->translation.reader, &arena, &events);
     for (; rc == 0 && events != NULL; events = events->next) {
         ended = ended || events->kind == CHAT_EVENT_END;
-        rc = x->endpoint->dialect->writer->write(a->translation.writer, events, &out);
+        rc = event_write(x, events, &out);
     }
     if (rc == 0 && ended)
         stream_end(x, buf_str(&out));

@@ -17,21 +17,79 @@
 #define SPOOL_SPARE_BYTES ((size_t)64u * 1024u)
 
 void
-spool_init(struct spool *spool, struct spool_room *room)
+spool_init(struct spool *spool, struct spool_room *room, struct str owner)
 {
-    *spool = (struct spool){.room = room, .fd = -1};
+    owner.len = MIN(owner.len, SPOOL_OWNER_BYTES);
+    *spool = (struct spool){.room = room, .owner = owner, .fd = -1};
     buf_init(&spool->memory, SPOOL_MEMORY_BYTES_MAX);
+}
+
+static int
+share_take(struct spool *spool)
+{
+    struct spool_share *share = spool->room->shares;
+    while (share != NULL && !str_eq(str_make(share->owner, share->owner_bytes), spool->owner))
+        share = share->next;
+    if (share == NULL) {
+        share = calloc(1, sizeof(*share));
+        if (share == NULL)
+            return -ERR_NOMEM;
+        share->owner_bytes = (uint32_t)spool->owner.len;
+        memcpy(share->owner, spool->owner.ptr, spool->owner.len);
+        share->next = spool->room->shares;
+        spool->room->shares = share;
+    }
+    share->refs++;
+    spool->share = share;
+    return 0;
+}
+
+static void
+share_drop(struct spool *spool)
+{
+    struct spool_share *share = TAKE(spool->share);
+    if (share == NULL || --share->refs > 0)
+        return;
+    ASSERT(share->bytes == 0);
+    struct spool_share **at = &spool->room->shares;
+    while (*at != share)
+        at = &(*at)->next;
+    *at = share->next;
+    free(share);
+}
+
+static int
+room_take(struct spool *spool, uint64_t bytes)
+{
+    struct spool_room *room = spool->room;
+    struct spool_share *share = spool->share;
+    uint64_t most = room->share_bytes_max != 0 ? room->share_bytes_max : UINT64_MAX;
+    if (bytes > room->bytes_max || room->bytes > room->bytes_max - bytes)
+        return -ERR_NO_SPACE;
+    if (bytes > most || share->bytes > most - bytes)
+        return -ERR_IN_USE;
+    room->bytes += bytes;
+    share->bytes += bytes;
+    return 0;
+}
+
+static void
+room_give(struct spool *spool, uint64_t bytes)
+{
+    ASSERT(spool->room->bytes >= bytes && spool->share->bytes >= bytes);
+    spool->room->bytes -= bytes;
+    spool->share->bytes -= bytes;
 }
 
 void
 spool_fini(struct spool *spool)
 {
     if (spool->fd >= 0) {
-        ASSERT(spool->room->bytes >= spool->bytes);
-        spool->room->bytes -= spool->bytes;
+        room_give(spool, spool->bytes);
         (void)close(spool->fd);
         spool->fd = -1;
     }
+    share_drop(spool);
     buf_fini(&spool->memory);
 }
 
@@ -50,15 +108,6 @@ file_put(struct spool *spool, struct str bytes, uint64_t at)
     return 0;
 }
 
-static int
-room_take(struct spool_room *room, uint64_t bytes)
-{
-    if (bytes > room->bytes_max || room->bytes > room->bytes_max - bytes)
-        return -ERR_NO_SPACE;
-    room->bytes += bytes;
-    return 0;
-}
-
 int
 spool_put(struct spool *spool, struct str bytes)
 {
@@ -66,7 +115,7 @@ spool_put(struct spool *spool, struct str bytes)
     if (spool->fd < 0)
         rc = buf_put_str(&spool->memory, bytes);
     else
-        rc = room_take(spool->room, bytes.len);
+        rc = room_take(spool, bytes.len);
     if (rc != 0)
         return rc;
     uint64_t at = spool->bytes;
@@ -96,12 +145,14 @@ spool_file(struct spool *spool)
     ASSERT(spool->fd < 0 && spool->base == 0);
     if (spool->room->dir == NULL)
         return -ERR_UNAVAILABLE;
-    int rc = room_take(spool->room, spool->bytes);
+    int rc = share_take(spool);
+    if (rc == 0)
+        rc = room_take(spool, spool->bytes);
     if (rc != 0)
         return rc;
     spool->fd = nameless_file(spool->room->dir);
     if (spool->fd < 0) {
-        spool->room->bytes -= spool->bytes;
+        room_give(spool, spool->bytes);
         return errno == ENOSPC ? -ERR_NO_SPACE : -ERR_IO;
     }
     rc = file_put(spool, buf_str(&spool->memory), 0);

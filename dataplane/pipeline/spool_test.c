@@ -65,7 +65,7 @@ bytes_come_back(void **state)
     for (int file = 0; file < 2; file++) {
         struct spool_room room = {.dir = dir, .bytes_max = 1000000};
         struct spool spool;
-        spool_init(&spool, &room);
+        spool_init(&spool, &room, STR("a"));
         assert_int_equal(put(&spool, 70000), 0);
         assert_int_equal(file != 0 ? spool_file(&spool) : 0, 0);
         assert_int_equal(put(&spool, 1), 0);
@@ -96,8 +96,8 @@ rooms_are_finite(void **state)
     struct spool_room room = {.dir = dir, .bytes_max = 1000};
     struct spool first;
     struct spool second;
-    spool_init(&first, &room);
-    spool_init(&second, &room);
+    spool_init(&first, &room, STR("a"));
+    spool_init(&second, &room, STR("a"));
     assert_int_equal(put(&first, 600), 0);
     assert_int_equal(put(&second, 600), 0);
     assert_int_equal(spool_file(&first), 0);
@@ -108,7 +108,7 @@ rooms_are_finite(void **state)
     assert_int_equal(room.bytes, 1000);
     spool_fini(&first);
     assert_int_equal(room.bytes, 0);
-    spool_init(&first, &room);
+    spool_init(&first, &room, STR("a"));
     room.dir = NULL;
     assert_int_equal(spool_file(&first), -ERR_UNAVAILABLE);
     room.dir = "/nowhere at all";
@@ -121,12 +121,48 @@ rooms_are_finite(void **state)
     spool_fini(&first);
 }
 
+/* Who has his share waits for himself, and nobody else does. */
+static void
+shares_are_finite(void **state)
+{
+    static const char owner[] =
+        "a name that is longer than what is kept of it, which is as much as "
+        "anybody may be called, and some more";
+    (void)state;
+    struct spool_room room = {.dir = dir, .bytes_max = 1000, .share_bytes_max = 400};
+    struct spool mine[2];
+    struct spool other;
+    for (int i = 0; i < 2; i++) {
+        spool_init(&mine[i], &room, STR("a"));
+        assert_int_equal(put(&mine[i], 200), 0);
+        assert_int_equal(spool_file(&mine[i]), 0);
+    }
+    assert_int_equal(put(&mine[0], 1), -ERR_IN_USE);
+    spool_init(&other, &room, str_from(owner));
+    assert_int_equal(put(&other, 400), 0);
+    assert_int_equal(spool_file(&other), 0);
+    assert_int_equal(put(&other, 1), -ERR_IN_USE);
+    assert_int_equal(room.bytes, 800);
+    spool_fini(&mine[0]);
+    assert_int_equal(put(&mine[1], 200), 0);
+    assert_int_equal(put(&mine[1], 1), -ERR_IN_USE);
+    spool_fini(&other);
+    spool_init(&other, &room, STR("a"));
+    assert_int_equal(put(&other, 1), 0);
+    assert_int_equal(spool_file(&other), -ERR_IN_USE);
+    spool_fini(&other);
+    spool_fini(&mine[1]);
+    assert_int_equal(room.bytes, 0);
+    assert_null(room.shares);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_come_back),
         cmocka_unit_test(rooms_are_finite),
+        cmocka_unit_test(shares_are_finite),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

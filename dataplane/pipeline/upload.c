@@ -5,12 +5,16 @@
  * Invariant: see upload.h. */
 #include "dataplane/pipeline/upload.h"
 
+#include "dataplane/pipeline/carried.h"
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
 
 /* A form that is no longer is kept whole, so that it can be sent again; of a longer one that flows
  * nothing is, and one that cannot flow yet goes to a file. */
 #define KEPT_BYTES ((uint64_t)64u * 1024u)
+/* So much of one that flows may have left before any of it is forgotten: what HTTP/2's usual window
+ * lets go unread, and the queue before it. */
+#define UNREAD_BYTES ((uint64_t)112u * 1024u)
 /* Kept back of a form that flows: more than the delimiter that ends it. */
 #define LAST_BYTES ((uint64_t)128u)
 #define QUEUE_BYTES ((size_t)32u * 1024u) /* for the provider */
@@ -24,11 +28,24 @@ struct upload {
     uint64_t sent;      /* of the body: given to the call, or left out */
     uint64_t sent_ns;   /* all of it was; 0 = not yet */
     bool edited;
-    bool whole;   /* all of it came */
-    bool proved;  /* and it is what is held for */
-    bool flows;   /* bytes left that nobody has any more */
-    bool blocked; /* the call takes no more */
+    bool whole;       /* all of it came */
+    bool proved;      /* and it is what is held for */
+    bool flows;       /* bytes left that nobody has any more */
+    bool blocked;     /* the call takes no more */
+    bool put_off;     /* no target is tried before it is proved */
+    uint32_t refused; /* by the target before this one */
+    bool drafted;     /* the target gets `draft` in its place */
+    struct draft draft;
 };
+
+/* A container's life, or a key. */
+static struct str
+owner_of(const struct exchange *x)
+{
+    if (x->binding != NULL)
+        return str_make((const char *)x->binding->binding.incarnation, INCARNATION_BYTES);
+    return x->key != NULL ? x->key->name : STR_EMPTY;
+}
 
 int
 upload_begin(struct exchange *x)
@@ -45,7 +62,8 @@ upload_begin(struct exchange *x)
     int rc = form_new(&x->arena, boundary, u->announced, &u->form, &err);
     if (rc != 0)
         return rc;
-    spool_init(&u->kept, &x->worker->spool);
+    spool_init(&u->kept, &x->worker->spool, owner_of(x));
+    draft_init(&u->draft);
     x->upload = u;
     return 0;
 }
@@ -53,8 +71,10 @@ upload_begin(struct exchange *x)
 void
 upload_end(struct exchange *x)
 {
-    if (x->upload != NULL)
-        spool_fini(&x->upload->kept);
+    if (x->upload == NULL)
+        return;
+    spool_fini(&x->upload->kept);
+    draft_fini(&x->upload->draft);
 }
 
 const struct form *
@@ -92,12 +112,80 @@ refuse(struct exchange *x, enum http_error refusal, const char *text)
     give_up(x);
 }
 
+/* ---- a body of another shape ----------------------------------------------------------------- */
+
+static int
+source_read(void *user, uint64_t at, char *piece, size_t size, struct str *ret_bytes)
+{
+    return spool_read(user, at, piece, size, ret_bytes);
+}
+
+int
+upload_draft(struct exchange *x, struct err *err)
+{
+    struct upload *u = x->upload;
+    struct attempt *a = &x->attempt;
+    struct json_doc *doc = &x->worker->doc;
+    const struct draft_source source = {source_read, &u->kept};
+    struct letter letter;
+    ASSERT(u->proved && u->kept.base == 0);
+    draft_fini(&u->draft);
+    draft_init(&u->draft);
+    int rc = letter_read(u->form, &source, &x->arena, &letter, err);
+    if (rc == 0)
+        rc = json_scan(doc, letter.json, NULL, err);
+    if (rc == 0)
+        rc = a->carrier->draft(doc, &letter, exchange_model(x)->upstream, &x->arena, &u->draft,
+                               &a->wish, err);
+    if (rc == 0 && draft_end(&u->draft) != 0)
+        rc = err_set(err, ERR_NOMEM, "Berth has no memory for this request.");
+    return rc;
+}
+
+int
+upload_digest(struct exchange *x, uint8_t ret_digest[SHA256_BYTES])
+{
+    struct upload *u = x->upload;
+    const struct draft_source source = {source_read, &u->kept};
+    struct str piece;
+    struct digest_run *run = digest_begin();
+    int rc = run == NULL ? -ERR_NOMEM : 0;
+    do {
+        piece = STR_EMPTY;
+        if (rc == 0)
+            rc = draft_next(&u->draft, &source, &piece);
+        if (rc == 0)
+            digest_more(run, piece);
+    } while (piece.len > 0 && rc == 0);
+    draft_rewind(&u->draft);
+    digest_end(&run, ret_digest);
+    return rc;
+}
+
+/* What waits may be a form that is whole, and looked at again when it was paid for. */
+bool
+upload_put_off(struct exchange *x)
+{
+    struct upload *u = x->upload;
+    if (u == NULL || u->proved || !carried_waits(x))
+        return false;
+    u->put_off = true;
+    if (u->whole) {
+        x->parked = true;
+        attempt_arm(x, 1);
+    } else {
+        http_stream_pause(x->stream, false);
+    }
+    return true;
+}
+
 /* ---- towards the provider -------------------------------------------------------------------- */
 
 int
 upload_call(struct exchange *x, struct http_call_conf *conf)
 {
     struct upload *u = x->upload;
+    u->drafted = x->attempt.carrier != NULL;
     if (form_edit_model(u->form, exchange_model(x)->upstream, &u->edit) != 0)
         return -ERR_NOMEM;
     uint64_t bytes = u->whole ? u->kept.bytes : u->announced;
@@ -108,7 +196,9 @@ upload_call(struct exchange *x, struct http_call_conf *conf)
     conf->streaming = true;
     conf->fresh = true; /* a connection that dies in the middle could not be forgiven */
     conf->upload_high = QUEUE_BYTES;
-    if (bytes != HTTP_LENGTH_UNKNOWN)
+    if (u->drafted)
+        conf->upload_bytes = u->draft.bytes;
+    else if (bytes != HTTP_LENGTH_UNKNOWN)
         conf->upload_bytes = bytes - (u->edit.end - u->edit.start) + u->edit.text.len;
     return 0;
 }
@@ -120,7 +210,13 @@ send_piece(struct exchange *x, uint64_t limit)
     UNINIT char room[STEP_BYTES];
     struct upload *u = x->upload;
     struct str piece = u->edit.text;
-    if (!u->edited && u->sent == u->edit.start) {
+    const struct draft_source source = {source_read, &u->kept};
+    if (u->drafted) {
+        int rc = draft_next(&u->draft, &source, &piece);
+        if (rc != 0)
+            return rc;
+        u->sent += piece.len;
+    } else if (!u->edited && u->sent == u->edit.start) {
         u->edited = true;
         u->sent = u->edit.end;
     } else {
@@ -140,8 +236,7 @@ static void
 forget_sent(struct exchange *x)
 {
     struct upload *u = x->upload;
-    bool gone = http_call_phase(x->attempt.call) >= HTTP_SENDING &&
-                u->kept.bytes - u->kept.base > KEPT_BYTES;
+    bool gone = http_call_phase(x->attempt.call) >= HTTP_SENDING && u->sent > UNREAD_BYTES;
     if (u->kept.fd >= 0 || u->proved || (!u->flows && !gone))
         return;
     u->flows = true;
@@ -153,13 +248,14 @@ flow(struct exchange *x)
 {
     struct upload *u = x->upload;
     struct attempt *a = &x->attempt;
-    if (x->settled || x->stream == NULL)
+    if (x->settled || x->stream == NULL || u->put_off)
         return;
     if (a->call == NULL || a->mode == REPLY_ERROR) { /* it waits, or may be sent elsewhere */
         http_stream_pause(x->stream, !u->whole);
         return;
     }
-    uint64_t limit = u->proved ? u->kept.bytes : u->kept.bytes - MIN(u->kept.bytes, LAST_BYTES);
+    uint64_t all = u->drafted ? u->draft.bytes : u->kept.bytes;
+    uint64_t limit = u->proved ? all : all - MIN(all, LAST_BYTES);
     uint64_t before = u->sent;
     while (u->sent < limit && !u->blocked) {
         if (send_piece(x, limit) != 0) {
@@ -167,7 +263,7 @@ flow(struct exchange *x)
             return;
         }
     }
-    if (u->proved && u->sent == u->kept.bytes && u->sent_ns == 0) {
+    if (u->proved && u->sent == all && u->sent_ns == 0) {
         u->sent_ns = loop_now_ns(x->worker->loop);
         http_call_end(a->call);
     }
@@ -177,8 +273,8 @@ flow(struct exchange *x)
     http_stream_pause(x->stream, u->blocked && !u->whole);
 }
 
-/* The form is whole, and its beginning may have left: is it what we took it for? */
-static void
+/* The form is whole, and its beginning may have left: is it what we took it for? true: it is. */
+static bool
 prove(struct exchange *x)
 {
     struct upload *u = x->upload;
@@ -187,21 +283,41 @@ prove(struct exchange *x)
     int rc = exchange_read_form(x, &err);
     if (rc != 0) {
         refuse(x, chat_error_row(rc), err.text);
-        return;
+        return false;
     }
     switch (layer_hold.request(x)) {
     case LAYER_NEXT:
     case LAYER_ANSWER:
         u->proved = true;
-        attempt_arm(x, exchange_ttft_ms(x)); /* it may have been the hold's */
-        flow(x);
-        return;
+        return true;
     case LAYER_WAIT:
         x->parked = true;
-        return;
+        return false;
     case LAYER_FAIL:
         give_up(x);
+        break;
+    }
+    return false;
+}
+
+static void
+prove_and_flow(struct exchange *x)
+{
+    if (!prove(x))
         return;
+    attempt_arm(x, exchange_ttft_ms(x)); /* it may have been the hold's */
+    flow(x);
+}
+
+/* The same, of one whose targets were put off. */
+static void
+prove_and_go_on(struct exchange *x)
+{
+    if (!x->upload->put_off) {
+        prove_and_flow(x);
+    } else if (prove(x)) {
+        x->upload->put_off = false;
+        attempt_start(x);
     }
 }
 
@@ -211,7 +327,7 @@ upload_started(struct exchange *x)
     struct upload *u = x->upload;
     flow(x);
     if (u->whole && !u->proved && !x->settled)
-        prove(x);
+        prove_and_flow(x);
 }
 
 void
@@ -224,9 +340,10 @@ upload_writable(struct exchange *x)
 bool
 upload_resume(struct exchange *x)
 {
-    if (x->upload == NULL || x->attempt.call == NULL)
+    const struct upload *u = x->upload;
+    if (u == NULL || (x->attempt.call == NULL && !u->put_off))
         return false;
-    prove(x);
+    prove_and_go_on(x);
     return true;
 }
 
@@ -234,6 +351,18 @@ bool
 upload_again(const struct exchange *x)
 {
     return x->upload == NULL || !x->upload->flows;
+}
+
+bool
+upload_refused(struct exchange *x)
+{
+    struct upload *u = x->upload;
+    if (u == NULL || u->flows || x->stream == NULL || u->refused == x->target_at + 1)
+        return false;
+    u->refused = x->target_at + 1;
+    attempt_stop(x);
+    attempt_start(x);
+    return true;
 }
 
 bool
@@ -269,12 +398,19 @@ keep(struct exchange *x, struct str bytes)
         return false;
     }
     rc = spool_put(&u->kept, bytes);
-    if (rc == 0 && !x->body_ready && u->kept.fd < 0 && u->kept.bytes > KEPT_BYTES)
+    bool stays = !x->body_ready || u->put_off;
+    if (rc == 0 && stays && u->kept.fd < 0 && u->kept.bytes > KEPT_BYTES)
         rc = spool_file(&u->kept);
     if (rc == 0)
         return true;
     x->retry_after_s = 5;
-    refuse(x, HTTP_ERROR_overloaded, "Berth has no room for this form at the moment; try again.");
+    if (rc == -ERR_IN_USE)
+        refuse(x, HTTP_ERROR_rate_limited,
+               "Your other forms that wait here leave no room for this one; send it when they are "
+               "through.");
+    else
+        refuse(x, HTTP_ERROR_overloaded,
+               "Berth has no room for this form at the moment; try again.");
     return false;
 }
 
@@ -285,7 +421,9 @@ upload_bytes(struct exchange *x, struct str bytes)
     if (x->settled)
         return;
     if (bytes.len > x->worker->form_bytes_max - u->form->reader.at) {
-        refuse(x, HTTP_ERROR_too_large, NULL);
+        (void)exchange_fail(x, HTTP_ERROR_too_large,
+                            pipeline_too_large(x, x->worker->form_bytes_max));
+        give_up(x);
         return;
     }
     while (bytes.len > 0) {
@@ -294,7 +432,8 @@ upload_bytes(struct exchange *x, struct str bytes)
         if (!keep(x, step))
             return;
         /* A coded body cannot be stopped in the middle of a piece: it waits for its end. */
-        if (!x->body_ready && x->coding == CODING_IDENTITY && form_flows(u->form) && u->kept.fd < 0)
+        if (!x->body_ready && x->coding == CODING_IDENTITY && u->kept.fd < 0 &&
+            form_flows(u->form, media_is_heard(x->endpoint->kind)))
             pipeline_body(x);
         if (x->settled)
             return;
@@ -321,7 +460,7 @@ upload_complete(struct exchange *x)
     if (!x->body_ready) {
         u->proved = true;
         pipeline_body(x);
-    } else if (x->attempt.call != NULL) {
-        prove(x);
+    } else if (x->attempt.call != NULL || u->put_off) {
+        prove_and_go_on(x);
     }
 }

@@ -27,12 +27,21 @@ size_t upload_kept_bytes(const struct exchange *exchange);
  * upload_started - it runs: send what is here. */
 int upload_call(struct exchange *exchange, struct http_call_conf *conf) MUST_USE;
 void upload_started(struct exchange *exchange);
+/* upload_put_off - the target cannot be tried before the form is whole and paid for, which it is
+ * not: attempt_start is called again then. upload_draft - the body that its carrier makes of the
+ * form. As carried_build. upload_digest - SHA-256 of that body. 0, -ERR_IO, -ERR_NOMEM. */
+bool upload_put_off(struct exchange *exchange);
+int upload_draft(struct exchange *exchange, struct err *err) MUST_USE;
+int upload_digest(struct exchange *exchange, uint8_t ret_digest[SHA256_BYTES]) MUST_USE;
 /* upload_writable - the provider takes bytes again. upload_resume - as pipeline_resume; false: what
  * waits is not the upload. */
 void upload_writable(struct exchange *exchange);
 bool upload_resume(struct exchange *exchange);
 /* upload_again - all that left is still here, so that another target can be tried. */
 bool upload_again(const struct exchange *exchange);
+/* upload_refused - the provider did not look at the call: true, it is tried once more at the same
+ * target, if all that left is still here. */
+bool upload_refused(struct exchange *exchange);
 /* upload_timer - the exchange's timer fired; false: the whole body is sent, look at the reply. */
 bool upload_timer(struct exchange *exchange);
 /* upload_sent_ns - when all of it was given away, or `started_ns` of who has none. */

@@ -11,6 +11,7 @@
 #include "dataplane/media/maker.h"
 #include "dataplane/view/config_int.h"
 #include "dataplane/view/scope.h"
+#include "dataplane/view/unasked.h"
 
 #include "lib/base/check.h"
 #include "lib/base/num.h"
@@ -228,6 +229,8 @@ parse_model(struct parser *p, uint32_t node)
         rc = get_text(p, node, "alias_of", false, &model->alias_of);
     if (rc == 0)
         rc = config_price(p, node, &model->tariff);
+    if (rc == 0)
+        rc = config_free_tools(p, node, &model->free_tools);
     if (rc != 0)
         return rc;
     model->provider = provider_named(config, provider);
@@ -240,6 +243,7 @@ parse_model(struct parser *p, uint32_t node)
             model->kind = (enum config_kind)i;
     }
     model->free = json_is(p->doc, json_get(p->doc, node, STR("free")), JSON_TRUE);
+    model->unasked = unasked_find(model->upstream);
     model->index = p->index;
     struct buf record;
     buf_init(&record, 8192);

@@ -19,6 +19,7 @@
 #include "lib/text/uri.h"
 
 struct scope;
+struct unasked;
 
 struct config_provider {
     struct str name;
@@ -52,9 +53,11 @@ struct config_model {
     struct str record_json; /* members of its journal records: model, provider, price_version */
     uint32_t index;         /* position in config.models */
     const struct config_provider *provider;
-    struct tariff tariff; /* count 0: no price is known */
-    bool free;            /* the owner wants no money for it */
-    bool responses_only;  /* a chat model that its provider has at its Responses endpoint alone */
+    struct tariff tariff;           /* count 0: no price is known */
+    bool free;                      /* the owner wants no money for it */
+    const struct unasked *unasked;  /* what its provider runs for every call; NULL: nothing */
+    const struct scope *free_tools; /* run by the provider at no cost but tokens; NULL: none said */
+    bool responses_only; /* a chat model that its provider has at its Responses endpoint alone */
     enum config_kind kind;
     uint64_t context_tokens;     /* 0 = not known */
     uint64_t max_output_tokens;  /* 0 = not known */

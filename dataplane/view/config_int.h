@@ -24,5 +24,8 @@ int config_bad(struct parser *parser, enum err_code code, const char *field, con
 int config_price(struct parser *parser, uint32_t model_node, struct tariff *ret_tariff) MUST_USE;
 /* config_scope - the member "models" of a key or a container, behind all models. Absent: NULL. */
 int config_scope(struct parser *parser, uint32_t node, const struct scope **ret_scope) MUST_USE;
+/* config_free_tools - the member "free_tools" of a model, likewise. */
+int config_free_tools(struct parser *parser, uint32_t node,
+                      const struct scope **ret_tools) MUST_USE;
 
 #endif

@@ -4,6 +4,7 @@
  * Owns: nothing.
  * Invariant: see config.h. */
 #include "dataplane/view/config.h"
+#include "dataplane/view/scope.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -111,7 +112,8 @@ prices_have_rows(void **state)
     struct config *config = NULL;
     struct err err = {0};
     int rc = parse("{\"version\":1," PROVIDER ",\"models\":[{\"id\":\"openai/x\",\"provider\":"
-                   "\"openai\",\"upstream\":\"x\",\"free\":true,\"price\":{\"version\":9,"
+                   "\"openai\",\"upstream\":\"x\",\"free\":true,\"free_tools\":[\"x_*\"],"
+                   "\"price\":{\"version\":9,"
                    "\"input\":\"1000\",\"output\":\"2000\",\"request\":\"1000000000000000\","
                    "\"rows\":[{\"from\":1788220800,\"input\":\"3000\"},"
                    "{\"service\":\"flex\",\"input\":\"500\"},"
@@ -123,6 +125,8 @@ prices_have_rows(void **state)
         fail_msg("%s", err.text);
     const struct config_model *model = &config->models[0];
     assert_true(model->free);
+    assert_true(scope_names(model->free_tools, STR("x_search")));
+    assert_false(scope_names(model->free_tools, STR("web_search")));
     assert_int_equal(model->tariff.count, 4);
     const struct tariff_row *rows = model->tariff.rows;
     assert_int_equal(rows[0].price.pico[USAGE_request], PRICE_PICO_MAX);

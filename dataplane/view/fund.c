@@ -112,8 +112,11 @@ fund_hold(struct fund *fund, int64_t amount)
     if (status == FUND_FROZEN)
         return -ERR_PERMISSION;
     int64_t available = atomic_load_explicit(&fund->available, memory_order_relaxed);
+    /* Held before it is taken, and until it is back: whoever sees nothing held sees all of it. */
+    atomic_fetch_add_explicit(&fund->held, amount, memory_order_relaxed);
     do {
         if (available < amount || status == FUND_OVER) {
+            atomic_fetch_sub_explicit(&fund->held, amount, memory_order_relaxed);
             int64_t need = atomic_load_explicit(&fund->need, memory_order_relaxed);
             while (need < amount && !atomic_compare_exchange_weak(&fund->need, &need, amount)) {
             }
@@ -122,7 +125,6 @@ fund_hold(struct fund *fund, int64_t amount)
     } while (!atomic_compare_exchange_weak_explicit(&fund->available, &available,
                                                     available - amount, memory_order_acq_rel,
                                                     memory_order_relaxed));
-    atomic_fetch_add_explicit(&fund->held, amount, memory_order_relaxed);
     return 0;
 }
 
@@ -139,9 +141,9 @@ void
 fund_capture(struct fund *fund, int64_t held, int64_t charge)
 {
     ASSERT(held >= 0 && charge >= 0);
-    atomic_fetch_sub_explicit(&fund->held, held, memory_order_relaxed);
     atomic_fetch_add_explicit(&fund->spent, charge, memory_order_relaxed);
     atomic_fetch_add_explicit(&fund->available, held - charge, memory_order_acq_rel);
+    atomic_fetch_sub_explicit(&fund->held, held, memory_order_release);
 }
 
 /* What came is less than what was wanted: half of it is used before more is asked for, so that
@@ -285,13 +287,13 @@ fund_take_all(struct fund *fund)
     return take(fund, 0);
 }
 
-/* More was spent than was lent. The ledger has posted it by now, and took no more out of the lease
- * than there was in it: a lease to come need not make up for it. What a call owes meanwhile is
- * held before it is taken (fund_owe), and comes back: that is none of it. */
-static void
-forgive(struct fund *fund)
+/* What a call owes meanwhile is held before it is taken, and comes back: that is none of it. */
+void
+fund_forgive(struct fund *fund)
 {
     int64_t available = atomic_load(&fund->available);
+    if (fund->idle_s < FUND_IDLE_EMPTY_S)
+        return;
     while (available < 0 && atomic_load(&fund->held) == 0 &&
            !atomic_compare_exchange_weak(&fund->available, &available, 0)) {
     }
@@ -311,8 +313,6 @@ fund_tick(struct fund *fund)
     target_set(fund);
     if (status == FUND_FROZEN || status == FUND_OVER)
         return take(fund, 0);
-    if (fund->idle_s >= FUND_IDLE_EMPTY_S)
-        forgive(fund);
     if (fund->idle_s >= (status == FUND_EMPTY ? FUND_IDLE_EMPTY_S : FUND_IDLE_S))
         return take(fund, 0);
     /* Four times as much as is wanted came from busier times. */

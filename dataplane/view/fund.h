@@ -54,6 +54,7 @@ struct fund {
     int64_t use_nano_s;   /* recent use */
     int64_t spent_before; /* a second ago */
     uint32_t idle_s;
+    uint64_t idle_round; /* node_upload_round when it was used last */
     uint64_t config_rev; /* of a budget: the last configuration that names it */
     bool lapsed;         /* and one that came later did not, and no lease was asked for since */
 };
@@ -115,6 +116,11 @@ void fund_ask(struct fund *fund, int64_t *ret_want, int64_t *ret_need);
 /* fund_tick - once a second: notes the use, and takes out of `available` what goes back. Returns
  * how much; it is in `returned` then. */
 int64_t fund_tick(struct fund *fund);
+/* fund_forgive - everything that it spent before it was idle is in the ledger, which took no more
+ * out of the lease than there was in it: what was spent above the lease is spent, and a lease to
+ * come need not make up for it. Not before it was idle for FUND_IDLE_EMPTY_S ticks; not before it
+ * is posted, else what is lent meanwhile could be spent on top. */
+void fund_forgive(struct fund *fund);
 /* fund_take_all - nothing will be spent any more: what is available goes back, as above. */
 int64_t fund_take_all(struct fund *fund);
 

@@ -60,11 +60,12 @@ void
 live_release(struct live_binding **binding)
 {
     struct live_binding *gone = TAKE(*binding);
-    if (gone == NULL || atomic_fetch_sub(&gone->refs, 1u) != 1u)
-        return;
-    live_release(&gone->before);
-    arena_fini(&gone->arena);
-    free(gone);
+    while (gone != NULL && atomic_fetch_sub(&gone->refs, 1u) == 1u) {
+        struct live_binding *before = gone->before;
+        arena_fini(&gone->arena);
+        free(gone);
+        gone = before;
+    }
 }
 
 /* The spans of a parsed binding point into the record: copy what we keep. */

@@ -84,32 +84,55 @@ canonical(const struct config *config, struct str pattern)
     return model != NULL && model->alias_of.len > 0 ? model->alias_of : pattern;
 }
 
-int
-config_scope(struct parser *p, uint32_t node, const struct scope **ret_scope)
+static int
+read_names(struct parser *p, uint32_t node, const char *field, bool models,
+           const struct scope **ret_scope)
 {
     struct arena *arena = &p->config->arena;
-    uint32_t list = json_get(p->doc, node, STR("models"));
+    uint32_t list = json_get(p->doc, node, str_from(field));
     *ret_scope = NULL;
     if (list == JSON_NONE)
         return 0;
     uint32_t count = json_count(p->doc, list);
     if (!json_is(p->doc, list, JSON_ARRAY) || count == 0 || count > PATTERNS_MAX)
-        return config_bad(p, ERR_RANGE, "models", "must be a list of 1 to 100 names");
+        return config_bad(p, ERR_RANGE, field, "must be a list of 1 to 100 names");
     struct scope *scope = arena_array(arena, 1, sizeof(*scope));
     struct str *patterns = arena_array(arena, count, sizeof(*patterns));
     if (scope == NULL || patterns == NULL)
-        return config_bad(p, ERR_NOMEM, "models", "no memory");
+        return config_bad(p, ERR_NOMEM, field, "no memory");
     uint32_t at = 0;
     for (uint32_t item = json_first(p->doc, list); item != JSON_NONE;
          item = json_sibling(p->doc, list, item)) {
         struct str text;
         if (json_string(p->doc, item, arena, &text) != 0 || text.len == 0)
-            return config_bad(p, ERR_INVALID, "models", "must be names");
+            return config_bad(p, ERR_INVALID, field, "must be names");
         if (arena_dup(arena, text, &text) != 0)
-            return config_bad(p, ERR_NOMEM, "models", "no memory");
-        patterns[at++] = canonical(p->config, text);
+            return config_bad(p, ERR_NOMEM, field, "no memory");
+        patterns[at++] = models ? canonical(p->config, text) : text;
     }
     *scope = (struct scope){.patterns = patterns, .count = count};
     *ret_scope = scope;
     return 0;
+}
+
+int
+config_scope(struct parser *p, uint32_t node, const struct scope **ret_scope)
+{
+    return read_names(p, node, "models", true, ret_scope);
+}
+
+int
+config_free_tools(struct parser *p, uint32_t node, const struct scope **ret_tools)
+{
+    return read_names(p, node, "free_tools", false, ret_tools);
+}
+
+bool
+scope_names(const struct scope *scope, struct str name)
+{
+    for (uint32_t i = 0; scope != NULL && i < scope->count; i++) {
+        if (scope_matches(scope->patterns[i], name))
+            return true;
+    }
+    return false;
 }

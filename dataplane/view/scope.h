@@ -17,6 +17,8 @@ struct scope {
 /* scope_matches - '*' stands for any bytes; a pattern without '/' is compared with what stands
  * behind the first '/' of the id too. */
 bool scope_matches(struct str pattern, struct str id);
+/* scope_names - a pattern matches the name; NULL has none. */
+bool scope_names(const struct scope *scope, struct str name);
 /* scope_allows - scope NULL: no list. A model may be named by its id or as the model whose alias it
  * is. */
 bool scope_allows(const struct scope *scope, const struct config_model *model);

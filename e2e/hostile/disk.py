@@ -60,7 +60,7 @@ def booked():
     while page is not None:
         answer = json.loads(stack.admin("GET", "/api/v1/usage/records?limit=1000" + page)[1])
         count += len(answer["records"])
-        cost += sum(int(r["cost"]) for r in answer["records"])
+        cost += sum(int(r["cost_nano"]) for r in answer["records"])
         page = "&after=" + urllib.parse.quote(answer["continue"]) if "continue" in answer else None
     return count, cost
 

@@ -150,13 +150,13 @@ def records():
 
 def usage():
     rows = records()
-    return len(rows), sum(int(r["charge"]) for r in rows)
+    return len(rows), sum(int(r["charge_nano"]) for r in rows)
 
 
 def outcome_charged():
     """Was the request before the last honest one charged?"""
     rows = sorted(records(), key=lambda r: int(r["seq"]))
-    return len(rows) >= 2 and int(rows[-2]["charge"]) > 0
+    return len(rows) >= 2 and int(rows[-2]["charge_nano"]) > 0
 
 
 OWN = b"X-Canary: canary\r\n"

@@ -25,11 +25,17 @@ export function get(options) {
   });
 }
 export const admin = (path) => get({ socketPath: SOCKET, path, host: "admin" });
+// a record of usage, its money in nano-dollars; what it says in dollars is the same
+export function inNano(record) {
+  for (const name of ["charge", "cost"])
+    if (nano(record[name]) !== BigInt(record[`${name}_nano`])) throw new Error(`${name} of ${record.id} is two amounts`);
+  return { ...record, charge: record.charge_nano, cost: record.cost_nano };
+}
 export async function records() {
   const rows = [];
   for (let after = ""; ;) {
     const page = await admin(`/api/v1/usage/records?limit=500${after}`);
-    rows.push(...page.records);
+    rows.push(...page.records.map(inNano));
     if (!page.continue) return rows;
     after = `&after=${encodeURIComponent(page.continue)}`;
   }

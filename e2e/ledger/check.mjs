@@ -4,7 +4,7 @@
 //   SIM url   SOCKET of the admin API   PRICES: {upstream model: {class: pico-dollars}}   NAME of the round
 // Money is BigInt: pico-dollars where prices are, nano-dollars where money is.
 import fs from "node:fs";
-import { admin, get, halfUp, nano } from "./books.mjs";
+import { admin, get, halfUp, inNano, nano } from "./books.mjs";
 
 const { SIM, NAME } = process.env;
 const [MODE, ...files] = process.argv.slice(2);
@@ -22,7 +22,7 @@ async function pages(path, member) {
     after = page.continue ? `&after=${encodeURIComponent(page.continue)}` : `&before=${page.next}`;
   }
 }
-const records = () => pages("/api/v1/usage/records", "records");
+const records = async () => (await pages("/api/v1/usage/records", "records")).map(inNano);
 
 // What Berth must say about an entry of the bill: one sum in pico-dollars, each result rounded once.
 function want(entry) {

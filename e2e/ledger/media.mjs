@@ -2,8 +2,10 @@
 // Images, sound, moderations and reranking: each kind in each of its forms, and how it can end; every record
 // is held against the provider's bill to the nano-dollar, or is nothing where nothing is to be paid.
 //   media.mjs      BASE url, KEY   SIM url   SOCKET of the admin API
+import { createHash } from "node:crypto";
 import http from "node:http";
 import { admin, billed, chargeOf, nano, records } from "./books.mjs";
+import { wave } from "./wave.mjs";
 
 const { BASE, KEY } = process.env;
 const json = (path, body) => ({ path, type: "application/json", body: JSON.stringify(body) });
@@ -14,16 +16,19 @@ function form(path, fields) {
     else body.append(name, value);
   return { path, form: body };
 }
-// a WAV of 16 kHz, 16 bit, one channel: 32,000 bytes a second
-function wave(seconds) {
-  const head = Buffer.alloc(44);
-  head.write("RIFF", 0), head.writeUInt32LE(36 + seconds * 32000, 4), head.write("WAVEfmt ", 8);
-  head.writeUInt32LE(16, 16), head.writeUInt16LE(1, 20), head.writeUInt16LE(1, 22), head.writeUInt32LE(16000, 24);
-  head.writeUInt32LE(32000, 28), head.writeUInt16LE(2, 32), head.writeUInt16LE(16, 34), head.write("data", 36);
-  head.writeUInt32LE(seconds * 32000, 40);
-  return Buffer.concat([head, Buffer.alloc(seconds * 32000)]);
-}
 
+// what begins like a PNG, of so many bytes, with line ends and half delimiters in it
+function picture(bytes) {
+  const out = Buffer.alloc(bytes, "\r\n------Xx01234567");
+  Buffer.from("89504e470d0a1a0a", "hex").copy(out);
+  return out;
+}
+// first: the model stands before the picture
+function edit(model, bytes, { more = [], wish = "words=1", first = true, path = "/v1/images/edits" } = {}) {
+  const fields = [["prompt", `a boat [[sim: ${wish}]]`], ...more];
+  const parts = first ? [["model", model], ...fields, ["image", picture(bytes)]] : [["image", picture(bytes)], ...fields, ["model", model]];
+  return { ...form(path, parts), says: createHash("sha256").update(picture(bytes)).digest("hex") };
+}
 const image = (model, more, wish = "") => json("/v1/images/generations", { model, prompt: `a boat [[sim: ${wish || "words=1"}]]`, ...more });
 const speech = (model, more, wish = "words=1") => json("/v1/audio/speech", { model, voice: "alloy", input: `Hello, h\u00e9llo. [[sim: ${wish}]]`, ...more });
 const transcript = (model, fields, seconds = 3) => form("/v1/audio/transcriptions", [["file", wave(seconds)], ["model", model], ...fields]);
@@ -45,6 +50,18 @@ const cells = [
   { name: "Replicate", send: image("house-replicate/flux", {}), who: "bill", evidence: "counted_stream" },
   { name: "Replicate, made later", send: image("house-replicate/slow", {}), who: "bill", evidence: "counted_stream" },
   { name: "Black Forest Labs", send: image("house-bfl/flux", { size: "1024x1024" }), who: "bill", evidence: "counted_stream" },
+  // drawn after a picture: the vendor has it byte for byte, whatever shape his request has
+  { name: "Gemini, an edit", send: edit("house-gemini/draw", 5000), who: "bill", evidence: "counted_stream" },
+  { name: "Gemini, an edit of 3 MB", send: edit("house-gemini/draw", 3000001), who: "bill", evidence: "counted_stream" },
+  { name: "Stability Ultra, an edit, its model behind the picture", send: edit("house-stability/ultra", 700000, { first: false }), who: "bill", evidence: "counted_stream" },
+  { name: "Stable Diffusion, an edit", send: edit("house-stability/sd3", 4999, { more: [["strength", "0.4"]] }), who: "bill", evidence: "counted_stream" },
+  { name: "Replicate, an edit", send: edit("house-replicate/kontext", 300002, { more: [["size", "1024x1024"]] }), who: "bill", evidence: "counted_stream" },
+  { name: "Black Forest Labs, an edit", send: { ...edit("house-bfl/kontext", 300000), says: "later.png" }, who: "bill", evidence: "counted_stream" },
+  { name: "Bedrock, three after one", send: edit("house-aws/canvas", 300001, { more: [["n", "3"]] }), who: "bill", evidence: "counted_stream" },
+  { name: "two who take a form each in their own way: the second one has it whole", send: edit("redraw", 900000), who: "bill", evidence: "counted_stream" },
+  { name: "an edit: the provider fails", send: edit("house-gemini/draw", 5000, { wish: "status=500" }), who: "nobody" },
+  { name: "an edit: with a mask, which is another thing there", send: edit("house-stability/ultra", 5000, { more: [["mask", picture(100)]] }), who: "nobody", status: 400, text: "field `mask`" },
+  { name: "an edit: two at once, where one is made", send: edit("house-gemini/draw", 5000, { more: [["n", "2"]] }), who: "nobody", status: 400, text: "field `n`" },
   { name: "Replicate: the caller leaves while it is made", send: image("house-replicate/slow", {}), leave: "early", who: "nobody" },
   { name: "images: the provider fails", send: image("dall-e-3", {}, "status=500"), who: "nobody" },
   { name: "images: the caller's mistake", send: image("dall-e-3", {}, "status=400"), who: "nobody" },
@@ -88,7 +105,7 @@ function call(cell) {
       type = made.headers.get("content-type");
       body = Buffer.from(await made.arrayBuffer());
     }
-    const one = { cell, bytes: 0 };
+    const one = { cell, bytes: 0, text: "" };
     const end = () => resolve(one);
     const req = http.request(`${BASE}${send.path}`, { method: "POST",
       headers: { authorization: `Bearer ${KEY}`, "content-type": type, "content-length": body.length } });
@@ -99,6 +116,7 @@ function call(cell) {
       one.header = reply.headers["x-berth-cost"];
       reply.on("data", (piece) => {
         one.bytes += piece.length;
+        if (send.says || cell.text) one.text += piece;
         if (cell.leave === "mid") req.destroy(), end();
       });
       reply.on("error", end).on("end", () => ((one.complete = reply.complete), end()));
@@ -130,6 +148,9 @@ let paid = 0n, owed = 0n;
 function judge(one) {
   const { cell } = one;
   const record = byId.get(one.id);
+  const want = cell.text ?? cell.send.says ?? "";
+  if ((cell.status ?? one.status) !== one.status || (!(cell.who === "nobody" && !cell.text) && !one.text.includes(want)))
+    return `status ${one.status}, '${want}' is not in ${one.text.slice(0, 300)}`;
   const entries = bill.get(one.id) ?? [];
   if (cell.leave === "early") return posted.filter((row) => row.outcome === "client_gone_early" && row.charge === "0").length !== early && "no such record";
   if (!record) return `no record; status ${one.status}`;

@@ -1,14 +1,17 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT
 # A race of $requests requests at once on four data planes, for suites that cap what may be spent.
-# race_start: the model openai/race, and data planes dp2, dp3 and dp4 beside the stack's.
-race_start() {
+# race_model: the model openai/race; race_start: that, and data planes dp2, dp3 and dp4 beside the stack's.
+race_model() {
   apply >/dev/null <<'YAML'
 apiVersion: berth.dev/v1alpha1
 kind: Model
 metadata: {name: openai/race}
 spec: {provider: openai, upstream: gpt-4o-mini, maxOutput: 4096, price: {input: "10.00", output: "40.00"}}
 YAML
+}
+race_start() {
+  race_model
   local n
   for n in 2 3 4; do node_start $n; done
 }

@@ -4,7 +4,7 @@
 // with the model's name in them, it never has a whole form that was cut or is none, and what the data plane needs
 // of memory hangs on no file's size.
 //   uploads.mjs serve    PORT, PORT + 1 with TLS (CERT, KEY_FILE): the provider, prints "ready"
-//   uploads.mjs          BASE url, KEY   PROVIDER url   SOCKET of the admin API   DATAPLANE its process id
+//   uploads.mjs          BASE url, KEYS   PROVIDER url   SOCKET of the admin API   DATAPLANE its process id
 //   COUNT uploads of MIB each at a time (5 of 8)
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -12,17 +12,24 @@ import http from "node:http";
 import http2 from "node:http2";
 import { get, records } from "./books.mjs";
 
-const { BASE, KEY, PROVIDER, DATAPLANE, PORT, CERT, KEY_FILE, COUNT = "5", MIB = "8" } = process.env;
+const { BASE, KEYS = "", PROVIDER, DATAPLANE, PORT, CERT, KEY_FILE, COUNT = "5", MIB = "8" } = process.env;
+const keys = KEYS.split(","); // several: one caller gets a share of the room for forms
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-// ---- the provider: /NAME/v1/..., where NAME says how it is: "plain", "slow" (64 KiB in 20 ms), "deaf" (nothing)
+// ---- the provider: /NAME/v1/..., where NAME says how it is: "plain", "slow" (64 KiB in 20 ms), "deaf" (nothing),
+// "shy" (over HTTP/2: the first stream of each call is refused unread)
 function serve() {
   const seen = [];
   const on = (req, res) => {
     if (req.url === "/seen") return res.end(JSON.stringify(seen));
     const [, how, ...path] = req.url.split("/");
+    const again = seen.some((other) => other.id === req.headers["x-client-request-id"]);
     const one = { how, path: path.join("/"), version: req.httpVersion, id: req.headers["x-client-request-id"], length: req.headers["content-length"], bytes: 0, whole: false, over: false };
     seen.push(one);
+    if (how === "shy" && !again) {
+      one.over = true;
+      return req.stream.close(http2.constants.NGHTTP2_REFUSED_STREAM);
+    }
     const hash = createHash("sha256");
     req.on("data", (piece) => {
       one.bytes += piece.length;
@@ -35,7 +42,7 @@ function serve() {
       one.whole = true;
       one.sha256 = hash.digest("hex");
       res.setHeader("content-type", "application/json");
-      res.end(JSON.stringify({ text: "hi", data: [{ b64_json: "AA==" }] }));
+      res.end(JSON.stringify({ text: "hi", data: [{ b64_json: "AA==" }], candidates: [{ content: { parts: [{ inlineData: { mimeType: "image/png", data: "AA==" } }] } }] }));
     });
     req.on("error", () => {});
     req.on("close", () => (one.over = true));
@@ -64,8 +71,8 @@ function noise(bytes) {
 const digest = (buffer) => createHash("sha256").update(buffer).digest("hex");
 
 // One call; `write` resolves when the connection takes more.
-function open(version, path, length, type = "multipart/form-data; boundary=XxX") {
-  const headers = { authorization: `Bearer ${KEY}`, "content-type": type, ...(length === undefined ? {} : { "content-length": length }) };
+function open(version, path, length, key = keys[0]) {
+  const headers = { authorization: `Bearer ${key}`, "content-type": "multipart/form-data; boundary=XxX", ...(length === undefined ? {} : { "content-length": length }) };
   const one = { body: "", closed: false };
   let stream, session;
   if (version === 2) {
@@ -154,6 +161,31 @@ async function fileFirst(version) {
     ? `status ${call.status} ${call.body} ${JSON.stringify(got)}` : "");
 }
 
+// Who refuses a stream unread has acted upon nothing: it gets the same form a second time.
+async function shy(version, bytes) {
+  const file = noise(bytes);
+  const call = open(version, SOUND, undefined);
+  const body = form([["model", "shy2/hear"], ["file", file]]);
+  await send(call, body, 16384, 1);
+  await call.finish();
+  const got = (await seen()).filter((one) => one.id === call.id);
+  const record = await recordOf(call.id);
+  verdict(`HTTP/${version}: a stream refused unread is sent again, ${bytes >> 10} KiB`, call.status !== 200 ? `status ${call.status} ${call.body}`
+    : got.length !== 2 || got[0].whole || got[1].sha256 !== digest(form([["model", "up-hear"], ["file", file]])) ? `the provider had ${JSON.stringify(got)}`
+    : record?.attempts !== 2 || record.charge === "0" ? `record ${JSON.stringify(record)}` : "");
+}
+
+// What is transcribed is `file`, wherever it stands.
+async function contextFirst(version) {
+  const file = noise(1 << 20);
+  const body = (model) => form([["model", model], ["context", file], ["file", file.subarray(0, 5000)]]);
+  const call = open(version, SOUND, body("plain1/hear").length);
+  await send(call, body("plain1/hear"));
+  await call.finish();
+  const got = (await seen()).find((one) => one.id === call.id);
+  verdict(`HTTP/${version}: another file before the one that counts`, call.status !== 200 || got?.sha256 !== digest(body("up-hear")) ? `status ${call.status} ${call.body}` : "");
+}
+
 // None of these is ever whole at the provider, and none costs.
 async function never(version) {
   const file = noise(1 << 20);
@@ -189,13 +221,13 @@ async function deaf(version) {
   call.cut();
 }
 
-async function memory(name, idle, parts, ms) {
+async function memory(name, idle, parts, ms, path = SOUND) {
   const body = form(parts);
   let most = idle, running = true;
   const watch = (async () => { for (; running; await sleep(20)) most = Math.max(most, resident()); })();
   const calls = [];
   for (let i = 0; i < +COUNT; i++) {
-    const call = open(1 + (i % 2), SOUND, body.length);
+    const call = open(1 + (i % 2), path, body.length, keys[i % keys.length]);
     calls.push(send(call, body, 65536, ms).then(() => call.finish()));
   }
   const done = await Promise.all(calls);
@@ -213,14 +245,19 @@ async function main() {
   await flows(2, 2, false);
   for (const version of [1, 2]) {
     await fileFirst(version);
+    await contextFirst(version);
+    await shy(version, 20000);
+    await shy(version, 4 << 20);
     await never(version);
     await deaf(version);
   }
   const file = noise(+MIB << 20);
-  const idle = resident(); // before all three: what one of them freed is not given to the next
+  const idle = resident(); // before all of them: what one of them freed is not given to the next
   await memory("callers are slow", idle, [["model", "plain1/hear"], ["file", file]], 10);
   await memory("the provider is slow", idle, [["model", "slow1/hear"], ["file", file]], 0);
   await memory("the model behind the file", idle, [["file", file], ["model", "plain1/hear"]], 0);
+  const picture = Buffer.concat([Buffer.from("89504e470d0a1a0a", "hex"), file]);
+  await memory("pictures that another vendor gets in base64", idle, [["model", "draw1/draw"], ["prompt", "a boat"], ["image", picture]], 0, EDIT);
   process.exit(bad === 0 ? 0 : 1);
 }
 if (process.argv[2] === "serve") serve();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * arena.c - the bump allocator over 2 KiB blocks.
+ * arena.c - the bump allocator over blocks that hold what a usual request needs.
  * Floor: lib/base; one thread at a time; blocks may be freed on another thread than took them.
  * Owns: per thread a list of at most 256 idle blocks, freed when the thread ends.
  * Invariant: used <= max and counts every byte handed out; proved in arena_test.c. */
@@ -13,7 +13,7 @@
 #include "lib/base/check.h"
 #include "lib/base/err.h"
 
-#define BLOCK_BYTES 2048u
+#define BLOCK_BYTES 2304u
 #define ALIGN_BYTES 16u
 #define IDLE_BLOCKS_MAX 256u
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * arena.h - bump allocator: many small allocations with one life, freed at once.
  * Floor: lib/base; one thread at a time.
- * Owns: its blocks. Blocks come from and return to a per-thread free list (block size 2 KiB; larger
+ * Owns: its blocks. Blocks come from and return to a per-thread free list (2.25 KiB each; larger
  *       allocations get a block of their own).
  * Invariant: total bytes handed out <= max; an idle arena holds no block. */
 #ifndef BERTH_LIB_BASE_ARENA_H

@@ -68,6 +68,34 @@ digest_sha256(struct str bytes, uint8_t ret_digest[SHA256_BYTES])
     sha256_pair(STR_EMPTY, bytes, ret_digest);
 }
 
+/* A context of its own: others take the thread's between two pieces. */
+struct digest_run *
+digest_begin(void)
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    pthread_once(&sha256_once, sha256_setup);
+    if (ctx != NULL)
+        ASSERT(EVP_DigestInit_ex2(ctx, sha256, NULL) == 1);
+    return (struct digest_run *)ctx;
+}
+
+void
+digest_more(struct digest_run *run, struct str bytes)
+{
+    ASSERT(EVP_DigestUpdate((EVP_MD_CTX *)run, bytes.ptr, bytes.len) == 1);
+}
+
+void
+digest_end(struct digest_run **run, uint8_t ret_digest[SHA256_BYTES])
+{
+    EVP_MD_CTX *ctx = (EVP_MD_CTX *)TAKE(*run);
+    unsigned size = 0;
+    if (ctx == NULL)
+        return;
+    ASSERT(EVP_DigestFinal_ex(ctx, ret_digest, &size) == 1 && size == SHA256_BYTES);
+    EVP_MD_CTX_free(ctx);
+}
+
 /* RFC 2104 over sha256_pair: EVP_MAC would fetch and allocate on every call. */
 void
 digest_hmac_sha256(struct str key, struct str bytes, uint8_t ret_mac[SHA256_BYTES])

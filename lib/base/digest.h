@@ -14,6 +14,12 @@
 #define ED25519_KEY_BYTES 32u
 
 void digest_sha256(struct str bytes, uint8_t ret_digest[SHA256_BYTES]);
+/* digest_begin - SHA-256 of bytes that come in pieces; NULL: no memory. digest_end - also of none;
+ * frees it. One thread at a time. */
+struct digest_run;
+struct digest_run *digest_begin(void);
+void digest_more(struct digest_run *run, struct str bytes);
+void digest_end(struct digest_run **run, uint8_t ret_digest[SHA256_BYTES]);
 void digest_hmac_sha256(struct str key, struct str bytes, uint8_t ret_mac[SHA256_BYTES]);
 /* crc32c - Castagnoli; pass 0 to start, the previous value to go on. */
 uint32_t digest_crc32c(uint32_t crc, const void *bytes, size_t count);

@@ -55,7 +55,7 @@ story_folder_empty(const char *folder)
     static const char *const names[] = {"a.db", "a.db-wal", "a.db-shm", "a.db-journal"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         char path[96];
-        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        (void)snprintf(path, sizeof path, "%s/%s", folder, names[i]);
         (void)unlink(path);
     }
 }

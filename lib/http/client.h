@@ -45,7 +45,9 @@ int http_origin_acquire(struct http_client *client, const struct http_origin_con
                         struct http_origin **ret_origin, struct err *err) MUST_USE;
 void http_origin_release(struct http_origin **origin);
 
-/* How far a failed call got: what may be retried elsewhere. */
+/* How far a failed call got: what may be retried elsewhere. QUEUED with -ERR_CLOSED: an HTTP/2 peer
+ * refused it unread (RFC 9113 8.7); of a streamed upload, which is not sent again by itself, its
+ * caller may do so. */
 enum http_phase { HTTP_QUEUED, HTTP_CONNECTING, HTTP_SENDING, HTTP_WAITING, HTTP_HEAD_SEEN };
 
 struct http_call_ops {

@@ -107,6 +107,7 @@ h1_complete(struct client_conn *conn, size_t rest)
         conn_destroy(conn);
     } else {
         h1->state = H1_HEAD;
+        conn->channel.io.ahead = h1->little;
         conn_idle(conn);
     }
     call_done(call);
@@ -129,8 +130,7 @@ h1_take_head(struct client_conn *conn, char *bytes, size_t size, size_t rest)
     struct http_call *call = h1->call;
     struct h1_head *head = &conn_client(conn)->h1_head;
     UNINIT struct err err; /* set by the parser when it refuses */
-    bool head_request = call->head_request;
-    if (h1_parse_response(bytes, size, head_request, head, &err) != 0) {
+    if (h1_parse_response(bytes, size, call->head_request, head, &err) != 0) {
         h1_fail(conn, -ERR_PROTOCOL, err.text);
         return false;
     }
@@ -146,6 +146,7 @@ h1_take_head(struct client_conn *conn, char *bytes, size_t size, size_t rest)
         return true;
     }
     h1->keep_alive = head->keep_alive;
+    conn->channel.io.ahead = false; /* it may be paused from now on */
     call->phase = HTTP_HEAD_SEEN;
     bool empty = false;
     switch (head->body) {
@@ -166,6 +167,7 @@ h1_take_head(struct client_conn *conn, char *bytes, size_t size, size_t rest)
         h1->keep_alive = false;
         break;
     }
+    h1->little = conn->channel.tls == NULL && h1->state == H1_LENGTH && h1->left <= H1_LITTLE_BYTES;
     if (call->ops->head != NULL)
         call->ops->head(call, &head->http);
     if (conn->state == CONN_DEAD)
@@ -557,9 +559,7 @@ h1_flush(struct client_conn *conn)
     struct http_call *call = h1->call;
     if (call == NULL || call->sent || h1->write_broken)
         return;
-    int rc = 0;
-    if (!call->head_put)
-        rc = h1_write_head(conn, call);
+    int rc = call->head_put ? 0 : h1_write_head(conn, call);
     if (rc == 0 &&
         (conn->out.len > 0 || call->streaming || call->segment_index < call->segment_count))
         rc = h1_write_rest(conn, call);

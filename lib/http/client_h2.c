@@ -288,7 +288,14 @@ h2_stream_closed(struct client_h2 *h2, struct http_call *call, uint32_t error_co
     }
     bool protocol = error_code == H2_PROTOCOL_ERROR || error_code == H2_FLOW_CONTROL_ERROR ||
                     error_code == H2_COMPRESSION_ERROR;
-    snprintf(text, sizeof(text), "the stream was reset: %s", h2_code_text(error_code));
+    (void)snprintf(text, sizeof(text), "the stream was reset: %s", h2_code_text(error_code));
+    if (error_code == H2_REFUSED_STREAM && call->phase < HTTP_HEAD_SEEN) {
+        h2_detach(h2, call);
+        h2_settle(h2);
+        call->phase = HTTP_QUEUED; /* as if it had not left: whoever has its body may try again */
+        call_fail(call, -ERR_CLOSED, text);
+        return;
+    }
     h2_call_failed(h2, call, protocol ? -ERR_PROTOCOL : -ERR_CLOSED, text);
 }
 

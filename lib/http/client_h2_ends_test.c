@@ -40,12 +40,13 @@ test_ends(void **state)
                 fake_reply(&fake, fake.streams[k], rows[i].body);
             for (int turn = 0; turn < 5; turn++)
                 fake_turn(&fake);
-            if (rows[i].reset_code != 0)
+            if (rows[i].reset_code != 0) {
                 assert_int_equal(
                     nghttp2_submit_rst_stream(fake.session, 0, fake.streams[k], rows[i].reset_code),
                     0);
-            else
+            } else {
                 shutdown(fake.fd, SHUT_RDWR);
+            }
         }
         fake_until_ended(&fake, &watch);
         assert_int_equal(watch.code, rows[i].want);
@@ -238,6 +239,35 @@ test_stale(void **state)
     }
 }
 
+/* An upload is not sent again by itself, but its caller hears that nobody looked at it. */
+static void
+test_refused_upload(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t reset_code;
+        enum http_phase want;
+    } rows[] = {{NGHTTP2_REFUSED_STREAM, HTTP_QUEUED}, {NGHTTP2_INTERNAL_ERROR, HTTP_SENDING}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct rig rig;
+        struct fake fake;
+        static struct watch watch;
+        struct http_call_conf conf = {.method = STR("POST"), .streaming = true, .fresh = true};
+        rig_open_h2(&rig, 1);
+        rig_start(&rig, &watch, &conf);
+        (void)http_call_write(watch.call, STR("some of it"));
+        fake_open(&fake, &rig, 100);
+        fake_until(&fake, &fake.stream_count, 1);
+        assert_int_equal(
+            nghttp2_submit_rst_stream(fake.session, 0, fake.streams[0], rows[i].reset_code), 0);
+        fake_until_ended(&fake, &watch);
+        assert_int_equal(watch.code, -ERR_CLOSED);
+        assert_int_equal(watch.phase, rows[i].want);
+        assert_int_equal(fake.stream_count, 1);
+        fake_finish(&fake);
+    }
+}
+
 struct raw_row {
     const char *name;
     struct str frames; /* behind an empty SETTINGS and the ACK of ours */
@@ -350,6 +380,7 @@ main(void)
         cmocka_unit_test(test_unsendable_and_last),
         cmocka_unit_test(test_cancel_when_lost),
         cmocka_unit_test(test_stale),
+        cmocka_unit_test(test_refused_upload),
         cmocka_unit_test(test_hostile_frames),
         cmocka_unit_test(test_head_bomb),
         cmocka_unit_test(test_interim_flood),

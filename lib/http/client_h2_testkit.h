@@ -39,8 +39,8 @@ fake_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t 
     (void)frame;
     (void)flags;
     if (name_len == 5 && memcmp(name, ":path", 5) == 0)
-        snprintf(fake->last_path, sizeof(fake->last_path), "%.*s", (int)value_len,
-                 (const char *)value);
+        (void)snprintf(fake->last_path, sizeof(fake->last_path), "%.*s", (int)value_len,
+                       (const char *)value);
     return 0;
 }
 

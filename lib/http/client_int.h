@@ -57,6 +57,7 @@ struct client_h1 {
     bool keep_alive;
     bool reply_seen; /* any byte of this reply */
     bool write_broken;
+    bool little; /* the reply is short: so will the next be */
 };
 
 struct client_conn {

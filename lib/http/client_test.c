@@ -65,7 +65,7 @@ test_on_the_wire(void **state)
         else
             assert_non_null(strcasestr(text, rows[i].want));
         char host[64];
-        snprintf(host, sizeof(host), "\r\nhost: 127.0.0.1:%u\r\n", (unsigned)rig.port);
+        (void)snprintf(host, sizeof(host), "\r\nhost: 127.0.0.1:%u\r\n", (unsigned)rig.port);
         assert_non_null(strcasestr(text, host));
         rig_send(&rig, fd, STR(OK_HI));
         rig_wait(&rig, watch_ended, &watch);
@@ -273,7 +273,7 @@ test_pause(void **state)
     int fd = rig_accept(&rig);
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)), 0);
     rig_read(&rig, fd, text, sizeof(text), "\r\n\r\n");
-    snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\ncontent-length: %zu\r\n\r\n", total);
+    (void)snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\ncontent-length: %zu\r\n\r\n", total);
     rig_send(&rig, fd, str_from(text));
     /* Flow control stops the upstream long before the end. */
     size_t sent = 0;
@@ -558,8 +558,8 @@ test_unix_socket(void **state)
     char wire[4096] = "";
     struct sock_addr addr;
     struct err err = {0};
-    snprintf(path, sizeof(path), "/tmp/berth-client-test-%d.sock", (int)getpid());
-    snprintf(text, sizeof(text), "unix:%s", path);
+    (void)snprintf(path, sizeof(path), "/tmp/berth-client-test-%d.sock", (int)getpid());
+    (void)snprintf(text, sizeof(text), "unix:%s", path);
     struct http_origin_conf conf = {.unix_path = path, .host = STR("docker")};
     rig_open(&rig, &conf);
     close(rig.listen_fd);

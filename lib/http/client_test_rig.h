@@ -58,7 +58,7 @@ watch_head(struct http_call *call, const struct http_head *head)
     watch->status = head->status;
     watch->field_count = head->field_count;
     struct str field = http_field_get(head, STR("x-test"));
-    snprintf(watch->field, sizeof(watch->field), "%.*s", STR_ARG(field));
+    (void)snprintf(watch->field, sizeof(watch->field), "%.*s", STR_ARG(field));
     watch->heads++;
     if (watch->pause_on_head)
         http_call_pause(call, true);
@@ -95,7 +95,7 @@ watch_failed(struct http_call *call, int code, enum http_phase phase, const char
     watch->fails++;
     watch->code = code;
     watch->phase = phase;
-    snprintf(watch->text, sizeof(watch->text), "%s", text);
+    (void)snprintf(watch->text, sizeof(watch->text), "%s", text);
     watch->call = NULL;
     if (watch->cancel_on_fail != NULL)
         http_call_cancel(&watch->cancel_on_fail->call);

@@ -73,9 +73,9 @@ test_tls(void **state)
     assert_non_null(mkdtemp(dir));
     assert_int_equal(tls_pki_init(dir, &err), 0);
     assert_int_equal(tls_pki_issue(dir, "test", "node", true, 1, &err), 0);
-    snprintf(ca, sizeof(ca), "%s/ca.crt", dir);
-    snprintf(cert, sizeof(cert), "%s/node.crt", dir);
-    snprintf(key, sizeof(key), "%s/node.key", dir);
+    (void)snprintf(ca, sizeof(ca), "%s/ca.crt", dir);
+    (void)snprintf(cert, sizeof(cert), "%s/node.crt", dir);
+    (void)snprintf(key, sizeof(key), "%s/node.key", dir);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct rig rig;
         static struct watch watch;
@@ -100,7 +100,7 @@ test_tls(void **state)
     const char *const files[] = {"ca.crt", "ca.key", "node.crt", "node.key"};
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {
         char path[96];
-        snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
+        (void)snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
         unlink(path);
     }
     rmdir(dir);

@@ -13,6 +13,9 @@
 #include "lib/base/err.h"
 #include "lib/http/message.h"
 
+/* After a body of so few bytes the next message is expected to come in one small read (loop.h). */
+#define H1_LITTLE_BYTES 1024u
+
 enum h1_body { H1_BODY_NONE, H1_BODY_LENGTH, H1_BODY_CHUNKED, H1_BODY_UNTIL_CLOSE };
 
 struct h1_head {

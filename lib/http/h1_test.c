@@ -574,11 +574,12 @@ test_bytes_in_heads(void **state)
                 if (!tchar || byte == '_')
                     continue;
                 assert_int_equal(head.http.field_count, 1);
-                for (size_t i = 0; i < len; i++)
+                for (size_t i = 0; i < len; i++) {
                     assert_int_equal(head.http.fields[0].name.ptr[i],
                                      i == at && (byte < 'A' || byte > 'Z') ? byte
                                      : i == at                             ? byte | 32
                                                                            : 'n');
+                }
                 assert_true(str_eq(head.http.fields[0].value, STR("Va")));
             }
         }

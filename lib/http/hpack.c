@@ -206,7 +206,7 @@ huffman_long(uint64_t window, unsigned have, char *ret_symbol)
 /* Into `out`, which has room for 8/5 of `in`. SIZE_MAX: malformed. By itself: the clients of
  * tools/pgo do not code, so that inlined it would be as slow as what is never used. */
 static NOINLINE size_t
-huffman_decode(struct str in, char *out)
+huffman_decode(struct str in, char *out) // NOLINT(readability-function-cognitive-complexity): hot
 {
     const uint8_t *at = (const uint8_t *)in.ptr;
     const uint8_t *end = at + in.len;

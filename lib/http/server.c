@@ -18,6 +18,9 @@
 
 #define ACCEPTS_A_TURN 16
 #define ACCEPT_RETRY_MS 100u
+#define FLUSH_BATCH \
+    16u /* written one after the other, then looked after: loop_run_group says why */
+#define DRAIN_FIRST_MS 1000u /* for the first bytes of who has said nothing yet */
 
 static void server_flush(struct loop_hook *hook);
 static void server_sweep(struct loop_hook *hook);
@@ -69,7 +72,6 @@ http_server_new(const struct http_server_conf *conf, struct http_server **ret_se
     loop_hook_init(&server->flush_hook, server_flush);
     loop_hook_init(&server->free_hook, server_sweep);
     timer_init(&server->listen_timer, server_listen_again);
-    server->listener = (struct loop_io){.fd = -1, .ready = server_accept};
     buf_init(&server->head, 2u * HTTP_HEAD_BYTES_MAX);
     server->scratch = malloc(SERVER_SCRATCH_BYTES);
     if (server->scratch == NULL)
@@ -89,7 +91,8 @@ http_server_free(struct http_server **server_at)
     server->drained = NULL;
     server_sweep(&server->free_hook);
     ASSERT(server->conn_count == 0 && list_empty(&server->dead));
-    loop_remove(server->loop, &server->listener);
+    for (uint32_t i = 0; i < server->listener_count; i++)
+        loop_remove(server->loop, &server->listeners[i].io);
     timer_cancel(loop_timers(server->loop), &server->listen_timer);
     list_remove(&server->flush_hook.node);
     list_remove(&server->free_hook.node);
@@ -110,14 +113,15 @@ http_server_free(struct http_server **server_at)
 static void
 server_listen_on(struct http_server *server, bool on)
 {
-    if (!server->listening || server->draining || timer_armed(&server->listen_timer))
+    if (server->draining || timer_armed(&server->listen_timer))
         on = false;
-    if (on && !server->listener.added) {
-        if (loop_add(server->loop, &server->listener, true) < 0)
+    for (uint32_t i = 0; i < server->listener_count; i++) {
+        struct loop_io *io = &server->listeners[i].io;
+        if (!on)
+            loop_remove(server->loop, io);
+        else if (!io->added && loop_add(server->loop, io, true) < 0)
             timer_arm(loop_timers(server->loop), &server->listen_timer,
                       loop_now_ms(server->loop) + ACCEPT_RETRY_MS);
-    } else if (!on) {
-        loop_remove(server->loop, &server->listener);
     }
 }
 
@@ -131,10 +135,13 @@ server_listen_again(struct timer *timer)
 int
 http_server_listen(struct http_server *server, int listen_fd)
 {
-    ASSERT(!server->listening && listen_fd >= 0);
-    server->listener.fd = listen_fd;
-    int r = loop_add(server->loop, &server->listener, true);
-    server->listening = r == 0;
+    ASSERT(server->listener_count < HTTP_LISTENERS_MAX && listen_fd >= 0);
+    struct server_listener *listener = &server->listeners[server->listener_count];
+    listener->server = server;
+    listener->io = (struct loop_io){.fd = listen_fd, .ready = server_accept};
+    int r = loop_add(server->loop, &listener->io, true);
+    if (r == 0)
+        server->listener_count++;
     return r;
 }
 
@@ -230,8 +237,8 @@ static void
 server_accept(struct loop_io *io, uint32_t events)
 {
     (void)events;
-    struct http_server *server = CONTAINER_OF(io, struct http_server, listener);
-    for (int i = 0; i < ACCEPTS_A_TURN && server->listener.added; i++) {
+    struct http_server *server = CONTAINER_OF(io, struct server_listener, io)->server;
+    for (int i = 0; i < ACCEPTS_A_TURN && io->added; i++) {
         int fd = -1;
         int r = sock_accept(io->fd, &fd, NULL);
         if (r == -ERR_AGAIN)
@@ -285,8 +292,16 @@ server_flush(struct loop_hook *hook)
     /* Whoever becomes dirty by this gets the next turn, which will not block. */
     struct list dirty;
     list_take_all(&server->dirty, &dirty);
-    for (struct list *node; (node = list_pop_front(&dirty)) != NULL;)
-        conn_flush(LIST_ENTRY(node, struct http_conn, dirty));
+    struct http_conn *batch[FLUSH_BATCH];
+    while (!list_empty(&dirty)) {
+        size_t count = 0;
+        for (struct list *node; count < FLUSH_BATCH && (node = list_pop_front(&dirty)) != NULL;) {
+            batch[count] = LIST_ENTRY(node, struct http_conn, dirty);
+            conn_write(batch[count++]);
+        }
+        for (size_t i = 0; i < count; i++)
+            conn_written(batch[i]);
+    }
 }
 
 void
@@ -326,6 +341,7 @@ conn_finish(struct http_conn *conn, bool linger)
     if (conn->state >= CONN_CLOSING)
         return;
     conn->state = CONN_CLOSING;
+    conn->channel.io.ahead = false;
     conn->linger = linger;
     conn_deadline(conn, conn->server->conf.idle_timeout_ms);
     conn_dirty(conn);
@@ -346,7 +362,7 @@ conn_free(struct http_conn *conn)
     struct http_server *server = conn->server;
     ASSERT(!conn_alive(conn) && list_empty(&conn->node));
     if (conn->state == CONN_DYING)
-        conn_flush(conn);
+        conn_write(conn);
     conn->state = CONN_DEAD;
     if (conn->proto != NULL)
         conn->proto->fini(conn);
@@ -386,8 +402,22 @@ server_sweep(struct loop_hook *hook)
 }
 
 void
+http_conn_drain(struct http_conn *conn)
+{
+    if (conn->state == CONN_OPEN)
+        conn->proto->drain(conn);
+}
+
+void
 http_server_drain(struct http_server *server, void (*drained)(void *user), void *user)
 {
+    for (uint32_t i = 0; i < server->listener_count; i++) {
+        uint32_t before;
+        do {
+            before = server->conn_count;
+            server_accept(&server->listeners[i].io, 0);
+        } while (server->conn_count - before == ACCEPTS_A_TURN);
+    }
     server->draining = true;
     server->drained = drained;
     server->drained_user = user;
@@ -395,9 +425,9 @@ http_server_drain(struct http_server *server, void (*drained)(void *user), void 
     LIST_FOREACH_SAFE (node, &server->conns) {
         struct http_conn *conn = LIST_ENTRY(node, struct http_conn, node);
         if (conn->proto == NULL)
-            conn_kill(conn, HTTP_ABORTED, false);
-        else if (conn->state == CONN_OPEN)
-            conn->proto->drain(conn);
+            conn_deadline(conn, DRAIN_FIRST_MS);
+        else
+            http_conn_drain(conn);
     }
     loop_at_end(server->loop, &server->free_hook, LOOP_FREE);
 }

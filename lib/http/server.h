@@ -18,6 +18,8 @@ struct http_server;
 struct http_conn;
 struct http_stream; /* one request and its response */
 
+#define HTTP_ID_BYTES 64u
+
 enum http_close_reason {
     HTTP_DONE,      /* response sent completely to the transport */
     HTTP_PEER_GONE, /* reset, connection lost or stream canceled by the peer */
@@ -45,6 +47,9 @@ struct http_handler {
     /* Optional: the rest of the body is refused: 413, 400 (it does not decode), 503. Whoever does
      * not answer here leaves it to the server, whose words are no dialect's. */
     void (*refused)(struct http_stream *stream, unsigned status);
+    /* Optional: an id for an answer that the server gives itself (malformed, too large, too slow),
+     * sent as x-request-id; returns its length, at most HTTP_ID_BYTES. */
+    size_t (*refusal_id)(struct http_server *server, char out[HTTP_ID_BYTES]);
 };
 
 /* Zero = default in brackets. */
@@ -70,13 +75,14 @@ int http_server_new(const struct http_server_conf *conf, struct http_server **re
 /* http_server_free - aborts what is left. */
 void http_server_free(struct http_server **server);
 /* http_server_listen - accept from listen_fd (borrowed, level-triggered, may be shared by
- * loops). */
+ * loops); up to HTTP_LISTENERS_MAX of them. */
 int http_server_listen(struct http_server *server, int listen_fd) MUST_USE;
 /* http_server_adopt - take an accepted descriptor, also on failure (-ERR_OVERLOADED, -ERR_NOMEM,
  * ...); conn_user is returned by http_conn_user. */
 int http_server_adopt(struct http_server *server, int fd, void *conn_user) MUST_USE;
-/* http_server_drain - stop accepting, GOAWAY / Connection: close; `drained` once nothing is
- * open. */
+/* http_server_drain - stop accepting, GOAWAY / Connection: close; `drained` once nothing is open.
+ * Who is connected already, if only in the kernel's queue, may still ask once, within a second. The
+ * caller closes its listen_fds next, so that nobody else waits in that queue. */
 void http_server_drain(struct http_server *server, void (*drained)(void *user), void *user);
 uint32_t http_server_conn_count(const struct http_server *server);
 void *http_server_user(const struct http_server *server);
@@ -84,6 +90,8 @@ void *http_server_user(const struct http_server *server);
 struct http_server *http_conn_server(const struct http_conn *conn);
 void *http_conn_user(const struct http_conn *conn);
 void http_conn_set_user(struct http_conn *conn, void *user);
+/* http_conn_drain - what runs here is answered, no more is taken: GOAWAY / Connection: close. */
+void http_conn_drain(struct http_conn *conn);
 bool http_conn_is_h2(const struct http_conn *conn);
 /* http_conn_peer_uri - URI SAN of the verified client certificate, or "". */
 void http_conn_peer_uri(const struct http_conn *conn, char *out, size_t size);
@@ -130,6 +138,7 @@ bool http_stream_trailers(const struct http_stream *stream);
  * request did not ask for any, or the framing has no place (HTTP/1.x without chunks, no body). At
  * most HTTP_TRAILERS_MAX; a name or value that may not be sent aborts. */
 #define HTTP_TRAILERS_MAX 4u
+#define HTTP_LISTENERS_MAX 8u
 void http_stream_end_with(struct http_stream *stream, const struct http_field *trailers,
                           size_t count);
 /* http_stream_cut - the response ends here, and that is not its end: what was written goes out

@@ -19,18 +19,19 @@ h1_refuse(struct http_conn *conn, unsigned status, enum http_close_reason reason
         conn_kill(conn, reason, true);
         return;
     }
-    struct http_field type = {STR("content-type"), STR("application/json")};
-    struct str body = stream_refusal(status);
+    struct refusal refusal;
+    stream_refusal(conn->server, stream, status, &refusal);
     struct buf *head = &conn->server->head;
     head->len = 0;
     bool bodyless = stream != NULL && stream->bodyless_head;
-    if (h1_put_response(head, status, &type, 1, body.len, false, true) < 0) {
+    if (h1_put_response(head, status, refusal.fields, refusal.field_count, refusal.body.len, false,
+                        true) < 0) {
         conn_kill(conn, reason, false);
         return;
     }
     conn_put(conn, str_skip(buf_str(head), h1->probe_head ? 9 : 0));
     if (!bodyless)
-        conn_put(conn, body);
+        conn_put(conn, refusal.body);
     if (stream != NULL && conn_alive(conn)) {
         h1->stream = NULL;
         stream_end_later(stream, reason);
@@ -64,6 +65,7 @@ h1_begin(struct http_conn *conn, struct h1_head *head)
         return;
     }
     h1->stream = stream;
+    conn->channel.io.ahead = false;
     h1->keep_alive = head->keep_alive && head->minor > 0;
     h1->minor0 = head->minor == 0;
     h1->chunked = (struct h1_chunked){0};
@@ -363,6 +365,7 @@ h1_flushed(struct http_conn *conn)
     h1->stream = NULL;
     h1->probe_head = false;
     h1->phase = H1_AT_HEAD;
+    conn->channel.io.ahead = !conn->secure && stream->body_seen <= H1_LITTLE_BYTES;
     stream_close(stream, HTTP_DONE);
     if (conn->state != CONN_OPEN)
         return;

@@ -303,8 +303,9 @@ h2_refuse(struct http_stream *stream, unsigned status, enum http_close_reason re
         h2_abort(stream);
         return;
     }
-    struct http_field type = {STR("content-type"), STR("application/json")};
-    http_stream_answer(stream, status, &type, 1, stream_refusal(status));
+    struct refusal refusal;
+    stream_refusal(stream->conn->server, stream, status, &refusal);
+    http_stream_answer(stream, status, refusal.fields, refusal.field_count, refusal.body);
     if (!conn_alive(stream->conn))
         return;
     stream->reason = reason;

@@ -294,6 +294,31 @@ test_drain(void **state)
     peer_finish(&peer, &kit);
 }
 
+/* Who speaks first when the drain has begun is answered, and told to go. */
+static void
+test_drain_of_who_is_new(void **state)
+{
+    (void)state;
+    struct kit kit;
+    kit_open(&kit, NULL);
+    struct h2_peer peer = {.kit = &kit, .fd = kit_connect(&kit)};
+    buf_init(&peer.out, 64u << 20);
+    buf_init(&peer.in, 64u << 20);
+    http_server_drain(kit.server, NULL, NULL);
+    buf_put_str(&peer.out, STR("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
+    peer_frame(&peer, F_SETTINGS, 0, 0, STR_EMPTY);
+    peer_get(&peer, 1, "/");
+    peer_send(&peer);
+    bool answered = false, told = false;
+    while (peer_next(&peer, 3000)) {
+        answered = answered || (peer.type == F_DATA && peer.flags == END_STREAM && peer.id == 1);
+        told = told || peer.type == F_GOAWAY;
+    }
+    assert_true(answered && told && peer.ended);
+    assert_int_equal(kit.reasons[HTTP_DONE], 1);
+    peer_finish(&peer, &kit);
+}
+
 /* The peer's windows hold the answer back, writable comes when it moves; abort resets. */
 static void
 test_flow_and_abort(void **state)
@@ -485,6 +510,7 @@ main(void)
         cmocka_unit_test(test_drain_ignores_whole_requests),
         cmocka_unit_test(test_no_window),
         cmocka_unit_test(test_drain_behind_a_full_pipe),
+        cmocka_unit_test(test_drain_of_who_is_new),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

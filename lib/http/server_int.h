@@ -177,14 +177,20 @@ struct http_conn {
     bool read_pending; /* we stopped reading before the socket was empty */
     bool out_blocked;
     bool linger; /* in CONN_CLOSING: read late bytes away before the close */
+    bool late;   /* it spoke first when the server was draining: one answer, then the end */
+};
+
+struct server_listener {
+    struct loop_io io;
+    struct http_server *server;
 };
 
 struct http_server {
     struct http_server_conf conf;
     struct loop *loop;
-    struct loop_io listener;
+    struct server_listener listeners[HTTP_LISTENERS_MAX];
+    uint32_t listener_count;
     struct timer listen_timer; /* tries again after EMFILE */
-    bool listening;
     bool draining;
     void (*drained)(void *user);
     void *drained_user;
@@ -228,7 +234,10 @@ COLD void conn_reset_on_close(struct http_conn *conn);
 /* ---- server_io.c ---- */
 void conn_ready(struct loop_io *io, uint32_t events);
 void conn_pump(struct http_conn *conn);
-void conn_flush(struct http_conn *conn);
+/* conn_write - what is queued goes to the kernel. conn_written - behind it, maybe after the writes
+ * of other connections: streams that are through, what is next. */
+void conn_write(struct http_conn *conn);
+void conn_written(struct http_conn *conn);
 /* conn_write_iov - write now, past the queue: queued bytes must be part of iov. Bytes written, or
  * 0. */
 size_t conn_write_iov(struct http_conn *conn, struct iovec *iov, int count);
@@ -260,8 +269,17 @@ int stream_body(struct http_stream *stream, struct str bytes) MUST_USE;
 COLD bool stream_refused(struct http_stream *stream, int code, unsigned *ret_status);
 /* stream_complete - the request body is through. */
 void stream_complete(struct http_stream *stream);
-/* stream_refusal - the JSON body of our own error answers. Static. */
-COLD struct str stream_refusal(unsigned status);
+/* An answer of our own: its fields, its JSON body. */
+struct refusal {
+    struct http_field fields[2];
+    uint32_t field_count;
+    struct str body;
+    char id[HTTP_ID_BYTES];
+    char text[256];
+};
+/* stream_refusal - fill it in; stream: whose, or NULL when none was made yet. */
+COLD void stream_refusal(struct http_server *server, const struct http_stream *stream,
+                         unsigned status, struct refusal *ret_refusal);
 /* server_date - "Sun, 06 Nov 1994 08:49:37 GMT", valid until the next call. */
 struct str server_date(struct http_server *server);
 

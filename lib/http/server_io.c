@@ -17,6 +17,7 @@ conn_open(struct http_conn *conn, const struct server_proto *proto)
 {
     conn->proto = proto;
     conn->state = CONN_OPEN;
+    conn->late = conn->server->draining;
     if (proto->start != NULL && proto->start(conn) < 0)
         conn_kill(conn, HTTP_ABORTED, false);
 }
@@ -35,6 +36,14 @@ conn_detect(struct http_conn *conn, const char *bytes, size_t count)
     return true;
 }
 
+static void
+conn_late(struct http_conn *conn)
+{
+    if (conn->late)
+        http_conn_drain(conn);
+    conn->late = false;
+}
+
 /* Hand what is in conn->in to the protocol, as long as it takes some. */
 static void
 conn_feed_held(struct http_conn *conn)
@@ -49,6 +58,7 @@ conn_feed_held(struct http_conn *conn)
     buf_consume(&conn->in, used);
     if (conn->in.len == 0)
         buf_fini(&conn->in);
+    conn_late(conn);
 }
 
 static void
@@ -71,6 +81,7 @@ conn_feed(struct http_conn *conn, char *bytes, size_t count)
     if (used < count && conn->state == CONN_OPEN &&
         buf_put(&conn->in, bytes + used, count - used) < 0)
         conn_kill(conn, HTTP_REFUSED, false);
+    conn_late(conn);
 }
 
 /* A collected h1 body is read straight into its block. */
@@ -324,14 +335,19 @@ conn_blocked(struct http_conn *conn)
 }
 
 void
-conn_flush(struct http_conn *conn)
+conn_write(struct http_conn *conn)
 {
     if (conn->state == CONN_DEAD || conn->state == CONN_LINGER)
         return;
     if (conn->proto != NULL)
         conn->proto->fill(conn);
     conn_write_queue(conn);
-    if (!conn_alive(conn))
+}
+
+void
+conn_written(struct http_conn *conn)
+{
+    if (!conn_alive(conn) || conn->state == CONN_LINGER)
         return;
     if (conn->proto != NULL && conn->state == CONN_OPEN)
         conn->proto->flushed(conn);

@@ -147,6 +147,37 @@ struct socket_row {
     bool lives;
 };
 
+/* A client that asks for /stream; .fd is its socket, whatever it speaks. */
+static struct h2_peer
+socket_ask(struct kit *kit, bool h2)
+{
+    struct h2_peer peer = {.fd = -1};
+    if (h2) {
+        peer_open(&peer, kit);
+        peer_frame(&peer, F_SETTINGS, 0, 0, STR("\0\4\x7f\xff\xff\xff"));
+        peer_u32(&peer, F_WINDOW, 0, 0, 1 << 30);
+        peer_get(&peer, 1, "/stream");
+        peer_send(&peer);
+    } else {
+        peer.fd = kit_connect(kit);
+        assert_true(kit_send(kit, peer.fd, STR("GET /stream HTTP/1.1\r\nhost: a\r\n\r\n")));
+    }
+    return peer;
+}
+
+static void
+socket_read(struct kit *kit, int fd, char *chunk, size_t size, size_t left)
+{
+    while (left > 0) {
+        ssize_t got = recv(fd, chunk, MIN(left, size), 0);
+        if (got < 0 && errno == EAGAIN)
+            kit_step(kit); /* the kernel holds less than that */
+        else
+            assert_true(got > 0);
+        left -= (size_t)MAX(got, 0);
+    }
+}
+
 /* The same through a socket that is full. */
 static void
 test_sockets(void **state)
@@ -161,31 +192,14 @@ test_sockets(void **state)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const struct socket_row *row = &rows[i];
         struct kit kit;
-        struct h2_peer peer = {.fd = -1};
         kit_open(&kit, NULL);
-        if (row->h2) {
-            peer_open(&peer, &kit);
-            peer_frame(&peer, F_SETTINGS, 0, 0, STR("\0\4\x7f\xff\xff\xff"));
-            peer_u32(&peer, F_WINDOW, 0, 0, 1 << 30);
-            peer_get(&peer, 1, "/stream");
-            peer_send(&peer);
-        } else {
-            peer.fd = kit_connect(&kit);
-            assert_true(kit_send(&kit, peer.fd, STR("GET /stream HTTP/1.1\r\nhost: a\r\n\r\n")));
-        }
+        struct h2_peer peer = socket_ask(&kit, row->h2);
         KIT_UNTIL(&kit, kit.complete_count == 1);
         http_stream_respond(kit.stream, 200, NULL, 0, HTTP_LENGTH_UNKNOWN);
         for (int steps = 0; steps < 50 && kit.closed_count == 0; steps++) {
             while (http_stream_write(kit.stream, str_make(chunk, sizeof chunk)))
                 kit_step(&kit);
-            for (size_t left = row->step; left > 0;) {
-                ssize_t got = recv(peer.fd, chunk, MIN(left, sizeof chunk), 0);
-                if (got < 0 && errno == EAGAIN)
-                    kit_step(&kit); /* the kernel holds less than that */
-                else
-                    assert_true(got > 0);
-                left -= (size_t)MAX(got, 0);
-            }
+            socket_read(&kit, peer.fd, chunk, sizeof chunk, row->step);
             kit_jump(&kit, STEP_MS);
             if (steps == 20)
                 assert_int_equal(kit.closed_count, row->lives ? 0 : 1);

@@ -103,12 +103,17 @@ stream_end_later(struct http_stream *stream, enum http_close_reason reason)
 
 /* ---- the request ----------------------------------------------------------------------------- */
 
+static uint64_t
+stream_body_max(const struct http_stream *stream)
+{
+    uint64_t max = stream->conn->server->conf.body_bytes_max;
+    return stream->collecting ? MIN(max, stream->collect_bytes_max) : max;
+}
+
 static bool
 stream_body_refused(const struct http_stream *stream, uint64_t more)
 {
-    uint64_t max = stream->conn->server->conf.body_bytes_max;
-    if (stream->collecting)
-        max = MIN(max, stream->collect_bytes_max);
+    uint64_t max = stream_body_max(stream);
     return more > max || stream->body_seen > max - more;
 }
 
@@ -240,9 +245,11 @@ stream_cut_short(struct http_stream *stream)
     unsigned status;
     if (coding_complete(stream->coding))
         return false;
-    struct http_field type = {STR("content-type"), STR("application/json")};
-    if (!stream_refused(stream, -ERR_PARSE, &status))
-        http_stream_answer(stream, status, &type, 1, stream_refusal(status));
+    if (!stream_refused(stream, -ERR_PARSE, &status)) {
+        struct refusal refusal;
+        stream_refusal(stream->conn->server, stream, status, &refusal);
+        http_stream_answer(stream, status, refusal.fields, refusal.field_count, refusal.body);
+    }
     return true;
 }
 
@@ -260,8 +267,8 @@ stream_complete(struct http_stream *stream)
         handler->complete(stream);
 }
 
-struct str
-stream_refusal(unsigned status)
+static struct str
+refusal_body(unsigned status)
 {
 #define REFUSAL(text, code)               \
     STR("{\"error\":{\"message\":\"" text \
@@ -271,8 +278,6 @@ stream_refusal(unsigned status)
         return REFUSAL("This method is not allowed.", "method_not_allowed");
     case 408:
         return REFUSAL("The request came too slowly.", "request_timeout");
-    case 413:
-        return REFUSAL("The request body is larger than its limit.", "request_too_large");
     case 414:
         return REFUSAL("The request target is too long.", "uri_too_long");
     case 417:
@@ -289,6 +294,41 @@ stream_refusal(unsigned status)
         return REFUSAL("The request is malformed.", "bad_request");
     }
 #undef REFUSAL
+}
+
+/* The limit is part of what whoever sent too much has to know. */
+static struct str
+too_large_body(struct refusal *refusal, uint64_t max)
+{
+    int count =
+        snprintf(refusal->text, sizeof refusal->text,
+                 "{\"error\":{\"message\":\"The request body is larger than the limit here, "
+                 "%llu bytes.\",\"type\":\"invalid_request_error\",\"param\":null,"
+                 "\"code\":\"request_too_large\"}}\n",
+                 (unsigned long long)max);
+    ASSERT(count > 0 && (size_t)count < sizeof refusal->text);
+    return str_make(refusal->text, (size_t)count);
+}
+
+void
+stream_refusal(struct http_server *server, const struct http_stream *stream, unsigned status,
+               struct refusal *ret_refusal)
+{
+    const struct http_handler *handler = server->conf.handler;
+    struct refusal *refusal = ret_refusal;
+    refusal->fields[0] = (struct http_field){STR("content-type"), STR("application/json")};
+    refusal->field_count = 1;
+    if (handler->refusal_id != NULL) {
+        size_t bytes = handler->refusal_id(server, refusal->id);
+        ASSERT(bytes <= sizeof refusal->id);
+        refusal->fields[refusal->field_count++] =
+            (struct http_field){STR("x-request-id"), str_make(refusal->id, bytes)};
+    }
+    if (status == 413)
+        refusal->body = too_large_body(refusal, stream != NULL ? stream_body_max(stream)
+                                                               : server->conf.body_bytes_max);
+    else
+        refusal->body = refusal_body(status);
 }
 
 struct str

@@ -5,6 +5,8 @@
  * Invariant: kit_close checks that closed() came exactly once a request. */
 #include "lib/http/server_testkit.h"
 
+#include <fcntl.h>
+
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
 
 static void
@@ -75,6 +77,51 @@ test_drain(void **state)
     (void)close(idle);
     (void)close(busy);
     buf_fini(&got);
+    kit_close(&kit);
+}
+
+/* Who is connected when a drain begins, be it in the kernel's queue, is answered once; who then
+ * says nothing is not waited for. More of them than are accepted in one turn, on two listeners. */
+static void
+test_drain_of_who_waits(void **state)
+{
+    (void)state;
+    struct kit kit;
+    kit_open(&kit, NULL);
+    struct kit second = {.addr = kit.addr};
+    struct err err = {0};
+    second.addr.u.in4.sin_port = 0;
+    assert_int_equal(sock_listen(&second.addr, 64, false, 0, &second.listen_fd, &err), 0);
+    assert_int_equal(getsockname(second.listen_fd, &second.addr.u.any, &second.addr.len), 0);
+    assert_int_equal(http_server_listen(kit.server, second.listen_fd), 0);
+    int fds[24];
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+        const struct sock_addr *addr = i % 2 == 0 ? &kit.addr : &second.addr;
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(connect(fds[i], &addr->u.any, addr->len), 0);
+        assert_int_equal(fcntl(fds[i], F_SETFL, O_NONBLOCK), 0);
+    }
+    assert_true(kit_send(&kit, fds[0], STR(GET("/"))));
+    bool done = false;
+    http_server_drain(kit.server, drained, &done);
+    (void)close(second.listen_fd);
+    (void)close(kit.listen_fd);
+    struct buf got;
+    buf_init(&got, 1u << 16);
+    for (size_t i = 0; i < ARRAY_LEN(fds) - 1; i++) {
+        got.len = 0;
+        assert_true(i == 0 || kit_send(&kit, fds[i], STR(GET("/"))));
+        assert_true(kit_read(&kit, fds[i], &got, SIZE_MAX, NULL));
+        assert_true(str_find(buf_str(&got), STR("connection: close")) != SIZE_MAX);
+        assert_true(str_ends(buf_str(&got), STR("hello")));
+    }
+    assert_false(done);
+    kit_jump(&kit, 1100);
+    KIT_UNTIL(&kit, done);
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+        (void)close(fds[i]);
+    buf_fini(&got);
+    kit.listen_fd = -1;
     kit_close(&kit);
 }
 
@@ -337,7 +384,7 @@ main(void)
         cmocka_unit_test(test_backpressure),    cmocka_unit_test(test_write_now_chunked),
         cmocka_unit_test(test_pause),           cmocka_unit_test(test_pause_and_half_close),
         cmocka_unit_test(test_direct_body),     cmocka_unit_test(test_free_with_open_streams),
-        cmocka_unit_test(test_stalled_reader),
+        cmocka_unit_test(test_stalled_reader),  cmocka_unit_test(test_drain_of_who_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -167,7 +167,7 @@ kit_open(struct kit *kit, const struct http_server_conf *conf)
     clock_replace(&source);
     memset(kit, 0, sizeof *kit);
     kit->handler = (struct http_handler){kit_request, kit_body,        kit_complete, kit_writable,
-                                         kit_closed,  kit_conn_closed, NULL};
+                                         kit_closed,  kit_conn_closed, NULL,         NULL};
     if (conf != NULL)
         kit->conf = *conf;
     struct err err = {0};

@@ -9,10 +9,10 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/base/check.h"
+#include "lib/net/sock.h"
 #include "lib/net/tls_int.h"
 
 #define RECORD_BYTES 16384u
@@ -115,18 +115,29 @@ channel_peer_uri(const struct channel *channel, char *out, size_t size)
     tls_cert_uri(SSL_get0_peer_certificate(channel_ssl(channel)), out, size);
 }
 
-/* recv(2) and send(2) without what glibc wraps around them for pthread_cancel: two locked
- * instructions each. Nobody is cancelled here. */
-static inline ssize_t
-plain_recv(int fd, void *bytes, size_t size)
+/* What the loop has read already, and the rest when that filled its block. */
+static ssize_t
+take_ahead(struct channel *channel, char *bytes, size_t size)
 {
-    return syscall(SYS_recvfrom, fd, bytes, size, 0L, NULL, NULL);
+    const struct loop_ahead *read = TAKE(channel->io.read);
+    ASSERT(size > sizeof(read->bytes));
+    errno = read->error;
+    if (read->count <= 0)
+        return read->count;
+    size_t count = (size_t)read->count;
+    memcpy(bytes, read->bytes, count);
+    ssize_t more = 0;
+    if (UNLIKELY(count == sizeof(read->bytes)))
+        more = sock_recv(channel->io.fd, bytes + count, size - count);
+    return (ssize_t)count + MAX(more, (ssize_t)0); /* an end or an error comes again */
 }
 
-static inline ssize_t
-plain_send(int fd, const void *bytes, size_t size)
+static ssize_t
+plain_read(struct channel *channel, void *bytes, size_t size)
 {
-    return syscall(SYS_sendto, fd, bytes, size, MSG_NOSIGNAL, NULL, 0L);
+    if (channel->io.read != NULL)
+        return take_ahead(channel, bytes, size);
+    return sock_recv(channel->io.fd, bytes, size);
 }
 
 static int
@@ -174,7 +185,7 @@ channel_read(struct channel *channel, void *bytes, size_t size, size_t *ret_coun
         return tls_read(channel, bytes, size, ret_count);
     ssize_t got;
     do
-        got = plain_recv(channel->io.fd, bytes, size);
+        got = plain_read(channel, bytes, size);
     while (UNLIKELY(got < 0 && errno == EINTR));
     return read_result(channel, got, ret_count);
 }
@@ -199,6 +210,7 @@ channel_readv(struct channel *channel, const struct iovec *iov, int count, size_
         *ret_count = total;
         return 0;
     }
+    ASSERT(channel->io.read == NULL);
     ssize_t got;
     do
         got = readv(channel->io.fd, iov, count);
@@ -268,7 +280,7 @@ channel_writev(struct channel *channel, const struct iovec *iov, int count, size
     ssize_t put;
     do {
         if (count == 1) {
-            put = plain_send(channel->io.fd, iov->iov_base, iov->iov_len);
+            put = sock_send(channel->io.fd, iov->iov_base, iov->iov_len);
         } else {
             /* sendmsg only reads it */
             struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov,

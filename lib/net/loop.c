@@ -15,8 +15,10 @@
 
 #include "lib/base/check.h"
 #include "lib/base/clock.h"
+#include "lib/net/sock.h"
 
 #define LOOP_BATCH 256
+#define LOOP_GROUP 16
 /* A wait that brings so many is followed by another, until a turn has LOOP_GATHERED. */
 #define LOOP_BUSY 4
 #define LOOP_GATHERED 64
@@ -37,6 +39,7 @@ struct loop {
     struct loop_io wake_io;
     struct timers timers;
     struct epoll_event events[LOOP_BATCH];
+    struct loop_ahead ahead[LOOP_GROUP];
 };
 
 static void
@@ -225,7 +228,67 @@ loop_sleep_ms(const struct loop *loop, int timeout_ms)
     return (int)sleep_ms;
 }
 
-/* One wait and its ready callbacks: how many. */
+static void
+loop_read_ahead(struct loop_io *io, struct loop_ahead *block)
+{
+    do
+        block->count = sock_recv(io->fd, block->bytes, sizeof(block->bytes));
+    while (UNLIKELY(block->count < 0 && errno == EINTR));
+    block->error = block->count < 0 ? errno : 0;
+    io->read = block;
+}
+
+/* A few of one kind: the kernel's code for all, then ours. Neither leaves the other much of the
+ * instruction cache. */
+static void
+loop_run_group(struct loop *loop, const struct epoll_event *events, int count)
+{
+    bool ahead[LOOP_GROUP] = {false};
+    for (int i = 0; i < count && count > 1; i++) {
+        struct loop_io *io = events[i].data.ptr;
+        ahead[i] = io->added && io->ahead && (events[i].events & (uint32_t)EPOLLIN) != 0;
+        if (ahead[i])
+            loop_read_ahead(io, &loop->ahead[i]);
+    }
+    for (int i = 0; i < count; i++) {
+        struct loop_io *io = events[i].data.ptr;
+        if (LIKELY(io->added))
+            io->ready(io, events[i].events);
+        if (!ahead[i])
+            continue; /* it may be freed already */
+        /* Whoever promised to read did, or no longer reads at all. */
+        ASSERT(io->read == NULL || !io->added || !io->ahead);
+        io->read = NULL;
+    }
+}
+
+/* Runs those events whose owners have the `ready` of the first one, and moves the others to the
+ * front: how many those are. */
+static int
+loop_run_kind(struct loop *loop, int count)
+{
+    const struct loop_io *first = loop->events[0].data.ptr;
+    loop_ready_fn kind = first->ready;
+    UNINIT struct epoll_event group[LOOP_GROUP];
+    int grouped = 0;
+    int others = 0;
+    for (int i = 0; i < count; i++) {
+        const struct epoll_event event = loop->events[i];
+        const struct loop_io *io = event.data.ptr;
+        if (io->ready == kind)
+            group[grouped++] = event;
+        else
+            loop->events[others++] = event;
+        if (grouped == LOOP_GROUP || (i + 1 == count && grouped > 0)) {
+            loop_run_group(loop, group, grouped);
+            grouped = 0;
+        }
+    }
+    return others;
+}
+
+/* One wait and its ready callbacks: how many. One kind after the other: the code that one runs
+ * through fits the instruction cache, that of requests and replies by turns does not. */
 static int
 loop_gather(struct loop *loop, int sleep_ms)
 {
@@ -233,11 +296,8 @@ loop_gather(struct loop *loop, int sleep_ms)
     ASSERT(count >= 0 || errno == EINTR);
     atomic_store_explicit(&loop->sleeping, false, memory_order_relaxed);
     loop_read_clock(loop);
-    for (int i = 0; i < count; i++) {
-        struct loop_io *io = loop->events[i].data.ptr;
-        if (LIKELY(io->added))
-            io->ready(io, loop->events[i].events);
-    }
+    for (int left = count; left > 0;)
+        left = loop_run_kind(loop, left);
     return count;
 }
 

@@ -9,6 +9,8 @@
 #ifndef BERTH_LIB_NET_LOOP_H
 #define BERTH_LIB_NET_LOOP_H
 
+#include <sys/types.h>
+
 #include "lib/base/err.h"
 #include "lib/base/list.h"
 #include "lib/base/timers.h"
@@ -24,6 +26,19 @@ struct loop_io {
     int fd;
     loop_ready_fn ready;
     bool added;
+    /* A plain socket, of which little is expected, and `ready` will read it whatever happens
+     * meanwhile: under load its first bytes are read before, together with those of others. Its
+     * memory goes in the FREE phase only. */
+    bool ahead;
+    struct loop_ahead *read; /* then: the bytes, for `ready` to take (channel_read does) */
+};
+
+/* What a read brought, in a block of the loop's. */
+#define LOOP_AHEAD_BYTES 2048u
+struct loop_ahead {
+    ssize_t count; /* as recv(2) returned it */
+    int error;     /* and errno */
+    char bytes[LOOP_AHEAD_BYTES];
 };
 
 /* A unit of work for the loop's thread; lives inside its owner until `run` has been called. */

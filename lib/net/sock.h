@@ -9,7 +9,9 @@
 
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "lib/base/err.h"
 #include "lib/base/str.h"
@@ -51,5 +53,19 @@ int sock_send_fds(int fd, const void *bytes, size_t count, const int *fds,
  * past fds_max are closed and the call fails with -ERR_TOO_LARGE. */
 int sock_recv_fds(int fd, void *bytes, size_t size, size_t *ret_count, int *fds, size_t fds_max,
                   size_t *ret_fd_count) MUST_USE;
+
+/* sock_recv, sock_send - recv(2) and send(2), the latter without SIGPIPE, and both without what
+ * glibc wraps around them for pthread_cancel: two locked instructions each. Nobody is cancelled
+ * here. */
+static inline ssize_t
+sock_recv(int fd, void *bytes, size_t size)
+{
+    return syscall(SYS_recvfrom, fd, bytes, size, 0L, NULL, NULL);
+}
+static inline ssize_t
+sock_send(int fd, const void *bytes, size_t size)
+{
+    return syscall(SYS_sendto, fd, bytes, size, MSG_NOSIGNAL, NULL, 0L);
+}
 
 #endif

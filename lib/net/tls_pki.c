@@ -22,7 +22,8 @@
 #include "lib/net/tls_int.h"
 
 #define CA_DAYS 3653u
-#define BACKDATE_S 300 /* clocks of other hosts */
+/* Clocks of other hosts; and our own may be set back when it was ahead at our first start. */
+#define BACKDATE_S (31 * 86400)
 #define PATH_BYTES 1024
 #define SAN_BYTES 1024
 
@@ -284,7 +285,7 @@ leaf_is_good(const char *dir, const struct pair *ca, const char *role, const cha
                                 X509_get0_notAfter(pair.cert)) == 1 &&
                  ASN1_TIME_diff(&days_left, &seconds_left, now, X509_get0_notAfter(pair.cert)) == 1;
     ASN1_TIME_free(now);
-    int64_t all = (int64_t)days_all * 86400 + seconds_all;
+    int64_t all = (int64_t)days_all * 86400 + seconds_all - BACKDATE_S;
     int64_t left = (int64_t)days_left * 86400 + seconds_left;
     if (!timed || left * 3 <= all)
         return false;

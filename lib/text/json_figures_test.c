@@ -206,7 +206,7 @@ compare(const char *name, void (*put)(struct buf *out, size_t size), size_t size
                   (unsigned long long)(bytes * 100 / ours % 100),
                   (unsigned long long)(other->parse == NULL ? 0 : theirs),
                   (unsigned long long)(tenths / 10), (unsigned long long)(tenths % 10));
-#ifndef __SANITIZE_ADDRESS__ /* it is in our code alone */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* in our code alone */
     if (other->parse != NULL)
         assert_true(tenths >= want);
 #endif

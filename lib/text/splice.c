@@ -22,8 +22,9 @@ edits_reserve(struct splice *splice, uint32_t more)
         return 0;
     }
     ASSERT(more <= 8);
-    uint32_t cap = splice->cap != 0 ? splice->cap * 2 : 8;
-    struct splice_edit *edits = arena_array(splice->arena, cap, sizeof(*edits));
+    uint32_t cap = MAX(splice->cap * 2, 2u); /* mostly it is the model's name alone */
+    cap = MAX(cap, splice->count + more);
+    struct splice_edit *edits = arena_alloc(splice->arena, cap * sizeof(*edits));
     if (edits == NULL) {
         return -ERR_NOMEM;
     }

@@ -47,7 +47,7 @@ test_seed(void)
     if (given != NULL && num_u64(str_from(given), UINT64_MAX, &seed) != 0) {
         fail_msg("BERTH_SEED is no number");
     }
-    printf("BERTH_SEED=%llu\n", (unsigned long long)seed);
+    (void)printf("BERTH_SEED=%llu\n", (unsigned long long)seed);
     rand_seed(seed);
     return seed;
 }

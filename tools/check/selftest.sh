@@ -152,5 +152,24 @@ if command -v clang-format-14 >/dev/null; then
   file lib/base/ugly.c "int   low_x;"
   want format.sh "lib/base/ugly.c:6: not formatted"
 fi
+
+if command -v clang-tidy-14 >/dev/null; then
+  cp "$checks/../../.clang-tidy" .
+  reset
+  mkdir -p tools build
+  cp "$checks/../tidy" tools/
+  echo "[{\"directory\": \"$tree\", \"command\": \"cc -c lib/base/low.c -I.\", \"file\": \"$tree/lib/base/low.c\"}]" \
+    >build/compile_commands.json
+  clean tidy.sh
+  file lib/base/low.c "int low_get(void);" "int" "low_get(void)" "{" "    return low_get();" "}"
+  want tidy.sh "function 'low_get' is within a recursive call chain"
+  file lib/base/low.c "int low_get(int *at);" "int" "low_get(int *at)" "{" "    if (!at)" \
+    "        return *at;" "    return 0;" "}"
+  clean tidy.sh
+  if [[ $(tools/tidy build) != *"lib/base/low.c:11:16: error: Dereference of null pointer"* ]]; then
+    echo "tools/tidy:1: the analyzer does not find a null pointer: repair it"
+    bad=1
+  fi
+fi
 ((bad == 0)) && echo "selftest: every check sees its faults"
 exit "$bad"

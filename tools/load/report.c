@@ -24,13 +24,14 @@ void
 report_progress(const struct load *load)
 {
     const struct load_counts *counts = &load->counts;
-    printf(load->options->json
-               ? "{\"ms\":%llu,\"opened\":%llu,\"alive\":%llu,\"events\":%llu,\"failed\":%llu,"
-                 "\"bad\":%llu}\n"
-               : "%6llu ms: %llu opened, %llu alive, %llu events, %llu failed, %llu bad\n",
-           (unsigned long long)elapsed_ms(load), (unsigned long long)load->opened,
-           (unsigned long long)counts->alive, (unsigned long long)counts->events,
-           (unsigned long long)counts->failed, (unsigned long long)counts->bad);
+    (void)printf(
+        load->options->json
+            ? "{\"ms\":%llu,\"opened\":%llu,\"alive\":%llu,\"events\":%llu,\"failed\":%llu,"
+              "\"bad\":%llu}\n"
+            : "%6llu ms: %llu opened, %llu alive, %llu events, %llu failed, %llu bad\n",
+        (unsigned long long)elapsed_ms(load), (unsigned long long)load->opened,
+        (unsigned long long)counts->alive, (unsigned long long)counts->events,
+        (unsigned long long)counts->failed, (unsigned long long)counts->bad);
     (void)fflush(stdout);
 }
 
@@ -70,7 +71,7 @@ report_json(const struct load *load, uint64_t per_second)
     json_member_u64(&json, "mean", histogram_mean(&load->latency));
     json_close_object(&json);
     json_close_object(&json);
-    printf("%s\n", buf_cstr(&out));
+    (void)printf("%s\n", buf_cstr(&out));
     buf_fini(&out);
 }
 
@@ -84,18 +85,18 @@ report_result(const struct load *load)
     if (load->options->json) {
         report_json(load, per_second);
     } else {
-        printf("%llu %s in %llu.%03llu s, %llu a second; %llu bad, %llu failed, %llu unfinished, "
-               "%llu late\n",
-               (unsigned long long)total,
-               load->options->mode == LOAD_STREAMS ? "events" : "answers",
-               (unsigned long long)(ms / 1000), (unsigned long long)(ms % 1000),
-               (unsigned long long)per_second, (unsigned long long)counts->bad,
-               (unsigned long long)counts->failed, (unsigned long long)counts->unfinished,
-               (unsigned long long)counts->late);
+        (void)printf(
+            "%llu %s in %llu.%03llu s, %llu a second; %llu bad, %llu failed, %llu unfinished, "
+            "%llu late\n",
+            (unsigned long long)total, load->options->mode == LOAD_STREAMS ? "events" : "answers",
+            (unsigned long long)(ms / 1000), (unsigned long long)(ms % 1000),
+            (unsigned long long)per_second, (unsigned long long)counts->bad,
+            (unsigned long long)counts->failed, (unsigned long long)counts->unfinished,
+            (unsigned long long)counts->late);
         for (size_t i = 0; i < ARRAY_LEN(quantiles) && load->latency.count > 0; i++) {
             uint64_t ns = histogram_quantile(&load->latency, quantiles[i].per_100k);
-            printf("  %-6s %8llu.%llu us\n", quantiles[i].name, (unsigned long long)(ns / 1000),
-                   (unsigned long long)(ns % 1000 / 100));
+            (void)printf("  %-6s %8llu.%llu us\n", quantiles[i].name,
+                         (unsigned long long)(ns / 1000), (unsigned long long)(ns % 1000 / 100));
         }
     }
     if (counts->bad > 0)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #define SEARCH_NANO 10000000
+#define CODE_NANO 30000000
 
 static const char *const dictionary[64] = {
     "anchor",  "berth",   "cargo",   "deck",    "engine", "fathom",   "galley",  "harbor",
@@ -43,6 +44,13 @@ whole_runes(struct str text, uint64_t offset)
     while (offset < text.len && ((unsigned char)text.ptr[offset] & 0xc0u) == 0x80u)
         offset++;
     return offset;
+}
+
+/* The vendor runs what it is offered, and nothing else. */
+static bool
+has_tool(const struct sim_request *request, struct str type)
+{
+    return str_find(request->tools, type) != SIZE_MAX;
 }
 
 void
@@ -90,11 +98,18 @@ answer_make(const struct sim_request *request, const struct directives *directiv
             answer.cut_by_limit = true;
         }
         answer.completion = answer.words;
-        answer.searches = directive_value(directives, DIRECTIVE_SEARCHES, 0);
+        if (request->endpoint != SIM_RESPONSES || has_tool(request, STR("\"web_search")))
+            answer.searches = directive_value(directives, DIRECTIVE_SEARCHES, 0);
+        if (has_tool(request, STR("\"code_")))
+            answer.code_runs = directive_value(directives, DIRECTIVE_CODE, 0);
         /* chat completions count none: a call that searches is one */
         answer.units =
             request->endpoint == SIM_CHAT ? MIN(answer.searches, UINT64_C(1)) : answer.searches;
         answer.unit_nano = SEARCH_NANO;
+        if (answer.code_runs > 0) {
+            answer.units = answer.code_runs;
+            answer.unit_nano = CODE_NANO;
+        }
         pieces = answer.words;
         answer.chunk_count = pieces;
     }

@@ -27,6 +27,7 @@ struct sim_answer {
     uint64_t completion; /* with reasoning */
     uint64_t reasoning;
     uint64_t searches;  /* of the web: a source each */
+    uint64_t code_runs; /* sandboxes that code ran in; then they are what is billed by the piece */
     uint64_t units;     /* billed by the piece: media.h */
     int64_t unit_nano;  /* what one costs, 0 = as in the price table */
     bool units_at_once; /* they are due with the first byte */

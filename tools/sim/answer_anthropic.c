@@ -34,9 +34,10 @@ put_usage(struct json_writer *json, const struct sim_answer *answer, bool final)
         json_member_i64(json, "thinking_tokens", usage.reasoning);
         json_close_object(json);
     }
-    if (final && answer->searches > 0) {
+    if (final && answer->searches + answer->code_runs > 0) {
         json_key_object(json, "server_tool_use");
         json_member_u64(json, "web_search_requests", answer->searches);
+        json_member_u64(json, "code_execution_requests", answer->code_runs);
         json_close_object(json);
     }
     json_close_object(json);
@@ -91,7 +92,7 @@ static void
 put_message_head(struct json_writer *json, const struct sim_answer *answer)
 {
     char id[40];
-    snprintf(id, sizeof(id), "msg_sim%016llx", (unsigned long long)answer->seed);
+    (void)snprintf(id, sizeof(id), "msg_sim%016llx", (unsigned long long)answer->seed);
     json_member_str(json, "id", str_from(id));
     json_member_str(json, "type", STR("message"));
     json_member_str(json, "role", STR("assistant"));
@@ -102,7 +103,7 @@ static void
 put_tool_head(struct json_writer *json, const struct sim_answer *answer)
 {
     char id[40];
-    snprintf(id, sizeof(id), "toolu_sim%016llx", (unsigned long long)answer->seed);
+    (void)snprintf(id, sizeof(id), "toolu_sim%016llx", (unsigned long long)answer->seed);
     json_member_str(json, "type", STR("tool_use"));
     json_member_str(json, "id", str_from(id));
     json_member_str(json, "name", answer->tool_name);

@@ -41,7 +41,7 @@ static void
 put_id(struct json_writer *json, const struct sim_answer *answer)
 {
     char id[40];
-    snprintf(id, sizeof(id), "sim-%016llx", (unsigned long long)answer->seed);
+    (void)snprintf(id, sizeof(id), "sim-%016llx", (unsigned long long)answer->seed);
     json_member_str(json, "id", str_from(id));
 }
 

@@ -26,7 +26,7 @@ static void
 open_envelope(struct json_writer *json, const struct sim_answer *answer, struct buf *out)
 {
     char id[40];
-    snprintf(id, sizeof(id), "cmpl-sim%016llx", (unsigned long long)answer->seed);
+    (void)snprintf(id, sizeof(id), "cmpl-sim%016llx", (unsigned long long)answer->seed);
     json_writer_init(json, out);
     json_open_object(json);
     json_member_str(json, "id", str_from(id));

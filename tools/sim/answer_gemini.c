@@ -81,7 +81,7 @@ static void
 chunk_close(struct json_writer *json, const struct sim_answer *answer, bool last)
 {
     char id[40];
-    snprintf(id, sizeof(id), "sim%016llx", (unsigned long long)answer->seed);
+    (void)snprintf(id, sizeof(id), "sim%016llx", (unsigned long long)answer->seed);
     json_close_object(json);
     json_close_array(json);
     json_member_str(json, "role", STR("model"));

@@ -47,7 +47,7 @@ open_envelope(struct json_writer *json, const struct sim_answer *answer, struct 
               const char *object)
 {
     char id[40];
-    snprintf(id, sizeof(id), "chatcmpl-sim%016llx", (unsigned long long)answer->seed);
+    (void)snprintf(id, sizeof(id), "chatcmpl-sim%016llx", (unsigned long long)answer->seed);
     json_writer_init(json, out);
     json_open_object(json);
     json_member_str(json, "id", str_from(id));
@@ -61,7 +61,7 @@ static void
 put_call_head(struct json_writer *json, const struct sim_answer *answer, struct str arguments)
 {
     char id[40];
-    snprintf(id, sizeof(id), "call_sim%016llx", (unsigned long long)answer->seed);
+    (void)snprintf(id, sizeof(id), "call_sim%016llx", (unsigned long long)answer->seed);
     json_member_str(json, "id", str_from(id));
     json_member_str(json, "type", STR("function"));
     json_key(json, "function");

@@ -40,7 +40,7 @@ put_id(struct json_writer *json, const char *key, const char *prefix,
        const struct sim_answer *answer)
 {
     char id[40];
-    snprintf(id, sizeof(id), "%s_sim%016llx", prefix, (unsigned long long)answer->seed);
+    (void)snprintf(id, sizeof(id), "%s_sim%016llx", prefix, (unsigned long long)answer->seed);
     json_member_str(json, key, str_from(id));
 }
 
@@ -99,6 +99,18 @@ put_response(struct json_writer *json, const struct sim_answer *answer, bool don
         json_value_raw(json,
                        STR("{\"type\":\"web_search_call\",\"id\":\"ws_sim\",\"status\":"
                            "\"completed\",\"action\":{\"type\":\"search\",\"query\":\"sim\"}}"));
+    for (uint64_t i = 0; i < answer->code_runs && done; i++) {
+        char id[40];
+        (void)snprintf(id, sizeof id, "cntr_sim%llu", (unsigned long long)i);
+        json_open_object(json);
+        json_member_str(json, "type", STR("code_interpreter_call"));
+        json_member_str(json, "id", STR("ci_sim"));
+        json_member_str(json, "status", STR("completed"));
+        json_member_str(json, "code", STR("1 + 1"));
+        json_member_raw(json, "outputs", STR("null"));
+        json_member_str(json, "container_id", str_from(id));
+        json_close_object(json);
+    }
     json_close_array(json);
     json_member_raw(json, "parallel_tool_calls", STR("true"));
     json_member_raw(json, "tool_choice", STR("\"auto\""));

@@ -51,8 +51,8 @@ test_cost(void **state)
         bill_add(bill, &entry);
         buf_init(&out, 1u << 16);
         assert_int_equal(bill_render(bill, true, &out), 0);
-        snprintf(want, sizeof(want), "{\"count\":1,\"total_nano\":\"%lld\"}",
-                 (long long)rows[i].want);
+        (void)snprintf(want, sizeof(want), "{\"count\":1,\"total_nano\":\"%lld\"}",
+                       (long long)rows[i].want);
         assert_string_equal(buf_cstr(&out), want);
         buf_fini(&out);
         bill_free(&bill);

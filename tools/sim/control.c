@@ -61,7 +61,8 @@ control_handle(struct exchange *exchange)
     } else if (post && str_eq(path, STR("/sim/script"))) {
         if (script_load(sim->script, http_stream_body(exchange->stream), &err) != 0) {
             char text[ERR_TEXT_BYTES_MAX + 40];
-            snprintf(text, sizeof(text), "line %u, column %u: %s", err.line, err.column, err.text);
+            (void)snprintf(text, sizeof(text), "line %u, column %u: %s", err.line, err.column,
+                           err.text);
             exchange_error(exchange, 400, str_from(text));
             return;
         }

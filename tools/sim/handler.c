@@ -8,6 +8,7 @@
 
 #include "lib/base/secret.h"
 #include "lib/text/uri.h"
+#include "tools/sim/redraw.h"
 #include "tools/sim/sim.h"
 
 /* ---- a request comes ------------------------------------------------------------------------- */
@@ -55,7 +56,14 @@ static const struct route routes[] = {
      false},
     {STR("POST"), STR("/v2/embed"), SIM_EMBED_COHERE, &sim_cohere, false, false},
     {STR("POST"), STR("/api/embed"), SIM_EMBED_OLLAMA, &sim_ollama, false, false},
+    {STR("POST"), STR("/v2beta/stable-image/generate/ultra"), SIM_STABILITY, &sim_openai, false,
+     false},
+    {STR("POST"), STR("/v2beta/stable-image/generate/sd3"), SIM_STABILITY, &sim_openai, false,
+     false},
+    {STR("POST"), STR("/v2beta/stable-image/edit/inpaint"), SIM_STABILITY, &sim_openai, false,
+     false},
     {STR("POST"), STR("/v1/flux-dev"), SIM_BFL, &sim_openai, false, false},
+    {STR("POST"), STR("/v1/flux-kontext-pro"), SIM_BFL, &sim_openai, false, false},
     {STR("POST"), STR("/v2/rerank"), SIM_RERANK, &sim_cohere, false, false},
     {STR("POST"), STR("/rerank"), SIM_RERANK, &sim_openai, true, false},
 };
@@ -239,22 +247,37 @@ answer_request(struct exchange *exchange, const struct sim_request *request)
     exchange_start(exchange);
 }
 
+/* Of an address that says it in its last word, or not at all (Stable Diffusion 3: in the form). */
+static struct str
+maker_model(struct exchange *exchange, struct str path)
+{
+    struct str word = path;
+    for (size_t at = str_find_byte(word, '/'); at != SIZE_MAX; at = str_find_byte(word, '/'))
+        word = str_skip(word, at + 1);
+    bool service = str_eq(word, STR("core")) || str_eq(word, STR("ultra"));
+    return service ? arena_printf(&exchange->arena, "stable-image-%.*s", STR_ARG(word)) : word;
+}
+
 /* Images, sound and the like: one answer, known as a whole. */
 static void
-take_media(struct exchange *exchange, const struct route *route, struct str path)
+take_media(struct exchange *exchange, const struct route *route, enum sim_endpoint endpoint,
+           struct str path)
 {
     struct sim_thread *thread = exchange->thread;
     struct directives in_text = {0};
     struct sim_media media = {.model = STR_EMPTY};
     struct err err = {0};
-    if (route->endpoint == SIM_STABILITY)
-        media.model = STR("stable-image-core");
-    else if (route->endpoint == SIM_BFL)
-        media.model = STR("flux-dev");
-    else if (media_is_named(route->endpoint))
+    struct str body = http_stream_body(exchange->stream);
+    if (endpoint == SIM_STABILITY || endpoint == SIM_BFL)
+        media.model = maker_model(exchange, path);
+    else if (media_is_named(endpoint))
         media.model = route_model(route, path);
-    if (media_parse(http_stream_body(exchange->stream), exchange->form_type, route->endpoint,
-                    &thread->doc, &exchange->arena, &media, &err) != 0) {
+    int rc = redraw_is(endpoint, media.model)
+                 ? redraw_parse(body, exchange->form_type, endpoint, &thread->doc, &exchange->arena,
+                                &media, &err)
+                 : media_parse(body, exchange->form_type, endpoint, &thread->doc, &exchange->arena,
+                               &media, &err);
+    if (rc != 0) {
         exchange_error(exchange, 400, str_from(err.text));
         return;
     }
@@ -293,8 +316,9 @@ take_request(struct exchange *exchange, const struct route *route, struct str pa
         exchange_error(exchange, 400, STR("x-sim: unknown directive or bad value"));
         return;
     }
-    if (media_is(route->endpoint)) {
-        take_media(exchange, route, path);
+    enum sim_endpoint endpoint = redraw_endpoint(route->endpoint, request.model);
+    if (media_is(endpoint)) {
+        take_media(exchange, route, endpoint, path);
         return;
     }
     if (request_parse(http_stream_body(exchange->stream), route->endpoint, &thread->doc,

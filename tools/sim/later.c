@@ -23,7 +23,7 @@ later_ticket(struct exchange *exchange, const struct sim_media *media)
         return false;
     exchange->body.len = 0;
     exchange->control = true; /* a ticket is free */
-    if (slow)
+    if (slow) {
         buf_printf(&exchange->body,
                    "{\"id\":\"%llu.%.*s\",\"status\":\"starting\",\"urls\":{\"get\":"
                    "\"http://%.*s/v1/predictions/%llu.%.*s\",\"cancel\":"
@@ -31,11 +31,12 @@ later_ticket(struct exchange *exchange, const struct sim_media *media)
                    (unsigned long long)due, STR_ARG(media->model), STR_ARG(host),
                    (unsigned long long)due, STR_ARG(media->model), STR_ARG(host),
                    (unsigned long long)due, STR_ARG(media->model));
-    else
+    } else {
         buf_printf(&exchange->body,
                    "{\"id\":\"%llu.%.*s\",\"polling_url\":\"http://%.*s%.*s?id=%llu.%.*s\"}",
                    (unsigned long long)due, STR_ARG(media->model), STR_ARG(host), STR_ARG(bfl_path),
                    (unsigned long long)due, STR_ARG(media->model));
+    }
     return true;
 }
 

@@ -202,7 +202,7 @@ say_ready(const struct program *program)
         for (size_t i = 0; i < program->options.listen_count; i++)
             buf_printf(&line, " %s", program->addrs[i]);
     }
-    printf("%s\n", buf_cstr(&line));
+    (void)printf("%s\n", buf_cstr(&line));
     (void)fflush(stdout);
     buf_fini(&line);
 }

@@ -25,7 +25,7 @@
 bool
 media_is(enum sim_endpoint endpoint)
 {
-    return (endpoint >= SIM_EMBED_GEMINI && endpoint <= SIM_BFL) || endpoint == SIM_IMAGES ||
+    return (endpoint >= SIM_EMBED_GEMINI && endpoint <= SIM_DRAW) || endpoint == SIM_IMAGES ||
            endpoint == SIM_SPEECH || endpoint == SIM_TRANSCRIPTIONS ||
            endpoint == SIM_MODERATIONS || endpoint == SIM_RERANK;
 }
@@ -34,7 +34,8 @@ bool
 media_is_named(enum sim_endpoint endpoint)
 {
     return endpoint == SIM_EMBED_GEMINI || endpoint == SIM_EMBED_GEMINI_1 ||
-           endpoint == SIM_EMBED_BEDROCK || endpoint == SIM_IMAGEN || endpoint == SIM_REPLICATE;
+           endpoint == SIM_EMBED_BEDROCK || endpoint == SIM_IMAGEN || endpoint == SIM_REPLICATE ||
+           endpoint == SIM_CANVAS || endpoint == SIM_DRAW;
 }
 
 /* ---- requests -------------------------------------------------------------------------------- */
@@ -217,6 +218,10 @@ static void
 put_picture(const struct sim_media *media, uint64_t index, struct buf *out)
 {
     char pixels[48];
+    if (media->digest[0] != '\0') {
+        buf_printf(out, "\"%s\"", media->digest); /* which is base64, too */
+        return;
+    }
     for (size_t i = 0; i < sizeof(pixels); i++)
         pixels[i] = (char)(media->text.len + i * 7 + index);
     buf_put_byte(out, '"');
@@ -319,11 +324,12 @@ write_transcript(const struct sim_media *media, struct sim_answer *answer, struc
         return "text/plain; charset=utf-8";
     }
     buf_put_str(out, STR("{\"text\":\"the tide was out\""));
-    if (verbose)
+    if (verbose) {
         buf_printf(out,
                    ",\"task\":\"transcribe\",\"language\":\"english\",\"duration\":%llu.0,"
                    "\"segments\":[]",
                    (unsigned long long)seconds);
+    }
     if (tokens)
         put_usage(answer, "audio", out);
     else
@@ -339,11 +345,12 @@ write_moderation(const struct sim_media *media, struct buf *out)
     buf_put_str(out, STR("{\"id\":\"modr-sim\",\"model\":"));
     json_put_string(out, media->model);
     buf_put_str(out, STR(",\"results\":["));
-    for (uint64_t i = 0; i < media->count; i++)
+    for (uint64_t i = 0; i < media->count; i++) {
         buf_printf(out,
                    "%s{\"flagged\":false,\"categories\":{\"violence\":false},"
                    "\"category_scores\":{\"violence\":0.01}}",
                    i > 0 ? "," : "");
+    }
     buf_put_str(out, STR("]}"));
     return JSON_TYPE;
 }
@@ -376,8 +383,25 @@ write_made(const struct sim_media *media, struct sim_answer *answer, struct buf 
 {
     answer->units = media->count;
     if (media->endpoint == SIM_REPLICATE) {
-        buf_put_str(out, STR("{\"id\":\"p1\",\"status\":\"succeeded\",\"output\":"
-                             "[\"https://images.invalid/1.png\"]}"));
+        buf_printf(out,
+                   "{\"id\":\"p1\",\"status\":\"succeeded\",\"output\":"
+                   "[\"https://images.invalid/%s.png\"]}",
+                   media->digest[0] != '\0' ? media->digest : "1");
+        return JSON_TYPE;
+    }
+    if (media->endpoint == SIM_DRAW) {
+        buf_put_str(out, STR("{\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":["
+                             "{\"inlineData\":{\"mimeType\":\"image/png\",\"data\":"));
+        put_picture(media, 0, out);
+        buf_put_str(out, STR("}}]},\"finishReason\":\"STOP\"}]}"));
+        return JSON_TYPE;
+    }
+    if (media->endpoint == SIM_CANVAS) {
+        for (uint64_t i = 0; i < media->count; i++) {
+            buf_put_str(out, i > 0 ? STR(",") : STR("{\"images\":["));
+            put_picture(media, i, out);
+        }
+        buf_put_str(out, STR("],\"error\":null}"));
         return JSON_TYPE;
     }
     buf_put_str(out, media->endpoint == SIM_IMAGEN
@@ -409,27 +433,36 @@ put_vector(const struct sim_media *media, uint64_t index, struct buf *out)
 }
 
 /* How each vendor says it: before the vectors, around each, behind them; a '%': tokens. */
+struct vector_words {
+    const char *before, *open, *close, *behind;
+};
+
+static const struct vector_words *
+vector_words_of(const struct sim_media *media)
+{
+    static const struct vector_words words[] = {
+        {"{\"embeddings\":[", "", "", "],\"prompt_eval_count\":%}"},
+        {"{\"embeddings\":[", "{\"values\":", "}", "]}"},
+        {"{\"embedding\":", "{\"values\":", "}", "}"},
+        {"{\"id\":\"sim\",\"embeddings\":{\"float\":[", "", "",
+         "]},\"meta\":{\"billed_units\":{\"input_tokens\":%}}}"},
+        {"{\"embedding\":", "", "", "}"},
+        {"{\"embedding\":", "", "", ",\"inputTextTokenCount\":%}"},
+        {"{\"predictions\":[",
+         "{\"embeddings\":{\"values\":", ",\"statistics\":{\"token_count\":1}}}", "]}"}};
+    return media->vertex                           ? &words[6]
+           : media->endpoint == SIM_EMBED_GEMINI   ? &words[1]
+           : media->endpoint == SIM_EMBED_GEMINI_1 ? &words[2]
+           : media->endpoint == SIM_EMBED_COHERE   ? &words[3]
+           : media->endpoint == SIM_EMBED_OLLAMA_1 ? &words[4]
+           : media->endpoint == SIM_EMBED_BEDROCK  ? &words[5]
+                                                   : &words[0];
+}
+
 static const char *
 write_vectors(const struct sim_media *media, struct sim_answer *answer, struct buf *out)
 {
-    static const struct vector_words {
-        const char *before, *open, *close, *behind;
-    } words[] = {{"{\"embeddings\":[", "", "", "],\"prompt_eval_count\":%}"},
-                 {"{\"embeddings\":[", "{\"values\":", "}", "]}"},
-                 {"{\"embedding\":", "{\"values\":", "}", "}"},
-                 {"{\"id\":\"sim\",\"embeddings\":{\"float\":[", "", "",
-                  "]},\"meta\":{\"billed_units\":{\"input_tokens\":%}}}"},
-                 {"{\"embedding\":", "", "", "}"},
-                 {"{\"embedding\":", "", "", ",\"inputTextTokenCount\":%}"},
-                 {"{\"predictions\":[",
-                  "{\"embeddings\":{\"values\":", ",\"statistics\":{\"token_count\":1}}}", "]}"}};
-    const struct vector_words *say = media->vertex                           ? &words[6]
-                                     : media->endpoint == SIM_EMBED_GEMINI   ? &words[1]
-                                     : media->endpoint == SIM_EMBED_GEMINI_1 ? &words[2]
-                                     : media->endpoint == SIM_EMBED_COHERE   ? &words[3]
-                                     : media->endpoint == SIM_EMBED_OLLAMA_1 ? &words[4]
-                                     : media->endpoint == SIM_EMBED_BEDROCK  ? &words[5]
-                                                                             : &words[0];
+    const struct vector_words *say = vector_words_of(media);
     answer->prompt = media->vertex ? media->count : (media->text_bytes + 3) / 4;
     buf_put_str(out, str_from(say->before));
     for (uint64_t i = 0; i < media->count; i++) {
@@ -440,13 +473,11 @@ write_vectors(const struct sim_media *media, struct sim_answer *answer, struct b
     }
     struct str head;
     struct str tail;
-    if (str_cut(str_from(say->behind), '%', &head, &tail)) {
-        buf_put_str(out, head);
+    bool counted = str_cut(str_from(say->behind), '%', &head, &tail);
+    buf_put_str(out, head);
+    if (counted)
         (void)!buf_put_u64(out, answer->prompt);
-        buf_put_str(out, tail);
-    } else {
-        buf_put_str(out, head);
-    }
+    buf_put_str(out, tail);
     return JSON_TYPE;
 }
 
@@ -489,6 +520,8 @@ media_write(const struct sim_media *media, struct sim_answer *answer, struct buf
     case SIM_STABILITY:
     case SIM_REPLICATE:
     case SIM_BFL:
+    case SIM_CANVAS:
+    case SIM_DRAW:
         return write_made(media, answer, out);
     case SIM_CHAT:
     case SIM_EMBEDDINGS:

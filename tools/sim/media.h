@@ -26,6 +26,7 @@ struct sim_media {
     uint64_t dimensions;             /* 0 = not said */
     bool vertex;                     /* Google's embeddings at his other address */
     uint64_t files;
+    char digest[65]; /* of the pictures that were read: redraw.h; empty = none */
 };
 
 /* media_is - this endpoint is one of these. media_is_named - and its path says the model. */

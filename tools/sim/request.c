@@ -212,6 +212,7 @@ request_tool(struct reader *reader, uint32_t tools)
 {
     const struct json_doc *doc = reader->doc;
     uint32_t tool = json_is(doc, tools, JSON_ARRAY) ? json_first(doc, tools) : JSON_NONE;
+    reader->request->tools = json_raw(doc, tools);
     if (tool == JSON_NONE || read_wanted_call(reader, tools))
         return 0;
     uint32_t function = tool_function(doc, tool);

@@ -37,6 +37,8 @@ enum sim_endpoint {
     SIM_STABILITY,      /* POST /v2beta/stable-image/generate/SERVICE */
     SIM_REPLICATE,      /* POST /v1/models/OWNER/NAME/predictions */
     SIM_BFL,            /* POST /v1/flux-...: a ticket */
+    SIM_CANVAS,         /* POST /model/MODEL/invoke: Nova Canvas, Titan's images: redraw.h */
+    SIM_DRAW,           /* POST /v1beta/models/MODEL:generateContent of one that draws */
     SIM_ENDPOINT_COUNT
 };
 
@@ -50,6 +52,7 @@ struct sim_request {
     uint64_t message_count;
     uint64_t max_tokens;       /* UINT64_MAX when absent */
     struct str last_user;      /* all texts of the last user message, joined by newlines */
+    struct str tools;          /* as they were written, or empty */
     struct str tool_name;      /* of the first tool, or empty */
     struct str tool_arguments; /* JSON object made from its schema */
     struct str document;       /* the same for the schema that the answer has to keep, or empty */

@@ -354,7 +354,7 @@ test_replay(void **state)
     char path[64];
     (void)state;
     assert_non_null(mkdtemp(dir));
-    snprintf(path, sizeof(path), "%s/case.response.sse", dir);
+    (void)snprintf(path, sizeof(path), "%s/case.response.sse", dir);
     FILE *file = fopen(path, "w");
     assert_non_null(file);
     assert_int_equal(fwrite(recorded, 1, sizeof(recorded) - 1, file), sizeof(recorded) - 1);

@@ -26,7 +26,7 @@ admit_request(struct exchange *x)
     if (form)
         max = worker->form_bytes_max;
     if (x->content_length != HTTP_LENGTH_UNKNOWN && x->content_length > max)
-        return exchange_fail(x, HTTP_ERROR_too_large, STR_EMPTY);
+        return exchange_fail(x, HTTP_ERROR_too_large, pipeline_too_large(x, max));
     if (worker->open_count > worker->open_max) {
         x->retry_after_s = 1;
         return exchange_fail(x, HTTP_ERROR_overloaded, STR_EMPTY);

@@ -5,7 +5,7 @@
  * Invariant: what is captured was held before, of the wallet and of what the caller may spend (a
  *            cap that comes meanwhile: exchange_capped); a request that cannot be covered by both
  *            never reaches a provider. DESIGN section 7. */
-#include "dataplane/pipeline/exchange.h"
+#include "dataplane/pipeline/runs.h"
 
 #include <time.h>
 
@@ -14,15 +14,19 @@
 #define LEASE_WAIT_MS 1500u      /* for an answer */
 #define LEASE_WAIT_MS_MAX 10000u /* while there are answers, and others are quicker */
 
-/* 0 and the amount; -ERR_NOT_FOUND: no price known; -ERR_RANGE. The dearest target counts. */
+/* 0 and the amount; -ERR_NOT_FOUND: no price known; -ERR_UNSUPPORTED: none of a tool, *ret_text
+ * says which; -ERR_RANGE. The dearest target counts. */
 static int
-worst_case(const struct exchange *x, int64_t *ret_nano)
+worst_case(struct exchange *x, int64_t *ret_nano, struct str *ret_text)
 {
     int64_t most = 0;
     for (uint32_t i = 0; i < x->targets.count; i++) {
         int64_t nano = 0;
-        const struct price_call call = exchange_price_call(x, x->targets.model[i]);
+        struct price_runs runs;
+        const struct price_call call = exchange_price_call(x, x->targets.model[i], &runs);
         int rc = price_hold(&call, &nano);
+        if (rc == 0)
+            rc = runs_judge(x, x->targets.model[i], ret_text);
         if (rc != 0)
             return rc;
         most = MAX(most, nano);
@@ -213,20 +217,16 @@ static enum layer_verdict
 hold_request(struct exchange *x)
 {
     int64_t need = 0;
+    struct str text = STR_EMPTY;
     struct fund *lacking;
     uint32_t answers;
     if (x->made_s == 0)
         x->made_s = worker_clock(x->worker)->wall_ms / 1000;
-    int rc = worst_case(x, &need);
+    int rc = worst_case(x, &need, &text);
     if (rc == -ERR_NOT_FOUND)
         return exchange_fail(x, HTTP_ERROR_unpriced, STR_EMPTY);
     if (rc == -ERR_UNSUPPORTED)
-        return exchange_fail(
-            x, HTTP_ERROR_unpriced,
-            arena_printf(&x->arena,
-                         "Field `%s` asks for web searches, and no price of one is known for this "
-                         "model; the owner must set it.",
-                         x->facts.search_field));
+        return exchange_fail(x, HTTP_ERROR_unpriced, text);
     if (rc != 0)
         return exchange_fail(x, HTTP_ERROR_amount_overflow, STR_EMPTY);
     if (need == 0 && all_free(x))

@@ -116,6 +116,10 @@ identify_request(struct exchange *x)
         http_conn_set_user(conn, caller);
     }
     caller->conn = conn;
+    /* Its next request comes on a connection that is looked at anew: who keeps this one open would
+     * hear 401 for as long as he does. */
+    if (caller->unproved)
+        http_conn_drain(conn);
     if (x->many_credentials)
         return exchange_fail(x, HTTP_ERROR_unauthenticated, STR_EMPTY);
     if (caller->binding != NULL)
@@ -132,7 +136,7 @@ identify_request(struct exchange *x)
             STR("Berth's control plane has not confirmed this node's keys lately; try "
                 "again shortly."));
     }
-    if (key == NULL)
+    if (key == NULL || caller->unproved)
         return exchange_fail(x, HTTP_ERROR_unauthenticated, STR_EMPTY);
     x->fund = key->fund;
     x->record_json = key->record_json;

@@ -137,7 +137,8 @@ record_settle(struct exchange *x)
         return;
     struct worker *worker = x->worker;
     const struct config_model *model = exchange_model(x);
-    const struct price_call call = exchange_price_call(x, model);
+    struct price_runs runs;
+    const struct price_call call = exchange_price_call(x, model, &runs);
     const struct tariff_row *row = NULL;
     price_settle(&call, x->held, &x->usage, &x->charge, &row);
     char *own = worker->record_own;
