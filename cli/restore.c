@@ -119,8 +119,12 @@ move_in(struct cli *cli, struct err *err)
     static const char *const moved[] = {"keys", "controlplane"};
     for (size_t i = 0; i < ARRAY_LEN(moved); i++) {
         const char *to = cli_path(cli, moved[i]);
-        if (rename(partial_path(cli, moved[i]), to) != 0)
-            return err_set_errno(err, errno, "cannot put %s in its place (is it empty?)", to);
+        if (rename(partial_path(cli, moved[i]), to) == 0)
+            continue;
+        int rc = err_set_errno(err, errno, "cannot put %s in its place (is it empty?)", to);
+        while (i-- > 0) /* what is in its place already goes with the rest */
+            (void)rename(cli_path(cli, moved[i]), partial_path(cli, moved[i]));
+        return rc;
     }
     return 0;
 }

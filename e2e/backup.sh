@@ -80,6 +80,11 @@ ln -s /etc/passwd "$e2e_dir/host.key"
 tar --format=ustar -C "$e2e_dir" -cf "$e2e_dir/link.tar" host.key
 refused "a tar file of somebody else" "does not write" berth restore "$e2e_dir/link.tar" --data "$e2e_dir/none"
 
+(umask 077 && mkdir -p "$e2e_dir/half/controlplane/pki")
+echo mine >"$e2e_dir/half/controlplane/pki/ca.key"
+refused "a data directory with other files" "is it empty" berth restore "$file" --data "$e2e_dir/half"
+same "gets none" "$e2e_dir/half/controlplane/pki/ca.key" "$(find "$e2e_dir/half" -type f ! -name up.lock)"
+
 # ---- another machine ----
 export BERTH_DATA=$e2e_dir/other
 has "berth restore" "files are in" "$(berth restore "$file")"

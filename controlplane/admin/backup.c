@@ -38,7 +38,7 @@ copying_init(struct admin *admin)
 {
     timer_init(&admin->copying.timer, step);
     if (admin->conf.backup_file)
-        (void)unlink(admin->conf.backup_file); /* of a process before this one */
+        store_backup_remove(admin->conf.backup_file); /* of a process before this one */
 }
 
 void
@@ -105,7 +105,7 @@ endpoint_backup_start(struct call *call)
         reply_error(call, 400, "UNSUPPORTED", "this control plane has no place for a copy");
         return;
     }
-    (void)unlink(admin->conf.backup_file);
+    store_backup_remove(admin->conf.backup_file);
     int code = store_backup_new(admin->conf.engine->conf.store, admin->conf.backup_file,
                                 &admin->copying.backup, &err);
     if (code < 0) {

@@ -75,7 +75,8 @@ roll(struct timer *timer)
         failed(upkeep, timer, "usage could not be added up", &err);
         return;
     }
-    if (budgets_rewind(upkeep->conf.ledger, &count, &err) < 0) {
+    /* not while usage is behind: it could not tell what was spent */
+    if (!more && budgets_rewind(upkeep->conf.ledger, &count, &err) < 0) {
         failed(upkeep, timer, "caps could not be put on the time at hand", &err);
         return;
     }

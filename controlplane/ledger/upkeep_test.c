@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "controlplane/ledger/budget.h"
 #include "lib/base/alloc_test_rig.h"
 #include "lib/base/clock.h"
 #include "lib/net/loop.h"
@@ -226,11 +227,57 @@ test_clock(void **state)
     clock_replace(NULL);
 }
 
+/* Caps of a clock that was ahead wait for usage to be added up, and do not slow that down. */
+static void
+test_caps_behind(void **state)
+{
+    (void)state;
+    static const struct clock_source source = {test_mono, test_wall, NULL};
+    struct err err = {0};
+    const struct ledger_config config = {0};
+    const struct budget_caps caps = {.capped = {true}, .amount = {{100}}};
+    const struct str record = STR("{\"seq\":\"1\",\"at_ms\":1764547200000,\"wallet\":\"a\","
+                                  "\"provider\":\"p\",\"charge\":\"1\",\"cost\":\"1\"}");
+    enum { EPOCHS = 800 }; /* more than a step and a question add up */
+    struct upkeep *upkeep = NULL;
+    struct budget_state budget;
+    mono_ms = 1000000;
+    wall_ms = 1764547200000 + 40 * 24 * 3600000ll;
+    failures = 0;
+    clock_replace(&source);
+    assert_int_equal(loop_new(&loop, &err), 0);
+    assert_int_equal(store_open("memory:", loop, &store, &err), 0);
+    assert_int_equal(ledger_new(store, &config, &ledger, &err), 0);
+    assert_int_equal(budget_set(ledger, STR("key/ci"), &caps, &err), 0);
+    wall_ms = 1764547200000;
+    for (uint64_t epoch = 1; epoch <= EPOCHS; epoch++) {
+        const struct ledger_stream stream = {STR("n"), epoch, STR("0")};
+        struct ledger_applied applied;
+        assert_int_equal(usage_apply(ledger, &stream, 1, &record, 1, &applied, &err), 0);
+    }
+    const struct upkeep_conf conf = {.loop = loop, .ledger = ledger, .failed = on_failed};
+    assert_int_equal(upkeep_new(&conf, &upkeep, &err), 0);
+    for (unsigned i = 0; i < EPOCHS; i++) { /* in less than the while after a failure */
+        mono_ms += 10;
+        wall_ms += 10;
+        loop_step(loop, 0);
+    }
+    assert_int_equal(failures, 0);
+    assert_int_equal(budget_get(ledger, STR("key/ci"), &budget, &err), 0);
+    assert_int_equal(budget.begins_ms[PERIOD_HOUR], 1764547200000);
+    upkeep_free(&upkeep);
+    ledger_free(&ledger);
+    store_close(&store);
+    loop_free(&loop);
+    clock_replace(NULL);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_upkeep), cmocka_unit_test(test_much),
-                                       cmocka_unit_test(test_clock)};
+                                       cmocka_unit_test(test_clock),
+                                       cmocka_unit_test(test_caps_behind)};
     can_fail_malloc = alloc_rig_init();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

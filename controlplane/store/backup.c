@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -22,14 +23,16 @@ struct store_backup {
     sqlite3_backup *copying; /* NULL: done or failed */
     uint64_t left;
     bool whole;
+    char *part; /* what it is called until then; behind the path */
     char path[];
 };
+#define PART ".part"
 
 static int
 begin(struct store_backup *backup, struct sqlite *source, struct err *err)
 {
     int code =
-        sqlite3_open_v2(backup->path, &backup->copy,
+        sqlite3_open_v2(backup->part, &backup->copy,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
     if (code == SQLITE_OK)
         backup->copying = sqlite3_backup_init(backup->copy, "main", source->db, "main");
@@ -39,24 +42,39 @@ begin(struct store_backup *backup, struct sqlite *source, struct err *err)
                    "%s: %s", backup->path, sqlite3_errmsg(backup->copy));
 }
 
+static struct store_backup *
+backup_alloc(const char *path)
+{
+    size_t bytes = strlen(path) + 1;
+    struct store_backup *backup = calloc(1, sizeof(*backup) + 2 * bytes + sizeof(PART));
+    if (backup == NULL)
+        return NULL;
+    memcpy(backup->path, path, bytes);
+    backup->part = backup->path + bytes;
+    memcpy(backup->part, path, bytes - 1);
+    memcpy(backup->part + bytes - 1, PART, sizeof(PART));
+    return backup;
+}
+
 int
 store_backup_new(struct store *store, const char *path, struct store_backup **ret_backup,
                  struct err *err)
 {
     if (store->backend != &store_backend_sqlite)
         return err_set(err, ERR_UNSUPPORTED, "this store has no file that could be copied");
-    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return err_set_errno(err, errno, "cannot make %s", path);
-    (void)close(fd);
-    size_t bytes = strlen(path) + 1;
-    CLEANUP(store_backup_free)
-    struct store_backup *backup = calloc(1, sizeof(*backup) + bytes);
-    if (backup == NULL) {
-        (void)unlink(path);
+    if (access(path, F_OK) == 0)
+        return err_set(err, ERR_EXISTS, "%s exists already", path);
+    struct store_backup *made = backup_alloc(path);
+    if (made == NULL)
         return err_set(err, ERR_NOMEM, "no memory for the copy");
+    int fd = open(made->part, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        int rc = err_set_errno(err, errno, "cannot make %s", made->part);
+        free(made); /* the file that is there is not ours */
+        return rc;
     }
-    memcpy(backup->path, path, bytes);
+    (void)close(fd);
+    CLEANUP(store_backup_free) struct store_backup *backup = made;
     int rc = begin(backup, store->self, err);
     if (rc == 0)
         *ret_backup = TAKE(backup);
@@ -77,8 +95,21 @@ store_backup_step(struct store_backup *backup, struct err *err)
     if (code != SQLITE_OK)
         return err_set(err, (enum err_code) - sqlite_error(code), "%s: %s", backup->path,
                        sqlite3_errstr(code));
+    if (rename(backup->part, backup->path) != 0)
+        return err_set_errno(err, errno, "cannot make %s", backup->path);
     backup->whole = true;
     return 0;
+}
+
+void
+store_backup_remove(const char *path)
+{
+    struct store_backup *backup = backup_alloc(path);
+    if (backup == NULL)
+        return;
+    (void)unlink(backup->part);
+    (void)unlink(path);
+    free(backup);
 }
 
 uint64_t
@@ -97,7 +128,7 @@ store_backup_free(struct store_backup **backup)
     if ((*backup)->copy != NULL)
         (void)sqlite3_close((*backup)->copy);
     if (!(*backup)->whole)
-        (void)unlink((*backup)->path);
+        (void)unlink((*backup)->part);
     free(*backup);
     *backup = NULL;
 }

@@ -5,6 +5,7 @@
  * Invariant: see store.h. */
 #include "controlplane/store/store_int.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -240,6 +241,7 @@ test_backup(void **state)
     }
     assert_int_equal(store_backup_new(store, copy, &backup, &err), 0);
     while ((code = store_backup_step(backup, &err)) == -ERR_AGAIN) {
+        assert_int_equal(stat(copy, &status), -1); /* nobody takes half of it away */
         /* rows whose pages are copied already, and such that are not */
         assert_int_equal(put(store, STR("k0"), steps % 2 ? STR("odd") : STR("even")), 0);
         assert_int_equal(put(store, STR("k4"), steps % 2 ? STR("odd") : STR("even")), 0);
@@ -268,6 +270,14 @@ test_backup(void **state)
     assert_int_equal(store_backup_step(backup, &err), -ERR_AGAIN);
     store_backup_free(&backup);
     assert_int_equal(stat(copy, &status), -1);
+    (void)snprintf(copy_url, sizeof copy_url, "%s.part", copy);
+    assert_int_equal(stat(copy_url, &status), -1);
+    /* nor is what a process that died left of one */
+    assert_int_equal(close(open(copy_url, O_WRONLY | O_CREAT | O_CLOEXEC, 0600)), 0);
+    assert_int_equal(store_backup_new(store, copy, &backup, &err), -ERR_EXISTS);
+    assert_int_equal(stat(copy_url, &status), 0);
+    store_backup_remove(copy);
+    assert_int_equal(stat(copy_url, &status), -1);
     store_close(&store);
     assert_int_equal(store_open("memory:", NULL, &store, &err), 0);
     assert_int_equal(store_backup_new(store, copy, &backup, &err), -ERR_UNSUPPORTED);

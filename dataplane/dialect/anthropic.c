@@ -24,7 +24,7 @@ anthropic_facts(const struct json_doc *doc, enum chat_endpoint endpoint, struct 
                 struct chat_facts *ret_facts, struct err *err)
 {
     const struct intake in = {doc, arena, err};
-    struct chat_facts facts = {0};
+    struct chat_facts facts = {.model = ret_facts->model};
     if (endpoint != CHAT_ENDPOINT_CHAT && endpoint != CHAT_ENDPOINT_TOKENS)
         return err_set(err, ERR_UNSUPPORTED, "the anthropic dialect has no such endpoint");
     int rc = facts_common(&in, &facts);

@@ -31,9 +31,10 @@ void anthropic_put_stop(struct json_writer *writer, enum chat_finish finish, str
                         struct str refusal);
 /* anthropic_put_usage - member "usage". */
 void anthropic_put_usage(struct json_writer *writer, const struct usage *usage);
-/* anthropic_block_in - one content block as a part appended to *list; blocks of server tools in an
- * answer add nothing when `answer`, and are refused by name in a request. */
+/* anthropic_is_search - a block of the provider's own web search: its call, or what it found. */
 bool anthropic_is_search(const struct json_doc *doc, uint32_t node);
+/* anthropic_block_in - one content block as a part appended to *list; blocks of server tools in an
+ * answer add nothing when `answer`, and are refused by name in a request, but for searches. */
 int anthropic_block_in(const struct intake *in, uint32_t node, bool answer,
                        struct chat_part **list);
 /* anthropic_blocks_in - a list of blocks, or a string as one text part. */

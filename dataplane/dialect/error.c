@@ -35,10 +35,11 @@ read_words(const struct json_doc *doc, uint32_t object, struct arena *arena,
     const struct {
         struct str key;
         struct str *text;
-    } words[] = {{STR("message"), &error->message},    {STR("type"), &error->type},
+    } words[] = {/* the usual words count more than MiniMax' */
+                 {STR("status_msg"), &error->message}, {STR("status_code"), &error->code},
+                 {STR("message"), &error->message},    {STR("type"), &error->type},
                  {STR("code"), &error->code},          {STR("param"), &error->param},
-                 {STR("status"), &error->code},        {STR("request_id"), &error->request_id},
-                 {STR("status_msg"), &error->message}, {STR("status_code"), &error->code}};
+                 {STR("status"), &error->code},        {STR("request_id"), &error->request_id}};
     for (size_t i = 0; i < ARRAY_LEN(words); i++) {
         int rc = read_word(doc, json_get(doc, object, words[i].key), arena, words[i].text);
         if (rc < 0)

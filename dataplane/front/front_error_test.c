@@ -51,77 +51,79 @@ ask_error(struct reply *reply, const char *path, const char *body)
     step_until(all_settled, NULL);
 }
 
+static const struct {
+    const char *name;
+    const char *path, *body;
+    unsigned says;
+    const char *type, *answer;
+    unsigned want_status;
+    const char *want;
+    const char *want_retry;
+} reasons[] = {
+    {"too long, in a stream", CHAT, STREAM_BODY("openai/a"), 200, SSE, "data: " LONG_ERROR "\n\n",
+     400, "\"param\":null,\"code\":\"context_length_exceeded\"", ""},
+    {"too long, in a stream, to Anthropic's client", MESSAGES, ANT_BODY("openai/a", "true"), 200,
+     SSE, "data: " LONG_ERROR "\n\n", 400,
+     "\"message\":\"prompt is too long: Provider openai: ", ""},
+    {"too long, by Anthropic", CHAT, STREAM_BODY("anthropic/c"), 200, SSE,
+     ANT_EVENT("invalid_request_error", "prompt is too long: 9 tokens > 5 maximum"), 400,
+     "\"code\":\"context_length_exceeded\"", ""},
+    {"too long, as an answer", MESSAGES, ANT_BODY("openai/a", "false"), 400, JSON, LONG_ERROR, 400,
+     "\"message\":\"prompt is too long: Provider openai: maximum", ""},
+    {"too long, and its status in the body, too", MESSAGES, ANT_BODY("openai/a", "false"), 400,
+     JSON,
+     "{\"error\":{\"message\":\"no\",\"code\":\"context_length_exceeded\",\"status_code\":400}"
+     "}",
+     400, "\"message\":\"prompt is too long: Provider openai: no", ""},
+    {"a limit, in a stream", CHAT, STREAM_BODY("openai/a"), 200, SSE, "data: " LIMIT_ERROR "\n\n",
+     429, "Limit for org-* and proj_*, an org-chart\",\"type\":\"rate_limit_error\"", ""},
+    {"a limit, as an answer", MESSAGES, ANT_BODY("openai/a", "false"), 429, JSON, LIMIT_ERROR, 429,
+     "\"type\":\"rate_limit_error\",\"message\":\"Provider openai: Limit for org-*", ""},
+    {"overload, in a stream", CHAT, STREAM_BODY("anthropic/c"), 200, SSE,
+     ANT_EVENT("overloaded_error", "Overloaded"), 503, "\"code\":\"overloaded\"", ""},
+    {"overload, behind the first token", CHAT, STREAM_BODY("anthropic/c"), 200, SSE,
+     ANT_BEGUN ANT_EVENT("overloaded_error", "Overloaded"), 200,
+     "\"message\":\"Provider anthropic: Overloaded\",\"type\":\"server_error\",\"param\":null,"
+     "\"code\":\"overloaded\"",
+     ""},
+    {"an account that is spent", CHAT, BODY("openai/a"), 429, JSON,
+     "{\"error\":{\"message\":\"x\",\"code\":\"insufficient_quota\"}}", 502, "upstream_error",
+     "false"},
+    {"a key that is refused", CHAT, BODY("openai/a"), 401, JSON,
+     "{\"error\":{\"message\":"
+     "\"no\"}}",
+     502, "refused the key", "false"},
+    {"a failure may heal", CHAT, BODY("openai/a"), 500, JSON, "{\"error\":{\"message\":\"x\"}}",
+     502, "upstream_error", ""},
+    {"MiniMax' limit inside a 200", CHAT, BODY("openai/a"), 200, JSON,
+     "{\"base_resp\":{\"status_code\":1002,\"status_msg\":\"slow down\"}}", 429, "slow down", ""},
+    {"MiniMax' key inside a 200", CHAT, BODY("openai/a"), 200, JSON,
+     "{\"base_resp\":{\"status_code\":1004,\"status_msg\":\"bad\"}}", 502, "refused the key",
+     "false"},
+    {"anything else of MiniMax'", CHAT, BODY("openai/a"), 200, JSON,
+     "{\"base_resp\":{\"status_code\":2013,\"status_msg\":\"bad\"}}", 502, "upstream_error", ""},
+    {"what cannot be carried is named", CHAT,
+     "{\"model\":\"anthropic/"
+     "c\",\"logprobs\":true,\"messages\":[{\"role\":\"user\",\"content\":"
+     "\"hi\"}]}",
+     200, JSON, "{}", 400, "\"param\":\"logprobs\",\"code\":\"unsupported_parameter\"", ""},
+};
+
 static void
 reasons_reach_the_caller(void **state)
 {
     (void)state;
-    static const struct {
-        const char *name;
-        const char *path, *body;
-        unsigned says;
-        const char *type, *answer;
-        unsigned want_status;
-        const char *want;
-        const char *want_retry;
-    } rows[] = {
-        {"too long, in a stream", CHAT, STREAM_BODY("openai/a"), 200, SSE,
-         "data: " LONG_ERROR "\n\n", 400, "\"param\":null,\"code\":\"context_length_exceeded\"",
-         ""},
-        {"too long, in a stream, to Anthropic's client", MESSAGES, ANT_BODY("openai/a", "true"),
-         200, SSE, "data: " LONG_ERROR "\n\n", 400,
-         "\"message\":\"prompt is too long: Provider openai: ", ""},
-        {"too long, by Anthropic", CHAT, STREAM_BODY("anthropic/c"), 200, SSE,
-         ANT_EVENT("invalid_request_error", "prompt is too long: 9 tokens > 5 maximum"), 400,
-         "\"code\":\"context_length_exceeded\"", ""},
-        {"too long, as an answer", MESSAGES, ANT_BODY("openai/a", "false"), 400, JSON, LONG_ERROR,
-         400, "\"message\":\"prompt is too long: Provider openai: maximum", ""},
-        {"a limit, in a stream", CHAT, STREAM_BODY("openai/a"), 200, SSE,
-         "data: " LIMIT_ERROR "\n\n", 429,
-         "Limit for org-* and proj_*, an org-chart\",\"type\":\"rate_limit_error\"", ""},
-        {"a limit, as an answer", MESSAGES, ANT_BODY("openai/a", "false"), 429, JSON, LIMIT_ERROR,
-         429, "\"type\":\"rate_limit_error\",\"message\":\"Provider openai: Limit for org-*", ""},
-        {"overload, in a stream", CHAT, STREAM_BODY("anthropic/c"), 200, SSE,
-         ANT_EVENT("overloaded_error", "Overloaded"), 503, "\"code\":\"overloaded\"", ""},
-        {"overload, behind the first token", CHAT, STREAM_BODY("anthropic/c"), 200, SSE,
-         ANT_BEGUN ANT_EVENT("overloaded_error", "Overloaded"), 200,
-         "\"message\":\"Provider anthropic: Overloaded\",\"type\":\"server_error\",\"param\":null,"
-         "\"code\":\"overloaded\"",
-         ""},
-        {"an account that is spent", CHAT, BODY("openai/a"), 429, JSON,
-         "{\"error\":{\"message\":\"x\",\"code\":\"insufficient_quota\"}}", 502, "upstream_error",
-         "false"},
-        {"a key that is refused", CHAT, BODY("openai/a"), 401, JSON,
-         "{\"error\":{\"message\":"
-         "\"no\"}}",
-         502, "refused the key", "false"},
-        {"a failure may heal", CHAT, BODY("openai/a"), 500, JSON, "{\"error\":{\"message\":\"x\"}}",
-         502, "upstream_error", ""},
-        {"MiniMax' limit inside a 200", CHAT, BODY("openai/a"), 200, JSON,
-         "{\"base_resp\":{\"status_code\":1002,\"status_msg\":\"slow down\"}}", 429, "slow down",
-         ""},
-        {"MiniMax' key inside a 200", CHAT, BODY("openai/a"), 200, JSON,
-         "{\"base_resp\":{\"status_code\":1004,\"status_msg\":\"bad\"}}", 502, "refused the key",
-         "false"},
-        {"anything else of MiniMax'", CHAT, BODY("openai/a"), 200, JSON,
-         "{\"base_resp\":{\"status_code\":2013,\"status_msg\":\"bad\"}}", 502, "upstream_error",
-         ""},
-        {"what cannot be carried is named", CHAT,
-         "{\"model\":\"anthropic/"
-         "c\",\"logprobs\":true,\"messages\":[{\"role\":\"user\",\"content\":"
-         "\"hi\"}]}",
-         200, JSON, "{}", 400, "\"param\":\"logprobs\",\"code\":\"unsupported_parameter\"", ""},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(reasons); i++) {
         struct reply reply;
-        provider_says(rows[i].says, rows[i].type, rows[i].answer);
-        ask_error(&reply, rows[i].path, rows[i].body);
-        if (strcmp(should_retry, rows[i].want_retry) != 0)
-            fail_msg("%s: x-should-retry is '%s'", rows[i].name, should_retry);
+        provider_says(reasons[i].says, reasons[i].type, reasons[i].answer);
+        ask_error(&reply, reasons[i].path, reasons[i].body);
+        if (strcmp(should_retry, reasons[i].want_retry) != 0)
+            fail_msg("%s: x-should-retry is '%s'", reasons[i].name, should_retry);
         if (str_find(buf_str(&reply.body), STR("aB3dE6gH9")) != SIZE_MAX)
-            fail_msg("%s: names an account: %s", rows[i].name, buf_cstr(&reply.body));
-        if (reply.status != rows[i].want_status)
-            print_message("%s\n", rows[i].name);
-        want_body(&reply, rows[i].want_status, rows[i].want);
+            fail_msg("%s: names an account: %s", reasons[i].name, buf_cstr(&reply.body));
+        if (reply.status != reasons[i].want_status)
+            print_message("%s\n", reasons[i].name);
+        want_body(&reply, reasons[i].want_status, reasons[i].want);
     }
 }
 

@@ -103,6 +103,11 @@ seen_bytes(void *arg)
     return rig.seen.len >= *(size_t *)arg;
 }
 static UNUSED bool
+spooled_bytes(void *arg)
+{
+    return rig.worker.spool.bytes >= *(size_t *)arg;
+}
+static UNUSED bool
 provider_let_go(void *arg)
 {
     (void)arg;

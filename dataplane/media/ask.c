@@ -97,7 +97,7 @@ is_name(struct str model)
 }
 
 int
-ask_model(const struct ask *ask, const char *fallback, struct media_facts *facts)
+ask_model(const struct ask *ask, struct str fallback, struct media_facts *facts)
 {
     struct str model = STR_EMPTY;
     int rc = ask_text(ask, "model", &model);
@@ -114,11 +114,11 @@ ask_model(const struct ask *ask, const char *fallback, struct media_facts *facts
             facts->model_end = ask->doc->nodes[node].end;
         }
     }
-    if (rc == 0 && !facts->model_given && fallback == NULL)
+    if (rc == 0 && !facts->model_given && fallback.len == 0)
         rc = err_set(ask->err, ERR_INVALID, "field `model` is missing");
     if (rc == 0 && facts->model_given && !is_name(model))
         rc = err_set(ask->err, ERR_INVALID, "field `model` is no name");
     if (rc == 0)
-        facts->model = facts->model_given ? model : str_from(fallback);
+        facts->model = facts->model_given ? model : fallback;
     return rc;
 }

@@ -234,8 +234,8 @@ media_is_heard(enum chat_endpoint endpoint)
 
 int
 media_facts(enum chat_endpoint endpoint, const struct json_doc *doc, struct str body,
-            const struct form *form, struct arena *arena, struct media_facts *ret_facts,
-            struct err *err)
+            const struct form *form, struct str named, struct arena *arena,
+            struct media_facts *ret_facts, struct err *err)
 {
     const struct kind *kind = &kinds[endpoint];
     struct ask ask = {.doc = doc, .body = body, .form = form, .arena = arena, .err = err};
@@ -244,8 +244,10 @@ media_facts(enum chat_endpoint endpoint, const struct json_doc *doc, struct str 
     ASSERT((doc == NULL) != (form == NULL));
     if (doc != NULL && !json_is(doc, 0, JSON_OBJECT))
         rc = err_set(err, ERR_INVALID, "the body must be a JSON object");
+    if (named.len == 0 && kind->model != NULL)
+        named = str_from(kind->model);
     if (rc == 0)
-        rc = ask_model(&ask, kind->model, &facts);
+        rc = ask_model(&ask, named, &facts);
     if (rc == 0)
         rc = kind->ask(&ask, &facts);
     if (rc == 0)

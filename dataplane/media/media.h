@@ -43,11 +43,12 @@ bool media_is_form(enum chat_endpoint endpoint);
 bool media_is_heard(enum chat_endpoint endpoint);
 
 /* media_facts - doc: of a JSON body, scanned; or NULL, and form: of a form as far as it is read:
- * fields that come later count as not said, a file that has not ended as long as it can be.
+ * fields that come later count as not said, a file that has not ended as long as it can be. named:
+ * the model that the address says, or empty; it is in *ret_facts where the body says none.
  * 0; -ERR_INVALID, -ERR_RANGE with the field's name in err. */
 int media_facts(enum chat_endpoint endpoint, const struct json_doc *doc, struct str body,
-                const struct form *form, struct arena *arena, struct media_facts *ret_facts,
-                struct err *err) MUST_USE;
+                const struct form *form, struct str named, struct arena *arena,
+                struct media_facts *ret_facts, struct err *err) MUST_USE;
 /* media_edit - put the target's name of the model into a JSON body. Of a form: form_edit_model. */
 int media_edit(const struct media_facts *facts, const struct json_doc *doc,
                struct str upstream_model, struct splice *splice) MUST_USE;

@@ -26,13 +26,15 @@ read_form(enum chat_endpoint endpoint, struct str body, struct arena *arena, str
         rc = form_take(*ret_form, str_make(rest.ptr, MIN(each, rest.len)), err);
         rest = str_skip(rest, MIN(each, rest.len));
         if (rc == 0 && !flows && form_flows(*ret_form, media_is_heard(endpoint))) {
-            flows = media_facts(endpoint, NULL, body, *ret_form, arena, &early, err) == 0;
+            flows =
+                media_facts(endpoint, NULL, body, *ret_form, STR_EMPTY, arena, &early, err) == 0;
         }
     }
     if (rc == 0) {
         rc = form_end(*ret_form, err);
     }
-    if (rc == 0 && flows && media_facts(endpoint, NULL, body, *ret_form, arena, &late, err) == 0) {
+    if (rc == 0 && flows &&
+        media_facts(endpoint, NULL, body, *ret_form, STR_EMPTY, arena, &late, err) == 0) {
         ASSERT(str_eq(early.model, late.model));
         ASSERT(early.most[USAGE_second_in] >= late.most[USAGE_second_in]);
     }
@@ -65,7 +67,7 @@ check_request(enum chat_endpoint endpoint, struct str body, struct json_doc *doc
     int rc = json != NULL ? json_scan(json, body, NULL, &err)
                           : read_form(endpoint, body, arena, &form, &err);
     if (rc == 0) {
-        rc = media_facts(endpoint, json, body, form, arena, &facts, &err);
+        rc = media_facts(endpoint, json, body, form, STR_EMPTY, arena, &facts, &err);
     }
     if (rc != 0) {
         ASSERT(err.text[0] != '\0');

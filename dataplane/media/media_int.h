@@ -23,8 +23,8 @@ int ask_text(const struct ask *ask, const char *field, struct str *ret_text) MUS
 int ask_count(const struct ask *ask, const char *field, uint64_t min, uint64_t max,
               uint64_t *ret_count) MUST_USE;
 int ask_switch(const struct ask *ask, const char *field, bool *ret_on) MUST_USE;
-/* ask_model - model, and where it stands. fallback: what the vendor takes where nobody says one, or
- * NULL: it must be said. */
-int ask_model(const struct ask *ask, const char *fallback, struct media_facts *facts) MUST_USE;
+/* ask_model - model, and where it stands. fallback: what counts where the body says none, or empty:
+ * it must be said. */
+int ask_model(const struct ask *ask, struct str fallback, struct media_facts *facts) MUST_USE;
 
 #endif

@@ -40,8 +40,8 @@ read_facts(enum chat_endpoint endpoint, const char *text, struct json_doc *doc, 
     else
         rc = json_scan(doc, body, NULL, err);
     return rc != 0 ? rc
-                   : media_facts(endpoint, *ret_form != NULL ? NULL : doc, body, *ret_form, arena,
-                                 ret_facts, err);
+                   : media_facts(endpoint, *ret_form != NULL ? NULL : doc, body, *ret_form,
+                                 STR_EMPTY, arena, ret_facts, err);
 }
 
 static const struct {

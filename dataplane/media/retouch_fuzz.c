@@ -119,7 +119,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (rc == 0)
         rc = form_end(form, &err);
     if (rc == 0) /* the counts of a request are read before it is carried */
-        rc = media_facts(rows[row].endpoint, NULL, body.bytes, form, &arena, &facts, &err);
+        rc = media_facts(rows[row].endpoint, NULL, body.bytes, form, STR_EMPTY, &arena, &facts,
+                         &err);
     if (rc == 0)
         rc = letter_read(form, &source, &arena, &letter, &err);
     if (rc == 0)

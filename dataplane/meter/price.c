@@ -163,7 +163,7 @@ count_runs(const struct price_runs *runs, struct usage *usage)
     if (runs->most[runs->web] == 0 && runs->each[USAGE_tool_call] > 0)
         searches = 0;
     usage->count[USAGE_web_search] = 0;
-    usage->count[runs->web] = searches;
+    usage->count[runs->web] = MAX(usage->count[runs->web], searches);
     uint64_t code = usage->count[USAGE_code_run] * runs->code_unit;
     usage->count[USAGE_code_run] = MIN(code, USAGE_COUNT_MAX);
     for (size_t i = 0; i < USAGE_CLASS_COUNT; i++) {

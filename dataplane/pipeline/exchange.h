@@ -150,11 +150,11 @@ struct exchange *pipeline_start(struct worker *worker, struct http_stream *strea
 /* pipeline_body - the body is complete (http_stream_body), or enough of a form is here: runs the
  * BODY layers and the first attempt. */
 void pipeline_body(struct exchange *exchange);
-/* pipeline_body_refused - the server takes no more of the body: answer 413, 400 or 503. */
 /* pipeline_too_large - the words of a 413: what the limit is; in the exchange's arena. */
 struct str pipeline_too_large(struct exchange *x, uint64_t max);
 /* pipeline_request_id - the next id of this worker, with its NUL. */
 void pipeline_request_id(struct worker *worker, char out[REQUEST_ID_BYTES + 1]);
+/* pipeline_body_refused - the server takes no more of the body: answer 413, 400 or 503. */
 void pipeline_body_refused(struct exchange *exchange, unsigned status);
 void pipeline_resume(struct exchange *exchange);
 /* pipeline_closed - the stream is gone: cancel what runs, settle, free. */

@@ -151,7 +151,11 @@ runs_price(const struct exchange *x, const struct config_model *model, struct pr
         if (fate_of(x, model, run) == PRICED)
             add_run(x, model, run, always, storage);
     }
-    if (always != NULL && storage->most[storage->web] == 0 && is_priced(model, always->class_)) {
+    if (always == NULL || !is_priced(model, always->class_))
+        return storage;
+    /* one that the call asked for is it, by its own size; a search is no call of another tool */
+    enum usage_class asked = is_web(always->class_) ? storage->web : always->unsized;
+    if (storage->most[asked] == 0) {
         uint64_t choices = MAX(x->facts.choices, 1u);
         storage->each[always->unsized] += choices;
         storage->most[always->unsized] += always->most * choices;

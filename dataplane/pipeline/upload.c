@@ -359,6 +359,8 @@ upload_refused(struct exchange *x)
     struct upload *u = x->upload;
     if (u == NULL || u->flows || x->stream == NULL || u->refused == x->target_at + 1)
         return false;
+    if (x->attempt.poll.origin != NULL) /* it was taken long ago: sent again it is made twice */
+        return false;
     u->refused = x->target_at + 1;
     attempt_stop(x);
     attempt_start(x);

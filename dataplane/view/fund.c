@@ -294,7 +294,10 @@ fund_forgive(struct fund *fund)
     int64_t available = atomic_load(&fund->available);
     if (fund->idle_s < FUND_IDLE_EMPTY_S)
         return;
+    /* A call that came and went since the tick is not posted: what it spent is seen here, or makes
+     * the exchange fail. */
     while (available < 0 && atomic_load(&fund->held) == 0 &&
+           atomic_load(&fund->spent) == fund->spent_before &&
            !atomic_compare_exchange_weak(&fund->available, &available, 0)) {
     }
 }

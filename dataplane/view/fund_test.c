@@ -257,6 +257,12 @@ owes_what_runs(void **state)
     assert_int_equal(atomic_load(&fund->available), -598);
     assert_int_equal(fund_tick(fund), 0);
     assert_int_equal(atomic_load(&fund->available), -598); /* who knows whether it is posted */
+    assert_true(fund_owe(fund, 2));
+    fund_capture(fund, 2, 1); /* came and went since the tick */
+    fund_forgive(fund);
+    assert_int_equal(atomic_load(&fund->available), -599);
+    for (unsigned i = 0; i <= FUND_IDLE_EMPTY_S; i++)
+        assert_int_equal(fund_tick(fund), 0);
     fund_forgive(fund);
     assert_int_equal(atomic_load(&fund->available), 0);
     fund_grant(fund, 2000, FUND_OK);

@@ -78,17 +78,12 @@ session_put_u32(struct h2_session *session, uint8_t type, uint32_t id, uint32_t 
 }
 
 static void
-put_goaway(struct h2_session *session, uint32_t code)
+put_goaway(struct h2_session *session, uint32_t last_id, uint32_t code)
 {
-    uint8_t bytes[8] = {(uint8_t)(session->taken_id >> 24),
-                        (uint8_t)(session->taken_id >> 16),
-                        (uint8_t)(session->taken_id >> 8),
-                        (uint8_t)session->taken_id,
-                        (uint8_t)(code >> 24),
-                        (uint8_t)(code >> 16),
-                        (uint8_t)(code >> 8),
-                        (uint8_t)code};
-    session->goaway_sent = true;
+    const uint8_t bytes[8] = {(uint8_t)(last_id >> 24), (uint8_t)(last_id >> 16),
+                              (uint8_t)(last_id >> 8),  (uint8_t)last_id,
+                              (uint8_t)(code >> 24),    (uint8_t)(code >> 16),
+                              (uint8_t)(code >> 8),     (uint8_t)code};
     session_put_frame(session, H2_FRAME_GOAWAY, 0, 0, bytes, sizeof bytes);
 }
 
@@ -244,7 +239,8 @@ h2_session_terminate(struct h2_session *session, uint32_t code)
         return;
     session->terminated = true;
     session->code = code;
-    put_goaway(session, code);
+    session->goaway_sent = true;
+    put_goaway(session, session->taken_id, code);
 }
 
 uint32_t
@@ -254,10 +250,22 @@ h2_session_code(const struct h2_session *session)
 }
 
 void
+h2_session_leave(struct h2_session *session)
+{
+    if (session->leaving || session->goaway_sent)
+        return;
+    session->leaving = true;
+    put_goaway(session, H2_ID_MASK, H2_NO_ERROR);
+    session_put_frame(session, H2_FRAME_PING, 0, 0, session_leave_ping, sizeof session_leave_ping);
+}
+
+void
 h2_session_drain(struct h2_session *session)
 {
-    if (!session->terminated)
-        put_goaway(session, H2_NO_ERROR);
+    if (session->goaway_sent)
+        return;
+    session->goaway_sent = true;
+    put_goaway(session, session->taken_id, H2_NO_ERROR);
 }
 
 void

@@ -132,7 +132,10 @@ bool h2_session_wants_write(const struct h2_session *session);
 void h2_session_terminate(struct h2_session *session, uint32_t code);
 /* h2_session_code - why it was terminated; H2_NO_ERROR: it was not. */
 uint32_t h2_session_code(const struct h2_session *session);
-/* h2_session_drain - GOAWAY(NO_ERROR): streams that begin later are ignored. */
+/* h2_session_leave - the peer is told to begin no more streams; those it had begun by the time it
+ * hears so are served. h2_session_drain follows by itself when it has (RFC 9113 6.8). */
+void h2_session_leave(struct h2_session *session);
+/* h2_session_drain - GOAWAY(NO_ERROR): streams that begin later are ignored. Once. */
 void h2_session_drain(struct h2_session *session);
 /* h2_session_reset - RST_STREAM(code); `closed` follows from h2_session_send. */
 void h2_session_reset(struct h2_session *session, uint32_t id, uint32_t code);

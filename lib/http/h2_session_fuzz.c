@@ -232,6 +232,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (rc == 0 && dice(&fuzz, 4) == 0)
             rc = h2_session_send(fuzz.session);
         if (rc == 0 && dice(&fuzz, 200) == 0)
+            h2_session_leave(fuzz.session);
+        if (rc == 0 && dice(&fuzz, 200) == 0)
             h2_session_drain(fuzz.session);
     }
     for (int i = 0; i < 20 && rc == 0; i++)

@@ -424,6 +424,9 @@ frame_whole(struct h2_session *session, struct str payload)
     case H2_FRAME_PING:
         if ((frame->flags & H2_FLAG_ACK) == 0)
             session_put_frame(session, H2_FRAME_PING, H2_FLAG_ACK, 0, payload.ptr, payload.len);
+        else if (session->leaving &&
+                 memcmp(payload.ptr, session_leave_ping, sizeof session_leave_ping) == 0)
+            h2_session_drain(session);
         return 0;
     case H2_FRAME_GOAWAY:
         return on_goaway(session, payload);

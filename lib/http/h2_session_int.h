@@ -19,6 +19,9 @@
 #define H2_ID_MASK 0x7fffffffu
 #define H2_LENGTH_NONE UINT64_MAX
 
+/* The payload of the PING whose answer tells that our first GOAWAY was read. */
+static const char session_leave_ping[8] = {'l', 'e', 'a', 'v', 'i', 'n', 'g', '.'};
+
 struct h2_stream {
     struct h2_stream *next; /* in its bucket */
     struct list node;       /* session: ready or resets; or nowhere */
@@ -67,8 +70,9 @@ struct h2_session {
     bool client;
     bool broken; /* no memory: see h2_session_send */
     bool terminated;
-    uint32_t code; /* why */
-    bool goaway_sent;
+    uint32_t code;    /* why */
+    bool goaway_sent; /* with the last id that we take */
+    bool leaving;     /* h2_session_leave */
     bool goaway_seen;
     bool settings_seen;
     bool settings_acked; /* the peer knows ours */

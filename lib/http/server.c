@@ -424,10 +424,13 @@ http_server_drain(struct http_server *server, void (*drained)(void *user), void 
     server_listen_on(server, false);
     LIST_FOREACH_SAFE (node, &server->conns) {
         struct http_conn *conn = LIST_ENTRY(node, struct http_conn, node);
-        if (conn->proto == NULL)
+        if (conn->proto == NULL) {
             conn_deadline(conn, DRAIN_FIRST_MS);
-        else
-            http_conn_drain(conn);
+        } else if (conn->state == CONN_OPEN) {
+            conn->late = true; /* what it asked may lie in its socket: that is read before */
+            conn->read_pending = true;
+            conn_more(conn);
+        }
     }
     loop_at_end(server->loop, &server->free_hook, LOOP_FREE);
 }

@@ -62,6 +62,8 @@ h2_tick(struct http_conn *conn)
     uint32_t tick = MIN(conf->idle_timeout_ms, conf->head_timeout_ms);
     if (conn->u.h2->linger_count > 0)
         tick = MIN(tick, H2_LINGER_MS);
+    if (conn->u.h2->leave_ms != 0)
+        tick = MIN(tick, H2_LEAVE_MS);
     conn_deadline(conn, MIN(tick, SERVER_BODY_WINDOW_MS));
 }
 
@@ -354,6 +356,10 @@ h2_timeout(struct http_conn *conn)
     const struct http_server_conf *conf = &conn->server->conf;
     uint64_t now_ms = loop_now_ms(conn->server->loop);
     h2_linger_expire(h2, now_ms);
+    if (h2->leave_ms != 0 && now_ms >= h2->leave_ms) {
+        h2_session_drain(h2->session);
+        conn_dirty(conn);
+    }
     if (h2_session_head_open(h2->session) && now_ms - h2->head_ms >= conf->head_timeout_ms) {
         conn_kill(conn, HTTP_TIMED_OUT, false);
         return;
@@ -381,7 +387,10 @@ h2_drain(struct http_conn *conn)
 {
     struct h2_conn *h2 = conn->u.h2;
     h2_linger_expire(h2, UINT64_MAX);
-    h2_session_drain(h2->session);
+    if (h2->leave_ms == 0)
+        h2->leave_ms = loop_now_ms(conn->server->loop) + H2_LEAVE_MS;
+    h2_session_leave(h2->session);
+    h2_tick(conn);
     conn_dirty(conn);
 }
 

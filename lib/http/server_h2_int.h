@@ -15,6 +15,7 @@
 #define H2_CONN_WINDOW_BYTES (1 << 20)
 #define H2_LINGERS 16u
 #define H2_LINGER_MS 1000u
+#define H2_LEAVE_MS 1000u /* for a peer that does not answer the PING behind our first GOAWAY */
 
 /* A request that was answered before it ended. It is over for the handler, but its frames are still
  * judged for a while: a violation gets its own error, and an upload that ends by itself no
@@ -33,6 +34,7 @@ struct h2_conn {
     struct list finishing; /* ended streams whose last bytes are not in the kernel yet, in order */
     uint64_t window_ms;    /* start of the body rate window */
     uint64_t idle_ms;      /* when the last stream ended */
+    uint64_t leave_ms;     /* new streams are ignored from then on; 0 = not leaving */
     uint32_t last_id;
     struct h2_linger lingers[H2_LINGERS]; /* ring, oldest first */
     uint32_t linger_at;

@@ -261,6 +261,65 @@ test_truncated_frame(void **state)
     peer_finish(&peer, &kit);
 }
 
+static uint32_t
+peer_last_id(const struct h2_peer *peer)
+{
+    const uint8_t *at = (const uint8_t *)peer->payload.ptr;
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+static void
+peer_pong(struct h2_peer *peer)
+{
+    if (peer->type != F_PING || (peer->flags & ACK) != 0)
+        return;
+    peer_frame(peer, F_PING, ACK, 0, peer->payload);
+    peer_send(peer);
+}
+
+/* The first GOAWAY, the PING behind it, and, when that is answered, the last one. */
+static void
+peer_told(struct h2_peer *peer, uint32_t last_id)
+{
+    assert_true(peer_until(peer, F_GOAWAY, 0));
+    assert_int_equal(peer_code(peer), 0);
+    assert_int_equal(peer_last_id(peer), 0x7fffffff);
+    assert_true(peer_until(peer, F_PING, 0));
+    peer_pong(peer);
+    assert_true(peer_until(peer, F_GOAWAY, 0));
+    assert_int_equal(peer_code(peer), 0);
+    assert_int_equal(peer_last_id(peer), last_id);
+}
+
+/* RFC 9113 6.8: what was on its way when the drain began is served; a PING of another's does not
+ * end that, and who never answers ours is told the last id after a second all the same. */
+static void
+test_drain_serves_what_is_on_its_way(void **state)
+{
+    (void)state;
+    struct kit kit;
+    struct h2_peer peer;
+    peer_begin(&peer, &kit);
+    kit_stop_time();
+    http_server_drain(kit.server, NULL, NULL);
+    peer_frame(&peer, F_PING, ACK, 0, STR("somebody"));
+    peer_get(&peer, 1, "/");
+    peer_send(&peer);
+    assert_true(peer_until(&peer, F_GOAWAY, 0));
+    assert_int_equal(peer_last_id(&peer), 0x7fffffff);
+    assert_true(peer_until(&peer, F_DATA, 1));
+    assert_true(str_eq(peer.payload, STR("hello")));
+    assert_int_equal(http_server_conn_count(kit.server), 1);
+    kit_jump(&kit, 1100);
+    assert_true(peer_until(&peer, F_GOAWAY, 0));
+    assert_int_equal(peer_last_id(&peer), 1);
+    while (peer_next(&peer, 3000))
+        ;
+    assert_true(peer.ended);
+    assert_int_equal(kit.reasons[HTTP_DONE], 1);
+    peer_finish(&peer, &kit);
+}
+
 /* H2-29: GOAWAY while 50 streams run: all finish, new ids are not served, then the connection
  * ends. */
 static void
@@ -278,8 +337,7 @@ test_drain(void **state)
         streams[i] = kit.stream;
     }
     http_server_drain(kit.server, NULL, NULL);
-    assert_true(peer_until(&peer, F_GOAWAY, 0));
-    assert_int_equal(peer_code(&peer), 0);
+    peer_told(&peer, 99);
     peer_get(&peer, 101, "/");
     peer_send(&peer);
     for (size_t i = 0; i < 50; i++)
@@ -304,6 +362,7 @@ test_drain_of_who_is_new(void **state)
     struct h2_peer peer = {.kit = &kit, .fd = kit_connect(&kit)};
     buf_init(&peer.out, 64u << 20);
     buf_init(&peer.in, 64u << 20);
+    kit_stop_time();
     http_server_drain(kit.server, NULL, NULL);
     buf_put_str(&peer.out, STR("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
     peer_frame(&peer, F_SETTINGS, 0, 0, STR_EMPTY);
@@ -313,6 +372,7 @@ test_drain_of_who_is_new(void **state)
     while (peer_next(&peer, 3000)) {
         answered = answered || (peer.type == F_DATA && peer.flags == END_STREAM && peer.id == 1);
         told = told || peer.type == F_GOAWAY;
+        peer_pong(&peer);
     }
     assert_true(answered && told && peer.ended);
     assert_int_equal(kit.reasons[HTTP_DONE], 1);
@@ -399,7 +459,7 @@ test_drain_ignores_whole_requests(void **state)
     peer_send(&peer);
     KIT_UNTIL(&kit, kit.complete_count == 1);
     http_server_drain(kit.server, NULL, NULL);
-    assert_true(peer_until(&peer, F_GOAWAY, 0));
+    peer_told(&peer, 1);
     peer_headers(&peer, 3, 0, "POST", "/echo", NULL);
     peer_frame(&peer, F_DATA, 0, 3, STR("hello"));
     peer_frame(&peer, F_HEADERS, END_STREAM | END_HEADERS, 3, STR("\0\3x-y\0011")); /* trailers */
@@ -434,6 +494,7 @@ test_drain_behind_a_full_pipe(void **state)
     unsigned answers = 0;
     while (peer_next(&peer, 300)) {
         answers += peer.type == F_DATA && (peer.flags & END_STREAM) != 0;
+        peer_pong(&peer);
         buf_consume(&peer.in, peer.at);
         peer.at = 0;
     }
@@ -511,6 +572,7 @@ main(void)
         cmocka_unit_test(test_no_window),
         cmocka_unit_test(test_drain_behind_a_full_pipe),
         cmocka_unit_test(test_drain_of_who_is_new),
+        cmocka_unit_test(test_drain_serves_what_is_on_its_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -177,7 +177,7 @@ struct http_conn {
     bool read_pending; /* we stopped reading before the socket was empty */
     bool out_blocked;
     bool linger; /* in CONN_CLOSING: read late bytes away before the close */
-    bool late;   /* it spoke first when the server was draining: one answer, then the end */
+    bool late;   /* the server drains: what it has said by now is answered, then the end */
 };
 
 struct server_listener {

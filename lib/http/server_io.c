@@ -39,9 +39,10 @@ conn_detect(struct http_conn *conn, const char *bytes, size_t count)
 static void
 conn_late(struct http_conn *conn)
 {
-    if (conn->late)
-        http_conn_drain(conn);
+    if (!conn->late)
+        return;
     conn->late = false;
+    http_conn_drain(conn);
 }
 
 /* Hand what is in conn->in to the protocol, as long as it takes some. */
@@ -197,6 +198,7 @@ conn_pump(struct http_conn *conn)
         conn_read(conn);
     else if (conn->state == CONN_OPEN && conn->peer_end)
         conn->proto->input_end(conn); /* what they sent before their end is used up now */
+    conn_late(conn);
 }
 
 static COLD void

@@ -104,16 +104,16 @@ stream_end_later(struct http_stream *stream, enum http_close_reason reason)
 /* ---- the request ----------------------------------------------------------------------------- */
 
 static uint64_t
-stream_body_max(const struct http_stream *stream)
+stream_body_max(const struct http_stream *stream, bool collected)
 {
     uint64_t max = stream->conn->server->conf.body_bytes_max;
-    return stream->collecting ? MIN(max, stream->collect_bytes_max) : max;
+    return collected ? MIN(max, stream->collect_bytes_max) : max;
 }
 
 static bool
 stream_body_refused(const struct http_stream *stream, uint64_t more)
 {
-    uint64_t max = stream_body_max(stream);
+    uint64_t max = stream_body_max(stream, stream->collecting);
     return more > max || stream->body_seen > max - more;
 }
 
@@ -166,13 +166,11 @@ static int
 stream_decode(struct http_stream *stream, struct str bytes)
 {
     const struct http_handler *handler = stream->conn->server->conf.handler;
-    uint64_t max = stream->conn->server->conf.body_bytes_max;
+    uint64_t max = stream_body_max(stream, stream->collect_decoded);
     UNINIT char piece[DECODE_BYTES];
     char *out = piece;
     size_t room = sizeof piece;
     size_t count = 0;
-    if (stream->collect_decoded)
-        max = MIN(max, stream->collect_bytes_max);
     do {
         if (stream->collect_decoded) {
             bool full = stream->body == NULL || stream->body->end == stream->body->size;
@@ -324,11 +322,13 @@ stream_refusal(struct http_server *server, const struct http_stream *stream, uns
         refusal->fields[refusal->field_count++] =
             (struct http_field){STR("x-request-id"), str_make(refusal->id, bytes)};
     }
-    if (status == 413)
-        refusal->body = too_large_body(refusal, stream != NULL ? stream_body_max(stream)
-                                                               : server->conf.body_bytes_max);
-    else
+    if (status != 413)
         refusal->body = refusal_body(status);
+    else if (stream == NULL)
+        refusal->body = too_large_body(refusal, server->conf.body_bytes_max);
+    else
+        refusal->body = too_large_body(
+            refusal, stream_body_max(stream, stream->collecting || stream->collect_decoded));
 }
 
 struct str

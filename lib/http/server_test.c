@@ -80,6 +80,31 @@ test_drain(void **state)
     kit_close(&kit);
 }
 
+/* A request that lies in the socket of a connection that rested is answered, not reset. */
+static void
+test_drain_of_who_just_asked(void **state)
+{
+    (void)state;
+    struct kit kit;
+    kit_open(&kit, NULL);
+    int fd = kit_connect(&kit);
+    struct buf got;
+    buf_init(&got, 1u << 16);
+    assert_true(kit_send(&kit, fd, STR(GET("/"))));
+    assert_false(kit_read(&kit, fd, &got, SIZE_MAX, "hello"));
+    got.len = 0;
+    assert_true(kit_send(&kit, fd, STR(GET("/"))));
+    bool done = false;
+    http_server_drain(kit.server, drained, &done);
+    assert_true(kit_read(&kit, fd, &got, SIZE_MAX, NULL));
+    assert_true(str_find(buf_str(&got), STR("connection: close")) != SIZE_MAX);
+    assert_true(str_ends(buf_str(&got), STR("hello")));
+    KIT_UNTIL(&kit, done);
+    (void)close(fd);
+    buf_fini(&got);
+    kit_close(&kit);
+}
+
 /* Who is connected when a drain begins, be it in the kernel's queue, is answered once; who then
  * says nothing is not waited for. More of them than are accepted in one turn, on two listeners. */
 static void
@@ -88,6 +113,7 @@ test_drain_of_who_waits(void **state)
     (void)state;
     struct kit kit;
     kit_open(&kit, NULL);
+    kit_stop_time();
     struct kit second = {.addr = kit.addr};
     struct err err = {0};
     second.addr.u.in4.sin_port = 0;
@@ -380,11 +406,17 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_adopt_and_limit), cmocka_unit_test(test_drain),
-        cmocka_unit_test(test_backpressure),    cmocka_unit_test(test_write_now_chunked),
-        cmocka_unit_test(test_pause),           cmocka_unit_test(test_pause_and_half_close),
-        cmocka_unit_test(test_direct_body),     cmocka_unit_test(test_free_with_open_streams),
-        cmocka_unit_test(test_stalled_reader),  cmocka_unit_test(test_drain_of_who_waits),
+        cmocka_unit_test(test_adopt_and_limit),
+        cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_backpressure),
+        cmocka_unit_test(test_write_now_chunked),
+        cmocka_unit_test(test_pause),
+        cmocka_unit_test(test_pause_and_half_close),
+        cmocka_unit_test(test_direct_body),
+        cmocka_unit_test(test_free_with_open_streams),
+        cmocka_unit_test(test_stalled_reader),
+        cmocka_unit_test(test_drain_of_who_waits),
+        cmocka_unit_test(test_drain_of_who_just_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 #define BERTH_LIB_HTTP_SERVER_TESTKIT_H
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -52,14 +54,28 @@ struct kit {
 };
 
 static uint64_t kit_jump_ms;
+static uint64_t kit_still_ns; /* not 0: time stands there, but for kit_jump */
+
+/* For what a test waits for. */
+static inline uint64_t
+kit_real_ns(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static inline uint64_t
+kit_real_ms(void)
+{
+    return kit_real_ns() / 1000000u;
+}
 
 static uint64_t
 kit_mono_ns(void *user)
 {
     (void)user;
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec + kit_jump_ms * 1000000u;
+    return (kit_still_ns != 0 ? kit_still_ns : kit_real_ns()) + kit_jump_ms * 1000000u;
 }
 
 static int64_t
@@ -193,12 +209,34 @@ kit_close(struct kit *kit)
     loop_free(&kit->loop);
     clock_replace(NULL);
     kit_jump_ms = 0;
+    kit_still_ns = 0;
 }
 
 static inline void
 kit_step(struct kit *kit)
 {
     loop_step(kit->loop, 1);
+}
+
+/* From now on time passes for the server by kit_jump alone, however slow this machine is. */
+static inline void
+kit_stop_time(void)
+{
+    kit_still_ns = kit_real_ns();
+}
+
+/* The server has read all that was sent to it: its kernel had it, and it has looked since. */
+static inline void
+kit_taken(struct kit *kit, int fd)
+{
+    int left = 1;
+    for (int i = 0; i < 100000 && left > 0; i++) {
+        kit_step(kit);
+        assert_int_equal(ioctl(fd, SIOCOUTQ, &left), 0);
+    }
+    assert_int_equal(left, 0);
+    for (int i = 0; i < 3; i++)
+        kit_step(kit);
 }
 
 /* Let time pass for the server. */
@@ -243,9 +281,9 @@ kit_send(struct kit *kit, int fd, struct str bytes)
 static inline bool
 kit_read(struct kit *kit, int fd, struct buf *got, size_t count, const char *until)
 {
-    uint64_t deadline = clock_mono_ms() + KIT_WAIT_MS;
+    uint64_t deadline = kit_real_ms() + KIT_WAIT_MS;
     char bytes[65536];
-    while (clock_mono_ms() < deadline) {
+    while (kit_real_ms() < deadline) {
         if (got->len >= count ||
             (until != NULL && str_find(buf_str(got), str_from(until)) != SIZE_MAX))
             return false;
@@ -263,12 +301,12 @@ kit_read(struct kit *kit, int fd, struct buf *got, size_t count, const char *unt
 }
 
 /* Step until the condition; a test asserts it afterwards. */
-#define KIT_UNTIL(kit, cond)                               \
-    do {                                                   \
-        uint64_t kit_end_ = clock_mono_ms() + KIT_WAIT_MS; \
-        while (!(cond) && clock_mono_ms() < kit_end_)      \
-            kit_step(kit);                                 \
-        assert_true(cond);                                 \
+#define KIT_UNTIL(kit, cond)                             \
+    do {                                                 \
+        uint64_t kit_end_ = kit_real_ms() + KIT_WAIT_MS; \
+        while (!(cond) && kit_real_ms() < kit_end_)      \
+            kit_step(kit);                               \
+        assert_true(cond);                               \
     } while (0)
 
 #endif

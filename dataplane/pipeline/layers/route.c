@@ -66,15 +66,16 @@ static int
 take_media(struct exchange *x, const struct json_doc *doc, struct err *err)
 {
     const struct form *form = doc == NULL ? upload_form(x) : NULL;
+    struct str named = x->facts.model; /* in the address, or when the form was read before */
     struct media_facts *facts = ARENA_NEW(&x->arena, struct media_facts);
     int rc = facts == NULL ? err_set(err, ERR_NOMEM, "Berth has no memory for this request.") : 0;
     if (rc == 0)
-        rc = media_facts(x->endpoint->kind, doc, http_stream_body(x->stream), form, &x->arena,
-                         facts, err);
+        rc = media_facts(x->endpoint->kind, doc, http_stream_body(x->stream), form, named,
+                         &x->arena, facts, err);
     if (rc != 0)
         return rc;
     x->media = facts;
-    x->facts = (struct chat_facts){.model = facts->model,
+    x->facts = (struct chat_facts){.model = named.len > 0 ? named : facts->model,
                                    .model_node = JSON_NONE,
                                    .stream = facts->stream,
                                    .include_usage = true,
