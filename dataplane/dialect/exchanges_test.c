@@ -428,7 +428,7 @@ test_exchanges(void **state)
     size_t size = 0;
     unsigned count = 0;
     folder = getenv("BERTH_EXCHANGES");
-    if (folder == NULL) {
+    if (folder == NULL || *folder == '\0') {
         print_message("skipped: BERTH_EXCHANGES names no folder\n");
         skip();
     }

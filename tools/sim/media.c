@@ -57,8 +57,8 @@ take_field(struct sim_media *media, struct str name, struct str value)
         media->stream = str_eq(value, STR("true")) || str_eq(value, STR("sse"));
 }
 
-static int
-parse_form(struct str body, struct str boundary, struct sim_media *media, struct err *err)
+int
+media_form(struct str body, struct str boundary, media_part_fn take, void *user, struct err *err)
 {
     struct multipart form;
     struct str rest = body;
@@ -69,19 +69,23 @@ parse_form(struct str body, struct str boundary, struct sim_media *media, struct
     do {
         const struct multipart_part *part = &form.part;
         rc = multipart_next(&form, &rest, &event, &data, err);
-        if (rc != 0)
-            return rc;
-        if (event != MULTIPART_PART_END)
-            continue;
-        struct str content = str_make(body.ptr + part->start, (size_t)part->bytes);
-        if (part->file) {
-            media->file = content;
-            media->files++;
-        } else {
-            take_field(media, part->name, content);
-        }
-    } while (event != MULTIPART_MORE);
-    return multipart_end(&form, err);
+        if (rc == 0 && event == MULTIPART_PART_END)
+            rc = take(part, str_make(body.ptr + part->start, (size_t)part->bytes), user);
+    } while (rc == 0 && event != MULTIPART_MORE);
+    return rc == 0 ? multipart_end(&form, err) : rc;
+}
+
+static int
+take_part(const struct multipart_part *part, struct str content, void *user)
+{
+    struct sim_media *media = user;
+    if (part->file) {
+        media->file = content;
+        media->files++;
+    } else {
+        take_field(media, part->name, content);
+    }
+    return 0;
 }
 
 static void
@@ -176,7 +180,7 @@ media_parse(struct str body, struct str content_type, enum sim_endpoint endpoint
                               .count = 1};
     media.model = ret_media->model; /* where the path says it */
     int rc = multipart_boundary(content_type, &boundary)
-                 ? parse_form(body, boundary, &media, err)
+                 ? media_form(body, boundary, take_part, &media, err)
                  : parse_json(body, doc, arena, &media, err);
     if (rc == 0 && media.model.len == 0)
         rc = err_set(err, ERR_INVALID, "you must provide a model parameter");

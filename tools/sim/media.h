@@ -38,6 +38,11 @@ bool media_is_named(enum sim_endpoint endpoint);
 int media_parse(struct str body, struct str content_type, enum sim_endpoint endpoint,
                 struct json_doc *doc, struct arena *arena, struct sim_media *ret_media,
                 struct err *err) MUST_USE;
+/* media_form - each part of a form, whole, to `take`, whose error ends it. */
+struct multipart_part;
+typedef int (*media_part_fn)(const struct multipart_part *part, struct str content, void *user);
+int media_form(struct str body, struct str boundary, media_part_fn take, void *user,
+               struct err *err) MUST_USE;
 /* media_write - the whole answer, events too, appended to out; its tokens and units into *answer
  * (zeroed by the caller but for lie). Returns its content type. */
 const char *media_write(const struct sim_media *media, struct sim_answer *answer, struct buf *out);

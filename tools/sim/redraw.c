@@ -117,34 +117,22 @@ take_canvas(struct redraw *redraw)
 }
 
 static int
-take_form(struct redraw *redraw, struct str body, struct str boundary)
+take_part(const struct multipart_part *part, struct str content, void *user)
 {
     static const char *const known[] = {"prompt", "model", "mode", "strength", "output_format"};
-    struct multipart form;
-    struct str rest = body;
-    struct str data = STR_EMPTY;
-    enum multipart_event event = MULTIPART_MORE;
-    int rc = 0;
-    multipart_init(&form, boundary);
-    do {
-        const struct multipart_part *part = &form.part;
-        rc = multipart_next(&form, &rest, &event, &data, redraw->err);
-        if (rc != 0 || event != MULTIPART_PART_END)
-            continue;
-        struct str content = str_make(body.ptr + part->start, (size_t)part->bytes);
-        bool found = part->file && str_eq(part->name, STR("image"));
-        for (size_t i = 0; i < ARRAY_LEN(known); i++)
-            found = found || (!part->file && str_eq(part->name, str_from(known[i])));
-        if (!found)
-            rc = err_set(redraw->err, ERR_INVALID, "%.*s: unknown field", STR_ARG(part->name));
-        else if (part->file)
-            rc = take_picture(redraw, content);
-        else if (str_eq(part->name, STR("prompt")))
-            redraw->media->text = content;
-        else if (str_eq(part->name, STR("model")))
-            redraw->media->model = content;
-    } while (rc == 0 && event != MULTIPART_MORE);
-    return rc == 0 ? multipart_end(&form, redraw->err) : rc;
+    struct redraw *redraw = user;
+    bool found = part->file && str_eq(part->name, STR("image"));
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        found = found || (!part->file && str_eq(part->name, str_from(known[i])));
+    if (!found)
+        return err_set(redraw->err, ERR_INVALID, "%.*s: unknown field", STR_ARG(part->name));
+    if (part->file)
+        return take_picture(redraw, content);
+    if (str_eq(part->name, STR("prompt")))
+        redraw->media->text = content;
+    else if (str_eq(part->name, STR("model")))
+        redraw->media->model = content;
+    return 0;
 }
 
 static int
@@ -186,7 +174,7 @@ redraw_parse(struct str body, struct str content_type, enum sim_endpoint endpoin
     if (endpoint == SIM_STABILITY && !multipart_boundary(content_type, &boundary))
         rc = err_set(err, ERR_INVALID, "content-type: it is no form");
     else if (endpoint == SIM_STABILITY)
-        rc = take_form(&redraw, body, boundary);
+        rc = media_form(body, boundary, take_part, &redraw, err);
     else
         rc = json_scan(doc, body, NULL, err);
     if (rc == 0 && endpoint != SIM_STABILITY)
