@@ -466,6 +466,30 @@ test_clock_corrected(void **state)
     assert_string_equal(words(), "50 50 50 lent 0 free 0 hour");
 }
 
+/* An hour that is put on the time at hand has not what was spent before it; no caps, no periods. */
+static void
+test_clock_set_back_in_a_day(void **state)
+{
+    (void)state;
+    size_t count;
+    caps(50, 300, -1);
+    assert_int_equal(borrow(40), 40);
+    call(10);
+    time_ms += 3 * HOUR_MS;
+    call(5);
+    time_ms -= HOUR_MS;
+    assert_int_equal(budgets_rewind(ledger, &count, &err), 0);
+    assert_int_equal(count, 1);
+    assert_string_equal(words(), "5 15 15 lent 25 free 20 hour");
+    time_ms += 40 * DAY_MS;
+    call(5);
+    give_back(20);
+    caps(-1, -1, -1);
+    time_ms -= 40 * DAY_MS;
+    assert_int_equal(budgets_rewind(ledger, &count, &err), 0);
+    assert_int_equal(count, 0);
+}
+
 int
 main(void)
 {
@@ -477,6 +501,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_leases, start, finish),
         cmocka_unit_test_setup_teardown(test_clock_set_back, start, finish),
         cmocka_unit_test_setup_teardown(test_clock_corrected, start, finish),
+        cmocka_unit_test_setup_teardown(test_clock_set_back_in_a_day, start, finish),
         cmocka_unit_test_setup_teardown(test_audit, start, finish),
         cmocka_unit_test_setup_teardown(test_beyond_money, start, end), /* not what was spent */
         cmocka_unit_test_setup_teardown(test_first_cap, start, finish),

@@ -366,6 +366,48 @@ do_cap_again(struct arena *arena, struct err *err)
     return caps_set(60, err);
 }
 
+/* By a clock that is 40 days ahead, and what puts that right. */
+static int64_t
+ahead_wall(void *user)
+{
+    (void)user;
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (now.tv_sec + 40ll * 24 * 3600) * 1000000000 + now.tv_nsec;
+}
+static uint64_t
+plain_mono(void *user)
+{
+    (void)user;
+    return 1;
+}
+static int
+do_cap_ahead(struct arena *arena, struct err *err)
+{
+    static const struct clock_source ahead = {plain_mono, ahead_wall, NULL};
+    const struct budget_caps caps = {.capped = {[PERIOD_HOUR] = true}};
+    (void)arena;
+    clock_replace(&ahead);
+    int r = budget_set(ledger, STR("container/ahead"), &caps, err);
+    clock_replace(NULL);
+    return r;
+}
+static int
+do_rewind(struct arena *arena, struct err *err)
+{
+    struct budget_state budget;
+    size_t count;
+    (void)arena;
+    int r = restart(err);
+    if (r == 0)
+        r = budgets_rewind(ledger, &count, err);
+    if (r == 0)
+        r = budget_get(ledger, STR("container/ahead"), &budget, err);
+    if (r == 0)
+        assert_true(budget.begins_ms[PERIOD_HOUR] <= clock_wall_ns() / 1000000);
+    return r;
+}
+
 #define STEP(name)       \
     {                    \
 #name, do_##name \
@@ -384,7 +426,8 @@ static const struct {
              STEP(audit),    STEP(uncapped_calls), STEP(cap),
              STEP(borrow),   STEP(capped_calls),   STEP(capped_restart),
              STEP(state),    STEP(give_back),      STEP(lose),
-             STEP(uncap),    STEP(cap_again),      STEP(audit)};
+             STEP(uncap),    STEP(cap_again),      STEP(cap_ahead),
+             STEP(rewind),   STEP(audit)};
 
 enum fault { FAULT_ALLOC_ONCE, FAULT_ALLOC_FOREVER, FAULT_STORE, FAULT_STORE_ANSWER };
 
@@ -434,7 +477,8 @@ run(enum fault fault, int code, size_t at, unsigned nth)
             happened = fault_end(fault, r);
         arena_fini(&arena);
         arena_init(&arena, 1u << 20);
-        bool behind = r == -ERR_UNAVAILABLE && steps[i].run == do_cap_again;
+        bool behind =
+            r == -ERR_UNAVAILABLE && (steps[i].run == do_cap_again || steps[i].run == do_rewind);
         bool fair = r == 0 || (i == at && happened && (r == code || r == -ERR_STORE || behind));
         if (!fair || (r < 0 && err.text[0] == '\0'))
             fail_msg("%s, fault %d, number %u: %d %s", steps[i].name, fault, nth, r, err.text);

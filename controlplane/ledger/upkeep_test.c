@@ -272,12 +272,60 @@ test_caps_behind(void **state)
     clock_replace(NULL);
 }
 
+static const char *failed_at;
+
+static void
+note_failed(const char *what, const struct err *why, void *user)
+{
+    (void)user;
+    assert_string_not_equal(why->text, "");
+    failed_at = what;
+}
+
+/* Set back, heard by nobody, and the store fails at each step: said, and done later. */
+static void
+test_caps_fail(void **state)
+{
+    (void)state;
+    static const struct clock_source source = {test_mono, test_wall, NULL};
+    struct err err = {0};
+    const struct ledger_config config = {0};
+    const struct budget_caps caps = {.capped = {true}, .amount = {{100}}};
+    struct upkeep *upkeep = NULL;
+    struct budget_state budget;
+    mono_ms = 1000000;
+    wall_ms = 1764547200000 + 40 * 24 * 3600000ll;
+    failed_at = "";
+    clock_replace(&source);
+    assert_int_equal(loop_new(&loop, &err), 0);
+    assert_int_equal(store_open("memory:", loop, &store, &err), 0);
+    assert_int_equal(ledger_new(store, &config, &ledger, &err), 0);
+    assert_int_equal(budget_set(ledger, STR("key/ci"), &caps, &err), 0);
+    const struct upkeep_conf conf = {.loop = loop, .ledger = ledger, .failed = note_failed};
+    assert_int_equal(upkeep_new(&conf, &upkeep, &err), 0);
+    wall_ms = 1764547200000;
+    for (unsigned nth = 1; strstr(failed_at, "caps") == NULL; nth++) {
+        assert_true(nth < 20);
+        store_fail_call(store, nth, -ERR_STORE);
+        time_goes_on(60000);
+    }
+    store_fail_call(store, 0, 0);
+    time_goes_on(120000);
+    assert_int_equal(budget_get(ledger, STR("key/ci"), &budget, &err), 0);
+    assert_int_equal(budget.begins_ms[PERIOD_HOUR], 1764547200000);
+    upkeep_free(&upkeep);
+    ledger_free(&ledger);
+    store_close(&store);
+    loop_free(&loop);
+    clock_replace(NULL);
+}
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_upkeep), cmocka_unit_test(test_much),
-                                       cmocka_unit_test(test_clock),
-                                       cmocka_unit_test(test_caps_behind)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_upkeep), cmocka_unit_test(test_much), cmocka_unit_test(test_clock),
+        cmocka_unit_test(test_caps_behind), cmocka_unit_test(test_caps_fail)};
     can_fail_malloc = alloc_rig_init();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
