@@ -151,6 +151,8 @@ test_much(void **state)
     loop_free(&loop);
 }
 
+#define DECEMBER_MS 1764547200000 /* the first, of 2025 */
+
 static int64_t mono_ms;
 static int64_t wall_ms;
 static unsigned steps;
@@ -188,27 +190,64 @@ time_goes_on(int64_t ms)
     }
 }
 
+/* By both clocks of this test, whose wall clock is so far ahead. */
+static void
+begin_ahead(int64_t ahead_ms)
+{
+    static const struct clock_source source = {test_mono, test_wall, NULL};
+    const struct ledger_config config = {0};
+    struct err err = {0};
+    mono_ms = 1000000;
+    wall_ms = DECEMBER_MS + ahead_ms;
+    clock_replace(&source);
+    assert_int_equal(loop_new(&loop, &err), 0);
+    assert_int_equal(store_open("memory:", loop, &store, &err), 0);
+    assert_int_equal(ledger_new(store, &config, &ledger, &err), 0);
+}
+
+static void
+end(struct upkeep *upkeep)
+{
+    upkeep_free(&upkeep);
+    ledger_free(&ledger);
+    store_close(&store);
+    loop_free(&loop);
+    clock_replace(NULL);
+}
+
+/* An hour's cap of a clock that is 40 days ahead. */
+static void
+begin_capped(void)
+{
+    const struct budget_caps caps = {.capped = {true}, .amount = {{100}}};
+    struct err err = {0};
+    begin_ahead(40 * 24 * 3600000ll);
+    assert_int_equal(budget_set(ledger, STR("key/ci"), &caps, &err), 0);
+}
+
+static void
+want_hour_at_hand(void)
+{
+    struct budget_state budget;
+    struct err err = {0};
+    assert_int_equal(budget_get(ledger, STR("key/ci"), &budget, &err), 0);
+    assert_int_equal(budget.begins_ms[PERIOD_HOUR], DECEMBER_MS);
+}
+
 /* A clock that jumps ahead makes no record old: it is believed when it has gone on for a day. */
 static void
 test_clock(void **state)
 {
     (void)state;
-    static const struct clock_source source = {test_mono, test_wall, NULL};
     struct err err = {0};
-    const struct ledger_config config = {0};
     const struct ledger_stream stream = {STR("n"), 1, STR("0")};
     const struct str record = STR("{\"seq\":\"1\",\"at_ms\":1764547200000,\"wallet\":\"a\","
                                   "\"provider\":\"p\",\"charge\":\"1\",\"cost\":\"1\"}");
     static const char *const key = "usage/n/1/0/00000000000000000001";
     struct ledger_applied applied;
     struct upkeep *upkeep = NULL;
-    mono_ms = 1000000;
-    wall_ms = 1764547200000;
     steps = 0;
-    clock_replace(&source);
-    assert_int_equal(loop_new(&loop, &err), 0);
-    assert_int_equal(store_open("memory:", loop, &store, &err), 0);
-    assert_int_equal(ledger_new(store, &config, &ledger, &err), 0);
+    begin_ahead(0);
     assert_int_equal(usage_apply(ledger, &stream, 1, &record, 1, &applied, &err), 0);
     const struct upkeep_conf conf = {.loop = loop, .ledger = ledger, .stepped = on_stepped};
     assert_int_equal(upkeep_new(&conf, &upkeep, &err), 0);
@@ -220,11 +259,7 @@ test_clock(void **state)
     assert_true(stored(key));
     time_goes_on(2 * 3600000ll);
     assert_false(stored(key));
-    upkeep_free(&upkeep);
-    ledger_free(&ledger);
-    store_close(&store);
-    loop_free(&loop);
-    clock_replace(NULL);
+    end(upkeep);
 }
 
 /* Caps of a clock that was ahead wait for usage to be added up, and do not slow that down. */
@@ -232,24 +267,14 @@ static void
 test_caps_behind(void **state)
 {
     (void)state;
-    static const struct clock_source source = {test_mono, test_wall, NULL};
     struct err err = {0};
-    const struct ledger_config config = {0};
-    const struct budget_caps caps = {.capped = {true}, .amount = {{100}}};
     const struct str record = STR("{\"seq\":\"1\",\"at_ms\":1764547200000,\"wallet\":\"a\","
                                   "\"provider\":\"p\",\"charge\":\"1\",\"cost\":\"1\"}");
     enum { EPOCHS = 800 }; /* more than a step and a question add up */
     struct upkeep *upkeep = NULL;
-    struct budget_state budget;
-    mono_ms = 1000000;
-    wall_ms = 1764547200000 + 40 * 24 * 3600000ll;
     failures = 0;
-    clock_replace(&source);
-    assert_int_equal(loop_new(&loop, &err), 0);
-    assert_int_equal(store_open("memory:", loop, &store, &err), 0);
-    assert_int_equal(ledger_new(store, &config, &ledger, &err), 0);
-    assert_int_equal(budget_set(ledger, STR("key/ci"), &caps, &err), 0);
-    wall_ms = 1764547200000;
+    begin_capped();
+    wall_ms = DECEMBER_MS;
     for (uint64_t epoch = 1; epoch <= EPOCHS; epoch++) {
         const struct ledger_stream stream = {STR("n"), epoch, STR("0")};
         struct ledger_applied applied;
@@ -263,13 +288,8 @@ test_caps_behind(void **state)
         loop_step(loop, 0);
     }
     assert_int_equal(failures, 0);
-    assert_int_equal(budget_get(ledger, STR("key/ci"), &budget, &err), 0);
-    assert_int_equal(budget.begins_ms[PERIOD_HOUR], 1764547200000);
-    upkeep_free(&upkeep);
-    ledger_free(&ledger);
-    store_close(&store);
-    loop_free(&loop);
-    clock_replace(NULL);
+    want_hour_at_hand();
+    end(upkeep);
 }
 
 static const char *failed_at;
@@ -287,23 +307,13 @@ static void
 test_caps_fail(void **state)
 {
     (void)state;
-    static const struct clock_source source = {test_mono, test_wall, NULL};
     struct err err = {0};
-    const struct ledger_config config = {0};
-    const struct budget_caps caps = {.capped = {true}, .amount = {{100}}};
     struct upkeep *upkeep = NULL;
-    struct budget_state budget;
-    mono_ms = 1000000;
-    wall_ms = 1764547200000 + 40 * 24 * 3600000ll;
     failed_at = "";
-    clock_replace(&source);
-    assert_int_equal(loop_new(&loop, &err), 0);
-    assert_int_equal(store_open("memory:", loop, &store, &err), 0);
-    assert_int_equal(ledger_new(store, &config, &ledger, &err), 0);
-    assert_int_equal(budget_set(ledger, STR("key/ci"), &caps, &err), 0);
+    begin_capped();
     const struct upkeep_conf conf = {.loop = loop, .ledger = ledger, .failed = note_failed};
     assert_int_equal(upkeep_new(&conf, &upkeep, &err), 0);
-    wall_ms = 1764547200000;
+    wall_ms = DECEMBER_MS;
     for (unsigned nth = 1; strstr(failed_at, "caps") == NULL; nth++) {
         assert_true(nth < 20);
         store_fail_call(store, nth, -ERR_STORE);
@@ -311,13 +321,8 @@ test_caps_fail(void **state)
     }
     store_fail_call(store, 0, 0);
     time_goes_on(120000);
-    assert_int_equal(budget_get(ledger, STR("key/ci"), &budget, &err), 0);
-    assert_int_equal(budget.begins_ms[PERIOD_HOUR], 1764547200000);
-    upkeep_free(&upkeep);
-    ledger_free(&ledger);
-    store_close(&store);
-    loop_free(&loop);
-    clock_replace(NULL);
+    want_hour_at_hand();
+    end(upkeep);
 }
 
 int

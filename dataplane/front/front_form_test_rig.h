@@ -97,6 +97,23 @@ sender_end(struct reply *reply)
     step_until(all_settled, NULL);
 }
 
+/* The same, while the control plane says so much to whoever waits for money. may_ask: a provider
+ * may be asked. */
+static UNUSED void
+sender_end_funded(struct reply *reply, const struct fund_word *word, bool may_ask)
+{
+    if (!reply->ended)
+        http_call_end(reply->call);
+    for (uint64_t end = clock_mono_ms() + DEADLINE_MS; !reply->ended;) {
+        assert_true(clock_mono_ms() < end);
+        loop_step(rig.loop, STEP_MS);
+        assert_true(may_ask || rig.talking == NULL);
+        fund_hear(wallet(), word);
+        worker_funds_changed(&rig.worker);
+    }
+    step_until(all_settled, NULL);
+}
+
 static UNUSED bool
 seen_bytes(void *arg)
 {

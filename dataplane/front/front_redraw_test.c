@@ -246,16 +246,7 @@ money_comes_before_the_call(void **state)
         provider_says(200, JSON, "{\"images\":[\"AA==\"]}");
         sender_open(&reply, EDITS, form.len, "");
         (void)sender_put(&reply, form);
-        if (!reply.ended)
-            http_call_end(reply.call);
-        for (uint64_t end = clock_mono_ms() + DEADLINE_MS; !reply.ended;) {
-            assert_true(clock_mono_ms() < end);
-            loop_step(rig.loop, STEP_MS);
-            assert_true(rig.talking == NULL || ends[i].want == 200);
-            fund_hear(wallet(), &ends[i].word);
-            worker_funds_changed(&rig.worker);
-        }
-        step_until(all_settled, NULL);
+        sender_end_funded(&reply, &ends[i].word, ends[i].want == 200);
         want_body(&reply, ends[i].want, ends[i].want_text);
         assert_int_equal(rig.completes, ends[i].want == 200 ? 1 : 0);
         fund_capture(wallet(), others, 0);

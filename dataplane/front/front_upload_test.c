@@ -239,15 +239,7 @@ what_comes_late_counts(void **state)
         provider_says(200, "application/json", IMAGES);
         sender_open(&reply, EDITS_PATH, form.len, "");
         (void)sender_put(&reply, form);
-        if (!reply.ended)
-            http_call_end(reply.call);
-        for (uint64_t end = clock_mono_ms() + DEADLINE_MS; !reply.ended;) {
-            assert_true(clock_mono_ms() < end);
-            loop_step(rig.loop, STEP_MS);
-            fund_hear(wallet(), &lates[i].word); /* to whoever waits for more */
-            worker_funds_changed(&rig.worker);
-        }
-        step_until(all_settled, NULL);
+        sender_end_funded(&reply, &lates[i].word, true);
         want_body(&reply, lates[i].want, lates[i].want_text);
         assert_int_equal(rig.completes, lates[i].want == 200 ? 1 : 0);
         step_until(provider_let_go, NULL);

@@ -57,6 +57,19 @@ take_field(struct sim_media *media, struct str name, struct str value)
         media->stream = str_eq(value, STR("true")) || str_eq(value, STR("sse"));
 }
 
+struct sim_media
+media_blank(enum sim_endpoint endpoint, struct str model)
+{
+    return (struct sim_media){.endpoint = endpoint,
+                              .model = model,
+                              .text = STR_EMPTY,
+                              .size = STR_EMPTY,
+                              .quality = STR_EMPTY,
+                              .format = STR_EMPTY,
+                              .file = STR_EMPTY,
+                              .count = 1};
+}
+
 int
 media_form(struct str body, struct str boundary, media_part_fn take, void *user, struct err *err)
 {
@@ -170,15 +183,7 @@ media_parse(struct str body, struct str content_type, enum sim_endpoint endpoint
             struct json_doc *doc, struct arena *arena, struct sim_media *ret_media, struct err *err)
 {
     struct str boundary;
-    struct sim_media media = {.endpoint = endpoint,
-                              .model = STR_EMPTY,
-                              .text = STR_EMPTY,
-                              .size = STR_EMPTY,
-                              .quality = STR_EMPTY,
-                              .format = STR_EMPTY,
-                              .file = STR_EMPTY,
-                              .count = 1};
-    media.model = ret_media->model; /* where the path says it */
+    struct sim_media media = media_blank(endpoint, ret_media->model); /* if the path says it */
     int rc = multipart_boundary(content_type, &boundary)
                  ? media_form(body, boundary, take_part, &media, err)
                  : parse_json(body, doc, arena, &media, err);

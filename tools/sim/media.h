@@ -38,6 +38,8 @@ bool media_is_named(enum sim_endpoint endpoint);
 int media_parse(struct str body, struct str content_type, enum sim_endpoint endpoint,
                 struct json_doc *doc, struct arena *arena, struct sim_media *ret_media,
                 struct err *err) MUST_USE;
+/* media_blank - of one piece; nothing else is known yet. */
+struct sim_media media_blank(enum sim_endpoint endpoint, struct str model);
 /* media_form - each part of a form, whole, to `take`, whose error ends it. */
 struct multipart_part;
 typedef int (*media_part_fn)(const struct multipart_part *part, struct str content, void *user);

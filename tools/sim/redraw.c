@@ -159,14 +159,7 @@ redraw_parse(struct str body, struct str content_type, enum sim_endpoint endpoin
 {
     uint8_t digest[SHA256_BYTES] = {0};
     struct str boundary;
-    struct sim_media media = {.endpoint = endpoint,
-                              .model = ret_media->model,
-                              .text = STR_EMPTY,
-                              .size = STR_EMPTY,
-                              .quality = STR_EMPTY,
-                              .format = STR_EMPTY,
-                              .file = STR_EMPTY,
-                              .count = 1};
+    struct sim_media media = media_blank(endpoint, ret_media->model);
     struct redraw redraw = {&media, doc, arena, digest_begin(), err};
     if (redraw.run == NULL)
         return err_set(err, ERR_NOMEM, "no memory");
